@@ -1,0 +1,43 @@
+# Every target makes .venv and installs the pinned dependencies first, from nothing but Python 3.11.
+PYTHON ?= python3.11
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+
+.PHONY: help install evaluate train-demo test check format golden clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+install: $(STAMP) ## make .venv with the pinned dependencies
+
+evaluate: $(STAMP) ## score agent=reworld (and three baselines) on the embedded split
+	$(PY) run_pdm_score.py agent=reworld 'beside=[constant_velocity,ego_status_mlp,human]'
+
+train-demo: $(STAMP) ## retrain the shipped tiny weights on the embedded split
+	$(PY) train/train_demo.py
+
+test: $(STAMP) ## run the test suite
+	$(PY) -m pytest
+
+check: $(STAMP) ## lint, formatting, types, sizes
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(PY) -m tests.check_sizes
+
+format: $(STAMP) ## let ruff mend what it can
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+golden: $(STAMP) ## rewrite tests/golden from the current code (read the diff before you commit it)
+	$(PY) -m tests.golden.make
+
+clean: ## remove the venv and every cache inside the checkout
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build *.egg-info outputs
