@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 
@@ -29,8 +29,8 @@ def kernel(function: Function) -> Function:
     Numba renews a compiled function when the file of that function changes, not when a function
     that it calls changes. The stamp of all files makes a stale kernel impossible.
     """
-    compiled = numba.njit(cache=True, error_model="numpy")(function)
+    compiled: Any = numba.njit(cache=True, error_model="numpy")(function)
     index = getattr(compiled._cache, "_cache_file", None)
-    if hasattr(index, "_source_stamp"):
+    if index is not None and hasattr(index, "_source_stamp"):
         index._source_stamp = _CODE_STAMP
-    return compiled
+    return cast(Function, compiled)

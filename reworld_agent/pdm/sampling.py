@@ -19,7 +19,7 @@ from reworld_agent.pdm.kernel import kernel
 STEP_S = 0.1
 
 
-def _microseconds(seconds: NDArray[np.float64], time_us: int) -> NDArray[np.int64]:
+def _microseconds(seconds: NDArray[np.floating], time_us: int) -> NDArray[np.int64]:
     return ((seconds + time_us * 1e-6) * 1e6).astype(np.int64)
 
 

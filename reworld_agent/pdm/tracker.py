@@ -5,10 +5,11 @@ of ten steps commands acceleration and steering rate (nuPlan's `LQRTracker`). Th
 both fits with a dense pseudo-inverse. Written in the speeds v and curvatures κ themselves instead
 of their increments, both normal equations are banded and are solved exactly:
 
-    speed      min Σ (v_k dt − p_k)² + λ Σ_{k<37} a_k² + λ (a_38 − a_37)²,  a_k = (v_{k+1} − v_k) / dt
+    speed      min Σ (v_k dt − p_k)² + λ Σ_{k<37} a_k² + λ (a_38 − a_37)²
     curvature  min Σ (v_k dt κ_k − Δψ_k)² + μ Σ ((κ_{k+1} − κ_k) / dt)² + ε κ_0²
 
-with p_k the displacement along heading k. The first matrix is the same for all trajectories.
+with a_k = (v_{k+1} − v_k) / dt and p_k the displacement along heading k. The first matrix is the
+same for all trajectories.
 (nuPlan means to penalise all differences of accelerations; its difference matrix loses all but
 its last row of +1, and this is what the devkit computes.)
 """
@@ -189,7 +190,8 @@ def simulate(initial_state: NDArray[np.float64], poses: NDArray[np.float64]) -> 
     states = np.empty((n, n_states, N_STATE))
     fit = np.empty((8, N_REFERENCE))
     for i in range(n):
-        states[i, 0] = initial_state
+        for j in range(N_STATE):
+            states[i, 0, j] = initial_state[j]
         _fit(poses[i], fit)
         _follow(poses[i], fit, states[i])
     return states
