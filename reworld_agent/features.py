@@ -1,0 +1,117 @@
+"""What the model sees of a scene, and what it learns from: NAVSIM objects to tensors.
+
+Plain functions of any object with the devkit's fields (`AgentInput`, `Scene`); the agent wraps
+them in feature and target builders.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from reworld_agent.config import ClipConfig, ModelConfig
+from reworld_agent.errors import SceneError
+
+CAMERA = "cam_f0"
+
+
+def resize_image(image: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.uint8]:
+    """uint8 [H, W, 3] to [height, width, 3]; pixel areas to shrink, bilinear to enlarge."""
+    if image.shape[:2] == (height, width):
+        return image
+    shrinks = image.shape[0] >= height and image.shape[1] >= width
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cv2.resize(image, (width, height), interpolation=method)  # type: ignore[return-value]
+
+
+def frame_image(cameras: Any, clip: ClipConfig, where: str) -> npt.NDArray[np.uint8]:
+    """The front camera's image of one frame, uint8 [3, height, width].
+
+    Args:
+        cameras: a `Cameras`, its `cam_f0.image` uint8 [H, W, 3] RGB of any size.
+        clip: the wanted size.
+        where: names the frame in the error.
+    """
+    image = getattr(getattr(cameras, CAMERA, None), "image", None)
+    if image is None:
+        raise SceneError(
+            f"{where} has no front camera image",
+            "ask for CAM_F0 of this frame in the SensorConfig, and check sensor_blobs",
+        )
+    image = np.asarray(image)
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise SceneError(
+            f"{where}: front camera image is {image.dtype} {image.shape}",
+            "it must be uint8 [H, W, 3], RGB",
+        )
+    return np.ascontiguousarray(resize_image(image, clip.height, clip.width).transpose(2, 0, 1))
+
+
+def ego_features(status: Any) -> Tensor:
+    """Float32 [8]: velocity (m/s) and acceleration (m/s²), x and y, and the command's one-hot."""
+    parts = (status.ego_velocity, status.ego_acceleration, status.driving_command)
+    values = np.concatenate([np.asarray(part, dtype=np.float32).ravel() for part in parts])
+    if values.shape != (8,):
+        raise SceneError(
+            f"the ego status has {len(values)} values",
+            "needed: velocity 2, acceleration 2, driving command 4",
+        )
+    if not np.isfinite(values).all():
+        raise SceneError(f"the ego status is not finite: {values.tolist()}", "check the log")
+    return torch.from_numpy(values)
+
+
+def build_features(agent_input: Any, config: ModelConfig) -> dict[str, Tensor]:
+    """Inputs of one scene: `images` uint8 [T, 3, H, W], oldest first, and `ego` float32 [8]."""
+    clip = config.clip
+    cameras = agent_input.cameras[-clip.history_frames :]
+    if len(cameras) < clip.history_frames:
+        raise SceneError(
+            f"the scene has {len(cameras)} history frames, the model needs {clip.history_frames}",
+            f"use a scene filter with num_history_frames={clip.history_frames}",
+        )
+    images = [frame_image(c, clip, f"history frame {i}") for i, c in enumerate(cameras)]
+    return {
+        "images": torch.from_numpy(np.stack(images)),
+        "ego": ego_features(agent_input.ego_statuses[-1]),
+    }
+
+
+def future_frames(scene: Any, config: ModelConfig) -> list[Any]:
+    """The frames after the current one that the model's clip covers."""
+    current = scene.scene_metadata.num_history_frames
+    frames = scene.frames[current : current + config.clip.future_frames]
+    if len(frames) < config.clip.future_frames:
+        raise SceneError(
+            f"scene {scene.scene_metadata.initial_token} has {len(frames)} future frames, "
+            f"the model needs {config.clip.future_frames}",
+            "use a scene filter with num_future_frames=10",
+        )
+    return frames
+
+
+def build_targets(scene: Any, config: ModelConfig, future_images: bool) -> dict[str, Tensor]:
+    """What one scene teaches.
+
+    Args:
+        scene: a `Scene` with its future.
+        config: the model.
+        future_images: also give `future_images` (Stage 1), which must then be loaded.
+
+    Returns:
+        `trajectory` float32 [L, 3], the expert's poses (m, m, rad; ego frame, 2 Hz), and
+        `future_images` uint8 [T, 3, H, W] where asked.
+    """
+    horizon = config.planner.horizon
+    poses = scene.get_future_trajectory(num_trajectory_frames=horizon).poses
+    targets = {"trajectory": torch.as_tensor(np.asarray(poses), dtype=torch.float32)}
+    if future_images:
+        frames = future_frames(scene, config)
+        images = [frame_image(f.cameras, config.clip, f"future frame {f.token}") for f in frames]
+        targets["future_images"] = torch.from_numpy(np.stack(images))
+    return targets

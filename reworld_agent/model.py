@@ -1,0 +1,120 @@
+"""The whole model: camera history to imagined world to plan.
+
+One Video DiT forward per scene (clean history at t = 0, pure noise at t = 1 in the place of the
+future), the state of every block kept; the Action DiT computes keys and values of those states
+once and denoises a plan in five steps.
+Shapes: B scenes, N video tokens, C latent channels, L waypoints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from reworld_agent import weights_io
+from reworld_agent.config import ModelConfig
+from reworld_agent.planner.action_dit import ActionDiT
+from reworld_agent.planner.actions import ActionNormaliser
+from reworld_agent.planner.sampler import sample_plan, scene_noise
+from reworld_agent.video.codec import build_codec
+from reworld_agent.video.conditioning import Grid, pack, video_coords
+from reworld_agent.video.dit import VideoDiT
+from reworld_agent.video.encoding import encode_history
+
+
+class ReWorldModel(nn.Module):
+    """Codec, Video DiT and Action DiT of a configuration, randomly initialised.
+
+    Build it under `torch.device("meta")` to count parameters without memory.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.codec: Any = build_codec(config.codec)
+        self.video_dit = VideoDiT.build(config.video, config.codec.latent_channels)
+        self.action_dit = ActionDiT.build(config.planner, config.video)
+        self.normaliser = ActionNormaliser(config.planner.normalisation, config.planner.horizon)
+        self.codec.requires_grad_(False)
+
+    @property
+    def grid(self) -> Grid:
+        """Latent grid of what the planner sees."""
+        return Grid.of(self.config.clip, self.config.codec)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.video_dit.parameters()).device
+
+    def text(self, batch: int) -> Tensor:
+        """The null text token [B, 1, caption channels] of the text-free mode."""
+        width = self.config.video.caption_channels
+        return torch.zeros(batch, 1, width, device=self.device, dtype=self.video_dit.dtype)
+
+    def coords(self, batch: int) -> Tensor:
+        """Positions [B, 3, N] of the planner's clip."""
+        coords = video_coords(self.config.clip, self.config.codec, self.device)
+        return coords.expand(batch, -1, -1)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Clean history latents [B, C, F_history, h, w] of uint8 images [B, T, 3, H, W]."""
+        with torch.no_grad():
+            return encode_history(self.codec, self.config.clip, images.to(self.device))
+
+    def future_noise(self, batch: int) -> Tensor:
+        """The seeded noise [B, C, F_future, h, w] that stands for the future when planning."""
+        grid = self.grid
+        shape = (self.config.codec.latent_channels, grid.future, grid.height, grid.width)
+        like = next(self.video_dit.parameters())
+        return scene_noise(shape, batch, self.config.planner.seed, like)
+
+    def video_states(self, history: Tensor, noise: Tensor) -> list[Tensor]:
+        """States [B, N, D] of every block, from history latents and noise for the future."""
+        tokens = pack(torch.cat([history, noise], dim=2)).to(self.video_dit.dtype)
+        batch = len(tokens)
+        times = self.grid.token_times(torch.ones(batch, device=tokens.device))
+        blocks = range(1, self.config.video.num_layers + 1)
+        output = self.video_dit(
+            tokens,
+            self.text(batch),
+            times * 1000,
+            video_coords=self.coords(batch),
+            tap=blocks,
+            stop_after=blocks[-1],
+            run_heads=False,
+        )
+        return output.states
+
+    @torch.no_grad()
+    def plan(self, features: dict[str, Tensor]) -> Tensor:
+        """Poses [B, L, 3] (m, m, rad; ego frame; float32) of `images` and `ego` (see features).
+
+        Deterministic: every scene gets the same seeded noise, whatever the batch.
+        """
+        history = self.encode(features["images"])
+        batch = len(history)
+        memory = self.action_dit.cache(self.video_states(history, self.future_noise(batch)))
+        ego = features["ego"].to(history)
+        planner = self.config.planner
+        noise = scene_noise((planner.horizon, 3), batch, planner.seed, memory[0][0])
+        actions = sample_plan(self.action_dit, memory, ego, noise, planner)
+        return self.normaliser.denormalise(actions.float(), clamp=True)
+
+    def parts(self) -> dict[str, nn.Module]:
+        """The parts by the name of their folder in a saved model."""
+        codec = "vae" if self.config.codec.kind == "ltx_vae" else "codec"
+        return {codec: self.codec, "video_dit": self.video_dit, "action_dit": self.action_dit}
+
+    def save_pretrained(self, folder: str | Path, notes: Sequence[str] = ()) -> None:
+        """Write the folder that `from_pretrained` reads; `notes` are lines of its card."""
+        weights_io.save(self, Path(folder), notes)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, config: ModelConfig | None = None) -> ReWorldModel:
+        """Load a saved folder; WeightsError when it is not one, or not of this `config`."""
+        return weights_io.load(cls, Path(folder), config)

@@ -1,0 +1,1 @@
+"""What to do: the action space, the Action DiT, its sampler."""

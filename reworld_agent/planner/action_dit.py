@@ -1,0 +1,171 @@
+"""The Action DiT: waypoints that denoise while reading the Video DiT's states, block by block.
+
+Block: RMS norm, modulation, self-attention, gate; cross-attention to the output of the video
+block of the same number (no norm, no gate); RMS norm, modulation, SwiGLU, gate. 131,266,563
+parameters at the paper's size.
+Shapes: B scenes, K plans per scene, L waypoints, D width, N video tokens, V video width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from diffusers.models.normalization import AdaLayerNormSingle
+from torch import Tensor, nn
+from torch.nn.functional import rms_norm
+
+from reworld_agent.config import PlannerConfig, VideoConfig
+from reworld_agent.planner.layers import (
+    Attention,
+    EgoEmbedding,
+    KeyValue,
+    SwiGLU,
+    rotary_table,
+)
+
+EPS = 1e-6
+
+
+@dataclass
+class Readout:
+    """What one block read from the video (paper Eq. 10).
+
+    Attributes:
+        state: a, the stream right after the cross-attention was added, [B K, L, D].
+        readout: r, the cross-attention's output after its projection, [B K, L, D].
+        output: the stream after the whole block, [B K, L, D] (the authors' release aligns it).
+    """
+
+    state: Tensor
+    readout: Tensor
+    output: Tensor
+
+
+@dataclass
+class ActionOutput:
+    """Velocity [B K, L, 3] of the normalised waypoints, and the readouts asked for, by block."""
+
+    velocity: Tensor
+    readouts: dict[int, Readout] = field(default_factory=dict)
+
+
+class ActionBlock(nn.Module):
+    """One block."""
+
+    def __init__(self, width: int, heads: int, ff_dim: int, video_width: int) -> None:
+        super().__init__()
+        self.attn = Attention(width, heads, width)
+        self.cross = Attention(width, heads, video_width)
+        self.ff = SwiGLU(width, ff_dim)
+        self.scale_shift_table = nn.Parameter(torch.randn(6, width) / width**0.5)
+
+    def forward(self, x: Tensor, temb: Tensor, memory: KeyValue, angles: Tensor) -> Readout:
+        """One block on x [B K, L, D] with modulation temb [B K, 1 or L, 6 D]."""
+        table = self.scale_shift_table + temb.unflatten(-1, (6, -1))
+        shift, scale, gate, ff_shift, ff_scale, ff_gate = table.unbind(dim=-2)
+        width = (x.size(-1),)
+        normed = rms_norm(x, width, eps=EPS) * (1 + scale) + shift
+        x = x + gate * self.attn(normed, self.attn.key_value(normed, angles), angles)
+        readout = self.cross(x, memory)
+        state = x + readout
+        normed = rms_norm(state, width, eps=EPS) * (1 + ff_scale) + ff_shift
+        return Readout(state, readout, state + ff_gate * self.ff(normed))
+
+
+class ActionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]
+    """Velocity of noisy waypoints, given the video states of a scene and its ego state."""
+
+    @register_to_config
+    def __init__(
+        self,
+        num_layers: int = 28,
+        num_heads: int = 16,
+        head_dim: int = 32,
+        video_width: int = 2048,
+        ff_dim: int = 512,
+        ego_hidden: int = 1024,
+        ego_scale: Sequence[float] = (1.0,) * 8,
+        horizon: int = 8,
+    ) -> None:
+        super().__init__()
+        width = num_heads * head_dim
+        self.width, self.horizon = width, horizon
+        self.proj_in = nn.Linear(3, width)
+        self.time_embed = AdaLayerNormSingle(width, use_additional_conditions=False)
+        self.ego_embed = EgoEmbedding(tuple(ego_scale), ego_hidden, width)
+        self.blocks = nn.ModuleList(
+            ActionBlock(width, num_heads, ff_dim, video_width) for _ in range(num_layers)
+        )
+        self.norm_out = nn.LayerNorm(width, eps=EPS, elementwise_affine=False)
+        self.scale_shift_table = nn.Parameter(torch.randn(2, width) / width**0.5)
+        self.proj_out = nn.Linear(width, 3)
+
+    @classmethod
+    def build(cls, config: PlannerConfig, video: VideoConfig) -> ActionDiT:
+        """The Action DiT of a configuration, randomly initialised; it starts from velocity 0."""
+        model = cls(
+            num_layers=video.num_layers,
+            num_heads=config.num_heads,
+            head_dim=config.head_dim,
+            video_width=video.width,
+            ff_dim=config.ff_dim,
+            ego_hidden=config.ego_hidden,
+            ego_scale=config.ego_scale,
+            horizon=config.horizon,
+        )
+        film = model.ego_embed.film[2]
+        for layer in (model.proj_out, film):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        return model
+
+    def cache(self, states: Sequence[Tensor]) -> list[KeyValue]:
+        """Keys and values of every block, from the video states [B, N, V] of every block.
+
+        They depend on neither the noisy plan nor its time: computed once, read by every step.
+        """
+        pairs = zip(self.blocks, states, strict=True)
+        return [cast(ActionBlock, block).cross.key_value(state) for block, state in pairs]
+
+    def forward(
+        self,
+        actions: Tensor,
+        t: Tensor,
+        ego: Tensor,
+        memory: Sequence[KeyValue],
+        *,
+        tap: Collection[int] = (),
+    ) -> ActionOutput:
+        """Velocity of K plans for each of B scenes.
+
+        Args:
+            actions: noisy normalised waypoints [B K, L, 3], the K plans of a scene side by side.
+            t: times [B K] or, one for each waypoint, [B K, L]; 1 = noise.
+            ego: [B, 8].
+            memory: see `cache`; for B scenes.
+            tap: blocks (from 1) whose readouts are returned.
+        """
+        plans = actions.size(0) // ego.size(0)
+        x = self.proj_in(actions)
+        temb, embedded = self.time_embed(
+            t.flatten() * 1000, batch_size=actions.size(0), hidden_dtype=x.dtype
+        )
+        temb = temb.view(x.size(0), -1, temb.size(-1))
+        embedded = embedded.view(x.size(0), -1, embedded.size(-1))
+        temb = temb + self.ego_embed(ego.to(x)).repeat_interleave(plans, dim=0)[:, None]
+        angles = rotary_table(self.horizon, self.width, x.device)
+        output = ActionOutput(x)
+        for number, (block, pair) in enumerate(zip(self.blocks, memory, strict=True), 1):
+            key, value = (tensor.repeat_interleave(plans, dim=0) for tensor in pair)
+            result = block(x, temb, (key, value), angles)
+            x = result.output
+            if number in tap:
+                output.readouts[number] = result
+        shift, scale = (self.scale_shift_table + embedded[:, :, None]).unbind(dim=2)
+        output.velocity = self.proj_out(self.norm_out(x) * (1 + scale) + shift)
+        return output

@@ -1,0 +1,43 @@
+"""From noise to a plan: Euler steps on the Action DiT, keys and values computed once.
+
+Shapes: B scenes, L waypoints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from reworld_agent.config import PlannerConfig
+from reworld_agent.planner.action_dit import ActionDiT
+from reworld_agent.planner.layers import KeyValue
+from reworld_agent.sigmas import SCHEDULES
+
+
+def scene_noise(shape: Sequence[int], batch: int, seed: int, like: Tensor) -> Tensor:
+    """The same seeded noise [B, *shape] for every scene: a plan never depends on its batch.
+
+    Drawn on the CPU in float32, so that it does not depend on the device either.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(*shape, generator=generator)
+    return noise.to(like.device, like.dtype).expand(batch, *shape)
+
+
+@torch.no_grad()
+def sample_plan(
+    dit: ActionDiT,
+    memory: Sequence[KeyValue],
+    ego: Tensor,
+    noise: Tensor,
+    config: PlannerConfig,
+) -> Tensor:
+    """Normalised waypoints [B K, L, 3] from noise of the same shape; ego is [B, 8]."""
+    levels = SCHEDULES[config.sigmas](config.steps)
+    actions = noise
+    for level, following in zip(levels, [*levels[1:], 0.0], strict=True):
+        t = torch.full((len(actions),), level, device=actions.device, dtype=actions.dtype)
+        actions = actions + (following - level) * dit(actions, t, ego, memory).velocity
+    return actions

@@ -1,0 +1,104 @@
+"""From latents to what the Video DiT takes: tokens, positions, per-token times, masks.
+
+Shapes: B batch, C latent channels, F latent frames (history first), H, W cells,
+N = F * H * W tokens in the order frame, row, column.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from reworld_agent.config import ClipConfig, CodecConfig
+
+
+def pack(latents: Tensor) -> Tensor:
+    """[B, C, F, H, W] to tokens [B, N, C]."""
+    return latents.flatten(2).transpose(1, 2)
+
+
+def unpack(tokens: Tensor, grid: Grid) -> Tensor:
+    """Tokens [B, N, C] back to [B, C, F, H, W]."""
+    return tokens.transpose(1, 2).unflatten(2, (grid.frames, grid.height, grid.width))
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The latent grid of a clip: `history` clean frames, then `future` frames, of H x W cells."""
+
+    history: int
+    future: int
+    height: int
+    width: int
+
+    @classmethod
+    def of(cls, clip: ClipConfig, codec: CodecConfig) -> Grid:
+        """The grid that this codec gives this clip."""
+        return cls(
+            clip.history_latents(codec.temporal_ratio),
+            clip.future_latents(codec.temporal_ratio),
+            clip.height // codec.spatial_ratio,
+            clip.width // codec.spatial_ratio,
+        )
+
+    @property
+    def frames(self) -> int:
+        """F, all latent frames."""
+        return self.history + self.future
+
+    @property
+    def cells(self) -> int:
+        """Tokens of one latent frame."""
+        return self.height * self.width
+
+    @property
+    def tokens(self) -> int:
+        """N, all tokens."""
+        return self.frames * self.cells
+
+    def future_mask(self, device: torch.device | None = None) -> Tensor:
+        """Boolean [N]: True for the tokens that are generated, False for the conditions."""
+        frame = torch.arange(self.tokens, device=device) // self.cells
+        return frame >= self.history
+
+    def token_times(self, t: Tensor) -> Tensor:
+        """Per-token times [B, N]: t ([B] or [B, N]) where generated, 0 on the clean history."""
+        full = t if t.ndim == 2 else t[:, None]
+        return full * self.future_mask(t.device)
+
+
+def latent_times(clip: ClipConfig, codec: CodecConfig) -> Tensor:
+    """Time coordinate [F] of each latent frame.
+
+    `index` counts latent frames (DriveLaW's planner). `seconds` gives the time of the first
+    frame that a latent covers, from the start of the clip, with the causal shift of LTX: latent f
+    of a causal clip starts at max(ratio * f + 1 - ratio, 0) frames.
+    """
+    grid = Grid.of(clip, codec)
+    index = torch.arange(grid.frames, dtype=torch.float32)
+    if clip.rope_time == "index":
+        return index
+    ratio = codec.temporal_ratio
+    if clip.encoding == "clip":
+        return (ratio * index + 1 - ratio).clamp(min=0) / clip.fps
+    later = torch.arange(grid.future, dtype=torch.float32)
+    starts = ratio * later if clip.encoding == "continued" else (ratio * later + 1 - ratio)
+    frames = torch.cat([index[: grid.history], grid.history + starts.clamp(min=0)])
+    return frames / clip.fps
+
+
+def video_coords(
+    clip: ClipConfig, codec: CodecConfig, device: torch.device | None = None
+) -> Tensor:
+    """Positions [1, 3, N] for rotary embedding: time, row and column in pixels.
+
+    LTX divides them by (20, 2048, 2048).
+    """
+    grid = Grid.of(clip, codec)
+    times = latent_times(clip, codec)
+    rows = torch.arange(grid.height, dtype=torch.float32) * codec.spatial_ratio
+    columns = torch.arange(grid.width, dtype=torch.float32) * codec.spatial_ratio
+    mesh = torch.meshgrid(times, rows, columns, indexing="ij")
+    return torch.stack(mesh).flatten(1)[None].to(device)

@@ -1,0 +1,176 @@
+"""The Video DiT: diffusers' LTX transformer, with its block states and mid heads in reach.
+
+`forward` repeats the short walk over the stock sub-modules, bit for bit, and hands out on request
+the state of every block, the velocities of the mid heads, and an early exit. It overrides the
+stock method rather than adding one, so that DDP, FSDP2, torch.compile and pipelines see it.
+
+Shapes: B batch, N video tokens, D width, C latent channels, M text tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from diffusers.configuration_utils import register_to_config
+from diffusers.models.transformers.transformer_ltx import LTXVideoTransformer3DModel
+from diffusers.utils import BaseOutput
+from torch import Tensor, nn
+
+from reworld_agent.config import VideoConfig
+from reworld_agent.video.heads import HEADS, TableHead
+
+
+@dataclass
+class VideoOutput(BaseOutput):
+    """What one forward gives.
+
+    Attributes:
+        sample: velocity [B, N, C] of the last block; None after an early exit.
+        mid: velocity [B, N, C] of each mid head, by block (from 1).
+        states: post-block states [B, N, D] of the tapped blocks, in order.
+    """
+
+    sample: Tensor | None = None
+    mid: dict[int, Tensor] = field(default_factory=dict)
+    states: list[Tensor] = field(default_factory=list)
+
+
+class VideoDiT(LTXVideoTransformer3DModel):
+    """LTX transformer with auxiliary heads `mid_heads` after `mid_blocks` (from 1)."""
+
+    @register_to_config
+    def __init__(
+        self,
+        in_channels: int = 128,
+        out_channels: int = 128,
+        patch_size: int = 1,
+        patch_size_t: int = 1,
+        num_attention_heads: int = 32,
+        attention_head_dim: int = 64,
+        cross_attention_dim: int = 2048,
+        num_layers: int = 28,
+        activation_fn: str = "gelu-approximate",
+        qk_norm: str = "rms_norm_across_heads",
+        norm_elementwise_affine: bool = False,
+        norm_eps: float = 1e-6,
+        caption_channels: int = 4096,
+        attention_bias: bool = True,
+        attention_out_bias: bool = True,
+        mid_blocks: Sequence[int] = (),
+        mid_head: str = "table",
+    ) -> None:
+        super().__init__(
+            in_channels,
+            out_channels,
+            patch_size,
+            patch_size_t,
+            num_attention_heads,
+            attention_head_dim,
+            cross_attention_dim,
+            num_layers,
+            activation_fn,
+            qk_norm,
+            norm_elementwise_affine,
+            norm_eps,
+            caption_channels,
+            attention_bias,
+            attention_out_bias,
+        )
+        width = num_attention_heads * attention_head_dim
+        heads = {str(block): HEADS[mid_head](width, out_channels) for block in mid_blocks}
+        self.mid_heads = nn.ModuleDict(heads)
+
+    @classmethod
+    def build(cls, config: VideoConfig, latent_channels: int) -> VideoDiT:
+        """The Video DiT of a configuration, randomly initialised."""
+        return cls(
+            in_channels=latent_channels,
+            out_channels=latent_channels,
+            num_attention_heads=config.num_heads,
+            attention_head_dim=config.head_dim,
+            cross_attention_dim=config.width,
+            num_layers=config.num_layers,
+            caption_channels=config.caption_channels,
+            mid_blocks=config.mid_blocks,
+            mid_head=config.mid_head,
+        )
+
+    def forward(
+        self,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor,
+        timestep: Tensor,
+        encoder_attention_mask: Tensor | None = None,
+        num_frames: int | None = None,
+        height: int | None = None,
+        width: int | None = None,
+        rope_interpolation_scale: Any = None,
+        video_coords: Tensor | None = None,
+        attention_kwargs: dict[str, Any] | None = None,
+        return_dict: bool = True,
+        *,
+        tap: Collection[int] = (),
+        stop_after: int | None = None,
+        run_heads: bool = True,
+    ) -> Any:
+        """Walk the blocks; the stock arguments first, in the stock order.
+
+        Args:
+            hidden_states: noisy latents [B, N, C].
+            encoder_hidden_states: text tokens [B, M, caption channels].
+            timestep: 1000 t, of shape [B] or, one for each token, [B, N].
+            encoder_attention_mask: [B, M], 1 where a text token counts; None = all.
+            num_frames, height, width, rope_interpolation_scale: the stock way to give positions.
+            video_coords: [B, 3, N]: time, row and column of each token (see conditioning).
+            attention_kwargs: accepted as the stock class does (LoRA scale); not used here.
+            return_dict: False returns `(sample,)`.
+            tap: blocks (from 1) whose states are returned.
+            stop_after: leave after this block; `sample` is then None.
+            run_heads: evaluate the mid heads.
+        """
+        rope = self.rope(
+            hidden_states, num_frames, height, width, rope_interpolation_scale, video_coords
+        )
+        bias = _attention_bias(encoder_attention_mask, hidden_states.dtype)
+        batch = hidden_states.size(0)
+        x = self.proj_in(hidden_states)
+        temb, embedded = self.time_embed(timestep.flatten(), batch_size=batch, hidden_dtype=x.dtype)
+        temb = temb.view(batch, -1, temb.size(-1))
+        embedded = embedded.view(batch, -1, embedded.size(-1))
+        text = self.caption_projection(encoder_hidden_states).view(batch, -1, x.size(-1))
+        output = VideoOutput(mid={}, states=[])
+        for number, block in enumerate(self.transformer_blocks, 1):
+            x = self._run_block(block, x, text, temb, rope, bias)
+            if number in tap:
+                output.states.append(x)
+            if run_heads and str(number) in self.mid_heads:
+                output.mid[number] = self.mid_heads[str(number)](x, embedded)
+            if number == stop_after:
+                return output
+        table = self.scale_shift_table[None, None] + embedded[:, :, None]
+        shift, scale = table[:, :, 0], table[:, :, 1]
+        output.sample = self.proj_out(self.norm_out(x) * (1 + scale) + shift)
+        return output if return_dict else (output.sample,)
+
+    def _run_block(self, block: nn.Module, *inputs: Any) -> Tensor:
+        if torch.is_grad_enabled() and self.gradient_checkpointing:
+            return self._gradient_checkpointing_func(block, *inputs)  # type: ignore[misc]
+        return block(*inputs)
+
+    def start_heads_from_output(self) -> None:
+        """Initialise every table head as a copy of the trained output layer (fine-tuning)."""
+        with torch.no_grad():
+            for head in self.mid_heads.values():
+                if isinstance(head, TableHead):
+                    head.scale_shift_table.copy_(self.scale_shift_table)
+                    head.proj.load_state_dict(self.proj_out.state_dict())
+
+
+def _attention_bias(mask: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+    """Additive bias [B, 1, M] of a text mask [B, M], as the stock class makes it."""
+    if mask is None or mask.ndim != 2:
+        return mask
+    return ((1 - mask.to(dtype)) * -10000.0).unsqueeze(1)

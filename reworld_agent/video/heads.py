@@ -1,0 +1,49 @@
+"""Auxiliary velocity heads after intermediate blocks (paper Eq. 6).
+
+Shapes: B batch, N video tokens, D width, C latent channels.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class TableHead(nn.Module):
+    """A copy of LTX's output layer: norm, 2xD table plus the shared time embedding, linear.
+
+    Costs 266,368 parameters at D = 2048, C = 128.
+    """
+
+    def __init__(self, width: int, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width, eps=1e-6, elementwise_affine=False)
+        self.scale_shift_table = nn.Parameter(torch.randn(2, width) / width**0.5)
+        self.proj = nn.Linear(width, channels)
+
+    def forward(self, states: Tensor, embedded_time: Tensor) -> Tensor:
+        """Velocity [B, N, C] of block states [B, N, D]; embedded_time [B, 1 or N, D]."""
+        table = self.scale_shift_table[None, None] + embedded_time[:, :, None]
+        shift, scale = table.unbind(dim=2)
+        return self.proj(self.norm(states) * (1 + scale) + shift)
+
+
+class AdaLNHead(nn.Module):
+    """The head of Internal Guidance (arXiv 2512.24176): an AdaLN of its own, all zero at start."""
+
+    def __init__(self, width: int, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width, eps=1e-6, elementwise_affine=False)
+        self.modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 2 * width))
+        self.proj = nn.Linear(width, channels)
+        for layer in (self.modulation[1], self.proj):
+            nn.init.zeros_(layer.weight)  # type: ignore[arg-type]
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+
+    def forward(self, states: Tensor, embedded_time: Tensor) -> Tensor:
+        """Velocity [B, N, C] of block states [B, N, D]; embedded_time [B, 1 or N, D]."""
+        shift, scale = self.modulation(embedded_time).chunk(2, dim=-1)
+        return self.proj(self.norm(states) * (1 + scale) + shift)
+
+
+HEADS = {"table": TableHead, "ig": AdaLNHead}

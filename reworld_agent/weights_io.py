@@ -1,0 +1,155 @@
+"""Weights on disk: a folder for each part, safetensors, strict loading with a readable difference.
+
+config.json  README.md  normalisation.safetensors
+codec/ (or vae/)  video_dit/  action_dit/     config.json + diffusion_pytorch_model.safetensors
+scheduler/scheduler_config.json
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from diffusers.schedulers.scheduling_flow_match_euler_discrete import (
+    FlowMatchEulerDiscreteScheduler,
+)
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from reworld_agent.config import ModelConfig
+from reworld_agent.errors import ConfigError, WeightsError
+
+if TYPE_CHECKING:
+    from reworld_agent.model import ReWorldModel
+
+PART_FILE = "diffusion_pytorch_model.safetensors"
+TRAIN_HINT = "train them: python run_training.py agent=reworld stage=1 (see train/README.md)"
+SHOWN = 5
+
+
+def save(model: ReWorldModel, folder: Path, notes: Sequence[str]) -> None:
+    """Write all parts; files are readable by everybody (safetensors alone makes them private)."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, part in model.parts().items():
+            part.save_pretrained(folder / name)  # type: ignore[operator]
+        FlowMatchEulerDiscreteScheduler().save_pretrained(str(folder / "scheduler"))
+        state = {key: value.contiguous() for key, value in model.normaliser.state_dict().items()}
+        save_file(state, folder / "normalisation.safetensors")
+        config = json.dumps(model.config.to_dict(), indent=2)
+        (folder / "config.json").write_text(config + "\n", encoding="utf-8")
+        (folder / "README.md").write_text(_card(model, notes), encoding="utf-8")
+        for file in folder.rglob("*"):
+            file.chmod(0o755 if file.is_dir() else 0o644)
+    except OSError as error:
+        raise WeightsError(
+            f"the weights could not be written to {folder}: {error}",
+            "free disk space, or name a folder that can be written",
+        ) from error
+
+
+def _card(model: ReWorldModel, notes: Sequence[str]) -> str:
+    counts = [
+        f"| {name} | {sum(p.numel() for p in part.parameters()):,} |"
+        for name, part in model.parts().items()
+    ]
+    head = [
+        f"# ReWorld, configuration `{model.config.name}`",
+        "",
+        "| part | parameters |",
+        "|---|---|",
+    ]
+    return "\n".join([*head, *counts, "", *notes, ""])
+
+
+def read_config(folder: Path) -> ModelConfig:
+    """The configuration of a saved folder."""
+    file = folder / "config.json"
+    if not file.is_file():
+        raise WeightsError(f"no weights at {folder}: {file.name} is missing", TRAIN_HINT)
+    try:
+        return ModelConfig.from_dict(json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, ConfigError) as error:
+        raise WeightsError(f"{file} cannot be read: {error}", TRAIN_HINT) from error
+
+
+def load(kind: type[ReWorldModel], folder: Path, config: ModelConfig | None) -> ReWorldModel:
+    """Build the model of the folder's config without memory, then fill it from the files."""
+    found = read_config(folder)
+    if config is not None and config != found:
+        raise WeightsError(
+            f"the weights at {folder} belong to another configuration: "
+            + "; ".join(config_difference(config.to_dict(), found.to_dict())),
+            f"use model={found.name}, or weights of model={config.name}",
+        )
+    with torch.device("meta"):
+        model = kind(found)
+    for name, part in model.parts().items():
+        load_part(part, folder / name / PART_FILE)
+    load_part(model.normaliser, folder / "normalisation.safetensors")
+    left = [name for name, tensor in _tensors(model) if tensor.is_meta]
+    if left:
+        raise WeightsError(f"{folder} leaves tensors unset: {', '.join(left[:SHOWN])}", TRAIN_HINT)
+    model.codec.requires_grad_(False)
+    return model.eval()
+
+
+def _tensors(model: nn.Module) -> list[tuple[str, Tensor]]:
+    return [*model.named_parameters(), *model.named_buffers()]
+
+
+def load_part(part: nn.Module, file: Path) -> None:
+    """Fill one part from one file; every missing, unexpected or mis-shaped key is named."""
+    if not file.is_file():
+        raise WeightsError(f"weights file {file} is missing", TRAIN_HINT)
+    try:
+        state = load_file(file)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(
+            f"{file} is no readable safetensors file: {error}", TRAIN_HINT
+        ) from error
+    faults = key_difference(part.state_dict(), state)
+    if faults:
+        raise WeightsError(
+            f"{file} does not fit this configuration:\n  " + "\n  ".join(faults), TRAIN_HINT
+        )
+    part.load_state_dict(state, strict=True, assign=True)
+
+
+def key_difference(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:
+    """One line for each kind of disagreement between two state dictionaries."""
+    common = [key for key in wanted if key in found]
+    shapes = [
+        f"{key} {tuple(found[key].shape)} instead of {tuple(wanted[key].shape)}"
+        for key in common
+        if found[key].shape != wanted[key].shape
+    ]
+    kinds = {
+        "missing": [key for key in wanted if key not in found],
+        "unexpected": [key for key in found if key not in wanted],
+        "mis-shaped": shapes,
+    }
+    return [f"{kind} ({len(keys)}): {_some(keys)}" for kind, keys in kinds.items() if keys]
+
+
+def _some(keys: Sequence[str]) -> str:
+    rest = len(keys) - SHOWN
+    return ", ".join(keys[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def config_difference(wanted: Any, found: Any, path: str = "") -> list[str]:
+    """`field: a, not b` for every field that differs between two nested dictionaries."""
+    if not isinstance(wanted, dict) or not isinstance(found, dict):
+        return [] if wanted == found else [f"{path}: weights have {found}, config has {wanted}"]
+    keys = sorted(set(wanted) | set(found))
+    return [
+        line
+        for key in keys
+        for line in config_difference(
+            wanted.get(key), found.get(key), f"{path}.{key}" if path else key
+        )
+    ]
