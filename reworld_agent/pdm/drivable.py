@@ -1,0 +1,70 @@
+"""The drivable map of a scene: polygons that meet the square of half side 100 m around the ego.
+
+Kinds and order as in the devkit: roadblocks; lanes of these roadblocks; lane connectors of the
+roadblock connectors in range; intersections; carparks. The polygons of roadblock connectors are
+not drivable by themselves.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reworld_agent.pdm import cache
+from reworld_agent.scenes import maps
+
+RADIUS = 100.0  # m
+
+
+class DrivableMap(NamedTuple):
+    """P polygons, R rings, V vertices: the fields `polygon_*` and `ring_*` of the scene cache."""
+
+    kind: NDArray[np.int8]  # [P]
+    identity: list[int]  # [P] fids
+    shapes: NDArray[np.object_]  # [P] the same polygons
+    ring_xy: NDArray[np.float64]  # [V, 2] m, global
+    ring_start: NDArray[np.int32]  # [R + 1]
+    polygon_ring_start: NDArray[np.int32]  # [P + 1]
+
+
+def drivable_map(x: float, y: float, city: maps.CityMap) -> DrivableMap:
+    """The drivable map around (x, y), the centre of the ego box [m, global]."""
+    roadblocks = city.near(maps.ROADBLOCK, x, y, RADIUS)
+    connectors = city.near(maps.ROADBLOCK_CONNECTOR, x, y, RADIUS)
+    groups = [
+        (cache.ROADBLOCK, maps.ROADBLOCK, roadblocks),
+        (cache.LANE, maps.LANE, _lanes(roadblocks, city)),
+        (cache.LANE_CONNECTOR, maps.LANE_CONNECTOR, _lanes(connectors, city)),
+        (cache.INTERSECTION, maps.INTERSECTION, city.near(maps.INTERSECTION, x, y, RADIUS)),
+        (cache.CARPARK, maps.CARPARK, city.near(maps.CARPARK, x, y, RADIUS)),
+    ]
+    kinds, identities, shapes, rings, counts = [], [], [], [], []
+    for kind, source, members in groups:
+        city.preload(source, members)
+        for identity in members:
+            found = city.rings(source, identity)
+            rings += found
+            counts.append(len(found))
+            shapes.append(city.polygon(source, identity))
+        kinds += [kind] * len(members)
+        identities += members
+    polygons = np.empty(len(shapes), np.object_)
+    polygons[:] = shapes
+    return DrivableMap(
+        np.array(kinds, np.int8),
+        identities,
+        polygons,
+        np.concatenate(rings) if rings else np.empty((0, 2)),
+        _starts([len(ring) for ring in rings]),
+        _starts(counts),
+    )
+
+
+def _lanes(blocks: list[int], city: maps.CityMap) -> list[int]:
+    return [lane for block in blocks for lane in city.graph.lanes_of(block)]
+
+
+def _starts(lengths: list[int]) -> NDArray[np.int32]:
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)

@@ -1,0 +1,90 @@
+"""What one logged frame says about the ego vehicle and the objects around it, in the global frame."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reworld_agent.errors import DataError, SceneError
+from reworld_agent.pdm.cache import N_AGENT_TYPES, TRACK_TYPES
+
+_TYPE_OF_NAME = {name: i for i, name in enumerate(TRACK_TYPES)}
+
+
+class Boxes(NamedTuple):
+    """Objects of one frame. N objects; lengths m, speeds m/s, angles rad; global frame."""
+
+    token: list[str]  # stable over the log
+    kind: NDArray[np.int8]  # [N] index into TRACK_TYPES
+    size: NDArray[np.float64]  # [N, 2] length, width
+    pose: NDArray[np.float64]  # [N, 3] centre x, y, heading
+    velocity: NDArray[np.float64]  # [N, 2]; zero for objects that do not move by themselves
+
+
+def ego_pose(frame: dict[str, Any]) -> NDArray[np.float64]:
+    """[3] x, y [m], heading [rad] of the rear axle, global."""
+    x, y = frame["ego2global_translation"][:2]
+    w, i, j, k = np.asarray(frame["ego2global_rotation"], dtype=np.float64)
+    norm = np.sqrt(w * w + i * i + j * j + k * k)
+    w, i, j, k = w / norm, i / norm, j / norm, k / norm
+    yaw = np.arctan2(2 * (w * k - i * j), 1 - 2 * (j**2 + k**2))
+    return np.array([x, y, yaw], dtype=np.float64)
+
+
+def ego_state(frame: dict[str, Any]) -> NDArray[np.float64]:
+    """[11] state of the rear axle from which a simulation starts (see `SceneCache.ego_state`).
+
+    Speeds and accelerations pass through single precision, as in NAVSIM's `EgoStatus`; the
+    steering angle is unknown and starts at zero.
+
+    Raises:
+        SceneError: a value is not finite.
+    """
+    state = np.zeros(11)
+    state[:3] = ego_pose(frame)
+    state[3:7] = np.array(frame["ego_dynamic_state"], dtype=np.float32)[:4]
+    if not np.isfinite(state).all():
+        raise SceneError(
+            f"frame {frame['token']}: the ego state is not finite ({state[:7].tolist()})",
+            "leave this scene out, or repair the log",
+        )
+    return state
+
+
+def boxes(frame: dict[str, Any]) -> Boxes:
+    """The annotated objects of one frame.
+
+    Raises:
+        DataError: annotation arrays of unequal length, or an unknown class.
+    """
+    annotations = frame["anns"]
+    tokens = list(annotations["track_tokens"])
+    boxes_ego = np.asarray(annotations["gt_boxes"], dtype=np.float64).reshape(-1, 7)
+    velocity_ego = np.asarray(annotations["gt_velocity_3d"], dtype=np.float64).reshape(-1, 3)
+    names = annotations["gt_names"]
+    lengths = [len(tokens), len(boxes_ego), len(velocity_ego), len(names)]
+    if len(set(lengths)) > 1:
+        raise DataError(
+            f"frame {frame['token']}: annotation arrays of unequal length {lengths}",
+            "the log is damaged; download it again",
+        )
+    try:
+        kind = np.array([_TYPE_OF_NAME[str(name)] for name in names], dtype=np.int8)
+    except KeyError as error:
+        raise DataError(
+            f"frame {frame['token']}: unknown object class {error}",
+            f"known classes: {', '.join(TRACK_TYPES)}",
+        ) from error
+    ego = ego_pose(frame)
+    cos, sin = np.cos(ego[2]), np.sin(ego[2])
+    x, y, heading = boxes_ego[:, 0], boxes_ego[:, 1], boxes_ego[:, 6] + ego[2]
+    pose = np.empty((len(tokens), 3))
+    pose[:, 0] = x * cos - y * sin + ego[0]
+    pose[:, 1] = x * sin + y * cos + ego[1]
+    pose[:, 2] = np.arctan2(np.sin(heading), np.cos(heading))
+    vx, vy = velocity_ego[:, 0], velocity_ego[:, 1]
+    velocity = np.column_stack([vx * cos - vy * sin, vx * sin + vy * cos])
+    velocity[kind >= N_AGENT_TYPES] = 0.0
+    return Boxes(tokens, kind, boxes_ego[:, 3:5].copy(), pose, velocity)

@@ -1,0 +1,129 @@
+"""Replay of the logged traffic: boxes seen at 2 Hz → poses at 10 Hz from t0 to t0 + 5 s.
+
+A track is interpolated linearly between its first and its last sighting, gaps bridged, and is
+absent outside; a track seen ONCE stands at its place the whole time. Class and size are those of
+the first sighting, speed and heading those of the first step at which the track is present.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reworld_agent.pdm.cache import N_REPLAY_STEPS
+from reworld_agent.pdm.frames import Boxes
+from reworld_agent.pdm.geometry import TWO_PI, wrap
+from reworld_agent.pdm.kernel import kernel
+
+FRAME_S = 0.5
+STEP_S = 0.1
+N_FRAMES = 11  # t0 + 0..5 s
+_X, _Y, _HEADING, _VX, _VY = range(5)
+
+
+class Tracks(NamedTuple):
+    """Fields `track_*` of the scene cache; T tracks by first sighting."""
+
+    token: NDArray[np.str_]  # [T]
+    kind: NDArray[np.int8]  # [T]
+    size: NDArray[np.float64]  # [T, 2] m
+    pose: NDArray[np.float64]  # [51, T, 3] NaN where absent
+    speed: NDArray[np.float64]  # [T] m/s
+    heading: NDArray[np.float64]  # [T] rad
+
+
+def replay(frames: list[Boxes]) -> Tracks:
+    """Interpolate the tracks of up to 11 frames, the first at t0, 0.5 s apart."""
+    index: dict[str, int] = {}
+    first: list[tuple[int, int]] = []  # frame and row of the first sighting
+    rows: list[NDArray[np.int64]] = []
+    for k, frame in enumerate(frames):
+        for row, token in enumerate(frame.token):
+            if token not in index:
+                index[token] = len(first)
+                first.append((k, row))
+        rows.append(np.array([index[token] for token in frame.token], np.int64))
+    seen = np.zeros((len(frames), len(first)), np.bool_)
+    state = np.zeros((len(frames), len(first), 5))
+    for k, (frame, tracks) in enumerate(zip(frames, rows, strict=True)):
+        seen[k, tracks] = True
+        state[k, tracks, :_VX] = frame.pose
+        state[k, tracks, _VX:] = frame.velocity
+    pose, speed, heading = _interpolate(seen, state)
+    return Tracks(
+        np.array(list(index), np.str_),
+        np.array([frames[k].kind[row] for k, row in first], np.int8),
+        np.array([frames[k].size[row] for k, row in first]).reshape(-1, 2),
+        pose,
+        speed,
+        heading,
+    )
+
+
+@kernel
+def unwrap(angle: float, previous: float) -> float:
+    """`angle` moved by whole turns to within π of `previous` (the already unwrapped one)."""
+    change = angle - previous
+    if abs(change) < np.pi:
+        return angle
+    wrapped = (change + np.pi) % TWO_PI - np.pi
+    if wrapped == -np.pi and change > 0.0:
+        wrapped = np.pi
+    return angle + (wrapped - change)
+
+
+@kernel
+def _interpolate(
+    seen: NDArray[np.bool_], state: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """[F, T] sightings and [F, T, 5] states → poses [51, T, 3], speeds [T], headings [T]."""
+    n_frames, n_tracks = seen.shape
+    pose = np.full((N_REPLAY_STEPS, n_tracks, 3), np.nan)
+    speed, heading = np.zeros(n_tracks), np.zeros(n_tracks)
+    when, knots = np.empty(n_frames), np.empty((n_frames, 5))
+    value = np.empty(5)
+    for j in range(n_tracks):
+        n = 0
+        for k in range(n_frames):
+            if seen[k, j]:
+                when[n] = k * FRAME_S
+                knots[n] = state[k, j]
+                if n > 0:
+                    knots[n, _HEADING] = unwrap(knots[n, _HEADING], knots[n - 1, _HEADING])
+                n += 1
+        present = False
+        for step in range(N_REPLAY_STEPS):
+            if n == 1:
+                value[:] = knots[0]
+            elif not _between(when[:n], knots, step * STEP_S, value):
+                continue
+            pose[step, j] = value[:_VX]
+            if not present:
+                present = True
+                heading[j] = value[_HEADING]
+                speed[j] = np.hypot(value[_VX], value[_VY])
+    return pose, speed, heading
+
+
+@kernel
+def _between(
+    when: NDArray[np.float64],
+    knots: NDArray[np.float64],
+    time: float,
+    value: NDArray[np.float64],
+) -> bool:
+    """Linear interpolation at `time` into `value`; False outside the knots' times."""
+    last = len(when) - 1
+    if not when[0] <= time <= when[last]:
+        return False
+    high = 1
+    while high < last and when[high] < time:
+        high += 1
+    low = high - 1
+    for i in range(5):
+        slope = (knots[high, i] - knots[low, i]) / (when[high] - when[low])
+        value[i] = slope * (time - when[low]) + knots[low, i]
+    value[_HEADING] = wrap(value[_HEADING])
+    return True

@@ -1,0 +1,90 @@
+"""A path of poses: where a point projects onto it, and the pose at a distance along it.
+
+States are [K, 3] x, y [m], heading [rad], unwrapped along the path. `along` [K] is the distance
+[m] from the start. Two equal vertices in a row are allowed (lanes meet there).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reworld_agent.pdm.geometry import wrap
+from reworld_agent.pdm.kernel import kernel
+
+_FIRST_DISTANCE = 1e-5  # m: keeps clear of a first segment without length
+
+
+def unwrapped(states: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The states with headings that do not jump by whole turns."""
+    copy = states.copy()
+    copy[:, 2] = np.unwrap(copy[:, 2])
+    return copy
+
+
+def distances_along(states: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[K] distance [m] of each vertex from the start, along the path."""
+    steps = np.diff(states[:, :2], axis=0)
+    return np.append(0.0, np.cumsum(np.sqrt((steps**2).sum(axis=1))))
+
+
+def shifted(states: NDArray[np.float64], left: float) -> NDArray[np.float64]:
+    """The path moved sideways by `left` [m], vertex by vertex."""
+    copy = states.copy()
+    theta = states[:, 2] + np.pi / 2
+    copy[:, 0] += np.cos(theta) * left
+    copy[:, 1] += np.sin(theta) * left
+    return copy
+
+
+@kernel
+def project(states: NDArray[np.float64], x: float, y: float) -> float:
+    """Distance along the path [m] of the path's point nearest to (x, y); the first of equals."""
+    best, result, start = np.inf, 0.0, 0.0
+    for k in range(len(states) - 1):
+        ax, ay = states[k, 0], states[k, 1]
+        dx, dy = states[k + 1, 0] - ax, states[k + 1, 1] - ay
+        square = dx * dx + dy * dy
+        length = math.sqrt(square)
+        px, py = x - ax, y - ay
+        share = (px * dx + py * dy) / square if square > 0.0 else 0.0
+        if share <= 0.0:
+            share = 0.0
+            distance = math.sqrt(px * px + py * py)
+        elif share >= 1.0:
+            share = 1.0
+            qx, qy = x - states[k + 1, 0], y - states[k + 1, 1]
+            distance = math.sqrt(qx * qx + qy * qy)
+        else:
+            distance = abs(py * dx - px * dy) / square * length
+        if distance < best:
+            best = distance
+            result = start + share * length
+        start += length
+    return result
+
+
+@kernel
+def pose_at(
+    states: NDArray[np.float64],
+    along: NDArray[np.float64],
+    distance: float,
+    pose: NDArray[np.float64],
+) -> None:
+    """Write the pose at `distance` [m] along the path, clipped to its ends, into `pose` [3]."""
+    last = len(along) - 1
+    d = distance
+    if d < _FIRST_DISTANCE:
+        d = _FIRST_DISTANCE
+    if d > along[last]:
+        d = along[last]
+    high = min(max(np.searchsorted(along, d), 1), last)
+    low = high - 1
+    span = along[high] - along[low]
+    for i in range(3):
+        value = (states[high, i] - states[low, i]) / span * (d - along[low]) + states[low, i]
+        if i == 2:
+            value = wrap(value)
+        pose[i] = 0.0 if math.isnan(value) else value

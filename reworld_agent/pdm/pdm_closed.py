@@ -1,0 +1,115 @@
+"""PDM-Closed (Dauner et al. 2023), the rule-based planner whose progress sets the scale of EP.
+
+Fifteen proposals are driven against a constant-velocity forecast and scored like any trajectory;
+the best one, as planned (not as driven), is the reference. The planner is new for every scene.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from reworld_agent.pdm.corridor import corridor, find_hits
+from reworld_agent.pdm.forecast import Forecast
+from reworld_agent.pdm.idm import FALLBACK_SPEED_LIMIT, SPEED_SHARES
+from reworld_agent.pdm.path import distances_along, project, shifted, unwrapped
+from reworld_agent.pdm.proposals import unroll
+
+_OFFSETS = (-1.0, 1.0)  # m to the left of the centreline
+STEP_US = 100_000
+
+
+class Obstacles(NamedTuple):
+    """Obstacles of the forecast as flat arrays: M polygons, R rings, V vertices."""
+
+    xy: NDArray[np.float64]  # [V, 2] at t0
+    ring_start: NDArray[np.int64]  # [R + 1]
+    polygon_start: NDArray[np.int64]  # [M + 1]
+    center: NDArray[np.float64]  # [M, 2] centroid at t0
+    shift: NDArray[np.float64]  # [M, 2] m/s
+    heading: NDArray[np.float64]  # [M]
+    is_light: NDArray[np.bool_]  # [M]
+
+
+def make_proposals(
+    ego_state: NDArray[np.float64],
+    centerline: NDArray[np.float64],
+    speed_limit: float | None,
+    obstacles: Forecast,
+) -> NDArray[np.float64]:
+    """The proposals.
+
+    Args:
+        ego_state: [11] global rear axle at t0.
+        centerline: [K, 3] global.
+        speed_limit: of the starting lane [m/s], or None.
+        obstacles: what to keep clear of.
+
+    Returns:
+        [15, 41, 3] global rear-axle poses at t0 + 0..4 s: centreline, right, left of it; five
+        styles each, slow to fast.
+    """
+    limit = FALLBACK_SPEED_LIMIT if speed_limit is None else speed_limit
+    targets = np.array(SPEED_SHARES) * limit
+    lines = [centerline, *(shifted(centerline, offset) for offset in _OFFSETS)]
+    paths = np.stack([unwrapped(line) for line in lines])
+    along = np.stack([distances_along(line) for line in lines])
+    begin = np.array([project(path, ego_state[0], ego_state[1]) for path in paths])
+    strips = [
+        corridor(path, distance, start, float(targets.max()))
+        for path, distance, start in zip(paths, along, begin, strict=True)
+    ]
+    hits = find_hits(strips, obstacles)
+    speed = float(ego_state[3])
+    return unroll(paths, along, begin, speed, targets, hits.obstacle, hits.start, *_flat(obstacles))
+
+
+def plan(
+    ego_state: NDArray[np.float64],
+    time_us: int,
+    sample_us: NDArray[np.int64],
+    proposals: NDArray[np.float64],
+    score: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+) -> NDArray[np.float64]:
+    """The reference trajectory.
+
+    Args:
+        ego_state: [11] global rear axle at t0; proposals: [15, 41, 3], from `make_proposals`.
+        time_us: log time of t0 [µs]; sample_us: [41] log times at which the result is sampled.
+        score: proposals → [15] scores against the forecast; the first best proposal is taken.
+
+    Returns:
+        [41, 3] global poses.
+    """
+    chosen = proposals[int(np.argmax(score(proposals)))]
+    since = (np.maximum(sample_us, time_us) - time_us).astype(np.float64)
+    low = np.clip(np.ceil(since / STEP_US).astype(np.int64), 1, len(chosen) - 1) - 1
+    knots = unwrapped(chosen)
+    slope = (knots[low + 1] - knots[low]) / STEP_US
+    poses = slope * (since - low * STEP_US)[:, None] + knots[low]
+    poses[:, 2] = (poses[:, 2] + np.pi) % (2 * np.pi) - np.pi
+    return poses
+
+
+def _flat(obstacles: Forecast) -> Obstacles:
+    shapes = obstacles.shapes
+    polygons = [ring for shape in shapes for ring in shapely.get_rings(shape)]
+    counts = [len(shapely.get_rings(shape)) for shape in shapes]
+    lengths = [shapely.get_num_coordinates(ring) for ring in polygons]
+    heading = np.zeros(len(shapes))
+    heading[: len(obstacles.row)] = obstacles.boxes.pose[:, 2]
+    center = shapely.get_coordinates(shapely.centroid(shapes)).reshape(-1, 2)
+    points = [shapely.get_coordinates(ring) for ring in polygons]
+    return Obstacles(
+        np.concatenate(points) if points else np.empty((0, 2)),
+        np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        center,
+        obstacles.shift,
+        heading,
+        obstacles.is_light,
+    )
