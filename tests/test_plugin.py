@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from reworld_agent.training.stages import load_stage
+
 PROGRAM = """
 import json, sys
 import hydra
@@ -58,6 +60,7 @@ def test_stage_settings_reach_the_trainer(program: Path) -> None:
     assert cfg["agent"]["stage_applied"] == "3"
     assert cfg["agent"]["purpose"] == "train"
     assert cfg["trainer"]["params"]["gradient_clip_val"] == 1.0
+    assert cfg["trainer"]["params"]["max_steps"] == load_stage("3").steps
 
 
 def test_command_line_wins_over_the_stage(program: Path) -> None:
@@ -65,7 +68,7 @@ def test_command_line_wins_over_the_stage(program: Path) -> None:
     assert config(program)["trainer"]["params"]["gradient_clip_val"] == 0.3
 
 
-@pytest.mark.parametrize("override", ["stage=4", "recipe=mine", "model=huge"])
+@pytest.mark.parametrize("override", ["stage=4", "recipe=mine"])
 def test_unknown_choice_ends_in_one_clear_line(program: Path, override: str) -> None:
     result = launch(program, "agent=reworld", override)
     assert result.returncode != 0
@@ -80,3 +83,8 @@ def test_every_split_and_agent_is_visible(program: Path) -> None:
         result = launch(program, f"agent={agent}", "+train_test_split=town_test")
         assert result.returncode == 0, result.stderr
         assert config(program)["train_test_split"]["data_split"] == "town_test"
+
+
+def test_stage_setting_can_be_overridden(program: Path) -> None:
+    assert launch(program, "agent=reworld", "+agent.overrides.steps=7").returncode == 0
+    assert config(program)["trainer"]["params"]["max_steps"] == 7
