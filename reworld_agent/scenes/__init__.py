@@ -1,0 +1,1 @@
+"""The built-in host: NAVSIM data to scenes and agent inputs, without the devkit or torch."""

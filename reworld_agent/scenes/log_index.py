@@ -1,0 +1,169 @@
+"""Which log holds which token? Answered without keeping logs in memory.
+
+A real split has a thousand logs of tens of megabytes. Each is opened once; the tokens found are
+kept in the process and, where finding them took long, in a file under the cache folder, valid
+as long as a log's size and time of change stay the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from reworld_agent.errors import DataError, SceneError
+from reworld_agent.scenes.logs import load_log
+
+WORTH_KEEPING_S = 2.0
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """What a scene filter needs to know of one log.
+
+    Attributes:
+        path: the log's file.
+        size, modified_ns: of the file when it was read.
+        tokens: tokens of its frames, in order.
+        routed: for each frame, whether it has a route.
+    """
+
+    path: Path
+    size: int
+    modified_ns: int
+    tokens: tuple[str, ...]
+    routed: tuple[bool, ...]
+
+
+class LogIndex:
+    """The logs of one folder, indexed as they are asked for.
+
+    Args:
+        folder: `<data_root>/navsim_logs/<data_split>`.
+        store: file that keeps the index between processes; None picks one under the cache folder.
+
+    Raises:
+        DataError: the folder is missing or holds no log.
+    """
+
+    def __init__(self, folder: Path, store: Path | None = None) -> None:
+        self.folder = folder
+        self.paths = list_logs(folder)
+        self._store = store or _default_store(folder)
+        self._entries = self._load()
+        self._seconds = 0.0
+        self._positions: dict[str, tuple[Path, int]] | None = None
+
+    def entry(self, path: Path) -> LogEntry:
+        """The entry of one log; opens the log the first time."""
+        stat = path.stat()
+        known = self._entries.get(path.name)
+        stamp = (stat.st_size, stat.st_mtime_ns)
+        if known is not None and (known.size, known.modified_ns) == stamp:
+            return known
+        started = time.perf_counter()
+        frames = load_log(path)
+        tokens = tuple(str(frame["token"]) for frame in frames)
+        routed = tuple(len(frame["roadblock_ids"]) > 0 for frame in frames)
+        self._entries[path.name] = LogEntry(path, stat.st_size, stat.st_mtime_ns, tokens, routed)
+        self._seconds += time.perf_counter() - started
+        return self._entries[path.name]
+
+    def position(self, token: str) -> tuple[Path, int]:
+        """Log and frame number of a token.
+
+        Raises:
+            SceneError: no log of the folder holds it.
+        """
+        if self._positions is None:
+            entries = [self.entry(path) for path in self.progress(self.paths)]
+            self._positions = {
+                token: (entry.path, i) for entry in entries for i, token in enumerate(entry.tokens)
+            }
+            self.keep()
+        if token not in self._positions:
+            raise SceneError(
+                f"token {token} is in none of the {len(self.paths)} logs of {self.folder}",
+                "check the token, or train_test_split.data_split",
+            )
+        return self._positions[token]
+
+    def progress(self, paths: Iterable[Path]) -> Iterable[Path]:
+        """The paths, with a bar where it takes more than a few seconds."""
+        return tqdm(paths, desc="reading logs", unit="log", delay=3.0, leave=False)
+
+    def keep(self, worth_s: float = WORTH_KEEPING_S) -> None:
+        """Save the index where reading took `worth_s` or more; an unwritable cache is no error."""
+        if self._seconds < worth_s:
+            return
+        rows = {
+            entry.path.name: [entry.size, entry.modified_ns, entry.tokens, entry.routed]
+            for entry in self._entries.values()
+        }
+        partial = self._store.with_name(f".{self._store.name}.{os.getpid()}")
+        with contextlib.suppress(OSError):
+            self._store.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_text(json.dumps({"format": _FORMAT, "logs": rows}), encoding="utf-8")
+            partial.replace(self._store)
+        self._seconds = 0.0
+
+    def _load(self) -> dict[str, LogEntry]:
+        try:
+            saved = json.loads(self._store.read_text(encoding="utf-8"))
+            rows = saved["logs"] if saved["format"] == _FORMAT else {}
+            return {
+                name: LogEntry(self.folder / name, size, modified, tuple(tokens), tuple(routed))
+                for name, (size, modified, tokens, routed) in rows.items()
+            }
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}  # absent or damaged: it is only a cache
+
+
+_OPEN: dict[Path, LogIndex] = {}
+
+
+def open_index(folder: Path) -> LogIndex:
+    """The index of a folder of logs, shared within the process while its list of logs stays."""
+    folder = Path(folder).absolute()
+    index = _OPEN.get(folder)
+    if index is None or index.paths != list_logs(folder):
+        index = _OPEN[folder] = LogIndex(folder)
+    return index
+
+
+def find_frame(log_folder: Path, token: str) -> tuple[Path, int]:
+    """Log file and frame number of a token; raises SceneError where no log holds it."""
+    return open_index(log_folder).position(token)
+
+
+def list_logs(folder: Path) -> list[Path]:
+    """The logs of a split, by name: the same order on every machine.
+
+    Raises:
+        DataError: the folder is missing or holds no log.
+    """
+    hint = "check OPENSCENE_DATA_ROOT and train_test_split.data_split"
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder of logs", hint)
+    paths = sorted(path for path in folder.iterdir() if path.suffix == ".pkl")
+    if not paths:
+        raise DataError(f"{folder}: no log (*.pkl) in this folder", hint)
+    return paths
+
+
+def cache_home() -> Path:
+    """`$REWORLD_HOME`, else `~/.cache/reworld`: everything that can be made again lies here."""
+    return Path(os.environ.get("REWORLD_HOME") or Path.home() / ".cache" / "reworld")
+
+
+def _default_store(folder: Path) -> Path:
+    digest = hashlib.sha256(str(folder.absolute()).encode()).hexdigest()[:16]
+    return cache_home() / "log_index" / f"{folder.name}-{digest}.json"
