@@ -1,0 +1,146 @@
+"""What the kernels read: a scene's map, traffic and centreline as arrays around a local origin.
+
+Coordinates are global metres minus a whole-number origin near the ego; the subtraction is exact,
+so nothing is lost against the devkit, which computes in global coordinates.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reworld_agent.pdm.cache import (
+    CARPARK,
+    INTERSECTION,
+    LANE,
+    LANE_CONNECTOR,
+    N_AGENT_TYPES,
+    ROADBLOCK,
+    SceneCache,
+)
+from reworld_agent.pdm.geometry import half_extents
+from reworld_agent.pdm.grid import Grid, build_grid, polygon_edges
+
+STOPPED_TRACK_SPEED = 0.05  # m/s
+
+
+class Traffic(NamedTuple):
+    """T boxes over S steps at 10 Hz, local coordinates."""
+
+    pose: NDArray[np.float64]  # [T, S, 4] centre x, y [m], cos, sin of the heading; NaN: absent
+    half: NDArray[np.float64]  # [T, 2] half length, half width [m]
+    sweep: NDArray[np.float64]  # [T, 4] low x, low y, high x, high y of the box over all steps
+    is_agent: NDArray[np.bool_]  # [T] vehicle, pedestrian or bicycle
+    is_stopped: NDArray[np.bool_]  # [T] static, or slower than 0.05 m/s when first seen
+
+
+class Ground(NamedTuple):
+    """The map as rasters, one for each question that the metrics ask."""
+
+    drivable: Grid  # roadblocks, intersections, carparks
+    lanes: Grid  # lanes and lane connectors
+    route: Grid  # those of them on the route
+    intersections: Grid
+
+
+class Scenery(NamedTuple):
+    """Everything `scorer.score_states` needs besides the states."""
+
+    origin: NDArray[np.float64]  # [2] local = global − origin
+    ground: Ground
+    traffic: Traffic
+    centerline: NDArray[np.float64]  # [K, 2] local
+    centerline_progress: NDArray[np.float64]  # [K] arc length [m]
+
+
+def local_origin(ego_state: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[2] whole metres near the ego."""
+    return np.round(ego_state[:2])
+
+
+def make_traffic(
+    track_pose: NDArray[np.float64],
+    track_size: NDArray[np.float64],
+    track_type: NDArray[np.int8],
+    track_speed: NDArray[np.float64],
+    origin: NDArray[np.float64],
+) -> Traffic:
+    """Traffic of S steps.
+
+    Args:
+        track_pose: [S, T, 3] box centre x, y [m], heading [rad], global; NaN where absent.
+        track_size: [T, 2] length, width [m].
+        track_type: [T] index into `cache.TRACK_TYPES`.
+        track_speed: [T] speed [m/s] that decides whether the track stands.
+        origin: [2] of the local coordinates.
+    """
+    by_track = np.ascontiguousarray(np.swapaxes(track_pose, 0, 1), dtype=np.float64)
+    pose = np.empty((*by_track.shape[:2], 4))
+    pose[..., :2] = by_track[..., :2] - origin
+    np.cos(by_track[..., 2], out=pose[..., 2])
+    np.sin(by_track[..., 2], out=pose[..., 3])
+    half = half_extents(np.asarray(track_size, np.float64))
+    radius = np.hypot(half[:, 0], half[:, 1])[:, None]
+    low = np.fmin.reduce(pose[..., :2], axis=1, initial=np.inf) - radius
+    high = np.fmax.reduce(pose[..., :2], axis=1, initial=-np.inf) + radius
+    is_agent = np.asarray(track_type) < N_AGENT_TYPES
+    is_stopped = ~is_agent | (np.asarray(track_speed) <= STOPPED_TRACK_SPEED)
+    return Traffic(pose, half, np.concatenate([low, high], axis=1), is_agent, is_stopped)
+
+
+def make_ground(
+    polygon_kind: NDArray[np.int8],
+    polygon_on_route: NDArray[np.bool_],
+    ring_xy: NDArray[np.float64],
+    ring_start: NDArray[np.int32],
+    polygon_ring_start: NDArray[np.int32],
+    origin: NDArray[np.float64],
+    center: NDArray[np.float64],
+) -> Ground:
+    """Rasters of the map; arguments as in `SceneCache`, `center` [2] is the ego, local."""
+    edges, edge_start, bounds = polygon_edges(
+        np.array(ring_xy, np.float64),
+        np.array(ring_start, np.int32),
+        np.array(polygon_ring_start, np.int32),
+        float(origin[0]),
+        float(origin[1]),
+    )
+    is_lane = np.isin(polygon_kind, (LANE, LANE_CONNECTOR))
+    groups = (
+        np.isin(polygon_kind, (ROADBLOCK, INTERSECTION, CARPARK)),
+        is_lane,
+        is_lane & polygon_on_route,
+        polygon_kind == INTERSECTION,
+    )
+    return Ground(
+        *(build_grid(edges, edge_start, bounds, np.flatnonzero(g), center) for g in groups)
+    )
+
+
+def make_centerline(
+    centerline: NDArray[np.float64], origin: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Global centreline [K, 2 or 3] → local points [K, 2] and their arc length [K] [m]."""
+    xy = np.ascontiguousarray(centerline[:, :2] - origin)
+    lengths = np.hypot(*np.diff(xy, axis=0).T)
+    return xy, np.concatenate([[0.0], np.cumsum(lengths)])
+
+
+def make_scenery(cache: SceneCache) -> Scenery:
+    """The scenery of a scene cache, with the logged traffic."""
+    origin = local_origin(cache.ego_state)
+    ground = make_ground(
+        cache.polygon_kind,
+        cache.polygon_on_route,
+        cache.ring_xy,
+        cache.ring_start,
+        cache.polygon_ring_start,
+        origin,
+        cache.ego_state[:2] - origin,
+    )
+    traffic = make_traffic(
+        cache.track_pose, cache.track_size, cache.track_type, cache.track_speed, origin
+    )
+    return Scenery(origin, ground, traffic, *make_centerline(cache.centerline, origin))
