@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import types
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -261,7 +262,7 @@ class ModelConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ModelConfig:
         """Build from a nested mapping; unknown and missing fields raise ConfigError."""
-        return _build(cls, values, "model")
+        return build_dataclass(cls, values, "model")
 
 
 def _listed(value: Any) -> Any:
@@ -270,8 +271,8 @@ def _listed(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _build(kind: type[T], values: Any, where: str) -> T:
-    """A dataclass from a mapping, its nested dataclasses included."""
+def build_dataclass(kind: type[T], values: Any, where: str) -> T:
+    """A dataclass from a mapping, nested ones included; `where` names it in a ConfigError."""
     _require(isinstance(values, Mapping), f"{where} = {values!r} is not a table", "give key: value")
     fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     unknown = sorted(set(values) - set(fields))
@@ -289,10 +290,14 @@ def _build(kind: type[T], values: Any, where: str) -> T:
 def _convert(hint: Any, value: Any, where: str) -> Any:
     """The value as its field's type; ints pass as floats, lists as tuples, nothing else bends."""
     if dataclasses.is_dataclass(hint):
-        return _build(hint, value, where)  # type: ignore[arg-type]
+        return build_dataclass(hint, value, where)  # type: ignore[arg-type]
     if getattr(hint, "__origin__", None) is tuple:
         _require(isinstance(value, list | tuple), f"{where} = {value!r}", f"{where} must be a list")
         return tuple(_convert(hint.__args__[0], item, where) for item in value)
+    if isinstance(hint, types.UnionType):
+        if value is None:
+            return None
+        hint = next(choice for choice in hint.__args__ if choice is not type(None))
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     fits = isinstance(value, hint) and not (hint is int and isinstance(value, bool))

@@ -40,6 +40,15 @@ class ReWorldModel(nn.Module):
         self.action_dit = ActionDiT.build(config.planner, config.video)
         self.normaliser = ActionNormaliser(config.planner.normalisation, config.planner.horizon)
         self.codec.requires_grad_(False)
+        self.history: list[str] = []  # stages that the weights have passed
+
+    def train(self, mode: bool = True) -> ReWorldModel:
+        """As usual, but frozen parts stay in evaluation mode (Lightning calls this often)."""
+        super().train(mode)
+        for part in self.parts().values():
+            if not any(p.requires_grad for p in part.parameters()):
+                part.eval()
+        return self
 
     @property
     def grid(self) -> Grid:

@@ -42,6 +42,8 @@ def save(model: ReWorldModel, folder: Path, notes: Sequence[str]) -> None:
         save_file(state, folder / "normalisation.safetensors")
         config = json.dumps(model.config.to_dict(), indent=2)
         (folder / "config.json").write_text(config + "\n", encoding="utf-8")
+        training = json.dumps({"stages": model.history})
+        (folder / "training.json").write_text(training + "\n", encoding="utf-8")
         (folder / "README.md").write_text(_card(model, notes), encoding="utf-8")
         for file in folder.rglob("*"):
             file.chmod(0o755 if file.is_dir() else 0o644)
@@ -95,7 +97,14 @@ def load(kind: type[ReWorldModel], folder: Path, config: ModelConfig | None) -> 
     if left:
         raise WeightsError(f"{folder} leaves tensors unset: {', '.join(left[:SHOWN])}", TRAIN_HINT)
     model.codec.requires_grad_(False)
+    model.history = _read_history(folder)
     return model.eval()
+
+
+def _read_history(folder: Path) -> list[str]:
+    """Stages that saved weights have passed; none where the folder does not say."""
+    file = folder / "training.json"
+    return list(json.loads(file.read_text(encoding="utf-8"))["stages"]) if file.is_file() else []
 
 
 def _tensors(model: nn.Module) -> list[tuple[str, Tensor]]:

@@ -1,0 +1,1 @@
+"""Stages, losses, data and the loop that trains them."""

@@ -1,0 +1,166 @@
+"""The loss of a stage on a batch: one function for Lightning here and for the devkit's trainer.
+
+Shapes: B scenes, K plans per scene, L waypoints, N video tokens, C latent channels.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+import torch
+from torch import Tensor
+
+from reworld_agent.errors import DataError
+from reworld_agent.model import ReWorldModel
+from reworld_agent.objectives.action_flow import action_flow_loss
+from reworld_agent.objectives.alignment import alignment_loss
+from reworld_agent.objectives.flow import (
+    clean_estimate,
+    draw_times,
+    draw_token_times,
+    interpolate,
+    velocity_target,
+)
+from reworld_agent.objectives.generation import generation_loss
+from reworld_agent.objectives.intermediate import intermediate_loss
+from reworld_agent.objectives.repulsion import repulsion_loss
+from reworld_agent.planner.action_dit import ActionOutput
+from reworld_agent.training.stages import TrainingStage
+from reworld_agent.video.conditioning import pack
+from reworld_agent.video.encoding import encode_clip
+
+Batch = dict[str, Tensor]
+Logs = dict[str, Tensor]
+
+FUTURE_HINT = (
+    "Stage 1 needs the front camera of the 8 frames after the current one (navtrain has none): "
+    "use a split with future images, such as train_test_split=town_train"
+)
+
+
+def stage_loss(
+    model: ReWorldModel,
+    stage: TrainingStage,
+    features: Batch,
+    targets: Batch,
+    generator: torch.Generator | None = None,
+) -> tuple[Tensor, Logs]:
+    """Weighted sum of the stage's terms, and every term by its name.
+
+    Args:
+        model: in training mode, prepared for the stage.
+        stage: the stage.
+        features: `images` uint8 [B, T, 3, H, W], `ego` [B, 8].
+        targets: `trajectory` [B, L, 3]; Stage 1: `future_images` uint8 [B, T, 3, H, W]; Stage 3:
+            `hard_negative` [B, L, 3] and `hard_negative_valid` bool [B].
+        generator: of times and noise; None = torch's global one.
+    """
+    terms: Logs = {}
+    logs: Logs = {}
+    if stage.needs_future_images:
+        terms.update(_video_terms(model, stage, features, targets, generator))
+    if stage.plans:
+        found, logs = _action_terms(model, stage, features, targets, generator)
+        terms.update(found)
+    weights = stage.weights
+    total = torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum()
+    detached = {name: value.detach() for name, value in (terms | logs).items()}
+    return total, {"loss": total.detach(), **detached}
+
+
+def _video_terms(
+    model: ReWorldModel,
+    stage: TrainingStage,
+    features: Batch,
+    targets: Batch,
+    generator: torch.Generator | None,
+) -> Logs:
+    """L_Gen and L_Mid; history tokens are clean, at t = 0, and out of the loss."""
+    if "future_images" not in targets:
+        raise DataError("the batch has no future images", FUTURE_HINT)
+    grid, device = model.grid, model.device
+    with torch.no_grad():
+        images, future_images = features["images"].to(device), targets["future_images"].to(device)
+        latents = encode_clip(model.codec, model.config.clip, images, future_images)
+        clean = pack(latents).to(model.video_dit.dtype)
+    batch, mode, kind = len(clean), stage.video_times, stage.video_distribution
+    t = draw_token_times(batch, grid.frames, grid.cells, mode, kind, generator, clean)
+    times = grid.token_times(t)
+    noise = _noise_like(clean, generator)
+    output = model.video_dit(
+        interpolate(clean, noise, times),
+        model.text(batch),
+        times * 1000,
+        video_coords=model.coords(batch),
+        run_heads=stage.weights.intermediate > 0,
+    )
+    target, future = velocity_target(clean, noise), grid.future_mask(device)
+    terms = {"generation": generation_loss(output.sample, target, future)}
+    if stage.weights.intermediate > 0:
+        terms["intermediate"] = intermediate_loss(output.mid, target, future)
+    return terms
+
+
+def _action_terms(
+    model: ReWorldModel,
+    stage: TrainingStage,
+    features: Batch,
+    targets: Batch,
+    generator: torch.Generator | None,
+) -> tuple[Logs, Logs]:
+    """L_FM, L_align and L_RDE of K plans per scene, over one video forward at t = 1."""
+    plans, device = stage.noise_draws, model.device
+    history = model.encode(features["images"])
+    shape = (*history.shape[:2], model.grid.future, *history.shape[3:])
+    future = torch.randn(shape, generator=generator, device=device, dtype=history.dtype)
+    learns = "video_dit" in stage.trainable
+    with contextlib.nullcontext() if learns else torch.no_grad():
+        states = model.video_states(history, future)
+    memory = model.action_dit.cache(states)
+    expert = targets["trajectory"].to(device).repeat_interleave(plans, dim=0)
+    clean = model.normaliser.normalise(expert).to(history.dtype)
+    t = draw_times((len(clean),), stage.action_distribution, generator, clean)
+    noise = _noise_like(clean, generator)
+    noisy = interpolate(clean, noise, t)
+    ego = features["ego"].to(history)
+    output = model.action_dit(noisy, t, ego, memory, tap=stage.align_blocks)
+    terms = {"action_flow": action_flow_loss(output.velocity, velocity_target(clean, noise))}
+    logs: Logs = {}
+    if stage.weights.alignment > 0:
+        terms["alignment"], logs = _alignment(output)
+    if stage.weights.repulsion > 0:
+        estimate = clean_estimate(noisy, output.velocity, t)
+        terms["repulsion"], found = _repulsion(model, stage, estimate, targets)
+        logs.update(found)
+    return terms, logs
+
+
+def _noise_like(clean: Tensor, generator: torch.Generator | None) -> Tensor:
+    return torch.randn(clean.shape, generator=generator, device=clean.device, dtype=clean.dtype)
+
+
+def _alignment(output: ActionOutput) -> tuple[Tensor, Logs]:
+    """L_align and the ratio |r|/|h|: the loss can also fall by a growing readout."""
+    taps = list(output.readouts.values())
+    loss = alignment_loss((tap.state, tap.readout) for tap in taps)
+    ratios = [tap.readout.norm() / (tap.state - tap.readout).norm() for tap in taps]
+    return loss, {"readout_ratio": torch.stack(ratios).mean()}
+
+
+def _repulsion(
+    model: ReWorldModel, stage: TrainingStage, estimate: Tensor, targets: Batch
+) -> tuple[Tensor, Logs]:
+    """L_RDE and the shares of valid negatives and of estimates out of the normalised range."""
+    scenes = len(targets["trajectory"])
+    none = torch.zeros(scenes, dtype=torch.bool)
+    valid = targets.get("hard_negative_valid", none).to(model.device)
+    negative = targets.get("hard_negative", targets["trajectory"]).to(model.device)
+    draws = stage.noise_draws
+    loss = repulsion_loss(
+        model.normaliser.denormalise(estimate),
+        negative.repeat_interleave(draws, dim=0),
+        valid.repeat_interleave(draws, dim=0),
+        stage.repulsion_cap,
+    )
+    outside = (estimate.abs() > 1).float().mean()
+    return loss, {"negatives": valid.float().mean(), "outside_range": outside}

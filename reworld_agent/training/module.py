@@ -1,0 +1,53 @@
+"""The Lightning module of every stage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+
+from reworld_agent.errors import DataError
+from reworld_agent.model import ReWorldModel
+from reworld_agent.training.losses import Batch, stage_loss
+from reworld_agent.training.optim import build_optimizers
+from reworld_agent.training.stages import TrainingStage
+
+SHOWN_TOKENS = 8
+
+
+class StageModule(LightningModule):
+    """Trains the parts of a model that a stage trains, towards the stage's terms.
+
+    Args:
+        model: prepared for the stage (`prepare_stage`).
+        stage: the stage.
+    """
+
+    def __init__(self, model: ReWorldModel, stage: TrainingStage) -> None:
+        super().__init__()
+        self.model, self.stage = model, stage
+
+    def training_step(self, batch: tuple[Batch, Batch, list[str]], batch_idx: int) -> Tensor:
+        """Loss of one batch (features, targets, tokens); DataError where it is not finite."""
+        features, targets, tokens = batch
+        loss, logs = stage_loss(self.model, self.stage, features, targets)
+        if not torch.isfinite(loss):
+            raise DataError(
+                f"the loss is {float(loss)} at step {self.global_step}; the batch's scenes: "
+                + ", ".join(tokens[:SHOWN_TOKENS]),
+                "look at these scenes, or lower the learning rate; the last checkpoint is kept",
+            )
+        for name, value in logs.items():
+            self.log(f"train/{name}", value, prog_bar=name == "loss", batch_size=len(tokens))
+        return loss
+
+    def configure_optimizers(self) -> Any:
+        """AdamW and the stage's schedule."""
+        return build_optimizers(self.model, self.stage)
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Log the gradient's norm, before clipping."""
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        self.log("train/gradient_norm", torch.nn.utils.get_total_norm(gradients))

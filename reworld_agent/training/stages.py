@@ -1,0 +1,145 @@
+"""Training stages as data: what is trained, towards what, and how.
+
+The chain is 1 (video) -> planner (pre-training) -> 2 (alignment) -> 3 (repulsion). The numbers
+stand in `reworld_agent/configs/stages.yaml`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from reworld_agent.config import ModelConfig, build_dataclass, load_model_config
+from reworld_agent.errors import ConfigError
+from reworld_agent.objectives.flow import TIME_DISTRIBUTIONS, TIME_MODES
+
+STAGES = ("1", "planner", "2", "3")
+RECIPES = ("paper", "release")
+PARTS = ("video_dit", "action_dit")
+SCHEDULES = ("constant", "cosine")
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Factor of each term; 0 switches a term off."""
+
+    generation: float = 0.0
+    intermediate: float = 0.0
+    action_flow: float = 0.0
+    alignment: float = 0.0
+    repulsion: float = 0.0
+
+
+@dataclass(frozen=True)
+class TrainingStage:
+    """One stage.
+
+    Attributes:
+        name, recipe: see STAGES and RECIPES.
+        trainable: parts that learn; the others are frozen, in evaluation mode.
+        predecessor: the stage whose weights this one starts from.
+        weights: factors of the terms.
+        steps: optimiser steps; batch_size: scenes per step, over all processes.
+        learning_rate, weight_decay, betas: of AdamW; warmup_steps, schedule: of its rate.
+        gradient_clip: norm at which gradients are clipped.
+        video_times: one time for each `token`, latent `frame` or `sample`.
+        video_distribution, action_distribution: of the times.
+        align_blocks: blocks (from 1) of L_align.
+        noise_draws: plans denoised for each video forward.
+        repulsion_cap: bound of L_RDE's distance; None = none.
+    """
+
+    name: str
+    recipe: str
+    trainable: tuple[str, ...]
+    predecessor: str | None
+    weights: LossWeights
+    steps: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    betas: tuple[float, ...]
+    warmup_steps: int
+    schedule: str = "constant"
+    gradient_clip: float = 1.0
+    video_times: str = "token"
+    video_distribution: str = "uniform"
+    action_distribution: str = "uniform"
+    align_blocks: tuple[int, ...] = ()
+    noise_draws: int = 1
+    repulsion_cap: float | None = None
+
+    def __post_init__(self) -> None:
+        choices = {
+            "trainable": (self.trainable, PARTS),
+            "schedule": ((self.schedule,), SCHEDULES),
+            "video_times": ((self.video_times,), TIME_MODES),
+            "video_distribution": ((self.video_distribution,), TIME_DISTRIBUTIONS),
+            "action_distribution": ((self.action_distribution,), TIME_DISTRIBUTIONS),
+        }
+        for key, (values, known) in choices.items():
+            for value in values:
+                if value not in known:
+                    message = f"stage {self.name}: {key}={value} does not exist"
+                    raise ConfigError(message, "use " + " | ".join(known))
+        for key in ("steps", "batch_size", "learning_rate", "noise_draws", "gradient_clip"):
+            if getattr(self, key) <= 0:
+                message = f"stage {self.name}: {key}={getattr(self, key)}"
+                raise ConfigError(message, f"{key} must be positive")
+
+    @property
+    def needs_future_images(self) -> bool:
+        """Stage 1 learns from the images after the current frame; the others never see them."""
+        return self.weights.generation > 0 or self.weights.intermediate > 0
+
+    @property
+    def plans(self) -> bool:
+        """True where the Action DiT is run."""
+        weights = self.weights
+        return weights.action_flow > 0 or weights.alignment > 0 or weights.repulsion > 0
+
+    def check(self, config: ModelConfig) -> None:
+        """Raise ConfigError where the stage asks for blocks or heads that the model lacks."""
+        depth = config.video.num_layers
+        wrong = [block for block in self.align_blocks if not 1 <= block <= depth]
+        if wrong:
+            message = f"stage {self.name}: align_blocks names block {wrong[0]} of {depth}"
+            raise ConfigError(message, f"blocks count from 1: use 1 to {depth}")
+        if self.weights.alignment > 0 and not self.align_blocks:
+            raise ConfigError(f"stage {self.name}: no align_blocks", "name a block, such as [12]")
+        if self.weights.intermediate > 0 and not config.video.mid_blocks:
+            message = f"stage {self.name}: L_Mid is on, but the model has no mid head"
+            raise ConfigError(message, "set video.mid_blocks")
+
+
+def load_stage(
+    stage: str | int,
+    recipe: str = "paper",
+    model: str = "tiny",
+    overrides: Mapping[str, Any] | None = None,
+) -> TrainingStage:
+    """The settings of one stage; every unknown name or contradictory value raises ConfigError."""
+    name = str(stage)
+    for key, value, known in (("stage", name, STAGES), ("recipe", recipe, RECIPES)):
+        if value not in known:
+            raise ConfigError(f"{key}={value} does not exist", f"use {key}=" + " | ".join(known))
+    config = load_model_config(model)
+    file = resources.files("reworld_agent").joinpath("configs", "stages.yaml")
+    tables = yaml.safe_load(file.read_text(encoding="utf-8"))
+    values = {"name": name, "recipe": recipe, **tables["all"][name]}
+    for table in (tables["recipes"][recipe], tables["models"][model]):
+        values.update(table.get(name, {}))
+    values.update(overrides or {})
+    result = build_dataclass(TrainingStage, values, f"stage {name}")
+    result.check(config)
+    return result
+
+
+def stage_table(stage: TrainingStage) -> dict[str, Any]:
+    """The stage as a plain dictionary, for a run's records."""
+    return dataclasses.asdict(stage)

@@ -1,0 +1,66 @@
+"""The closed-form parts, fitted before Stage 1: patch-PCA codec and action normalisation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from omegaconf import DictConfig
+from torch import Tensor
+
+from reworld_agent.config import load_model_config
+from reworld_agent.errors import ConfigError
+from reworld_agent.model import ReWorldModel
+from reworld_agent.training.data import SceneArrays
+from reworld_agent.training.prepare import STATISTICS
+from reworld_agent.training.run import load_arrays
+from reworld_agent.training.stages import load_stage
+from reworld_agent.video.codec import PatchPCACodec
+from reworld_agent.video.codec_fit import fit_patch_pca, psnr
+from reworld_agent.video.encoding import to_pixels
+
+SCENES = 1000
+
+
+def run(cfg: DictConfig) -> int:
+    """Fit on the config's split and write `<output_dir>/weights`; 0 when done."""
+    config = load_model_config(cfg.agent.model)
+    pl.seed_everything(int(cfg.seed), verbose=False)
+    model = ReWorldModel(config)
+    arrays = load_arrays(cfg, load_stage("1", cfg.agent.recipe, cfg.agent.model))
+    for line in fit_statistics(model, arrays, int(cfg.seed)):
+        print(line)
+    folder = Path(cfg.output_dir) / "weights"
+    model.save_pretrained(folder, ["Closed-form parts only; both transformers are untrained."])
+    print(f"statistics are done: {folder}")
+    return 0
+
+
+def fit_statistics(model: ReWorldModel, arrays: SceneArrays, seed: int) -> list[str]:
+    """Fit codec and normalisation in place; what came of it, in lines."""
+    if not isinstance(model.codec, PatchPCACodec):
+        message = f"model={model.config.name} has a trained codec: there is nothing to fit"
+        raise ConfigError(message, "start stage 1 from its released weights with agent.init_from=")
+    chosen = np.random.default_rng(seed).permutation(len(arrays))[:SCENES]
+    singles, clips = _pixels(model, arrays, np.sort(chosen))
+    explained = fit_patch_pca(model.codec, singles, clips, seed=seed)
+    model.normaliser.fit(torch.from_numpy(arrays.trajectory))
+    model.history = [STATISTICS]
+    return [
+        f"codec: {explained:.1%} of the variance; PSNR {psnr(model.codec, singles):.2f} dB alone, "
+        f"{psnr(model.codec, clips):.2f} dB in a clip",
+        f"actions: {len(arrays)} trajectories",
+    ]
+
+
+def _pixels(
+    model: ReWorldModel, arrays: SceneArrays, scenes: np.ndarray
+) -> tuple[Tensor, Tensor]:
+    """Current frames [B, 3, 1, H, W], and clips [B, 3, 1 + k r, H, W] of frame and future."""
+    present = model.config.clip.history_frames - 1
+    index = arrays.frame_index[scenes, present:]
+    frames = torch.from_numpy(arrays.frames[index])
+    pixels = to_pixels(frames)
+    return pixels[:, :, :1], pixels
