@@ -1,0 +1,288 @@
+"""`ReWorldAgent`: camera history → imagined world → 4 s plan. What NAVSIM sees.
+
+One class serves the stock devkit (v1.1, v2.2) and the built-in host: every name of NAVSIM comes
+from :mod:`reworld_agent.compat`. Planning never raises and never returns NaN for a single scene:
+such a scene is planned at constant velocity, marked in `fallback_reasons`, and counted.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from reworld_agent import features as feature_functions
+from reworld_agent.compat import (
+    AbstractAgent,
+    AbstractFeatureBuilder,
+    AbstractTargetBuilder,
+    AgentInput,
+    Scene,
+    SensorConfig,
+    Trajectory,
+    TrajectorySampling,
+    init_agent,
+    make_trajectory,
+)
+from reworld_agent.config import ModelConfig, load_model_config
+from reworld_agent.errors import ConfigError, ReWorldError
+from reworld_agent.model import ReWorldModel
+from reworld_agent.training.stages import TrainingStage, load_stage
+from reworld_agent.weights import load_checkpoint
+
+logger = logging.getLogger(__name__)
+
+HISTORY_FRAMES = (0, 1, 2, 3)
+NUM_POSES, INTERVAL_S = 8, 0.5
+
+
+class ReWorldFeatureBuilder(AbstractFeatureBuilder):
+    """`AgentInput` → images [4, 3, h, w] and ego state [8]; see `reworld_agent.features`."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    def get_unique_name(self) -> str:
+        """Cache name; another image size is another cache."""
+        return f"reworld_features_{self.config.name}"
+
+    def compute_features(self, agent_input: AgentInput) -> dict[str, Tensor]:
+        """Features of one scene; raises DataError where the front camera was not loaded."""
+        return feature_functions.build_features(agent_input, self.config)
+
+
+class ReWorldTargetBuilder(AbstractTargetBuilder):
+    """`Scene` → expert trajectory [8, 3] and, where the stage needs them, future images."""
+
+    def __init__(self, config: ModelConfig, future_images: bool) -> None:
+        super().__init__()
+        self.config = config
+        self.future_images = future_images
+
+    def get_unique_name(self) -> str:
+        """Cache name; with and without future images are different caches."""
+        return f"reworld_targets_{self.config.name}" + ("_video" if self.future_images else "")
+
+    def compute_targets(self, scene: Scene) -> dict[str, Tensor]:
+        """Targets of one scene; raises DataError naming what is missing."""
+        return feature_functions.build_targets(scene, self.config, self.future_images)
+
+
+class ReWorldAgent(AbstractAgent):
+    """World action model as a NAVSIM agent.
+
+    Args:
+        model: name of the model configuration, `tiny` or `paper`.
+        recipe: `paper` or `release` (how the authors' own code differs).
+        stage: training stage, `1`, `planner`, `2` or `3`; of no effect on planning.
+        stage_applied: set by the Hydra callback; training refuses to start where it differs.
+        purpose: `plan` or `train`, set by the callback.
+        checkpoint_path: folder of `save_pretrained` or a Lightning `.ckpt`; None takes the
+            weights shipped for `model`.
+        init_from: weights that a training stage starts from, same forms.
+        device: torch device; None takes CUDA where there is one.
+        dtype: `float32` or `bfloat16`, of planning.
+        overrides: settings of the training stage to change.
+    """
+
+    requires_scene = False
+
+    def __init__(
+        self,
+        model: str = "tiny",
+        recipe: str = "paper",
+        stage: str | int = 1,
+        stage_applied: str | None = None,
+        purpose: str = "plan",
+        checkpoint_path: str | None = None,
+        init_from: str | None = None,
+        device: str | None = None,
+        dtype: str = "float32",
+        overrides: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.sampling = TrajectorySampling(time_horizon=4, interval_length=INTERVAL_S)
+        init_agent(self, self.sampling)
+        self.config = load_model_config(model)
+        self.stage: TrainingStage = load_stage(stage, recipe, model, overrides or {})
+        self.stage_applied = stage_applied
+        self.checkpoint_path = checkpoint_path
+        self.init_from = init_from
+        self.plan_device = _device(device)
+        self.plan_dtype = _dtype(dtype)
+        self.fallback_reasons: list[str | None] = []
+        self.fallback_count = 0
+        self.model = ReWorldModel(self.config) if purpose == "train" else None
+        self._training_prepared = False
+
+    def name(self) -> str:
+        """`ReWorldAgent`."""
+        return type(self).__name__
+
+    def get_sensor_config(self) -> SensorConfig:
+        """Front camera of the history; where a video stage is trained, of the future too."""
+        frames = list(HISTORY_FRAMES)
+        if self.model is not None and self.stage.needs_future_images:
+            frames += [4 + i for i in range(self.config.clip.future_frames)]
+        sensors: dict[str, Any] = dict.fromkeys(_SENSORS, False)
+        return SensorConfig(**{**sensors, "cam_f0": frames})
+
+    def initialize(self) -> None:
+        """Load the weights for planning; raises WeightsError naming the folder and the mend."""
+        self.model = load_checkpoint(self.checkpoint_path, self.config)
+        self.model.to(device=self.plan_device, dtype=self.plan_dtype).eval()
+
+    # --- planning -------------------------------------------------------------------------------
+
+    def get_feature_builders(self) -> list[AbstractFeatureBuilder]:
+        """One builder: images and ego state."""
+        return [ReWorldFeatureBuilder(self.config)]
+
+    def get_target_builders(self) -> list[AbstractTargetBuilder]:
+        """One builder: the expert's trajectory, and the future images a video stage learns from."""
+        return [ReWorldTargetBuilder(self.config, self.stage.needs_future_images)]
+
+    def forward(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Batched features → {"trajectory": [B, 8, 3]}; in training, nothing."""
+        if self.training:
+            return {}
+        return {"trajectory": self._loaded_model().plan(features)}
+
+    def compute_trajectory(self, agent_input: AgentInput) -> Trajectory:
+        """Plan one scene; constant velocity where the model cannot."""
+        return self.compute_trajectories([agent_input])[0]
+
+    def compute_trajectories(self, agent_inputs: Sequence[AgentInput]) -> list[Trajectory]:
+        """Plan a batch. `fallback_reasons` holds None or, for a scene that fell back, why."""
+        model = self._loaded_model()
+        self.eval()
+        self.fallback_reasons = [None] * len(agent_inputs)
+        features: dict[int, dict[str, Tensor]] = {}
+        for index, agent_input in enumerate(agent_inputs):
+            try:
+                features[index] = feature_functions.build_features(agent_input, self.config)
+            except Exception as error:
+                self._mark(index, error)
+        poses = self._plan_batch(model, features)
+        return [
+            make_trajectory(poses.get(i, constant_velocity(agent_input)), self.sampling)
+            for i, agent_input in enumerate(agent_inputs)
+        ]
+
+    def _plan_batch(
+        self, model: ReWorldModel, features: dict[int, dict[str, Tensor]]
+    ) -> dict[int, NDArray[np.float32]]:
+        """Finite poses [8, 3] by index; a batch that fails is planned again scene by scene."""
+        if not features:
+            return {}
+        try:
+            batch = torch.utils.data.default_collate(list(features.values()))
+            with torch.no_grad():
+                planned = model.plan(batch).float().cpu().numpy()
+        except Exception as error:
+            if len(features) > 1:
+                merged: dict[int, NDArray[np.float32]] = {}
+                for index, single in features.items():
+                    merged |= self._plan_batch(model, {index: single})
+                return merged
+            self._mark(next(iter(features)), error)
+            return {}
+        finite = {}
+        for index, poses in zip(features, planned, strict=True):
+            if np.isfinite(poses).all():
+                finite[index] = poses
+            else:
+                self._mark(index, ValueError("the plan is not finite"))
+        return finite
+
+    def _mark(self, index: int, error: Exception) -> None:
+        self.fallback_reasons[index] = f"{type(error).__name__}: {error}"
+        self.fallback_count += 1
+        logger.warning(
+            "scene planned at constant velocity (%d so far): %s", self.fallback_count, error
+        )
+
+    def _loaded_model(self) -> ReWorldModel:
+        if self.model is None:
+            raise ReWorldError("the agent has no weights yet", "call initialize() before planning")
+        return self.model
+
+    # --- training -------------------------------------------------------------------------------
+
+    def compute_loss(
+        self,
+        features: dict[str, Tensor],
+        targets: dict[str, Tensor],
+        predictions: dict[str, Tensor],
+    ) -> Tensor:
+        """Loss of the stage on one batch."""
+        from reworld_agent.training.losses import stage_loss
+
+        return stage_loss(self._loaded_model(), self.stage, features, targets)[0]
+
+    def get_optimizers(self) -> Any:
+        """Optimiser and schedule of the stage over its trainable parameters."""
+        from reworld_agent.training.optim import build_optimizers
+
+        self._prepare_training()
+        return build_optimizers(self._loaded_model(), self.stage)
+
+    def get_training_callbacks(self) -> list[Any]:
+        """Writes the weights folder, `weights` in the run's output folder, when training ends."""
+        from reworld_agent.training.callbacks import ExportWeights
+
+        self._prepare_training()
+        return [ExportWeights(self._loaded_model(), self.stage)]
+
+    def _prepare_training(self) -> None:
+        """Once: refuse an unmerged stage, load the predecessor, freeze what the stage freezes."""
+        from reworld_agent.training.prepare import prepare_stage
+
+        if self._training_prepared:
+            return
+        if self.model is None or self.stage_applied != self.stage.name:
+            raise ConfigError(
+                f"stage {self.stage.name} was set but its settings were not applied "
+                f"(applied: {self.stage_applied})",
+                "start run_training.py with agent=reworld stage=...; compose() and --multirun "
+                "skip the stage callback",
+            )
+        prepare_stage(self.model, self.stage, self.init_from)
+        self._training_prepared = True
+
+
+_SENSORS = (
+    *("cam_f0", "cam_l0", "cam_l1", "cam_l2", "cam_r0", "cam_r1", "cam_r2", "cam_b0"),
+    "lidar_pc",
+)
+
+
+def constant_velocity(agent_input: AgentInput) -> NDArray[np.float32]:
+    """Poses [8, 3] straight ahead at the present speed; standing still where that is not finite."""
+    velocity = np.asarray(agent_input.ego_statuses[-1].ego_velocity, dtype=np.float64)
+    speed = float(np.hypot(velocity[0], velocity[1]))
+    poses = np.zeros((NUM_POSES, 3), dtype=np.float32)
+    if np.isfinite(speed):
+        poses[:, 0] = speed * INTERVAL_S * np.arange(1, NUM_POSES + 1)
+    return poses
+
+
+def _device(name: str | None) -> torch.device:
+    wanted = name or ("cuda" if torch.cuda.is_available() else "cpu")
+    if wanted.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(
+            f"agent.device={wanted}, but no CUDA device is here", "use agent.device=cpu"
+        )
+    return torch.device(wanted)
+
+
+def _dtype(name: str) -> torch.dtype:
+    known = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+    if name not in known:
+        raise ConfigError(f"agent.dtype={name} is unknown", "use agent.dtype=" + " | ".join(known))
+    return known[name]
