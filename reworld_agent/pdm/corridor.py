@@ -9,21 +9,23 @@ import shapely
 from numpy.typing import NDArray
 from shapely.ops import substring
 
-from reworld_agent.pdm.forecast import N_SAMPLES, Forecast
+from reworld_agent.pdm.cache import N_STEPS
+from reworld_agent.pdm.forecast import SAMPLE_STEPS, Forecast
 from reworld_agent.pdm.geometry import WIDTH
 
 _TREE_NODE = 10
 _HORIZON_S = 5.0
+N_SAMPLES = (N_STEPS + 1) // SAMPLE_STEPS
 
 
 class Hits(NamedTuple):
     """Obstacles in the corridor of each path at each forecast sample, in the devkit's order.
 
-    Hits of path p, sample s: `obstacle[start[p, s] : start[p, s + 1]]`.
+    Hits of path p of P at sample s: `obstacle[start[s * P + p] : start[s * P + p + 1]]`.
     """
 
     obstacle: NDArray[np.int64]
-    start: NDArray[np.int64]  # [paths, samples + 1]
+    start: NDArray[np.int64]  # [samples * P + 1]
 
 
 def corridor(
@@ -46,13 +48,12 @@ def find_hits(strips: list[shapely.Geometry], obstacles: Forecast) -> Hits:
     Where several obstacles are equally near the first in the order of the tree's answer counts,
     so the trees are built as the devkit builds them.
     """
-    found: list[list[NDArray[np.int64]]] = [[] for _ in strips]
-    for sample in range(N_SAMPLES):
-        tree = shapely.STRtree(obstacles.shapes_at(sample), _TREE_NODE)
-        for strip, answers in zip(strips, found, strict=True):
-            hits = tree.query(strip, predicate="intersects")
-            answers.append(hits[~obstacles.overlaps[hits]])
-    counts = np.array([[len(hits) for hits in answers] for answers in found])
-    ends = np.cumsum(counts).reshape(counts.shape)
-    start = np.column_stack([ends - counts, ends[:, -1]])
-    return Hits(np.concatenate([h for a in found for h in a]).astype(np.int64), start)
+    counts = np.zeros((N_SAMPLES, len(strips)), np.int64)
+    found = []
+    for sample, shapes in enumerate(obstacles.shapes(N_SAMPLES)):
+        strip, obstacle = shapely.STRtree(shapes, _TREE_NODE).query(strips, predicate="intersects")
+        kept = ~obstacles.overlaps[obstacle]
+        counts[sample] = np.bincount(strip[kept], minlength=len(strips))
+        found.append(obstacle[kept])
+    start = np.append(0, np.cumsum(counts))
+    return Hits(np.concatenate(found), start)

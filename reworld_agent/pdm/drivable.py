@@ -29,8 +29,9 @@ class DrivableMap(NamedTuple):
     polygon_ring_start: NDArray[np.int32]  # [P + 1]
 
 
-def drivable_map(x: float, y: float, city: maps.CityMap) -> DrivableMap:
-    """The drivable map around (x, y), the centre of the ego box [m, global]."""
+def drivable_map(center: NDArray[np.float64], city: maps.CityMap) -> DrivableMap:
+    """The drivable map around `center` [2], the centre of the ego box [m, global]."""
+    x, y = float(center[0]), float(center[1])
     roadblocks = city.near(maps.ROADBLOCK, x, y, RADIUS)
     connectors = city.near(maps.ROADBLOCK_CONNECTOR, x, y, RADIUS)
     groups = [

@@ -12,38 +12,33 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from reworld_agent.pdm.cache import N_AGENT_TYPES, N_REPLAY_STEPS, TRACK_TYPES
+from reworld_agent.pdm.cache import N_AGENT_TYPES, TRACK_TYPES
 from reworld_agent.pdm.frames import Boxes
 from reworld_agent.pdm.lane_search import ego_center, ego_polygon
 from reworld_agent.pdm.observation import STEP_S
 
 RADIUS = 100.0  # m
 SAMPLE_STEPS = 2
-N_SAMPLES = (N_REPLAY_STEPS + 1) // SAMPLE_STEPS  # t0 + 0, 0.2 .. 5 s
 _MOST_STATIC = 50
 _MOST_AGENTS = dict(zip(TRACK_TYPES[:N_AGENT_TYPES], (50, 25, 10), strict=True))
 _NO_SHAPES: NDArray[np.object_] = np.empty(0, np.object_)
 
 
 class Forecast(NamedTuple):
-    """M obstacles: static objects, then vehicles, pedestrians, bicycles, then red lights."""
+    """N objects (static ones, vehicles, pedestrians, bicycles), then L red lights; M = N + L."""
 
-    row: NDArray[np.int64]  # [N] rows of the objects in the frame's boxes, N ≤ M
-    boxes: Boxes  # these N objects
-    shift: NDArray[np.float64]  # [M, 2] m/s
-    shapes: NDArray[np.object_]  # [M] polygons at t0
-    is_light: NDArray[np.bool_]  # [M]
+    boxes: Boxes  # the N objects at t0
+    corners: NDArray[np.float64]  # [N, 5, 2] m at t0, closed
+    shift: NDArray[np.float64]  # [N, 2] m/s
+    lights: NDArray[np.object_]  # [L] polygons
     overlaps: NDArray[np.bool_]  # [M] meets the ego box at t0: ignored from then on
 
-    def shapes_at(self, sample: int) -> NDArray[np.object_]:
-        """[M] polygons at t0 + 0.2 s · `sample`."""
-        moving = self.shift.any(axis=1)
-        shapes = self.shapes.copy()
-        counts = shapely.get_num_coordinates(shapes[moving])
-        move = np.repeat(self.shift[moving], counts, axis=0) * (sample * SAMPLE_STEPS * STEP_S)
-        points = shapely.get_coordinates(shapes[moving]) + move
-        shapes[moving] = shapely.set_coordinates(shapes[moving].copy(), points)
-        return shapes
+    def shapes(self, n_samples: int) -> NDArray[np.object_]:
+        """[n_samples, M] polygons at t0 + 0, 0.2, 0.4 .. s."""
+        times = np.arange(n_samples) * SAMPLE_STEPS * STEP_S
+        moved = self.corners + times[:, None, None, None] * self.shift[:, None]
+        lights = np.broadcast_to(self.lights, (n_samples, len(self.lights)))
+        return np.concatenate([shapely.polygons(moved), lights], axis=1)
 
 
 def forecast(
@@ -64,12 +59,11 @@ def forecast(
         objects.pose[row],
         objects.velocity[row],
     )
-    shapes = np.concatenate([_polygons(kept), red_lights])
-    shift = np.concatenate([_shift(kept), np.zeros((len(red_lights), 2))])
-    is_light = np.arange(len(shapes)) >= len(row)
+    corners = _corners(kept)
     ego = ego_polygon(pose)
-    overlaps = shapely.intersects(ego, shapes) & (~is_light | shapely.within(ego, shapes))
-    return Forecast(row, kept, shift, shapes, is_light, overlaps)
+    hit = shapely.intersects(ego, shapely.polygons(corners))
+    overlaps = np.concatenate([hit, shapely.within(ego, red_lights)])
+    return Forecast(kept, corners, _shift(kept), red_lights, overlaps)
 
 
 def _nearest(center: NDArray[np.float64], objects: Boxes) -> NDArray[np.int64]:
@@ -83,18 +77,17 @@ def _nearest(center: NDArray[np.float64], objects: Boxes) -> NDArray[np.int64]:
     return np.concatenate(rows)
 
 
-def _polygons(objects: Boxes) -> NDArray[np.object_]:
-    """[N] box polygons, corners front left, rear left, rear right, front right."""
+def _corners(objects: Boxes) -> NDArray[np.float64]:
+    """[N, 5, 2] corners front left, rear left, rear right, front right, front left."""
     heading = objects.pose[:, 2]
     half = objects.size / 2.0
-    corners = np.empty((len(half), 4, 2))
-    for k, (lon, lat) in enumerate(((1, 1), (-1, 1), (-1, -1), (1, -1))):
+    corners = np.empty((len(half), 5, 2))
+    for k, (lon, lat) in enumerate(((1, 1), (-1, 1), (-1, -1), (1, -1), (1, 1))):
         length, width = lon * half[:, 0], lat * half[:, 1]
         left = heading + np.pi / 2.0
         corners[:, k, 0] = width * np.cos(left) + length * np.cos(heading)
         corners[:, k, 1] = width * np.sin(left) + length * np.sin(heading)
-    polygons: NDArray[np.object_] = shapely.polygons(corners + objects.pose[:, None, :2])
-    return polygons
+    return corners + objects.pose[:, None, :2]
 
 
 def _shift(objects: Boxes) -> NDArray[np.float64]:

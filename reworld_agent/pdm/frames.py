@@ -1,4 +1,4 @@
-"""What one logged frame says about the ego vehicle and the objects around it, in the global frame."""
+"""What one logged frame says about the ego vehicle and the objects around it (global frame)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.errors import DataError, SceneError
 from reworld_agent.pdm.cache import N_AGENT_TYPES, TRACK_TYPES
 
 _TYPE_OF_NAME = {name: i for i, name in enumerate(TRACK_TYPES)}
@@ -38,45 +37,20 @@ def ego_state(frame: dict[str, Any]) -> NDArray[np.float64]:
 
     Speeds and accelerations pass through single precision, as in NAVSIM's `EgoStatus`; the
     steering angle is unknown and starts at zero.
-
-    Raises:
-        SceneError: a value is not finite.
     """
     state = np.zeros(11)
     state[:3] = ego_pose(frame)
     state[3:7] = np.array(frame["ego_dynamic_state"], dtype=np.float32)[:4]
-    if not np.isfinite(state).all():
-        raise SceneError(
-            f"frame {frame['token']}: the ego state is not finite ({state[:7].tolist()})",
-            "leave this scene out, or repair the log",
-        )
     return state
 
 
 def boxes(frame: dict[str, Any]) -> Boxes:
-    """The annotated objects of one frame.
-
-    Raises:
-        DataError: annotation arrays of unequal length, or an unknown class.
-    """
+    """The annotated objects of one frame, which `scenes.logs.validate_frame` has passed."""
     annotations = frame["anns"]
     tokens = list(annotations["track_tokens"])
     boxes_ego = np.asarray(annotations["gt_boxes"], dtype=np.float64).reshape(-1, 7)
     velocity_ego = np.asarray(annotations["gt_velocity_3d"], dtype=np.float64).reshape(-1, 3)
-    names = annotations["gt_names"]
-    lengths = [len(tokens), len(boxes_ego), len(velocity_ego), len(names)]
-    if len(set(lengths)) > 1:
-        raise DataError(
-            f"frame {frame['token']}: annotation arrays of unequal length {lengths}",
-            "the log is damaged; download it again",
-        )
-    try:
-        kind = np.array([_TYPE_OF_NAME[str(name)] for name in names], dtype=np.int8)
-    except KeyError as error:
-        raise DataError(
-            f"frame {frame['token']}: unknown object class {error}",
-            f"known classes: {', '.join(TRACK_TYPES)}",
-        ) from error
+    kind = np.array([_TYPE_OF_NAME[str(name)] for name in annotations["gt_names"]], dtype=np.int8)
     ego = ego_pose(frame)
     cos, sin = np.cos(ego[2]), np.sin(ego[2])
     x, y, heading = boxes_ego[:, 0], boxes_ego[:, 1], boxes_ego[:, 6] + ego[2]

@@ -1,4 +1,4 @@
-"""A path of poses: where a point projects onto it, and the pose at a distance along it.
+"""A path of poses and the pose at a distance along it.
 
 States are [K, 3] x, y [m], heading [rad], unwrapped along the path. `along` [K] is the distance
 [m] from the start. Two equal vertices in a row are allowed (lanes meet there).
@@ -40,33 +40,6 @@ def shifted(states: NDArray[np.float64], left: float) -> NDArray[np.float64]:
 
 
 @kernel
-def project(states: NDArray[np.float64], x: float, y: float) -> float:
-    """Distance along the path [m] of the path's point nearest to (x, y); the first of equals."""
-    best, result, start = np.inf, 0.0, 0.0
-    for k in range(len(states) - 1):
-        ax, ay = states[k, 0], states[k, 1]
-        dx, dy = states[k + 1, 0] - ax, states[k + 1, 1] - ay
-        square = dx * dx + dy * dy
-        length = math.sqrt(square)
-        px, py = x - ax, y - ay
-        share = (px * dx + py * dy) / square if square > 0.0 else 0.0
-        if share <= 0.0:
-            share = 0.0
-            distance = math.sqrt(px * px + py * py)
-        elif share >= 1.0:
-            share = 1.0
-            qx, qy = x - states[k + 1, 0], y - states[k + 1, 1]
-            distance = math.sqrt(qx * qx + qy * qy)
-        else:
-            distance = abs(py * dx - px * dy) / square * length
-        if distance < best:
-            best = distance
-            result = start + share * length
-        start += length
-    return result
-
-
-@kernel
 def pose_at(
     states: NDArray[np.float64],
     along: NDArray[np.float64],
@@ -80,7 +53,7 @@ def pose_at(
         d = _FIRST_DISTANCE
     if d > along[last]:
         d = along[last]
-    high = min(max(np.searchsorted(along, d), 1), last)
+    high = min(max(int(np.searchsorted(along, d)), 1), last)
     low = high - 1
     span = along[high] - along[low]
     for i in range(3):

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from reworld_agent.pdm.corridor import corridor, find_hits
 from reworld_agent.pdm.forecast import Forecast
 from reworld_agent.pdm.idm import FALLBACK_SPEED_LIMIT, SPEED_SHARES
-from reworld_agent.pdm.path import distances_along, project, shifted, unwrapped
+from reworld_agent.pdm.path import distances_along, shifted, unwrapped
+from reworld_agent.pdm.progress import project
 from reworld_agent.pdm.proposals import unroll
 
 _OFFSETS = (-1.0, 1.0)  # m to the left of the centreline
@@ -58,7 +59,9 @@ def make_proposals(
     lines = [centerline, *(shifted(centerline, offset) for offset in _OFFSETS)]
     paths = np.stack([unwrapped(line) for line in lines])
     along = np.stack([distances_along(line) for line in lines])
-    begin = np.array([project(path, ego_state[0], ego_state[1]) for path in paths])
+    begin = np.array(
+        [project(*path, ego_state[0], ego_state[1]) for path in zip(paths, along, strict=True)]
+    )
     strips = [
         corridor(path, distance, start, float(targets.max()))
         for path, distance, start in zip(paths, along, begin, strict=True)
@@ -96,20 +99,18 @@ def plan(
 
 
 def _flat(obstacles: Forecast) -> Obstacles:
-    shapes = obstacles.shapes
-    polygons = [ring for shape in shapes for ring in shapely.get_rings(shape)]
-    counts = [len(shapely.get_rings(shape)) for shape in shapes]
-    lengths = [shapely.get_num_coordinates(ring) for ring in polygons]
-    heading = np.zeros(len(shapes))
-    heading[: len(obstacles.row)] = obstacles.boxes.pose[:, 2]
-    center = shapely.get_coordinates(shapely.centroid(shapes)).reshape(-1, 2)
-    points = [shapely.get_coordinates(ring) for ring in polygons]
+    boxes, lights = obstacles.boxes, obstacles.lights
+    n, no_shift = len(boxes.token), np.zeros((len(lights), 2))
+    rings, light_of_ring = shapely.get_rings(lights, return_index=True)
+    lengths = np.append(np.full(n, 5), shapely.get_num_coordinates(rings))
+    counts = np.append(np.ones(n), np.bincount(light_of_ring, minlength=len(lights)))
+    centroids = shapely.get_coordinates(shapely.centroid(lights)).reshape(-1, 2)
     return Obstacles(
-        np.concatenate(points) if points else np.empty((0, 2)),
-        np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        center,
-        obstacles.shift,
-        heading,
-        obstacles.is_light,
+        np.concatenate([obstacles.corners.reshape(-1, 2), shapely.get_coordinates(rings)]),
+        np.append(0, np.cumsum(lengths)).astype(np.int64),
+        np.append(0, np.cumsum(counts)).astype(np.int64),
+        np.concatenate([boxes.pose[:, :2], centroids]),
+        np.concatenate([obstacles.shift, no_shift]),
+        np.append(boxes.pose[:, 2], np.zeros(len(lights))),
+        np.arange(n + len(lights)) >= n,
     )

@@ -16,8 +16,9 @@ from reworld_agent.pdm.cache import N_STEPS
 from reworld_agent.pdm.geometry import HALF_LENGTH, HALF_WIDTH, REAR_AXLE_TO_CENTER, offset
 from reworld_agent.pdm.idm import idm_step
 from reworld_agent.pdm.kernel import kernel
-from reworld_agent.pdm.path import pose_at, project
+from reworld_agent.pdm.path import pose_at
 from reworld_agent.pdm.polygon_distance import box_to_polygon
+from reworld_agent.pdm.progress import project
 
 _SAMPLE_STEPS = 2
 
@@ -67,14 +68,15 @@ def unroll(
             pose_at(paths[p], along[p], begin[p], poses[p * n_styles + s, 0])
         for t in range(1, N_STEPS):
             if t % _SAMPLE_STEPS == 0:
-                sample = t // _SAMPLE_STEPS
-                hits = hit[hit_start[p, sample] : hit_start[p, sample + 1]]
+                i = t // _SAMPLE_STEPS * n_paths + p
+                hits = hit[hit_start[i] : hit_start[i + 1]]
                 time = t * 0.1
                 hit_progress = np.empty(len(hits))
                 for h in range(len(hits)):
                     m = hits[h]
                     hit_progress[h] = project(
                         paths[p],
+                        along[p],
                         center[m, 0] + shift[m, 0] * time,
                         center[m, 1] + shift[m, 1] * time,
                     )

@@ -7,6 +7,7 @@ joins it to the block where the car is, fills gaps by breadth-first search, and 
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -79,6 +80,8 @@ def _current_block(
     if not nearby:
         nearest = [city.nearest(kind, x, y) for kind in kinds]
         nearby = [block for block in nearest if block is not None]
+    if not nearby:
+        raise SceneError(f"{city.path}: the map has no roads", "download the city's map again")
     city.preload_baselines([lane for block in nearby for lane in city.graph.lanes_of(block)])
     fits = [
         _lane_fit(block, lane, pose, city)
@@ -90,8 +93,6 @@ def _current_block(
     chosen = on_route or good
     if chosen:
         return min(chosen, key=lambda fit: fit.distance).block, [fit.block for fit in chosen]
-    if not nearby:
-        raise SceneError(f"{city.path}: the map has no roads", "download the city's map again")
     distances = [min((f.distance for f in fits if f.block == b), default=math.inf) for b in nearby]
     return nearby[int(np.argmin(distances))], nearby
 
@@ -125,7 +126,7 @@ def _without_gaps(route: list[int], city: CityMap) -> list[int]:
     if not route:
         return route
     filled = route[:1]
-    for block, following in zip(route, route[1:], strict=False):
+    for block, following in pairwise(route):
         if block not in city.graph.blocks_before(following):
             link = search_blocks(block, [following], city.graph.blocks_after, _DEPTH_FORWARD)
             if link is not None:

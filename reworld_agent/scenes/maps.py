@@ -98,7 +98,7 @@ class CityMap:
         self._lines.load([lane for lane in lanes if lane not in self._baselines])
 
     def rings(self, kind: int, identity: int) -> list[NDArray[np.float64]]:
-        """Vertices [N, 2] of each ring of the object's polygon: exteriors, each before its holes."""
+        """Vertices [N, 2] of each ring of the object's polygon, an exterior before its holes."""
         key = (kind, identity)
         if key not in self._rings:
             shape = self.polygon(kind, identity)

@@ -142,18 +142,13 @@ class GeoPackage:
         self, layer: str, fids: NDArray[np.int64], wkb: NDArray[np.object_]
     ) -> NDArray[np.object_]:
         shapes = shapely.from_wkb(wkb)
-        empty = shapely.is_missing(shapes) | shapely.is_empty(shapes)
-        if empty.any():
+        points, of_shape = shapely.get_coordinates(shapes, return_index=True)
+        broken = shapely.is_missing(shapes) | shapely.is_empty(shapes)
+        broken[of_shape[~np.isfinite(points).all(axis=1)]] = True
+        if broken.any():
             raise DataError(
-                f"{self.path}: layer '{layer}', fid {fids[np.argmax(empty)]}: the geometry is empty",
-                "delete this row from the layer, or download the map again",
-            )
-        points = shapely.get_coordinates(shapes)
-        if not np.isfinite(points).all():
-            broken = [not np.isfinite(shapely.get_coordinates(shape)).all() for shape in shapes]
-            raise DataError(
-                f"{self.path}: layer '{layer}', fid {fids[np.argmax(broken)]}: "
-                "the geometry has a coordinate that is not a number",
+                f"{self.path}: layer '{layer}', fid {fids[np.argmax(broken)]}: the geometry is "
+                "empty or has a coordinate that is not a number",
                 "delete this row from the layer, or download the map again",
             )
         x, y = self._to_metres.transform(points[:, 0], points[:, 1])
