@@ -37,8 +37,8 @@ def savgol_weights(
 
     Inner outputs are the fitted polynomial in the middle of their window; the first and last
     outputs come from the polynomial of the first and last window (SciPy's mode 'interp'). For an
-    even window the middle lies between two samples: inner outputs are half a sample early, as
-    SciPy computes them.
+    even window the middle lies between two samples and inner outputs belong half a sample later,
+    as SciPy computes them.
 
     Args:
         n: number of samples.
@@ -52,7 +52,7 @@ def savgol_weights(
     """
     half, odd = divmod(window, 2)
     middle = half - 0.5 * (1 - odd)
-    start = np.clip(np.arange(n) - half, 0, n - window)
+    start = np.clip(np.arange(n) - (window - 1) // 2, 0, n - window)
     place = np.arange(n) - start.astype(np.float64)
     inner = (np.arange(n) >= half) & (np.arange(n) < n - half)
     place[inner] = middle
