@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from reworld_agent.pdm.cache import N_STEPS
 from reworld_agent.pdm.geometry import distance_to_segment
-from reworld_agent.pdm.grid import Grid, holders
+from reworld_agent.pdm.grid import DRIVABLE, LANE, Grid, holders, is_held
 from reworld_agent.pdm.kernel import kernel
 
 N_CORNERS = 4
@@ -17,17 +17,13 @@ N_CORNERS = 4
 
 @kernel
 def find_offroad(
-    drivable: Grid,
-    corners: NDArray[np.float64],
-    found: NDArray[np.int64],
-    offroad: NDArray[np.bool_],
+    grid: Grid, corners: NDArray[np.float64], offroad: NDArray[np.bool_]
 ) -> tuple[int, int]:
     """Mark the steps at which some corner is in no drivable polygon.
 
     Args:
-        drivable: roadblocks, intersections, carparks.
+        grid: the map; roadblocks, intersections and carparks are drivable.
         corners: [41, 4, 2] of the ego, local [m].
-        found: room for polygon numbers.
         offroad: [41], filled.
 
     Returns:
@@ -37,7 +33,7 @@ def find_offroad(
     for t in range(N_STEPS):
         offroad[t] = False
         for c in range(N_CORNERS):
-            if holders(drivable, corners[t, c, 0], corners[t, c, 1], found, True) == 0:
+            if not is_held(grid, DRIVABLE, corners[t, c, 0], corners[t, c, 1]):
                 offroad[t] = True
                 if first_step < 0:
                     first_step, first_corner = t, c
@@ -47,12 +43,12 @@ def find_offroad(
 
 @kernel
 def in_several_lanes(
-    lanes: Grid, corners: NDArray[np.float64], found: NDArray[np.int64], held: NDArray[np.int64]
+    grid: Grid, corners: NDArray[np.float64], found: NDArray[np.int64], held: NDArray[np.int64]
 ) -> bool:
     """Whether several lanes hold corners of the ego and no lane holds all four.
 
     Args:
-        lanes: lanes and lane connectors.
+        grid: the map.
         corners: [4, 2] local [m].
         found: room for polygon numbers.
         held: [P] zeros, left as zeros.
@@ -60,7 +56,7 @@ def in_several_lanes(
     n_lanes, whole = 0, False
     start = len(found) // 2  # the upper half remembers which counters to clear
     for c in range(N_CORNERS):
-        for k in range(holders(lanes, corners[c, 0], corners[c, 1], found, False)):
+        for k in range(holders(grid, LANE, corners[c, 0], corners[c, 1], found)):
             lane = found[k]
             if held[lane] == 0:
                 found[start + n_lanes] = lane
@@ -74,9 +70,11 @@ def in_several_lanes(
 
 @kernel
 def distance_outside(grid: Grid, x: float, y: float) -> tuple[float, int]:
-    """Distance [m] of a point outside all members to the nearest one, and its number (or -1)."""
+    """Distance [m] of a point off the road to the nearest drivable polygon, and its number."""
     best, nearest = math.inf, -1
-    for p in grid.members:
+    for p in range(len(grid.roles)):
+        if not grid.roles[p] & DRIVABLE:
+            continue
         dx = max(grid.bounds[p, 0] - x, x - grid.bounds[p, 2], 0.0)
         dy = max(grid.bounds[p, 1] - y, y - grid.bounds[p, 3], 0.0)
         if dx * dx + dy * dy >= best * best:

@@ -1,4 +1,4 @@
-"""A raster over map polygons: which polygons hold a point, exactly, in some nanoseconds.
+"""A raster over the map's polygons: which of them hold a point, exactly, in some nanoseconds.
 
 Every cell lists the polygons that meet it: those that cover it, and those with edges in it
 together with these edges. A point in a cell is inside a polygon if the cell's lower left corner
@@ -23,59 +23,67 @@ _SLACK = 1e-6  # m, so that an edge on a cell's border is listed on both sides
 # Keeps the raster's lines off round coordinates, where map edges like to lie.
 _SHIFT = 0.3819660113
 
+# Roles of a polygon, as bits.
+DRIVABLE, LANE, ROUTE, INTERSECTION = 1, 2, 4, 8
+
+# Columns of an entry.
+_POLYGON, _INSIDE, _FIRST, _LAST = range(4)
+
 
 class Grid(NamedTuple):
-    """Raster over some polygons, in local coordinates [m]; E entries, one per polygon and cell."""
+    """Raster over P polygons in local coordinates [m]; E entries, one per polygon and cell."""
 
-    edges: NDArray[np.float64]  # [edges, 4] ax, ay, bx, by, all polygons
+    edges: NDArray[np.float64]  # [edges, 4] ax, ay, bx, by, polygon by polygon
     edge_start: NDArray[np.int64]  # [P + 1] first edge of each polygon
     bounds: NDArray[np.float64]  # [P, 4] low x, low y, high x, high y of each polygon
-    members: NDArray[np.int64]  # polygons that this raster is about
+    roles: NDArray[np.int64]  # [P] bits
     origin: NDArray[np.float64]  # [2] lower left corner
     shape: NDArray[np.int64]  # [2] columns, rows
-    covered: NDArray[np.bool_]  # [cells] some member covers the whole cell
+    covered: NDArray[np.int64]  # [cells] roles of the polygons that cover the whole cell
     cell_start: NDArray[np.int64]  # [cells + 1] first entry of each cell
-    entry_polygon: NDArray[np.int64]  # [E]
-    entry_inside: NDArray[np.bool_]  # [E] whether the cell's corner is inside
-    entry_edges: NDArray[np.int64]  # [E, 2] range in `listed`
+    entries: NDArray[np.int64]  # [E, 4] polygon, cell's corner inside, first and last of `listed`
     listed: NDArray[np.int64]  # edge numbers
 
 
 @kernel
-def polygon_edges(
+def _read_rings(
     ring_xy: NDArray[np.float64],
     ring_start: NDArray[np.int32],
     polygon_ring_start: NDArray[np.int32],
-    origin_x: float,
-    origin_y: float,
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
-    """Rings → edges [E, 4] relative to the origin, first edge [P + 1] and bounds [P, 4]."""
-    n = len(polygon_ring_start) - 1
-    bounds = np.empty((n, 4))
-    edges = np.empty((len(ring_xy), 4))
-    starts = np.zeros(n + 1, np.int64)
+    origin: NDArray[np.float64],
+    edges: NDArray[np.float64],
+    starts: NDArray[np.int64],
+    bounds: NDArray[np.float64],
+    room: NDArray[np.int64],
+) -> int:
+    """Rings → edges, first edges and bounds of `Grid`, and room [P] for each polygon's entries.
+
+    Returns:
+        Number of edges.
+    """
     count = 0
-    for p in range(n):
-        bounds[p, 0], bounds[p, 1], bounds[p, 2], bounds[p, 3] = (
-            math.inf,
-            math.inf,
-            -math.inf,
-            -math.inf,
-        )
+    for p in range(len(polygon_ring_start) - 1):
+        low_x, low_y, high_x, high_y = math.inf, math.inf, -math.inf, -math.inf
+        cells = 1.0  # at most: (edge, cell) pairs and the area that covered cells can have
         for r in range(polygon_ring_start[p], polygon_ring_start[p + 1]):
             first, last = ring_start[r], ring_start[r + 1] - 1
+            area = 0.0
             for i in range(first, last + 1):
                 after = i + 1 if i < last else first
-                ax, ay = ring_xy[i, 0] - origin_x, ring_xy[i, 1] - origin_y
-                bx, by = ring_xy[after, 0] - origin_x, ring_xy[after, 1] - origin_y
-                bounds[p, 0], bounds[p, 1] = min(bounds[p, 0], ax), min(bounds[p, 1], ay)
-                bounds[p, 2], bounds[p, 3] = max(bounds[p, 2], ax), max(bounds[p, 3], ay)
+                ax, ay = ring_xy[i, 0] - origin[0], ring_xy[i, 1] - origin[1]
+                bx, by = ring_xy[after, 0] - origin[0], ring_xy[after, 1] - origin[1]
+                low_x, low_y = min(low_x, ax), min(low_y, ay)
+                high_x, high_y = max(high_x, ax), max(high_y, ay)
+                area += 0.5 * (ax * by - ay * bx)
                 if ax != bx or ay != by:
                     edges[count, 0], edges[count, 1] = ax, ay
                     edges[count, 2], edges[count, 3] = bx, by
+                    cells += (abs(bx - ax) + 3.0 * abs(by - ay)) / CELL + 12.0
                     count += 1
-        starts[p + 1] = count
-    return edges[:count].copy(), starts, bounds
+            cells += abs(area) / CELL**2 + 1.0
+        bounds[p, 0], bounds[p, 1], bounds[p, 2], bounds[p, 3] = low_x, low_y, high_x, high_y
+        starts[p + 1], room[p] = count, int(cells)
+    return count
 
 
 @kernel
@@ -83,162 +91,183 @@ def _mark(
     edges: NDArray[np.float64],
     first: int,
     last: int,
-    geometry: tuple[float, float, int, int],
+    origin: NDArray[np.float64],
     heads: NDArray[np.int64],
     toggles: NDArray[np.bool_],
     spans: NDArray[np.int64],
     links: NDArray[np.int64],
-) -> int:
+) -> None:
     """List the edges of one polygon in the cells they meet.
 
     Fills `heads` [rows, columns + 1] (a linked list per cell in `links` [n, 2]), `toggles` (edges
     crossing a row's lower line in that cell) and `spans` [rows, 2], the columns used in each row.
-
-    Returns:
-        Number of links.
     """
-    gx, gy, nx, ny = geometry
+    ny, nx = heads.shape[0], heads.shape[1] - 1
     count = 0
     for e in range(first, last):
         ax, ay, bx, by = edges[e, 0], edges[e, 1], edges[e, 2], edges[e, 3]
         low_y, high_y = min(ay, by), max(ay, by)
-        row_low = max(math.floor((low_y - _SLACK - gy) / CELL), 0)
-        row_high = min(math.floor((high_y + _SLACK - gy) / CELL), ny - 1)
+        row_low = max(math.floor((low_y - _SLACK - origin[1]) / CELL), 0)
+        row_high = min(math.floor((high_y + _SLACK - origin[1]) / CELL), ny - 1)
         slope = (bx - ax) / (by - ay) if ay != by else 0.0
         for row in range(row_low, row_high + 1):
-            bottom = gy + row * CELL
+            bottom = origin[1] + row * CELL
             x0, x1 = ax, bx
             if ay != by:
                 y0 = min(max(bottom - _SLACK, low_y), high_y)
                 y1 = min(max(bottom + CELL + _SLACK, low_y), high_y)
                 x0, x1 = ax + (y0 - ay) * slope, ax + (y1 - ay) * slope
-            column_low = max(math.floor((min(x0, x1) - _SLACK - gx) / CELL), 0)
-            column_high = min(math.floor((max(x0, x1) + _SLACK - gx) / CELL), nx)
+            low = max(math.floor((min(x0, x1) - _SLACK - origin[0]) / CELL), 0)
+            high = min(math.floor((max(x0, x1) + _SLACK - origin[0]) / CELL), nx)
             if (ay > bottom) != (by > bottom):
-                column = min(math.floor((ax + (bottom - ay) * slope - gx) / CELL), nx)
+                column = min(math.floor((ax + (bottom - ay) * slope - origin[0]) / CELL), nx)
                 spans[row, 0] = min(spans[row, 0], max(column, 0))
                 spans[row, 1] = max(spans[row, 1], column)
                 if column >= 0:
                     toggles[row, column] = not toggles[row, column]
-            if column_low <= column_high:
-                spans[row, 0] = min(spans[row, 0], column_low)
-                spans[row, 1] = max(spans[row, 1], column_high)
-            for column in range(column_low, min(column_high, nx - 1) + 1):
+            if low <= high:
+                spans[row, 0], spans[row, 1] = min(spans[row, 0], low), max(spans[row, 1], high)
+            for column in range(low, min(high, nx - 1) + 1):
                 links[count, 0], links[count, 1] = e, heads[row, column]
                 heads[row, column] = count
                 count += 1
-    return count
 
 
 @kernel
-def _capacity(edges: NDArray[np.float64], edge_start: NDArray[np.int64], p: int) -> int:
-    """Upper bound of the number of (edge, cell) pairs of polygon `p`."""
-    total = 0.0
-    for e in range(edge_start[p], edge_start[p + 1]):
-        width, height = abs(edges[e, 2] - edges[e, 0]), abs(edges[e, 3] - edges[e, 1])
-        total += width / CELL + 3.0 * (height / CELL + 3.0) + 3.0
-    return int(total)
+def _collect(
+    p: int,
+    heads: NDArray[np.int64],
+    toggles: NDArray[np.bool_],
+    spans: NDArray[np.int64],
+    links: NDArray[np.int64],
+    cells: NDArray[np.int64],
+    entries: NDArray[np.int64],
+    listed: NDArray[np.int64],
+    counts: NDArray[np.int64],
+) -> None:
+    """Turn the marks of polygon `p` into entries, and clear the marks.
+
+    `counts` [2] are the numbers of entries and of listed edges so far.
+    """
+    ny, nx = heads.shape[0], heads.shape[1] - 1
+    n_entries, n_listed = counts[0], counts[1]
+    for row in range(ny):
+        inside = False
+        for column in range(spans[row, 1], spans[row, 0] - 1, -1):
+            if toggles[row, column]:
+                inside = not inside
+                toggles[row, column] = False
+            if column == nx:
+                continue
+            link = heads[row, column]
+            if link < 0 and not inside:
+                continue
+            cells[n_entries] = row * nx + column
+            entries[n_entries, _POLYGON] = p
+            entries[n_entries, _INSIDE] = 1 if inside else 0
+            entries[n_entries, _FIRST] = n_listed
+            while link >= 0:
+                listed[n_listed] = links[link, 0]
+                n_listed += 1
+                link = links[link, 1]
+            entries[n_entries, _LAST] = n_listed
+            heads[row, column] = -1
+            n_entries += 1
+        spans[row, 0], spans[row, 1] = nx + 1, -1
+    counts[0], counts[1] = n_entries, n_listed
 
 
 @kernel
 def _rasterise(
     edges: NDArray[np.float64],
     edge_start: NDArray[np.int64],
-    members: NDArray[np.int64],
-    geometry: tuple[float, float, int, int],
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Entries [E, 5] (cell, polygon, corner inside, range in the list) and the list of edges."""
-    nx, ny = geometry[2], geometry[3]
-    most, total = 1, 1
-    for p in members:
-        room = _capacity(edges, edge_start, p)
-        most, total = max(most, room), total + room
-    heads = np.full((ny, nx + 1), -1)
-    toggles = np.zeros((ny, nx + 1), np.bool_)
-    spans = np.empty((ny, 2), np.int64)
-    links = np.empty((most, 2), np.int64)
-    listed = np.empty(total, np.int64)
-    entries = np.empty((total, 5), np.int64)
-    n_listed, n_entries = 0, 0
-    for p in members:
-        spans[:, 0], spans[:, 1] = nx + 1, -1
-        _mark(edges, edge_start[p], edge_start[p + 1], geometry, heads, toggles, spans, links)
-        for row in range(ny):
-            inside = False
-            for column in range(spans[row, 1], spans[row, 0] - 1, -1):
-                if toggles[row, column]:
-                    inside = not inside
-                    toggles[row, column] = False
-                if column == nx:
-                    continue
-                link = heads[row, column]
-                if link < 0 and not inside:
-                    continue
-                if n_entries == len(entries):
-                    entries = np.concatenate((entries, np.empty_like(entries)))
-                start = n_listed
-                while link >= 0:
-                    listed[n_listed] = links[link, 0]
-                    n_listed += 1
-                    link = links[link, 1]
-                heads[row, column] = -1
-                entries[n_entries, 0], entries[n_entries, 1] = row * nx + column, p
-                entries[n_entries, 2] = 1 if inside else 0
-                entries[n_entries, 3], entries[n_entries, 4] = start, n_listed
-                n_entries += 1
-    return entries[:n_entries], listed[:n_listed].copy()
+    origin: NDArray[np.float64],
+    heads: NDArray[np.int64],
+    toggles: NDArray[np.bool_],
+    spans: NDArray[np.int64],
+    links: NDArray[np.int64],
+    cells: NDArray[np.int64],
+    entries: NDArray[np.int64],
+    listed: NDArray[np.int64],
+) -> int:
+    """All polygons, one after the other; fills the last three arrays, returns how many entries."""
+    counts = np.zeros(2, np.int64)
+    for p in range(len(edge_start) - 1):
+        _mark(edges, edge_start[p], edge_start[p + 1], origin, heads, toggles, spans, links)
+        _collect(p, heads, toggles, spans, links, cells, entries, listed, counts)
+    return counts[0]
 
 
 @kernel
 def _sort_by_cell(
-    entries: NDArray[np.int64], n_cells: int
-) -> tuple[
-    NDArray[np.bool_],
-    NDArray[np.int64],
-    NDArray[np.int64],
-    NDArray[np.bool_],
-    NDArray[np.int64],
-]:
-    """Entries by cell: covered, cell_start, entry_polygon, entry_inside, entry_edges."""
-    n = len(entries)
-    starts = np.zeros(n_cells + 1, np.int64)
-    covered = np.zeros(n_cells, np.bool_)
-    polygon, inside = np.empty(n, np.int64), np.empty(n, np.bool_)
-    ranges = np.empty((n, 2), np.int64)
+    n: int,
+    cells: NDArray[np.int64],
+    entries: NDArray[np.int64],
+    roles: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    covered: NDArray[np.int64],
+    ordered: NDArray[np.int64],
+) -> None:
+    """Sort `n` entries by cell; fills the last three arrays (`starts` and `covered` are zeros)."""
     for i in range(n):
-        starts[entries[i, 0] + 1] += 1
-    for c in range(n_cells):
+        starts[cells[i] + 1] += 1
+    for c in range(len(covered)):
         starts[c + 1] += starts[c]
-    place = starts.copy()
-    for i in range(n):
-        cell = entries[i, 0]
-        at = place[cell]
-        place[cell] += 1
-        polygon[at], inside[at] = entries[i, 1], entries[i, 2] == 1
-        ranges[at, 0], ranges[at, 1] = entries[i, 3], entries[i, 4]
-        if entries[i, 3] == entries[i, 4]:
-            covered[cell] = True
-    return covered, starts, polygon, inside, ranges
+    for i in range(n - 1, -1, -1):  # the ends move down to the beginnings
+        cell = cells[i]
+        starts[cell + 1] -= 1
+        for column in range(4):
+            ordered[starts[cell + 1], column] = entries[i, column]
+        if entries[i, _FIRST] == entries[i, _LAST]:
+            covered[cell] |= roles[entries[i, _POLYGON]]
+    for c in range(len(covered)):  # now starts[c + 1] is the beginning of cell c
+        starts[c] = starts[c + 1]
+    starts[len(covered)] = n
 
 
 def build_grid(
-    edges: NDArray[np.float64],
-    edge_start: NDArray[np.int64],
-    bounds: NDArray[np.float64],
-    members: NDArray[np.int64],
+    ring_xy: NDArray[np.float64],
+    ring_start: NDArray[np.int32],
+    polygon_ring_start: NDArray[np.int32],
+    roles: NDArray[np.int64],
+    origin: NDArray[np.float64],
     center: NDArray[np.float64],
 ) -> Grid:
-    """Raster over the polygons `members`, at most `REACH` around `center` (local, [m])."""
-    low, high = np.zeros(2), np.zeros(2)
-    if len(members):
-        low = np.maximum(bounds[members, :2].min(0), center - REACH)
-        high = np.minimum(bounds[members, 2:].max(0), center + REACH)
-    origin = np.floor(low) - 1.0 - _SHIFT
-    shape = np.maximum(np.ceil((high - origin) / CELL).astype(np.int64) + 1, 1)
-    geometry = (float(origin[0]), float(origin[1]), int(shape[0]), int(shape[1]))
-    entries, listed = _rasterise(edges, edge_start, members, geometry)
-    by_cell = _sort_by_cell(entries, int(shape[0] * shape[1]))
-    return Grid(edges, edge_start, bounds, members, origin, shape, *by_cell, listed)
+    """Raster over the map of a scene.
+
+    Args:
+        ring_xy, ring_start, polygon_ring_start: polygons as in `SceneCache`, global.
+        roles: [P] bits DRIVABLE, LANE, ROUTE, INTERSECTION.
+        origin: [2] of the local coordinates.
+        center: [2] local; the raster reaches `REACH` around it.
+    """
+    n = len(roles)
+    edges, edge_start = np.empty((len(ring_xy), 4)), np.zeros(n + 1, np.int64)
+    bounds, room = np.empty((n, 4)), np.zeros(n, np.int64)
+    n_edges = _read_rings(
+        ring_xy, ring_start, polygon_ring_start, origin, edges, edge_start, bounds, room
+    )
+    low = np.maximum(bounds[:, :2].min(axis=0, initial=np.inf), center - REACH)
+    high = np.minimum(bounds[:, 2:].max(axis=0, initial=-np.inf), center + REACH)
+    low, high = np.minimum(low, center), np.maximum(high, center)
+    corner = np.floor(low) - 1.0 - _SHIFT
+    nx, ny = (int(v) for v in np.ceil((high - corner) / CELL) + 1)
+    total = int(room.sum())
+    cells, listed = np.empty(total, np.int64), np.empty(total, np.int64)
+    unsorted, spans = np.empty((total, 4), np.int64), np.empty((ny, 2), np.int64)
+    spans[:] = nx + 1, -1
+    heads, toggles = np.full((ny, nx + 1), -1), np.zeros((ny, nx + 1), np.bool_)
+    links = np.empty((int(room.max(initial=1)), 2), np.int64)
+    n_entries = _rasterise(
+        edges, edge_start, corner, heads, toggles, spans, links, cells, unsorted, listed
+    )
+    starts, covered = np.zeros(nx * ny + 1, np.int64), np.zeros(nx * ny, np.int64)
+    entries = np.empty((n_entries, 4), np.int64)
+    _sort_by_cell(n_entries, cells, unsorted, roles, starts, covered, entries)
+    shape = np.array([nx, ny])
+    return Grid(
+        edges[:n_edges], edge_start, bounds, roles, corner, shape, covered, starts, entries, listed
+    )
 
 
 @kernel
@@ -265,10 +294,10 @@ def _crosses(
 
 
 @kernel
-def _inside(grid: Grid, entry: int, x: float, y: float, x0: float, y0: float) -> bool:
+def _entry_holds(grid: Grid, entry: int, x: float, y: float, x0: float, y0: float) -> bool:
     """Whether (x, y) is strictly inside the polygon of `entry`; (x0, y0) is the cell's corner."""
-    inside = grid.entry_inside[entry]
-    for k in range(grid.entry_edges[entry, 0], grid.entry_edges[entry, 1]):
+    inside = grid.entries[entry, _INSIDE] == 1
+    for k in range(grid.entries[entry, _FIRST], grid.entries[entry, _LAST]):
         on_edge, odd = _crosses(grid.edges, grid.listed[k], x, y, x0, y0)
         if on_edge:
             return False
@@ -295,35 +324,46 @@ def polygon_holds(grid: Grid, p: int, x: float, y: float) -> bool:
 
 
 @kernel
-def holders(grid: Grid, x: float, y: float, found: NDArray[np.int64], only_one: bool) -> int:
-    """Member polygons that strictly hold (x, y) (local, [m]).
+def holders(grid: Grid, role: int, x: float, y: float, found: NDArray[np.int64]) -> int:
+    """Polygons of a role that strictly hold the point (x, y) (local, [m]).
 
-    Args:
-        grid: the raster.
-        x, y: the point.
-        found: filled with polygon numbers, room for all members.
-        only_one: stop at the first one; then a covered cell answers without naming a polygon.
-
-    Returns:
-        How many were found.
+    `found` is filled with their numbers and has room for all polygons; returns how many.
     """
     column = math.floor((x - grid.origin[0]) / CELL)
     row = math.floor((y - grid.origin[1]) / CELL)
     count = 0
     if not (0 <= column < grid.shape[0] and 0 <= row < grid.shape[1]):
-        for p in grid.members:
-            if polygon_holds(grid, p, x, y):
+        for p in range(len(grid.roles)):
+            if grid.roles[p] & role and polygon_holds(grid, p, x, y):
                 found[count] = p
                 count += 1
         return count
     cell = row * grid.shape[0] + column
-    if only_one and grid.covered[cell]:
-        return 1
     x0, y0 = grid.origin[0] + column * CELL, grid.origin[1] + row * CELL
     for entry in range(grid.cell_start[cell], grid.cell_start[cell + 1]):
-        if _inside(grid, entry, x, y, x0, y0):
-            found[count] = grid.entry_polygon[entry]
+        p = grid.entries[entry, _POLYGON]
+        if grid.roles[p] & role and _entry_holds(grid, entry, x, y, x0, y0):
+            found[count] = p
             count += 1
-            if only_one:
-                return 1
     return count
+
+
+@kernel
+def is_held(grid: Grid, role: int, x: float, y: float) -> bool:
+    """Whether any polygon of the role strictly holds the point (x, y) (local, [m])."""
+    column = math.floor((x - grid.origin[0]) / CELL)
+    row = math.floor((y - grid.origin[1]) / CELL)
+    if not (0 <= column < grid.shape[0] and 0 <= row < grid.shape[1]):
+        for p in range(len(grid.roles)):
+            if grid.roles[p] & role and polygon_holds(grid, p, x, y):
+                return True
+        return False
+    cell = row * grid.shape[0] + column
+    if grid.covered[cell] & role:
+        return True
+    x0, y0 = grid.origin[0] + column * CELL, grid.origin[1] + row * CELL
+    for entry in range(grid.cell_start[cell], grid.cell_start[cell + 1]):
+        p = grid.entries[entry, _POLYGON]
+        if grid.roles[p] & role and _entry_holds(grid, entry, x, y, x0, y0):
+            return True
+    return False

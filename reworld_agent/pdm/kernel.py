@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.core.caching import IndexDataCacheFile
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -29,10 +30,14 @@ def kernel(function: Function) -> Function:
     """Compile `function` at first use; the result is kept on disk for later processes.
 
     Numba renews a compiled function when the file of that function changes, not when a function
-    that it calls changes. The stamp of all files makes a stale kernel impossible.
+    or class that it uses changes. The stamp of all files in the cache's name makes a stale kernel
+    impossible; with a numba whose cache looks different inside, its own rule stays.
     """
     compiled: Any = numba.njit(cache=True, error_model="numpy")(function)
-    index = getattr(compiled._cache, "_cache_file", None)
-    if index is not None and hasattr(index, "_source_stamp"):
-        index._source_stamp = _CODE_STAMP
+    cache = compiled._cache
+    try:
+        name = f"{cache._impl.filename_base}-{_CODE_STAMP[:12]}"
+        cache._cache_file = IndexDataCacheFile(cache._cache_path, name, _CODE_STAMP)
+    except (AttributeError, TypeError):
+        pass
     return cast(Function, compiled)

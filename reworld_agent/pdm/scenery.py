@@ -11,19 +11,22 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.pdm.cache import (
-    CARPARK,
-    INTERSECTION,
-    LANE,
-    LANE_CONNECTOR,
-    N_AGENT_TYPES,
-    ROADBLOCK,
-    SceneCache,
-)
+from reworld_agent.pdm import grid
+from reworld_agent.pdm.cache import N_AGENT_TYPES, POLYGON_KINDS, SceneCache
 from reworld_agent.pdm.geometry import half_extents
-from reworld_agent.pdm.grid import Grid, build_grid, polygon_edges
+from reworld_agent.pdm.grid import Grid, build_grid
 
 STOPPED_TRACK_SPEED = 0.05  # m/s
+
+# What each kind of polygon is for the metrics, in the order of `POLYGON_KINDS`.
+_ROLES_BY_KIND = {
+    "roadblock": grid.DRIVABLE,
+    "lane": grid.LANE,
+    "lane_connector": grid.LANE,
+    "intersection": grid.DRIVABLE | grid.INTERSECTION,
+    "carpark": grid.DRIVABLE,
+}
+_ROLES = np.array([_ROLES_BY_KIND[kind] for kind in POLYGON_KINDS])
 
 
 class Traffic(NamedTuple):
@@ -36,20 +39,11 @@ class Traffic(NamedTuple):
     is_stopped: NDArray[np.bool_]  # [T] static, or slower than 0.05 m/s when first seen
 
 
-class Ground(NamedTuple):
-    """The map as rasters, one for each question that the metrics ask."""
-
-    drivable: Grid  # roadblocks, intersections, carparks
-    lanes: Grid  # lanes and lane connectors
-    route: Grid  # those of them on the route
-    intersections: Grid
-
-
 class Scenery(NamedTuple):
     """Everything `scorer.score_states` needs besides the states."""
 
     origin: NDArray[np.float64]  # [2] local = global − origin
-    ground: Ground
+    grid: Grid
     traffic: Traffic
     centerline: NDArray[np.float64]  # [K, 2] local
     centerline_progress: NDArray[np.float64]  # [K] arc length [m]
@@ -90,7 +84,7 @@ def make_traffic(
     return Traffic(pose, half, np.concatenate([low, high], axis=1), is_agent, is_stopped)
 
 
-def make_ground(
+def make_grid(
     polygon_kind: NDArray[np.int8],
     polygon_on_route: NDArray[np.bool_],
     ring_xy: NDArray[np.float64],
@@ -98,24 +92,17 @@ def make_ground(
     polygon_ring_start: NDArray[np.int32],
     origin: NDArray[np.float64],
     center: NDArray[np.float64],
-) -> Ground:
-    """Rasters of the map; arguments as in `SceneCache`, `center` [2] is the ego, local."""
-    edges, edge_start, bounds = polygon_edges(
+) -> Grid:
+    """Raster of the map; arguments as in `SceneCache`, `center` [2] is the ego, local."""
+    roles = _ROLES[polygon_kind]
+    roles[(roles == grid.LANE) & polygon_on_route] |= grid.ROUTE
+    return build_grid(
         np.array(ring_xy, np.float64),
         np.array(ring_start, np.int32),
         np.array(polygon_ring_start, np.int32),
-        float(origin[0]),
-        float(origin[1]),
-    )
-    is_lane = np.isin(polygon_kind, (LANE, LANE_CONNECTOR))
-    groups = (
-        np.isin(polygon_kind, (ROADBLOCK, INTERSECTION, CARPARK)),
-        is_lane,
-        is_lane & polygon_on_route,
-        polygon_kind == INTERSECTION,
-    )
-    return Ground(
-        *(build_grid(edges, edge_start, bounds, np.flatnonzero(g), center) for g in groups)
+        roles,
+        origin,
+        center,
     )
 
 
@@ -131,7 +118,7 @@ def make_centerline(
 def make_scenery(cache: SceneCache) -> Scenery:
     """The scenery of a scene cache, with the logged traffic."""
     origin = local_origin(cache.ego_state)
-    ground = make_ground(
+    raster = make_grid(
         cache.polygon_kind,
         cache.polygon_on_route,
         cache.ring_xy,
@@ -143,4 +130,4 @@ def make_scenery(cache: SceneCache) -> Scenery:
     traffic = make_traffic(
         cache.track_pose, cache.track_size, cache.track_type, cache.track_speed, origin
     )
-    return Scenery(origin, ground, traffic, *make_centerline(cache.centerline, origin))
+    return Scenery(origin, raster, traffic, *make_centerline(cache.centerline, origin))

@@ -35,7 +35,7 @@ from reworld_agent.pdm.geometry import (
     RADIUS,
     REAR_AXLE_TO_CENTER,
 )
-from reworld_agent.pdm.grid import holders
+from reworld_agent.pdm.grid import INTERSECTION, ROUTE, is_held
 from reworld_agent.pdm.kernel import kernel
 from reworld_agent.pdm.progress import normalised_progress, project
 from reworld_agent.pdm.scenery import Scenery
@@ -106,7 +106,7 @@ def _is_astray(
     held: NDArray[np.int64],
 ) -> bool:
     """Whether the ego is off the road or in several lanes at step `t`."""
-    return offroad[t] or in_several_lanes(scenery.ground.lanes, corners[t], found, held)
+    return offroad[t] or in_several_lanes(scenery.grid, corners[t], found, held)
 
 
 @kernel
@@ -154,8 +154,7 @@ def _judge_contacts(
                 where != BEHIND
                 and (
                     _is_astray(scenery, t, offroad, corners, found, held)
-                    or holders(scenery.ground.intersections, rear[t, 0], rear[t, 1], found, True)
-                    > 0
+                    or is_held(scenery.grid, INTERSECTION, rear[t, 0], rear[t, 1])
                 )
             ):
                 raw[TTC] = 0.0
@@ -183,7 +182,7 @@ def score_states(
     ego, rear = np.empty((N_STEPS, N_EGO)), np.empty((N_STEPS, 2))
     corners = np.empty((N_STEPS, N_CORNERS, 2))
     offroad, wrong = np.empty(N_STEPS, np.bool_), np.empty(N_STEPS, np.bool_)
-    n_polygons = len(scenery.ground.lanes.bounds)
+    n_polygons = len(scenery.grid.roles)
     found, held = np.empty(2 * n_polygons + 1, np.int64), np.zeros(n_polygons, np.int64)
     work, signals = np.empty((4, N_STEPS)), np.empty((N_QUANTITIES, N_STEPS))
     line, arc = scenery.centerline, scenery.centerline_progress
@@ -191,15 +190,14 @@ def score_states(
         out = raw[i]
         _place(states[i], scenery.origin, ego, rear, corners)
 
-        step, corner = find_offroad(scenery.ground.drivable, corners, found, offroad)
+        step, corner = find_offroad(scenery.grid, corners, offroad)
         out[DAC], out[DAC_STEP], out[DAC_CORNER] = 1.0 if step < 0 else 0.0, step, corner
 
         out[NC], out[TTC] = 1.0, 1.0
         _judge_contacts(scenery, ego, rear, corners, offroad, found, held, last_ttc_step, out)
 
         for t in range(N_STEPS):
-            x, y = ego[t, EGO_X], ego[t, EGO_Y]
-            wrong[t] = holders(scenery.ground.route, x, y, found, True) == 0
+            wrong[t] = not is_held(scenery.grid, ROUTE, ego[t, EGO_X], ego[t, EGO_Y])
         out[DDC] = direction_score(ego, wrong)
 
         last = N_STEPS - 1
