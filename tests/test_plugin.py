@@ -28,6 +28,7 @@ TRAINING = """
 defaults: [{agent: nothing}, _self_]
 output: ???
 trainer: {params: {gradient_clip_val: 0.0, max_epochs: 100}}
+dataloader: {params: {batch_size: 64}}
 hydra: {run: {dir: .}, output_subdir: null}
 """
 

@@ -66,7 +66,7 @@ class StageCallback(Callback):
                 if block in config:
                     config[block] = OmegaConf.merge(config[block], settings)
             config.agent.stage_applied = self.stage.name
-            config.agent.purpose = "train" if "trainer" in config else "plan"
+            config.agent.purpose = "train" if "dataloader" in config else "plan"
             overrides = [o.lstrip("+") for o in config.hydra.overrides.task]
             config.merge_with_dotlist([o for o in overrides if _is_plain(o, config)])
 
