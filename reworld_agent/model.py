@@ -110,9 +110,9 @@ class ReWorldModel(nn.Module):
         memory = self.action_dit.cache(self.video_states(history, self.future_noise(batch)))
         ego = features["ego"].to(history)
         planner = self.config.planner
-        noise = scene_noise((planner.horizon, 3), batch, planner.seed, memory[0][0])
+        noise = scene_noise((planner.horizon, 3), batch, planner.seed, self.normaliser.centre)
         actions = sample_plan(self.action_dit, memory, ego, noise, planner)
-        return self.normaliser.denormalise(actions.float(), clamp=True)
+        return self.normaliser.denormalise(actions, clamp=True).float()
 
     def parts(self) -> dict[str, nn.Module]:
         """The parts by the name of their folder in a saved model."""

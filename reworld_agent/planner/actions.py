@@ -6,6 +6,9 @@ Poses are (x m, y m, heading rad) in the ego frame (rear axle at t0, x forward, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -42,6 +45,16 @@ class ActionNormaliser(nn.Module):
             scale, centre = torch.ones(3), torch.zeros(3)
         self.register_buffer("centre", centre.expand(horizon, 3).clone())
         self.register_buffer("scale", scale.expand(horizon, 3).clone())
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> ActionNormaliser:
+        """As usual, but never below float32: half precision would move a plan by decimetres."""
+        exact = {name: buffer for name, buffer in self.named_buffers()}
+        super()._apply(fn, recurse)
+        for name, buffer in exact.items():
+            moved = getattr(self, name)
+            if moved.dtype in (torch.bfloat16, torch.float16):
+                setattr(self, name, buffer.to(moved.device))
+        return self
 
     def normalise(self, poses: Tensor) -> Tensor:
         """Poses [..., L, 3] to normalised values."""

@@ -34,10 +34,15 @@ def sample_plan(
     noise: Tensor,
     config: PlannerConfig,
 ) -> Tensor:
-    """Normalised waypoints [B K, L, 3] from noise of the same shape; ego is [B, 8]."""
+    """Normalised waypoints [B K, L, 3] from noise of the same shape; ego is [B, 8].
+
+    The steps are summed in the dtype of the noise (float32: the first ones are small), the network
+    runs in its own.
+    """
     levels = SCHEDULES[config.sigmas](config.steps)
     actions = noise
     for level, following in zip(levels, [*levels[1:], 0.0], strict=True):
-        t = torch.full((len(actions),), level, device=actions.device, dtype=actions.dtype)
-        actions = actions + (following - level) * dit(actions, t, ego, memory).velocity
+        t = torch.full((len(actions),), level, device=actions.device)
+        velocity = dit(actions.to(dit.dtype), t, ego, memory).velocity
+        actions = actions + (following - level) * velocity.to(actions)
     return actions
