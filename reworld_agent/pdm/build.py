@@ -6,6 +6,7 @@ depends on its token alone (the stock devkit's caches depend on the order of its
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from reworld_agent.errors import DataError
 from reworld_agent.pdm import observation
 from reworld_agent.pdm.cache import SceneCache
-from reworld_agent.pdm.drivable import DrivableMap, drivable_map
+from reworld_agent.pdm.drivable import drivable_map
 from reworld_agent.pdm.forecast import SAMPLE_STEPS, Forecast, forecast
 from reworld_agent.pdm.frames import boxes, ego_pose, ego_state
 from reworld_agent.pdm.lane_search import (
@@ -26,16 +27,10 @@ from reworld_agent.pdm.lane_search import (
     route_lanes,
     starting_lane,
 )
-from reworld_agent.pdm.pdm_closed import make_proposals, plan
+from reworld_agent.pdm.pdm_closed import make_proposals, sampled
 from reworld_agent.pdm.route import correct_route, route_blocks
 from reworld_agent.pdm.sampling import sample_times_us
-from reworld_agent.pdm.scenery import (
-    Scenery,
-    local_origin,
-    make_centerline,
-    make_ground,
-    make_traffic,
-)
+from reworld_agent.pdm.scenery import make_scenery
 from reworld_agent.pdm.scorer import LAST_TTC_STEP, group_scores, score_states
 from reworld_agent.pdm.tracker import simulate
 from reworld_agent.scenes.log_index import find_frame
@@ -103,21 +98,12 @@ def _build(window: list[dict[str, Any]], token: str, city: CityMap) -> SceneCach
     start = starting_lane(state[:3], on_route, ground.shapes, ground.identity, city)
     line = centerline_states(centerline(start, route, on_route, city), city)
     known = set(on_route)
-    polygon_on_route = np.array([identity in known for identity in ground.identity], np.bool_)
 
-    time_us = int(now["timestamp"])
-    obstacles = forecast(state[:3], objects[0], red_lights(now, on_route, city))
-    proposals = make_proposals(state, line, city.graph.speed_limit(start), obstacles)
-    scenery = _forecast_scenery(state, ground, polygon_on_route, line, obstacles)
-
-    def score(poses: NDArray[np.float64]) -> NDArray[np.float64]:
-        return group_scores(score_states(simulate(state, poses), scenery, LAST_TTC_STEP))
-
-    return SceneCache(
+    cache = SceneCache(
         token=token,
         log_name=str(now["log_name"]),
         map_name=str(now["map_location"]),
-        time_us=time_us,
+        time_us=int(now["timestamp"]),
         ego_state=state,
         track_token=tracks.token,
         track_type=tracks.kind,
@@ -127,14 +113,41 @@ def _build(window: list[dict[str, Any]], token: str, city: CityMap) -> SceneCach
         track_heading=tracks.heading,
         polygon_kind=ground.kind,
         polygon_id=np.array([str(identity) for identity in ground.identity], np.str_),
-        polygon_on_route=polygon_on_route,
+        polygon_on_route=np.array([identity in known for identity in ground.identity], np.bool_),
         ring_xy=ground.ring_xy,
         ring_start=ground.ring_start,
         polygon_ring_start=ground.polygon_ring_start,
         centerline=line,
-        pdm_closed_poses=plan(state, time_us, sample_times_us(time_us), proposals, score),
+        pdm_closed_poses=np.empty((0, 3)),
         human_poses=human_poses(window),
         driving_command=int(np.argmax(now["driving_command"])),
+    )
+    obstacles = forecast(state[:3], objects[0], red_lights(now, on_route, city))
+    proposals = make_proposals(state, line, city.graph.speed_limit(start), obstacles)
+    states = simulate(state, proposals)
+    scenery = make_scenery(_with_forecast(cache, obstacles))
+    best = int(np.argmax(group_scores(score_states(states, scenery, LAST_TTC_STEP))))
+    poses = sampled(proposals[best], cache.time_us, sample_times_us(cache.time_us))
+    return replace(cache, pdm_closed_poses=poses)
+
+
+def _with_forecast(cache: SceneCache, obstacles: Forecast) -> SceneCache:
+    """The scene as PDM-Closed sees it: its forecast in place of the logged traffic, without the
+    objects that overlap the ego already. Red lights slow it down but cannot be hit."""
+    objects = obstacles.boxes
+    clear = np.flatnonzero(~obstacles.overlaps[: len(objects.token)])
+    sample = np.arange(observation.N_REPLAY_STEPS) // SAMPLE_STEPS * SAMPLE_STEPS
+    times = sample.astype(np.float64) * observation.STEP_S
+    pose = np.repeat(objects.pose[None, clear], len(times), axis=0)
+    pose[..., :2] += obstacles.shift[clear] * times[:, None, None]
+    return replace(
+        cache,
+        track_token=np.array([objects.token[i] for i in clear], np.str_),
+        track_type=objects.kind[clear],
+        track_size=objects.size[clear],
+        track_pose=pose,
+        track_speed=np.hypot(*objects.velocity[clear].T),
+        track_heading=objects.pose[clear, 2],
     )
 
 
@@ -160,33 +173,3 @@ def human_poses(window: list[dict[str, Any]]) -> NDArray[np.float64]:
             np.arctan2(np.sin(heading), np.cos(heading)),
         )
     return poses
-
-
-def _forecast_scenery(
-    state: NDArray[np.float64],
-    ground: DrivableMap,
-    polygon_on_route: NDArray[np.bool_],
-    line: NDArray[np.float64],
-    obstacles: Forecast,
-) -> Scenery:
-    """What PDM-Closed scores its proposals against: the forecast, without what overlaps the ego
-    already and without red lights."""
-    origin = local_origin(state)
-    boxes_now = obstacles.boxes
-    clear = ~obstacles.overlaps[: len(boxes_now.token)]
-    sample = np.arange(observation.N_REPLAY_STEPS) // SAMPLE_STEPS * SAMPLE_STEPS
-    times = sample.astype(np.float64) * observation.STEP_S
-    pose = np.repeat(boxes_now.pose[None, clear], len(times), axis=0)
-    pose[..., :2] += obstacles.shift[clear] * times[:, None, None]
-    speed = np.hypot(*boxes_now.velocity[clear].T)
-    traffic = make_traffic(pose, boxes_now.size[clear], boxes_now.kind[clear], speed, origin)
-    rasters = make_ground(
-        ground.kind,
-        polygon_on_route,
-        ground.ring_xy,
-        ground.ring_start,
-        ground.polygon_ring_start,
-        origin,
-        state[:2] - origin,
-    )
-    return Scenery(origin, rasters, traffic, *make_centerline(line, origin))

@@ -6,7 +6,6 @@ the best one, as planned (not as driven), is the reference. The planner is new f
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -71,31 +70,26 @@ def make_proposals(
     return unroll(paths, along, begin, speed, targets, hits.obstacle, hits.start, *_flat(obstacles))
 
 
-def plan(
-    ego_state: NDArray[np.float64],
-    time_us: int,
-    sample_us: NDArray[np.int64],
-    proposals: NDArray[np.float64],
-    score: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+def sampled(
+    poses: NDArray[np.float64], time_us: int, sample_us: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """The reference trajectory.
+    """A proposal at the log times at which trajectories are sampled.
 
     Args:
-        ego_state: [11] global rear axle at t0; proposals: [15, 41, 3], from `make_proposals`.
-        time_us: log time of t0 [µs]; sample_us: [41] log times at which the result is sampled.
-        score: proposals → [15] scores against the forecast; the first best proposal is taken.
+        poses: [41, 3] global poses, exactly 0.1 s apart from t0 on.
+        time_us: log time of t0 [µs].
+        sample_us: [41] log times, which may fall short of full steps by a microsecond.
 
     Returns:
-        [41, 3] global poses.
+        [41, 3] global poses, headings in [−π, π).
     """
-    chosen = proposals[int(np.argmax(score(proposals)))]
     since = (np.maximum(sample_us, time_us) - time_us).astype(np.float64)
-    low = np.clip(np.ceil(since / STEP_US).astype(np.int64), 1, len(chosen) - 1) - 1
-    knots = unwrapped(chosen)
+    low = np.clip(np.ceil(since / STEP_US).astype(np.int64), 1, len(poses) - 1) - 1
+    knots = unwrapped(poses)
     slope = (knots[low + 1] - knots[low]) / STEP_US
-    poses = slope * (since - low * STEP_US)[:, None] + knots[low]
-    poses[:, 2] = (poses[:, 2] + np.pi) % (2 * np.pi) - np.pi
-    return poses
+    result = slope * (since - low * STEP_US)[:, None] + knots[low]
+    result[:, 2] = (result[:, 2] + np.pi) % (2 * np.pi) - np.pi
+    return result
 
 
 def _flat(obstacles: Forecast) -> Obstacles:

@@ -52,6 +52,10 @@ class CityMap:
     Args:
         path: the city's `map.gpkg`.
 
+    Attributes:
+        graph: how blocks and lanes follow one another.
+        projection: the metric coordinates, e.g. "EPSG:32619".
+
     Raises:
         DataError: the file, a layer, a column or an object's geometry is missing or broken.
     """
@@ -59,6 +63,7 @@ class CityMap:
     def __init__(self, path: Path) -> None:
         self.path = path
         package = GeoPackage(path)
+        self.projection = package.projection
         self.graph = RoadGraph(package)
         self._stores = {
             kind: GeometryStore(package, layer, owners) for kind, (layer, owners) in _LAYERS.items()
