@@ -30,7 +30,7 @@ def _write(path: Path, value: object, protocol: int) -> Path:
 
 @pytest.mark.parametrize("protocol", range(6))
 def test_arrays_and_containers_of_every_protocol(tmp_path: Path, protocol: int) -> None:
-    value = [
+    value: list[dict] = [
         {"a": np.arange(6.0).reshape(2, 3), "b": np.array(["x", "yy"]), "c": np.float64(0.1)},
         {"d": np.array([], dtype=np.int64), "e": (1, None, True), "f": {1, 2}, "g": b"\x00\xff"},
     ]

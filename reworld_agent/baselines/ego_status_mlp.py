@@ -1,0 +1,142 @@
+"""A blind planner: ego velocity, acceleration and driving command through an MLP.
+
+What the benchmark's papers call "Ego Status MLP" (Li et al., "Is Ego Status All You Need for
+Open-Loop End-to-End Autonomous Driving?", 2024): how far one gets without looking.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from reworld_agent.compat import (
+    AbstractAgent,
+    AbstractFeatureBuilder,
+    AbstractTargetBuilder,
+    AgentInput,
+    Scene,
+    SensorConfig,
+    TrajectorySampling,
+    init_agent,
+)
+from reworld_agent.errors import WeightsError
+
+INPUT_SIZE = 8  # velocity 2, acceleration 2, command 4
+SHIPPED_WEIGHTS = Path(__file__).parents[1] / "weights" / "ego_status_mlp" / "model.safetensors"
+
+
+def build_mlp(hidden_size: int, num_poses: int) -> nn.Sequential:
+    """Three hidden layers, then x, y [m], heading [rad] of each pose."""
+    return nn.Sequential(
+        nn.Linear(INPUT_SIZE, hidden_size),
+        nn.ReLU(),
+        nn.Linear(hidden_size, hidden_size),
+        nn.ReLU(),
+        nn.Linear(hidden_size, hidden_size),
+        nn.ReLU(),
+        nn.Linear(hidden_size, num_poses * 3),
+    )
+
+
+class EgoStatusFeatureBuilder(AbstractFeatureBuilder):
+    """`AgentInput` → {"ego_status": float32 [8]}."""
+
+    def get_unique_name(self) -> str:
+        """`ego_status_feature`."""
+        return "ego_status_feature"
+
+    def compute_features(self, agent_input: AgentInput) -> dict[str, Tensor]:
+        """Velocity [m/s] and acceleration [m/s²] in the ego frame, then the one-hot command."""
+        status = agent_input.ego_statuses[-1]
+        parts = (status.ego_velocity, status.ego_acceleration, status.driving_command)
+        values = np.concatenate([np.asarray(part, dtype=np.float32) for part in parts])
+        return {"ego_status": torch.from_numpy(values)}
+
+
+class TrajectoryTargetBuilder(AbstractTargetBuilder):
+    """`Scene` → {"trajectory": float32 [T, 3]}, the logged future in the ego frame."""
+
+    def __init__(self, num_poses: int) -> None:
+        super().__init__()
+        self.num_poses = num_poses
+
+    def get_unique_name(self) -> str:
+        """`trajectory_target`."""
+        return "trajectory_target"
+
+    def compute_targets(self, scene: Scene) -> dict[str, Tensor]:
+        """The human's poses."""
+        poses = scene.get_future_trajectory(self.num_poses).poses
+        return {"trajectory": torch.from_numpy(np.asarray(poses, dtype=np.float32))}
+
+
+class EgoStatusMLPAgent(AbstractAgent):
+    """The blind planner.
+
+    Args:
+        hidden_size: width of the hidden layers.
+        learning_rate: of Adam, in training.
+        checkpoint_path: safetensors file; None takes the one shipped, trained on `town_train`.
+    """
+
+    requires_scene = False
+
+    def __init__(
+        self,
+        hidden_size: int = 512,
+        learning_rate: float = 1e-4,
+        checkpoint_path: str | None = None,
+    ) -> None:
+        self.sampling = TrajectorySampling(time_horizon=4, interval_length=0.5)
+        init_agent(self, self.sampling)
+        self.learning_rate = learning_rate
+        self.checkpoint_path = Path(checkpoint_path) if checkpoint_path else SHIPPED_WEIGHTS
+        self.mlp = build_mlp(hidden_size, self.sampling.num_poses or 0)
+
+    def name(self) -> str:
+        """`EgoStatusMLPAgent`."""
+        return type(self).__name__
+
+    def get_sensor_config(self) -> SensorConfig:
+        """No sensors."""
+        return SensorConfig.build_no_sensors()
+
+    def initialize(self) -> None:
+        """Load the weights; raises WeightsError where they are missing or of another size."""
+        hint = "python train/train_ego_status_mlp.py makes them"
+        if not self.checkpoint_path.is_file():
+            raise WeightsError(f"{self.checkpoint_path}: no such weights", hint)
+        try:
+            self.mlp.load_state_dict(load_file(self.checkpoint_path))
+        except Exception as error:  # safetensors and torch each have errors of their own
+            raise WeightsError(f"{self.checkpoint_path}: {error}", hint) from error
+
+    def get_feature_builders(self) -> list[AbstractFeatureBuilder]:
+        """Ego status."""
+        return [EgoStatusFeatureBuilder()]
+
+    def get_target_builders(self) -> list[AbstractTargetBuilder]:
+        """The logged future."""
+        return [TrajectoryTargetBuilder(self.sampling.num_poses or 0)]
+
+    def forward(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
+        """{"ego_status": [B, 8]} → {"trajectory": [B, 8, 3]}."""
+        return {"trajectory": self.mlp(features["ego_status"]).unflatten(-1, (-1, 3))}
+
+    def compute_loss(
+        self,
+        features: dict[str, Tensor],
+        targets: dict[str, Tensor],
+        predictions: dict[str, Tensor],
+    ) -> Tensor:
+        """Mean absolute error over metres and radians alike."""
+        return nn.functional.l1_loss(predictions["trajectory"], targets["trajectory"])
+
+    def get_optimizers(self) -> Any:
+        """Adam."""
+        return torch.optim.Adam(self.mlp.parameters(), lr=self.learning_rate)

@@ -1,0 +1,174 @@
+"""Phase one: an agent plans every scene; finished scenes survive a kill."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from reworld_agent.errors import ReWorldError
+from reworld_agent.evaluation.files import write_parquet
+from reworld_agent.evaluation.parts import PartStore
+from reworld_agent.evaluation.scoring import pose_fault
+from reworld_agent.scenes.loader import SceneLoader
+from reworld_agent.scenes.scene import AgentInput, Scene
+
+OK, FALLBACK, FAILED = "ok", "fallback", "failed"
+_LOG_COLUMNS = ["token", "log_name", "status", "reason", "milliseconds"]
+
+
+@dataclass
+class Loaded:
+    """One scene read from disk, or why it could not be."""
+
+    token: str
+    agent_input: AgentInput | None = None
+    scene: Scene | None = None
+    reason: str = ""
+
+
+def plan_split(
+    agent: Any,
+    loader: SceneLoader,
+    folder: Path,
+    store: PartStore,
+    provenance: dict[str, Any],
+    batch_size: int = 16,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Plan every scene of a loader and write `trajectories.parquet` and `inference.parquet`.
+
+    A scene that cannot be read or planned is recorded with its reason; the others go on.
+
+    Args:
+        agent: initialised; `compute_trajectories(list)` is used where it has it, else
+            `compute_trajectory(agent_input)` or, where `requires_scene`, `(agent_input, scene)`.
+        loader: with the agent's sensors.
+        folder: of the two tables.
+        store: keeps finished scenes; those in it are not planned again, failed ones are.
+        provenance: written into the tables' metadata.
+        batch_size: scenes planned at once.
+
+    Returns:
+        Trajectories (token, poses: 24 or 120 numbers, ego frame, m and rad), and the record of
+        all scenes (token, log_name, status ok | fallback | failed, reason, milliseconds), both in
+        the loader's order.
+
+    Raises:
+        DataError: the tables cannot be written; finished scenes are kept.
+    """
+    done = store.rows()
+    finished = set() if done.empty else set(done.loc[done["status"] != FAILED, "token"])
+    todo = [token for token in loader.tokens if token not in finished]
+    log_names = {t: log for log, tokens in loader.get_tokens_list_per_log().items() for t in tokens}
+    with tqdm(total=len(todo), desc="planning", unit="scene", delay=2.0) as progress:
+        try:
+            for batch in _batches(loader, todo, agent.requires_scene, batch_size):
+                rows = _plan_batch(agent, batch)
+                store.add([{**row, "log_name": log_names[row["token"]]} for row in rows])
+                progress.update(len(rows))
+        finally:
+            store.flush()
+    table = store.rows().set_index("token").loc[loader.tokens].reset_index()
+    record = table[_LOG_COLUMNS]
+    planned = table.loc[table["status"] != FAILED, ["token", "poses"]].reset_index(drop=True)
+    write_parquet(folder / "inference.parquet", record, provenance)
+    write_parquet(folder / "trajectories.parquet", planned, provenance)
+    return planned, record
+
+
+def _batches(
+    loader: SceneLoader, tokens: Sequence[str], with_scene: bool, size: int
+) -> Iterator[list[Loaded]]:
+    """Batches of scenes; the next one is read and decoded while the agent plans."""
+
+    def read(batch: Sequence[str]) -> list[Loaded]:
+        return [_load(loader, token, with_scene) for token in batch]
+
+    chunks = [tokens[i : i + size] for i in range(0, len(tokens), size)]
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        upcoming = reader.submit(read, chunks[0]) if chunks else None
+        for following in [*chunks[1:], None] if chunks else []:
+            assert upcoming is not None
+            batch = upcoming.result()
+            upcoming = reader.submit(read, following) if following is not None else None
+            yield batch
+
+
+def _load(loader: SceneLoader, token: str, with_scene: bool) -> Loaded:
+    try:
+        agent_input = loader.get_agent_input_from_token(token)
+        scene = loader.get_scene_from_token(token) if with_scene else None
+    except Exception as error:  # one bad scene must not end the run
+        return Loaded(token, reason=_reason(error))
+    return Loaded(token, agent_input, scene)
+
+
+def _plan_batch(agent: Any, batch: list[Loaded]) -> list[dict[str, Any]]:
+    rows = [_row(item.token, None, item.reason, 0.0) for item in batch if item.reason]
+    good = [item for item in batch if not item.reason]
+    if len(good) > 1 and hasattr(agent, "compute_trajectories") and not agent.requires_scene:
+        inputs = [item.agent_input for item in good]
+        planned = _attempt(lambda: agent.compute_trajectories(inputs))
+        if not isinstance(planned[0], Exception):
+            notes = _fallback_reasons(agent, len(good))
+            return rows + [
+                _row(item.token, trajectory, note, planned[1] / len(good))
+                for item, trajectory, note in zip(good, planned[0], notes, strict=True)
+            ]
+    return rows + [_plan_one(agent, item) for item in good]
+
+
+def _plan_one(agent: Any, item: Loaded) -> dict[str, Any]:
+    arguments = (item.agent_input, item.scene) if agent.requires_scene else (item.agent_input,)
+    trajectory, milliseconds = _attempt(lambda: agent.compute_trajectory(*arguments))
+    if isinstance(trajectory, Exception):
+        return _row(item.token, None, _reason(trajectory), milliseconds)
+    return _row(item.token, trajectory, _fallback_reasons(agent, 1)[0], milliseconds)
+
+
+def _attempt(call: Callable[[], Any]) -> tuple[Any, float]:
+    """What a call gives, or its exception, and how long it took [ms]."""
+    started = time.perf_counter()
+    try:
+        result = call()
+    except Exception as error:
+        result = error
+    return result, 1e3 * (time.perf_counter() - started)
+
+
+def _fallback_reasons(agent: Any, count: int) -> list[str]:
+    """Why the agent's last scenes were planned by its fallback; "" where they were not."""
+    reasons = getattr(agent, "fallback_reasons", None) or [None] * count
+    return [reason or "" for reason in reasons]
+
+
+def _row(token: str, trajectory: Any, reason: str, milliseconds: float) -> dict[str, Any]:
+    status, poses = (FALLBACK if reason else OK), _flat_poses(trajectory)
+    fault = None if poses is None else pose_fault(poses)
+    if poses is None or fault:
+        status, poses, reason = FAILED, None, fault or reason
+    return {
+        "token": token,
+        "status": status,
+        "reason": reason,
+        "milliseconds": milliseconds,
+        "poses": None if poses is None else poses.tolist(),
+    }
+
+
+def _flat_poses(trajectory: Any) -> NDArray[np.float64] | None:
+    return None if trajectory is None else np.asarray(trajectory.poses, dtype=np.float64).ravel()
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ReWorldError):
+        return error.message
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,220 @@
+"""`python run_pdm_score.py agent=<name>`: plan a split, score the plans, print the table."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from omegaconf import DictConfig, OmegaConf
+
+from reworld_agent.errors import ConfigError
+from reworld_agent.evaluation.agents import build_agents
+from reworld_agent.evaluation.files import check_writable, write_csv
+from reworld_agent.evaluation.inference import FAILED, FALLBACK, plan_split
+from reworld_agent.evaluation.parts import PartStore
+from reworld_agent.evaluation.provenance import provenance
+from reworld_agent.evaluation.scene_caches import SceneCaches, code_digest
+from reworld_agent.evaluation.scoring import PROTOCOL_METRICS, ROW_KEYS, score_trajectories
+from reworld_agent.evaluation.tables import (
+    AgentSummary,
+    format_summary,
+    score_table,
+    summarise,
+    write_score_table,
+)
+from reworld_agent.evaluation.workers import WORKERS
+from reworld_agent.scenes.filter import SceneFilter
+from reworld_agent.scenes.loader import SceneLoader
+from reworld_agent.scenes.preflight import preflight
+from reworld_agent.scenes.sensors import CAMERA_NAMES, SensorConfig
+from reworld_agent.scenes.splits import resolve_split
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The run's own settings; see navsim_configs/reworld_run_pdm_score.yaml."""
+
+    output_dir: Path
+    data_split: str
+    scene_filter: SceneFilter
+    protocol: str = "pdms_v1"
+    worker: str = "processes"
+    workers: int | None = None
+    batch_size: int = 16
+    cache_dir: Path | None = None
+    resume: bool = True
+
+    def __post_init__(self) -> None:
+        for name, known in (("protocol", tuple(PROTOCOL_METRICS)), ("worker", WORKERS)):
+            value = getattr(self, name)
+            if value not in known:
+                raise ConfigError(f"{name}={value} is unknown", f"use {name}={' | '.join(known)}")
+        for name in ("batch_size", "workers"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise ConfigError(f"{name}={value} is no positive number", f"set {name}=1 or more")
+
+    @classmethod
+    def from_config(cls, cfg: DictConfig) -> Settings:
+        """Read from the composed configuration; raises ConfigError."""
+        plain: dict[str, Any] = {
+            key: cfg[key]
+            for key in ("protocol", "worker", "workers", "batch_size", "resume")
+            if cfg.get(key) is not None
+        }
+        split = cfg.train_test_split
+        cache_dir = cfg.get("cache_dir")
+        return cls(
+            output_dir=Path(cfg.output_dir),
+            data_split=str(split.data_split),
+            scene_filter=_scene_filter(split.get("scene_filter")),
+            cache_dir=Path(cache_dir) if cache_dir else None,
+            **plain,
+        )
+
+
+@dataclass
+class Planned:
+    """An agent with what phase one gave."""
+
+    name: str
+    agent: Any
+    folder: Path
+    trajectories: pd.DataFrame
+    record: pd.DataFrame
+
+
+def run(cfg: DictConfig) -> int:
+    """Plan, score, write and print.
+
+    Args:
+        cfg: the composed configuration.
+
+    Returns:
+        0 where every scene of every agent has a score, else 1 (the scenes are named).
+
+    Raises:
+        ReWorldError: the run cannot start, or cannot write; finished work is kept.
+    """
+    settings = Settings.from_config(cfg)
+    check_writable(settings.output_dir)
+    agents = build_agents(cfg)
+    wanted = {name: agent.get_sensor_config() for name, agent in agents.items()}
+    roots = resolve_split(settings.data_split, _cameras(wanted.values()))
+    loaders = {name: roots.loader(settings.scene_filter, wish) for name, wish in wanted.items()}
+    for name, agent in agents.items():
+        preflight(loaders[name], wanted[name], agent.requires_scene).raise_if_missing()
+    caches = SceneCaches(roots.data_root, roots.maps_root, roots.data_split, settings.cache_dir)
+    main = next(iter(agents))
+    planned = [
+        _plan(settings, caches, name, agent, loaders[name], is_main=name == main)
+        for name, agent in agents.items()
+    ]
+    return _score(settings, caches, planned, loaders[main].tokens)
+
+
+def _plan(
+    settings: Settings,
+    caches: SceneCaches,
+    name: str,
+    agent: Any,
+    loader: SceneLoader,
+    is_main: bool,
+) -> Planned:
+    folder = settings.output_dir if is_main else settings.output_dir / name
+    origin = provenance(name, agent, caches.data_split, len(loader), settings.protocol)
+    identity = {key: origin[key] for key in ("agent", "weights_sha256", "split")}
+    identity["data"] = caches.data_digest
+    store = PartStore(folder / "parts" / "inference", ("token",), identity, settings.resume)
+    trajectories, record = plan_split(agent, loader, folder, store, origin, settings.batch_size)
+    return Planned(name, agent, folder, trajectories, record)
+
+
+def _score(
+    settings: Settings, caches: SceneCaches, planned: list[Planned], tokens: list[str]
+) -> int:
+    identity = {
+        "protocol": settings.protocol,
+        "data": caches.data_digest,
+        "scoring code": code_digest(),
+    }
+    store = PartStore(
+        settings.output_dir / "parts" / "scoring", ROW_KEYS, identity, settings.resume
+    )
+    trajectories = pd.concat(
+        [item.trajectories.assign(candidate=item.name) for item in planned], ignore_index=True
+    )
+    order = {token: place for place, token in enumerate(tokens)}
+    trajectories = trajectories.sort_values(
+        "token", key=lambda column: column.map(order), kind="stable", ignore_index=True
+    )
+    rows = score_trajectories(
+        trajectories, caches, store, settings.protocol, settings.worker, settings.workers
+    )
+    split = caches.data_split
+    results = [_write(settings, split, item, rows, tokens) for item in planned]
+    print(format_summary([summary for summary, _ in results], settings.protocol, split))
+    print(f"results in {settings.output_dir}")
+    for (summary, failures), item in zip(results, planned, strict=True):
+        if not summary.complete:
+            _report_failures(summary, failures, item.folder)
+    return 0 if all(summary.complete for summary, _ in results) else 1
+
+
+def _write(
+    settings: Settings, split: str, item: Planned, rows: pd.DataFrame, tokens: list[str]
+) -> tuple[AgentSummary, pd.DataFrame]:
+    """Tables of one agent; its failures, with the phase they happened in."""
+    own = rows[rows["candidate"] == item.name]
+    table = score_table(tokens, own, settings.protocol)
+    origin = provenance(item.name, item.agent, split, len(tokens), settings.protocol)
+    write_score_table(item.folder, table, origin)
+    unplanned = item.record.loc[item.record["status"] == FAILED, ["token", "reason"]]
+    unscored = own.loc[own["reason"] != "", ["token", "reason"]]
+    failures = pd.concat(
+        [unplanned.assign(phase="planning"), unscored.assign(phase="scoring")], ignore_index=True
+    )
+    path = item.folder / "failures.csv"
+    if len(failures):
+        write_csv(path, failures)
+    else:
+        path.unlink(missing_ok=True)
+    fallbacks = int((item.record["status"] == FALLBACK).sum())
+    return summarise(item.name, table, fallbacks), failures
+
+
+def _report_failures(summary: AgentSummary, failures: pd.DataFrame, folder: Path) -> None:
+    count = f"{summary.total - summary.valid} of {summary.total}"
+    print(f"error: {summary.name}: {count} scenes have no score", file=sys.stderr)
+    for row in failures.head(_SHOWN).itertuples():
+        print(f"  {row.token} ({row.phase}): {row.reason}", file=sys.stderr)
+    print(
+        f"  all of them: {folder / 'failures.csv'}\n"
+        f"  next: mend the data and start again with output_dir={folder}; finished scenes are kept",
+        file=sys.stderr,
+    )
+
+
+def _scene_filter(cfg: DictConfig | None) -> SceneFilter:
+    """Our own filter from the settings of either host's."""
+    settings: Any = OmegaConf.to_container(cfg, resolve=True) if cfg is not None else {}
+    known = {item.name for item in fields(SceneFilter)}
+    unknown = sorted(key for key in settings if key not in known and not key.startswith("_"))
+    if unknown:
+        raise ConfigError(
+            f"scene_filter.{unknown[0]} is unknown", f"known: {', '.join(sorted(known))}"
+        )
+    return SceneFilter(**{key: value for key, value in settings.items() if key in known})
+
+
+def _cameras(wishes: Iterable[SensorConfig]) -> tuple[str, ...]:
+    """Cameras that any agent asks for, as an embedded split names them."""
+    wishes = list(wishes)
+    wanted = [name for name in CAMERA_NAMES if any(getattr(wish, name) for wish in wishes)]
+    return tuple(name.upper() for name in wanted) or ("CAM_F0",)

@@ -1,0 +1,228 @@
+"""Phase two: scores of planned trajectories, in a pool of processes, resumable.
+
+This module and what it imports stay free of torch: every worker process imports them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from reworld_agent.errors import ConfigError, DataError, ReWorldError
+from reworld_agent.evaluation.parts import PartStore
+from reworld_agent.evaluation.scene_caches import SceneCaches
+from reworld_agent.evaluation.workers import run_tasks
+
+PROTOCOL_METRICS = {
+    "pdms_v1": (
+        "no_at_fault_collisions",
+        "drivable_area_compliance",
+        "ego_progress",
+        "time_to_collision_within_bound",
+        "comfort",
+        "driving_direction_compliance",
+        "score",
+    )
+}
+ROW_KEYS = ("token", "candidate", "poses_digest")
+POSE_COUNTS = (8, 40)  # 2 Hz, 10 Hz over 4 s
+_CHUNK = 8  # scenes a task: small enough for an honest progress bar
+
+
+@dataclass(frozen=True)
+class TokenTask:
+    """All candidates of one scene.
+
+    Attributes:
+        token: the scene.
+        candidates: name of each trajectory.
+        digests: of each trajectory's numbers.
+        poses: each a flat float64 array of 24 or 120 numbers.
+    """
+
+    token: str
+    candidates: tuple[str, ...]
+    digests: tuple[str, ...]
+    poses: tuple[NDArray[np.float64], ...]
+
+
+@dataclass(frozen=True)
+class ChunkTask:
+    """What one call in a worker process scores."""
+
+    caches: SceneCaches
+    protocol: str
+    explain: bool
+    scenes: tuple[TokenTask, ...]
+
+
+def score_trajectories(
+    trajectories: pd.DataFrame,
+    caches: SceneCaches,
+    store: PartStore,
+    protocol: str = "pdms_v1",
+    worker: str = "processes",
+    workers: int | None = None,
+    explain: bool = False,
+) -> pd.DataFrame:
+    """Score every row of a table, each alone beside PDM-Closed.
+
+    Args:
+        trajectories: columns token, candidate, poses (24 or 120 numbers: [8, 3] at 2 Hz or
+            [40, 3] at 10 Hz; x, y m, heading rad; ego rear-axle frame).
+        caches: scene caches of the split.
+        store: keeps finished rows; rows that are in it are not scored again.
+        protocol: `pdms_v1`.
+        worker, workers: see `run_tasks`.
+        explain: also the failure records.
+
+    Returns:
+        One row for each of the table's, in its order: token, candidate, reason ("" where the
+        score stands, else why there is none), then the metrics, NaN where there is a reason.
+
+    Raises:
+        ConfigError: unknown protocol or worker.
+        DataError: a trajectory is named twice, or a row cannot be written (finished ones are kept).
+    """
+    if protocol not in PROTOCOL_METRICS:
+        known = " | ".join(PROTOCOL_METRICS)
+        raise ConfigError(f"protocol={protocol} is unknown", f"use protocol={known}")
+    wanted = trajectories[["token", "candidate"]].copy()
+    twice = wanted[wanted.duplicated()]
+    if len(twice):
+        first = twice.iloc[0]
+        raise DataError(
+            f"{len(twice)} trajectories are named twice, first token {first['token']}, "
+            f"candidate {first['candidate']}",
+            "give each trajectory of a scene its own candidate name",
+        )
+    wanted["poses_digest"] = [_digest(poses) for poses in trajectories["poses"]]
+    finished = _finished(store)
+    todo = [
+        index
+        for index, key in enumerate(wanted[list(ROW_KEYS)].itertuples(index=False, name=None))
+        if key not in finished
+    ]
+    if todo:
+        caches.write_manifest()
+        tasks = _chunks(trajectories, wanted, todo, caches, protocol, explain)
+        _run(tasks, store, len(todo), worker, workers)
+    rows = store.rows()
+    if rows.empty:
+        rows = pd.DataFrame(columns=[*ROW_KEYS, "reason", *PROTOCOL_METRICS[protocol]])
+    merged = wanted.merge(rows, on=list(ROW_KEYS), how="left", validate="one_to_one")
+    merged["reason"] = merged["reason"].fillna("not scored")
+    return merged.drop(columns="poses_digest")
+
+
+def _run(
+    tasks: Sequence[ChunkTask], store: PartStore, count: int, worker: str, workers: int | None
+) -> None:
+    with tqdm(total=count, desc="scoring", unit="trajectory", delay=2.0) as progress:
+        try:
+            for rows in run_tasks(score_chunk, tasks, worker, workers):
+                store.add(rows)
+                progress.update(len(rows))
+        finally:
+            store.flush()
+
+
+def score_chunk(task: ChunkTask) -> list[dict[str, Any]]:
+    """Rows of some scenes; one that fails says why and leaves the others alone."""
+    return [row for scene in task.scenes for row in _score_scene(task, scene)]
+
+
+def _score_scene(task: ChunkTask, scene: TokenTask) -> list[dict[str, Any]]:
+    faults = [pose_fault(poses) for poses in scene.poses]
+    rows: list[dict[str, Any]] = [
+        {"token": scene.token, "candidate": name, "poses_digest": digest, "reason": fault or ""}
+        for name, digest, fault in zip(scene.candidates, scene.digests, faults, strict=True)
+    ]
+    for count in POSE_COUNTS:
+        good = [
+            i for i, fault in enumerate(faults) if not fault and len(scene.poses[i]) == 3 * count
+        ]
+        if not good:
+            continue
+        poses = np.stack([scene.poses[i].reshape(count, 3) for i in good])
+        try:
+            scores = _scores(task, scene.token, poses)
+        except Exception as error:
+            message = error.message if isinstance(error, ReWorldError) else repr(error)
+            for i in good:
+                rows[i]["reason"] = message
+            continue
+        for n, i in enumerate(good):
+            rows[i].update({name: _plain(values[n]) for name, values in scores.items()})
+            if not np.isfinite(rows[i]["score"]):
+                rows[i]["reason"] = "the score is not a number"
+    metrics = PROTOCOL_METRICS[task.protocol]
+    return [{**dict.fromkeys(metrics, float("nan")), **row} for row in rows]
+
+
+def _scores(task: ChunkTask, token: str, poses: NDArray[np.float64]) -> dict[str, Any]:
+    from reworld_agent import pdm
+
+    cache = task.caches.get(token)
+    scores: dict[str, Any] = pdm.score(cache, poses, protocol=task.protocol, explain=task.explain)
+    return scores
+
+
+def pose_fault(poses: NDArray[np.float64]) -> str | None:
+    """Why a flat array cannot be scored as a trajectory, or None."""
+    if poses.ndim != 1 or len(poses) not in [3 * count for count in POSE_COUNTS]:
+        return f"poses hold {poses.size} numbers, not 24 ([8, 3] at 2 Hz) or 120 ([40, 3] at 10 Hz)"
+    if not np.isfinite(poses).all():
+        return "poses are not finite"
+    return None
+
+
+def _chunks(
+    trajectories: pd.DataFrame,
+    wanted: pd.DataFrame,
+    todo: list[int],
+    caches: SceneCaches,
+    protocol: str,
+    explain: bool,
+) -> list[ChunkTask]:
+    """Scenes in the order of the table, which is that of their logs, a few to a task."""
+    groups: dict[str, list[int]] = {}
+    for index in todo:
+        groups.setdefault(str(wanted["token"].iloc[index]), []).append(index)
+    poses = trajectories["poses"].tolist()
+    scenes = [
+        TokenTask(
+            token=token,
+            candidates=tuple(str(wanted["candidate"].iloc[i]) for i in rows),
+            digests=tuple(wanted["poses_digest"].iloc[i] for i in rows),
+            poses=tuple(np.asarray(poses[i], dtype=np.float64) for i in rows),
+        )
+        for token, rows in groups.items()
+    ]
+    return [
+        ChunkTask(caches, protocol, explain, tuple(scenes[i : i + _CHUNK]))
+        for i in range(0, len(scenes), _CHUNK)
+    ]
+
+
+def _finished(store: PartStore) -> set[tuple[str, ...]]:
+    """Keys of the rows that have a score; those that failed are tried again."""
+    rows = store.rows()
+    if rows.empty:
+        return set()
+    return set(rows.loc[rows["reason"] == "", list(ROW_KEYS)].itertuples(index=False, name=None))
+
+
+def _digest(poses: Any) -> str:
+    return hashlib.sha256(np.asarray(poses, dtype=np.float64).tobytes()).hexdigest()[:16]
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value

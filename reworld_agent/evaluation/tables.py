@@ -1,0 +1,107 @@
+"""The score table of one agent, and the summary that is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from reworld_agent.evaluation.files import write_csv, write_parquet
+from reworld_agent.evaluation.scoring import PROTOCOL_METRICS
+
+AVERAGE = "average"
+_PRINTED = (
+    ("NC", "no_at_fault_collisions"),
+    ("DAC", "drivable_area_compliance"),
+    ("TTC", "time_to_collision_within_bound"),
+    ("Comf.", "comfort"),
+    ("EP", "ego_progress"),
+    ("PDMS", "score"),
+)
+
+
+@dataclass(frozen=True)
+class AgentSummary:
+    """One line of the printed table.
+
+    Attributes:
+        name: of the agent.
+        average: the table's last row.
+        valid, total: scenes with a score, scenes asked for.
+        fallbacks: scenes that the agent planned by its fallback.
+    """
+
+    name: str
+    average: dict[str, float]
+    valid: int
+    total: int
+    fallbacks: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Every scene has a score."""
+        return self.valid == self.total
+
+
+def score_table(tokens: Sequence[str], rows: pd.DataFrame, protocol: str) -> pd.DataFrame:
+    """NAVSIM's result table: one row a scene, then `average`.
+
+    Where a scene has no score the average is NaN: a mean over the rest would flatter.
+
+    Args:
+        tokens: every scene that was asked for.
+        rows: of `score_trajectories` for one agent (token, reason, metrics).
+        protocol: names the columns.
+
+    Returns:
+        Columns token, valid, then the protocol's metrics; metrics NaN where not valid.
+    """
+    metrics = list(PROTOCOL_METRICS[protocol])
+    scored = rows[rows["reason"] == ""].drop_duplicates("token").set_index("token")
+    table = scored.reindex(pd.Index(tokens, name="token"))[metrics].astype(np.float64)
+    valid = table["score"].notna()
+    table.insert(0, "valid", valid)
+    average = table[metrics].mean() if valid.all() else pd.Series(np.nan, index=metrics)
+    last = pd.DataFrame([{"token": AVERAGE, "valid": bool(valid.all()), **average.to_dict()}])
+    return pd.concat([table.reset_index(), last], ignore_index=True)
+
+
+def write_score_table(
+    folder: Path, table: pd.DataFrame, provenance: dict[str, Any]
+) -> tuple[Path, Path]:
+    """Write `pdm_scores.parquet`, provenance inside, and its csv twin; raises DataError."""
+    parquet, csv = folder / "pdm_scores.parquet", folder / "pdm_scores.csv"
+    write_parquet(parquet, table, provenance)
+    write_csv(csv, table)
+    return parquet, csv
+
+
+def summarise(name: str, table: pd.DataFrame, fallbacks: int = 0) -> AgentSummary:
+    """The line of one agent from its score table."""
+    scenes, average = table.iloc[:-1], table.iloc[-1]
+    values = {column: float(average[column]) for _, column in _PRINTED}
+    return AgentSummary(name, values, int(scenes["valid"].sum()), len(scenes), fallbacks)
+
+
+def format_summary(summaries: Sequence[AgentSummary], protocol: str, data_split: str) -> str:
+    """The printed table: fractions to four digits, one line an agent, then the protocol."""
+    width = max(len("agent"), *(len(summary.name) for summary in summaries))
+    heads = "".join(f"{head:>8}" for head, _ in _PRINTED)
+    lines = [f"{'agent':<{width}}{heads}  scenes"]
+    for summary in summaries:
+        cells = "".join(f"{summary.average[column]:8.4f}" for _, column in _PRINTED)
+        count = str(summary.total)
+        if not summary.complete:
+            count = f"INCOMPLETE {summary.valid}/{summary.total}"
+        if summary.fallbacks:
+            count += f" ({summary.fallbacks} planned by the agent's fallback)"
+        lines.append(f"{summary.name:<{width}}{cells}  {count}")
+    lines.append(f"protocol {protocol} ({_PROTOCOLS[protocol]}), split {data_split}")
+    return "\n".join(lines)
+
+
+_PROTOCOLS = {"pdms_v1": "PDM score of NAVSIM v1.1, non-reactive log replay, 4 s"}

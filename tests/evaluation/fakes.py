@@ -1,0 +1,94 @@
+"""Agents and a scorer for tests of the machinery around them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reworld_agent import pdm
+from reworld_agent.baselines import ConstantVelocityAgent
+from reworld_agent.compat import AgentInput, SensorConfig, Trajectory
+from reworld_agent.errors import DataError
+from reworld_agent.evaluation.scoring import PROTOCOL_METRICS
+from reworld_agent.scenes.log_index import find_frame
+from reworld_agent.scenes.logs import load_log, validate_frame
+
+
+class LookingAgent(ConstantVelocityAgent):
+    """Constant velocity with the front camera open."""
+
+    def get_sensor_config(self) -> SensorConfig:
+        config = SensorConfig.build_no_sensors()
+        config.cam_f0 = [0, 1, 2, 3]
+        return config
+
+
+class BatchAgent(ConstantVelocityAgent):
+    """Plans batches; remembers their sizes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[int] = []
+        self.fallback_reasons: list[str | None] = []
+
+    def compute_trajectories(self, agent_inputs: list[AgentInput]) -> list[Trajectory]:
+        self.batches.append(len(agent_inputs))
+        self.fallback_reasons = [None] * len(agent_inputs)
+        return [self.compute_trajectory(agent_input) for agent_input in agent_inputs]
+
+
+class FakeCache:
+    """Remembers its token; saves as a file that holds it."""
+
+    def __init__(self, token: str) -> None:
+        self.token = token
+
+    def save(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.token, encoding="utf-8")
+
+
+class FakeScorer:
+    """In place of `reworld_agent.pdm`: the score of a trajectory is its first x over 100.
+
+    Attributes:
+        scored: tokens, one entry a trajectory.
+        built: tokens whose cache was built.
+        bad: tokens that cannot be built.
+    """
+
+    def __init__(self) -> None:
+        self.scored: list[str] = []
+        self.built: list[str] = []
+        self.bad: set[str] = set()
+
+    def build(self, data_root: Path, maps_root: Path, data_split: str, token: str) -> FakeCache:
+        if token in self.bad:
+            raise DataError(f"scene {token} has no route", "leave it out")
+        path, index = find_frame(Path(data_root) / "navsim_logs" / data_split, token)
+        for frame in load_log(path)[index : index + 11]:
+            validate_frame(frame, path)
+        self.built.append(token)
+        return FakeCache(token)
+
+    def load(self, path: Path) -> FakeCache:
+        text = path.read_text(encoding="utf-8")
+        if text != path.stem:
+            raise DataError(f"{path}: not a whole scene cache")
+        return FakeCache(text)
+
+    def score(
+        self, cache: FakeCache, poses: np.ndarray, protocol: str, explain: bool = False
+    ) -> dict[str, Any]:
+        self.scored += [cache.token] * len(poses)
+        values = {name: np.ones(len(poses)) for name in PROTOCOL_METRICS[protocol]}
+        return {**values, "score": poses[:, 0, 0] / 100, "progress_m": poses[:, -1, 0]}
+
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> FakeScorer:
+        monkeypatch.setattr(pdm, "build_scene_cache", self.build, raising=False)
+        monkeypatch.setattr(pdm, "load", self.load, raising=False)
+        monkeypatch.setattr(pdm, "score", self.score, raising=False)
+        return self
