@@ -31,74 +31,85 @@ N_EGO = 5
 
 
 @kernel
-def near(track: NDArray[np.float64], x: float, y: float, reach: float) -> bool:
-    """Whether the track [4] is present with its centre at most `reach` [m] from (x, y)."""
-    dx, dy = track[0] - x, track[1] - y
-    return dx * dx + dy * dy <= reach * reach  # False for an absent track, which is NaN
-
-
-@kernel
 def meets(
-    ego: NDArray[np.float64], shift: float, track: NDArray[np.float64], half: NDArray[np.float64]
+    ego: NDArray[np.float64],
+    t: int,
+    shift: float,
+    x: float,
+    y: float,
+    cos: float,
+    sin: float,
+    half_length: float,
+    half_width: float,
 ) -> bool:
-    """Whether the ego box [5], moved `shift` [m] ahead, meets the track's box [4]."""
+    """Whether the ego box at step `t` of [41, 5], `shift` [m] ahead, meets a track's box.
+
+    A circle test goes first; an absent track is NaN and meets nothing.
+    """
+    dx = x - ego[t, EGO_X] - shift * ego[t, EGO_COS]
+    dy = y - ego[t, EGO_Y] - shift * ego[t, EGO_SIN]
+    reach = RADIUS + half_length + half_width
+    if not dx * dx + dy * dy <= reach * reach:
+        return False
     return boxes_meet(
-        track[0] - ego[EGO_X] - shift * ego[EGO_COS],
-        track[1] - ego[EGO_Y] - shift * ego[EGO_SIN],
-        ego[EGO_COS],
-        ego[EGO_SIN],
+        dx,
+        dy,
+        ego[t, EGO_COS],
+        ego[t, EGO_SIN],
         HALF_LENGTH,
         HALF_WIDTH,
-        track[2],
-        track[3],
-        half[0],
-        half[1],
+        cos,
+        sin,
+        half_length,
+        half_width,
     )
 
 
 @kernel
 def first_contact(
-    traffic: Traffic, k: int, ego: NDArray[np.float64], radius: float, n_steps: int
+    pose: NDArray[np.float64],
+    k: int,
+    half_length: float,
+    half_width: float,
+    ego: NDArray[np.float64],
 ) -> int:
-    """First step at which the ego [41, 5] meets track `k`, or -1."""
-    for t in range(n_steps):
-        track = traffic.pose[k, t]
-        if near(track, ego[t, EGO_X], ego[t, EGO_Y], RADIUS + radius) and meets(
-            ego[t], 0.0, track, traffic.half[k]
-        ):
+    """First step at which the ego [41, 5] meets track `k` of `pose` [T, S, 4], or -1."""
+    for t in range(len(ego)):
+        x, y, cos, sin = pose[k, t, 0], pose[k, t, 1], pose[k, t, 2], pose[k, t, 3]
+        if meets(ego, t, 0.0, x, y, cos, sin, half_length, half_width):
             return t
     return -1
 
 
 @kernel
 def collision_type(
-    traffic: Traffic, k: int, t: int, ego: NDArray[np.float64], rear_axle: NDArray[np.float64]
+    traffic: Traffic, k: int, t: int, ego: NDArray[np.float64], rear: NDArray[np.float64]
 ) -> int:
     """Type of the contact with track `k` at step `t`.
 
     Args:
         traffic: all tracks.
         k, t: track and step.
-        ego: [5] ego box at the step.
-        rear_axle: [2] local position [m] of the rear axle at the step.
+        ego: [41, 5] ego boxes.
+        rear: [41, 2] local positions [m] of the rear axle.
     """
-    track = traffic.pose[k, t]
-    if ego[EGO_SPEED] <= STOPPED_EGO_SPEED:
+    x, y = traffic.pose[k, t, 0], traffic.pose[k, t, 1]
+    cos, sin = ego[t, EGO_COS], ego[t, EGO_SIN]
+    if ego[t, EGO_SPEED] <= STOPPED_EGO_SPEED:
         return STOPPED_EGO
     if traffic.is_stopped[k]:
         return STOPPED_TRACK
-    dx, dy = track[0] - rear_axle[X], track[1] - rear_axle[Y]
-    if bearing(dx, dy, ego[EGO_COS], ego[EGO_SIN]) > BEHIND_ANGLE:
+    if bearing(x - rear[t, X], y - rear[t, Y], cos, sin) > BEHIND_ANGLE:
         return ACTIVE_REAR
     front = boxes_meet(  # the front edge is a box of no length
-        track[0] - ego[EGO_X] - HALF_LENGTH * ego[EGO_COS],
-        track[1] - ego[EGO_Y] - HALF_LENGTH * ego[EGO_SIN],
-        ego[EGO_COS],
-        ego[EGO_SIN],
+        x - ego[t, EGO_X] - HALF_LENGTH * cos,
+        y - ego[t, EGO_Y] - HALF_LENGTH * sin,
+        cos,
+        sin,
         0.0,
         HALF_WIDTH,
-        track[2],
-        track[3],
+        traffic.pose[k, t, 2],
+        traffic.pose[k, t, 3],
         traffic.half[k, 0],
         traffic.half[k, 1],
     )

@@ -32,7 +32,7 @@ _ROUND = 1e8  # the devkit rounds to 8 decimals
 
 def savgol_weights(
     n: int, window: int, order: int, derivative: int, delta: float = 1.0
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+) -> NDArray[np.float64]:
     """Savitzky–Golay filter of `n` samples as one row of weights per output.
 
     Inner outputs are the fitted polynomial in the middle of their window; the first and last
@@ -48,7 +48,8 @@ def savgol_weights(
         delta: sampling interval [s].
 
     Returns:
-        weights [n, window] and first sample of each row's window, int64 [n].
+        [n, window] weights; the window of output i starts at sample i − (window − 1) // 2, or at
+        the first or last possible sample.
     """
     half, odd = divmod(window, 2)
     middle = half - 0.5 * (1 - odd)
@@ -62,7 +63,7 @@ def savgol_weights(
     factor = np.array([math.perm(int(p), derivative) for p in powers], np.float64)
     exponent = np.maximum(powers - derivative, 0)
     evaluate = factor * (place[:, None] - middle) ** exponent
-    return evaluate @ fit / delta**derivative, start.astype(np.int64)
+    return np.ascontiguousarray(evaluate @ fit / delta**derivative)
 
 
 def _projections() -> NDArray[np.float64]:
@@ -74,29 +75,45 @@ def _projections() -> NDArray[np.float64]:
 
 
 _QUADRATIC = _projections()
-_SMOOTH, _SMOOTH_START = savgol_weights(N_STEPS, 8, 2, 0)
-_YAW_RATE, _YAW_START = savgol_weights(N_STEPS, 5, 2, 1, DT)
-_YAW_ACCELERATION, _ = savgol_weights(N_STEPS, 5, 3, 2, DT)
+_SMOOTH = savgol_weights(N_STEPS, 8, 2, 0)
+_YAW_RATE = savgol_weights(N_STEPS, 5, 2, 1, DT)
+_YAW_ACCELERATION = savgol_weights(N_STEPS, 5, 3, 2, DT)
 
 
 @kernel
-def _rounded(value: float) -> float:
-    return np.rint(value * _ROUND) / _ROUND
+def _round(values: NDArray[np.float64]) -> None:
+    for i in range(len(values)):
+        values[i] = np.rint(values[i] * _ROUND) / _ROUND
 
 
 @kernel
 def _filter(
-    signal: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    start: NDArray[np.int64],
-    out: NDArray[np.float64],
+    signal: NDArray[np.float64], weights: NDArray[np.float64], edge: int, out: NDArray[np.float64]
 ) -> None:
-    """Apply the rows of `weights` [n, window] to `signal` [n], rounded."""
-    for i in range(len(out)):
-        total = 0.0
-        for j in range(weights.shape[1]):
-            total += weights[i, j] * signal[start[i] + j]
-        out[i] = _rounded(total)
+    """Savitzky–Golay filter of `signal` [n] as `savgol_weights` [n, window], rounded.
+
+    Args:
+        signal: the samples.
+        weights: one row for each output; the rows of inner outputs are equal.
+        edge: outputs at each end that have a row of their own.
+        out: [n], filled.
+    """
+    n, window = weights.shape
+    inner = n - window + 1
+    shift = (window - 1) // 2
+    for i in range(inner):
+        out[i + shift] = weights[n // 2, 0] * signal[i]
+    for j in range(1, window):
+        weight = weights[n // 2, j]
+        for i in range(inner):
+            out[i + shift] += weight * signal[i + j]
+    for i in range(edge):
+        first, last = 0.0, 0.0
+        for j in range(window):
+            first += weights[i, j] * signal[j]
+            last += weights[n - 1 - i, j] * signal[n - window + j]
+        out[i], out[n - 1 - i] = first, last
+    _round(out)
 
 
 @kernel
@@ -110,7 +127,8 @@ def _fit_quadratic(
         c1 += _QUADRATIC[0, 1, i] * signal[i]
         c2 += _QUADRATIC[0, 2, i] * signal[i]
     for i in range(N_STEPS):
-        out[i] = _rounded(c0 * basis[0, i] + c1 * basis[1, i] + c2 * basis[2, i])
+        out[i] = c0 * basis[0, i] + c1 * basis[1, i] + c2 * basis[2, i]
+    _round(out)
 
 
 @kernel
@@ -138,17 +156,18 @@ def comfort_signals(
     for i in range(N_STEPS):
         along[i] = states[i, AX]
         smooth[i] = states[i, AY]
-        magnitude[i] = math.hypot(states[i, AX], states[i, AY])
+        ay = states[i, AY]
+        magnitude[i] = abs(along[i]) if ay == 0.0 else math.hypot(along[i], ay)
     values, slopes = _QUADRATIC[1], _QUADRATIC[2]
     _fit_quadratic(along, values, signals[0])
     _fit_quadratic(smooth, values, signals[1])
-    _filter(magnitude, _SMOOTH, _SMOOTH_START, smooth)
+    _filter(magnitude, _SMOOTH, 4, smooth)
     _fit_quadratic(smooth, slopes, signals[2])
-    _filter(along, _SMOOTH, _SMOOTH_START, smooth)
+    _filter(along, _SMOOTH, 4, smooth)
     _fit_quadratic(smooth, slopes, signals[3])
     _unwrap(states, heading)
-    _filter(heading, _YAW_ACCELERATION, _YAW_START, signals[4])
-    _filter(heading, _YAW_RATE, _YAW_START, signals[5])
+    _filter(heading, _YAW_ACCELERATION, 2, signals[4])
+    _filter(heading, _YAW_RATE, 2, signals[5])
 
 
 @kernel

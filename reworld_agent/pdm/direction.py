@@ -16,20 +16,26 @@ _VIOLATION_FROM = 6.0  # m
 
 
 @kernel
-def direction_score(ego: NDArray[np.float64], wrong: NDArray[np.bool_]) -> float:
+def direction_score(
+    ego: NDArray[np.float64], wrong: NDArray[np.bool_], steps: NDArray[np.float64]
+) -> float:
     """1, 0.5 or 0 from the largest distance driven in a window of a second.
 
     Args:
         ego: [41, ≥2] centre of the ego, x, y [m].
         wrong: [41] steps whose distance counts.
+        steps: [41] scratch.
     """
     worst = 0.0
     for t in range(N_STEPS):
-        total = 0.0
-        for s in range(max(t - _WINDOW, 1), t + 1):
-            if wrong[s]:
-                total += math.hypot(ego[s, 0] - ego[s - 1, 0], ego[s, 1] - ego[s - 1, 1])
-        worst = max(worst, total)
+        steps[t] = 0.0
+        if t > 0 and wrong[t]:
+            dx, dy = ego[t, 0] - ego[t - 1, 0], ego[t, 1] - ego[t - 1, 1]
+            steps[t] = math.sqrt(dx * dx + dy * dy)
+            total = 0.0
+            for s in range(max(t - _WINDOW, 0), t + 1):
+                total += steps[s]
+            worst = max(worst, total)
     if worst < _COMPLIANT_BELOW:
         return 1.0
     return 0.5 if worst < _VIOLATION_FROM else 0.0

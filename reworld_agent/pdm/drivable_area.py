@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from reworld_agent.pdm.cache import N_STEPS
 from reworld_agent.pdm.geometry import distance_to_segment
-from reworld_agent.pdm.grid import DRIVABLE, LANE, Grid, holders, is_held
+from reworld_agent.pdm.grid import DRIVABLE, LANE, Grid, holders, mark_held
 from reworld_agent.pdm.kernel import kernel
 
 N_CORNERS = 4
@@ -17,46 +17,56 @@ N_CORNERS = 4
 
 @kernel
 def find_offroad(
-    grid: Grid, corners: NDArray[np.float64], offroad: NDArray[np.bool_]
+    grid: Grid,
+    corners: NDArray[np.float64],
+    on_road: NDArray[np.bool_],
+    offroad: NDArray[np.bool_],
 ) -> tuple[int, int]:
     """Mark the steps at which some corner is in no drivable polygon.
 
     Args:
         grid: the map; roadblocks, intersections and carparks are drivable.
-        corners: [41, 4, 2] of the ego, local [m].
+        corners: [41 · 4, 2] of the ego, local [m].
+        on_road: [41 · 4], filled for each corner.
         offroad: [41], filled.
 
     Returns:
         First such step and its corner, or (-1, -1): then DAC = 1.
     """
     first_step, first_corner = -1, -1
+    mark_held(grid, DRIVABLE, corners, on_road)
     for t in range(N_STEPS):
         offroad[t] = False
         for c in range(N_CORNERS):
-            if not is_held(grid, DRIVABLE, corners[t, c, 0], corners[t, c, 1]):
+            if not on_road[t * N_CORNERS + c]:
                 offroad[t] = True
                 if first_step < 0:
                     first_step, first_corner = t, c
-                break
     return first_step, first_corner
 
 
 @kernel
 def in_several_lanes(
-    grid: Grid, corners: NDArray[np.float64], found: NDArray[np.int64], held: NDArray[np.int64]
+    grid: Grid,
+    t: int,
+    corners: NDArray[np.float64],
+    found: NDArray[np.int64],
+    held: NDArray[np.int64],
 ) -> bool:
-    """Whether several lanes hold corners of the ego and no lane holds all four.
+    """Whether several lanes hold corners of the ego at step `t` and no lane holds all four.
 
     Args:
         grid: the map.
-        corners: [4, 2] local [m].
+        t: step.
+        corners: [41 · 4, 2] local [m].
         found: room for polygon numbers.
         held: [P] zeros, left as zeros.
     """
     n_lanes, whole = 0, False
     start = len(found) // 2  # the upper half remembers which counters to clear
     for c in range(N_CORNERS):
-        for k in range(holders(grid, LANE, corners[c, 0], corners[c, 1], found)):
+        x, y = corners[t * N_CORNERS + c, 0], corners[t * N_CORNERS + c, 1]
+        for k in range(holders(grid, LANE, x, y, found)):
             lane = found[k]
             if held[lane] == 0:
                 found[start + n_lanes] = lane
@@ -80,8 +90,8 @@ def distance_outside(grid: Grid, x: float, y: float) -> tuple[float, int]:
         if dx * dx + dy * dy >= best * best:
             continue
         for e in range(grid.edge_start[p], grid.edge_start[p + 1]):
-            edge = grid.edges[e]
-            distance = distance_to_segment(x, y, edge[0], edge[1], edge[2], edge[3])
+            ax, ay, bx, by = grid.edges[e, 0], grid.edges[e, 1], grid.edges[e, 2], grid.edges[e, 3]
+            distance = distance_to_segment(x, y, ax, ay, bx, by)
             if distance < best:
                 best, nearest = distance, p
     return best, nearest

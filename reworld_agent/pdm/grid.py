@@ -39,10 +39,10 @@ class Grid(NamedTuple):
     roles: NDArray[np.int64]  # [P] bits
     origin: NDArray[np.float64]  # [2] lower left corner
     shape: NDArray[np.int64]  # [2] columns, rows
-    covered: NDArray[np.int64]  # [cells] roles of the polygons that cover the whole cell
-    cell_start: NDArray[np.int64]  # [cells + 1] first entry of each cell
-    entries: NDArray[np.int64]  # [E, 4] polygon, cell's corner inside, first and last of `listed`
-    listed: NDArray[np.int64]  # edge numbers
+    covered: NDArray[np.uint8]  # [cells] roles of the polygons that cover the whole cell
+    cell_start: NDArray[np.int32]  # [cells + 1] first entry of each cell
+    entries: NDArray[np.int32]  # [E, 4] polygon, cell's corner inside, first and last of `listed`
+    listed: NDArray[np.int32]  # edge numbers
 
 
 @kernel
@@ -92,10 +92,10 @@ def _mark(
     first: int,
     last: int,
     origin: NDArray[np.float64],
-    heads: NDArray[np.int64],
+    heads: NDArray[np.int32],
     toggles: NDArray[np.bool_],
     spans: NDArray[np.int64],
-    links: NDArray[np.int64],
+    links: NDArray[np.int32],
 ) -> None:
     """List the edges of one polygon in the cells they meet.
 
@@ -103,24 +103,25 @@ def _mark(
     crossing a row's lower line in that cell) and `spans` [rows, 2], the columns used in each row.
     """
     ny, nx = heads.shape[0], heads.shape[1] - 1
+    gx, gy = origin[0], origin[1]
     count = 0
     for e in range(first, last):
         ax, ay, bx, by = edges[e, 0], edges[e, 1], edges[e, 2], edges[e, 3]
         low_y, high_y = min(ay, by), max(ay, by)
-        row_low = max(math.floor((low_y - _SLACK - origin[1]) / CELL), 0)
-        row_high = min(math.floor((high_y + _SLACK - origin[1]) / CELL), ny - 1)
+        row_low = max(math.floor((low_y - _SLACK - gy) / CELL), 0)
+        row_high = min(math.floor((high_y + _SLACK - gy) / CELL), ny - 1)
         slope = (bx - ax) / (by - ay) if ay != by else 0.0
         for row in range(row_low, row_high + 1):
-            bottom = origin[1] + row * CELL
+            bottom = gy + row * CELL
             x0, x1 = ax, bx
             if ay != by:
                 y0 = min(max(bottom - _SLACK, low_y), high_y)
                 y1 = min(max(bottom + CELL + _SLACK, low_y), high_y)
                 x0, x1 = ax + (y0 - ay) * slope, ax + (y1 - ay) * slope
-            low = max(math.floor((min(x0, x1) - _SLACK - origin[0]) / CELL), 0)
-            high = min(math.floor((max(x0, x1) + _SLACK - origin[0]) / CELL), nx)
+            low = max(math.floor((min(x0, x1) - _SLACK - gx) / CELL), 0)
+            high = min(math.floor((max(x0, x1) + _SLACK - gx) / CELL), nx)
             if (ay > bottom) != (by > bottom):
-                column = min(math.floor((ax + (bottom - ay) * slope - origin[0]) / CELL), nx)
+                column = min(math.floor((ax + (bottom - ay) * slope - gx) / CELL), nx)
                 spans[row, 0] = min(spans[row, 0], max(column, 0))
                 spans[row, 1] = max(spans[row, 1], column)
                 if column >= 0:
@@ -136,22 +137,26 @@ def _mark(
 @kernel
 def _collect(
     p: int,
-    heads: NDArray[np.int64],
+    role: int,
+    rows: tuple[int, int],
+    heads: NDArray[np.int32],
     toggles: NDArray[np.bool_],
     spans: NDArray[np.int64],
-    links: NDArray[np.int64],
-    cells: NDArray[np.int64],
-    entries: NDArray[np.int64],
-    listed: NDArray[np.int64],
+    links: NDArray[np.int32],
+    covered: NDArray[np.uint8],
+    cells: NDArray[np.int32],
+    entries: NDArray[np.int32],
+    listed: NDArray[np.int32],
     counts: NDArray[np.int64],
 ) -> None:
     """Turn the marks of polygon `p` into entries, and clear the marks.
 
+    Cells that it covers need an entry only if it is a lane, because only lanes are counted.
     `counts` [2] are the numbers of entries and of listed edges so far.
     """
-    ny, nx = heads.shape[0], heads.shape[1] - 1
+    nx = heads.shape[1] - 1
     n_entries, n_listed = counts[0], counts[1]
-    for row in range(ny):
+    for row in range(rows[0], rows[1] + 1):
         inside = False
         for column in range(spans[row, 1], spans[row, 0] - 1, -1):
             if toggles[row, column]:
@@ -160,11 +165,15 @@ def _collect(
             if column == nx:
                 continue
             link = heads[row, column]
-            if link < 0 and not inside:
-                continue
+            if link < 0:
+                if not inside:
+                    continue
+                covered[row * nx + column] |= role
+                if not role & LANE:
+                    continue
             cells[n_entries] = row * nx + column
             entries[n_entries, _POLYGON] = p
-            entries[n_entries, _INSIDE] = 1 if inside else 0
+            entries[n_entries, _INSIDE] = inside
             entries[n_entries, _FIRST] = n_listed
             while link >= 0:
                 listed[n_listed] = links[link, 0]
@@ -181,48 +190,68 @@ def _collect(
 def _rasterise(
     edges: NDArray[np.float64],
     edge_start: NDArray[np.int64],
+    bounds: NDArray[np.float64],
+    roles: NDArray[np.int64],
     origin: NDArray[np.float64],
-    heads: NDArray[np.int64],
+    heads: NDArray[np.int32],
     toggles: NDArray[np.bool_],
     spans: NDArray[np.int64],
-    links: NDArray[np.int64],
-    cells: NDArray[np.int64],
-    entries: NDArray[np.int64],
-    listed: NDArray[np.int64],
+    links: NDArray[np.int32],
+    covered: NDArray[np.uint8],
+    cells: NDArray[np.int32],
+    entries: NDArray[np.int32],
+    listed: NDArray[np.int32],
 ) -> int:
-    """All polygons, one after the other; fills the last three arrays, returns how many entries."""
+    """All polygons, one after the other; fills the last four arrays, returns how many entries."""
     counts = np.zeros(2, np.int64)
+    ny = heads.shape[0]
+    for row in range(ny):
+        spans[row, 0], spans[row, 1] = heads.shape[1], -1
     for p in range(len(edge_start) - 1):
+        if edge_start[p] == edge_start[p + 1]:
+            continue
         _mark(edges, edge_start[p], edge_start[p + 1], origin, heads, toggles, spans, links)
-        _collect(p, heads, toggles, spans, links, cells, entries, listed, counts)
+        low = max(math.floor((bounds[p, 1] - _SLACK - origin[1]) / CELL), 0)
+        high = min(math.floor((bounds[p, 3] + _SLACK - origin[1]) / CELL), ny - 1)
+        _collect(
+            p,
+            roles[p],
+            (low, high),
+            heads,
+            toggles,
+            spans,
+            links,
+            covered,
+            cells,
+            entries,
+            listed,
+            counts,
+        )
     return counts[0]
 
 
 @kernel
 def _sort_by_cell(
     n: int,
-    cells: NDArray[np.int64],
-    entries: NDArray[np.int64],
-    roles: NDArray[np.int64],
-    starts: NDArray[np.int64],
-    covered: NDArray[np.int64],
-    ordered: NDArray[np.int64],
+    cells: NDArray[np.int32],
+    entries: NDArray[np.int32],
+    starts: NDArray[np.int32],
+    ordered: NDArray[np.int32],
 ) -> None:
-    """Sort `n` entries by cell; fills the last three arrays (`starts` and `covered` are zeros)."""
+    """Sort `n` entries by cell; fills the last two arrays (`starts` is zeros)."""
+    n_cells = len(starts) - 1
     for i in range(n):
-        starts[cells[i] + 1] += 1
-    for c in range(len(covered)):
-        starts[c + 1] += starts[c]
-    for i in range(n - 1, -1, -1):  # the ends move down to the beginnings
+        starts[cells[i]] += 1
+    total = 0
+    for c in range(n_cells):
+        total += starts[c]
+        starts[c] = total
+    starts[n_cells] = n
+    for i in range(n - 1, -1, -1):  # each cell's end moves down to its beginning
         cell = cells[i]
-        starts[cell + 1] -= 1
+        starts[cell] -= 1
         for column in range(4):
-            ordered[starts[cell + 1], column] = entries[i, column]
-        if entries[i, _FIRST] == entries[i, _LAST]:
-            covered[cell] |= roles[entries[i, _POLYGON]]
-    for c in range(len(covered)):  # now starts[c + 1] is the beginning of cell c
-        starts[c] = starts[c + 1]
-    starts[len(covered)] = n
+            ordered[starts[cell], column] = entries[i, column]
 
 
 def build_grid(
@@ -253,17 +282,27 @@ def build_grid(
     corner = np.floor(low) - 1.0 - _SHIFT
     nx, ny = (int(v) for v in np.ceil((high - corner) / CELL) + 1)
     total = int(room.sum())
-    cells, listed = np.empty(total, np.int64), np.empty(total, np.int64)
-    unsorted, spans = np.empty((total, 4), np.int64), np.empty((ny, 2), np.int64)
-    spans[:] = nx + 1, -1
-    heads, toggles = np.full((ny, nx + 1), -1), np.zeros((ny, nx + 1), np.bool_)
-    links = np.empty((int(room.max(initial=1)), 2), np.int64)
+    cells, listed = np.empty(total, np.int32), np.empty(total, np.int32)
+    unsorted, spans = np.empty((total, 4), np.int32), np.empty((ny, 2), np.int64)
+    heads, toggles = np.full((ny, nx + 1), -1, np.int32), np.zeros((ny, nx + 1), np.bool_)
+    links, covered = np.empty((int(room.max(initial=1)), 2), np.int32), np.zeros(nx * ny, np.uint8)
     n_entries = _rasterise(
-        edges, edge_start, corner, heads, toggles, spans, links, cells, unsorted, listed
+        edges,
+        edge_start,
+        bounds,
+        roles,
+        corner,
+        heads,
+        toggles,
+        spans,
+        links,
+        covered,
+        cells,
+        unsorted,
+        listed,
     )
-    starts, covered = np.zeros(nx * ny + 1, np.int64), np.zeros(nx * ny, np.int64)
-    entries = np.empty((n_entries, 4), np.int64)
-    _sort_by_cell(n_entries, cells, unsorted, roles, starts, covered, entries)
+    starts, entries = np.zeros(nx * ny + 1, np.int32), np.empty((n_entries, 4), np.int32)
+    _sort_by_cell(n_entries, cells, unsorted, starts, entries)
     shape = np.array([nx, ny])
     return Grid(
         edges[:n_edges], edge_start, bounds, roles, corner, shape, covered, starts, entries, listed
@@ -294,11 +333,20 @@ def _crosses(
 
 
 @kernel
-def _entry_holds(grid: Grid, entry: int, x: float, y: float, x0: float, y0: float) -> bool:
+def _entry_holds(
+    edges: NDArray[np.float64],
+    listed: NDArray[np.int32],
+    entries: NDArray[np.int32],
+    entry: int,
+    x: float,
+    y: float,
+    x0: float,
+    y0: float,
+) -> bool:
     """Whether (x, y) is strictly inside the polygon of `entry`; (x0, y0) is the cell's corner."""
-    inside = grid.entries[entry, _INSIDE] == 1
-    for k in range(grid.entries[entry, _FIRST], grid.entries[entry, _LAST]):
-        on_edge, odd = _crosses(grid.edges, grid.listed[k], x, y, x0, y0)
+    inside = entries[entry, _INSIDE] == 1
+    for k in range(entries[entry, _FIRST], entries[entry, _LAST]):
+        on_edge, odd = _crosses(edges, listed[k], x, y, x0, y0)
         if on_edge:
             return False
         if odd:
@@ -342,28 +390,42 @@ def holders(grid: Grid, role: int, x: float, y: float, found: NDArray[np.int64])
     x0, y0 = grid.origin[0] + column * CELL, grid.origin[1] + row * CELL
     for entry in range(grid.cell_start[cell], grid.cell_start[cell + 1]):
         p = grid.entries[entry, _POLYGON]
-        if grid.roles[p] & role and _entry_holds(grid, entry, x, y, x0, y0):
+        if grid.roles[p] & role and _entry_holds(
+            grid.edges, grid.listed, grid.entries, entry, x, y, x0, y0
+        ):
             found[count] = p
             count += 1
     return count
 
 
 @kernel
-def is_held(grid: Grid, role: int, x: float, y: float) -> bool:
-    """Whether any polygon of the role strictly holds the point (x, y) (local, [m])."""
-    column = math.floor((x - grid.origin[0]) / CELL)
-    row = math.floor((y - grid.origin[1]) / CELL)
-    if not (0 <= column < grid.shape[0] and 0 <= row < grid.shape[1]):
-        for p in range(len(grid.roles)):
-            if grid.roles[p] & role and polygon_holds(grid, p, x, y):
-                return True
-        return False
-    cell = row * grid.shape[0] + column
-    if grid.covered[cell] & role:
-        return True
-    x0, y0 = grid.origin[0] + column * CELL, grid.origin[1] + row * CELL
-    for entry in range(grid.cell_start[cell], grid.cell_start[cell + 1]):
-        p = grid.entries[entry, _POLYGON]
-        if grid.roles[p] & role and _entry_holds(grid, entry, x, y, x0, y0):
-            return True
-    return False
+def mark_held(grid: Grid, role: int, points: NDArray[np.float64], held: NDArray[np.bool_]) -> None:
+    """Whether each point [n, 2] (local, [m]) is strictly inside some polygon of the role.
+
+    One call for many points, because handing a raster to a compiled function costs more than
+    looking up one point.
+    """
+    edges, listed, entries, roles = grid.edges, grid.listed, grid.entries, grid.roles
+    starts, covered = grid.cell_start, grid.covered
+    gx, gy, nx, ny = grid.origin[0], grid.origin[1], grid.shape[0], grid.shape[1]
+    for i in range(len(points)):
+        x, y = points[i, 0], points[i, 1]
+        column, row = math.floor((x - gx) / CELL), math.floor((y - gy) / CELL)
+        answer = False
+        if 0 <= column < nx and 0 <= row < ny:
+            cell = row * nx + column
+            answer = covered[cell] & role != 0
+            if not answer:
+                x0, y0 = gx + column * CELL, gy + row * CELL
+                for entry in range(starts[cell], starts[cell + 1]):
+                    if roles[entries[entry, _POLYGON]] & role and _entry_holds(
+                        edges, listed, entries, entry, x, y, x0, y0
+                    ):
+                        answer = True
+                        break
+        else:
+            for p in range(len(roles)):
+                if roles[p] & role and polygon_holds(grid, p, x, y):
+                    answer = True
+                    break
+        held[i] = answer

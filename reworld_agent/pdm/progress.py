@@ -7,35 +7,102 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.pdm.geometry import distance_to_segment
 from reworld_agent.pdm.kernel import kernel
 
+BLOCK = 8  # segments of the centreline that are skipped together
 MIN_BEST_PROGRESS = 5.0  # m; below, everybody who does not fail gets 1
 
 
 @kernel
-def project(
-    centerline: NDArray[np.float64], progress: NDArray[np.float64], x: float, y: float
-) -> float:
-    """Arc length [m] of the point of the polyline [K, 2] nearest to (x, y); the first one wins."""
-    best, nearest = math.inf, 0
-    for i in range(len(centerline) - 1):
-        ax, ay = centerline[i, 0], centerline[i, 1]
-        bx, by = centerline[i + 1, 0], centerline[i + 1, 1]
-        dx = max(min(ax, bx) - x, x - max(ax, bx), 0.0)
-        dy = max(min(ay, by) - y, y - max(ay, by), 0.0)
-        if dx > best or dy > best:
-            continue
-        distance = distance_to_segment(x, y, ax, ay, bx, by)
-        if distance < best:
-            best, nearest = distance, i
-    ax, ay = centerline[nearest, 0], centerline[nearest, 1]
-    ux, uy = centerline[nearest + 1, 0] - ax, centerline[nearest + 1, 1] - ay
+def _square_distance(
+    x: float, y: float, ax: float, ay: float, bx: float, by: float
+) -> tuple[float, float]:
+    """Squared distance [m²] of (x, y) to the segment a-b, and where on it: 0 … 1."""
+    ux, uy = bx - ax, by - ay
     square = ux * ux + uy * uy
-    if square == 0.0:
-        return progress[nearest]
-    share = min(max(((x - ax) * ux + (y - ay) * uy) / square, 0.0), 1.0)
-    return progress[nearest] + share * math.sqrt(square)
+    share = 0.0
+    if square > 0.0:
+        share = min(max(((x - ax) * ux + (y - ay) * uy) / square, 0.0), 1.0)
+    dx, dy = x - ax - share * ux, y - ay - share * uy
+    return dx * dx + dy * dy, share
+
+
+@kernel
+def bound_blocks(line: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Low x, low y, high x, high y of each `BLOCK` segments of the polyline [K, 2]."""
+    n = max((len(line) - 2) // BLOCK + 1, 0)
+    bounds = np.empty((n, 4))
+    for b in range(n):
+        bounds[b, 0], bounds[b, 1], bounds[b, 2], bounds[b, 3] = (
+            math.inf,
+            math.inf,
+            -math.inf,
+            -math.inf,
+        )
+        for i in range(b * BLOCK, min((b + 1) * BLOCK + 1, len(line))):
+            bounds[b, 0], bounds[b, 1] = (
+                min(bounds[b, 0], line[i, 0]),
+                min(bounds[b, 1], line[i, 1]),
+            )
+            bounds[b, 2], bounds[b, 3] = (
+                max(bounds[b, 2], line[i, 0]),
+                max(bounds[b, 3], line[i, 1]),
+            )
+    return bounds
+
+
+@kernel
+def nearest_on_line(
+    line: NDArray[np.float64], blocks: NDArray[np.float64], x: float, y: float
+) -> tuple[float, int, float]:
+    """Nearest point of the polyline [K, 2] to (x, y): distance [m], segment, place on it 0 … 1.
+
+    The first of equally near segments wins. A block whose bounds are farther than the nearest
+    point so far is skipped.
+    """
+    best, nearest, place = math.inf, 0, 0.0
+    closest, start = math.inf, 0
+    for b in range(len(blocks)):
+        dx = max(blocks[b, 0] - x, x - blocks[b, 2], 0.0)
+        dy = max(blocks[b, 1] - y, y - blocks[b, 3], 0.0)
+        if dx * dx + dy * dy < closest:
+            closest, start = dx * dx + dy * dy, b
+    limit = math.inf  # from the most promising block; found again in order below
+    for i in range(start * BLOCK, min((start + 1) * BLOCK, len(line) - 1)):
+        square, _ = _square_distance(x, y, line[i, 0], line[i, 1], line[i + 1, 0], line[i + 1, 1])
+        limit = min(limit, square)
+    for b in range(len(blocks)):
+        dx = max(blocks[b, 0] - x, x - blocks[b, 2], 0.0)
+        dy = max(blocks[b, 1] - y, y - blocks[b, 3], 0.0)
+        if dx * dx + dy * dy > limit * (1.0 + 1e-9) + 1e-12:
+            continue
+        for i in range(b * BLOCK, min((b + 1) * BLOCK, len(line) - 1)):
+            square, share = _square_distance(
+                x, y, line[i, 0], line[i, 1], line[i + 1, 0], line[i + 1, 1]
+            )
+            if square < best:
+                best, nearest, place = square, i, share
+    return math.sqrt(best), nearest, place
+
+
+@kernel
+def project(
+    line: NDArray[np.float64],
+    arc: NDArray[np.float64],
+    blocks: NDArray[np.float64],
+    x: float,
+    y: float,
+) -> float:
+    """Arc length [m] of the point of the polyline nearest to (x, y).
+
+    Args:
+        line: [K, 2] local [m].
+        arc: [K] arc length [m] at its points.
+        blocks: `bound_blocks(line)`.
+        x, y: the point, local [m].
+    """
+    _, nearest, place = nearest_on_line(line, blocks, x, y)
+    return arc[nearest] + place * (arc[nearest + 1] - arc[nearest])
 
 
 def normalised_progress(

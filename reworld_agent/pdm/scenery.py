@@ -15,6 +15,7 @@ from reworld_agent.pdm import grid
 from reworld_agent.pdm.cache import N_AGENT_TYPES, POLYGON_KINDS, SceneCache
 from reworld_agent.pdm.geometry import half_extents
 from reworld_agent.pdm.grid import Grid, build_grid
+from reworld_agent.pdm.progress import bound_blocks
 
 STOPPED_TRACK_SPEED = 0.05  # m/s
 
@@ -46,7 +47,8 @@ class Scenery(NamedTuple):
     grid: Grid
     traffic: Traffic
     centerline: NDArray[np.float64]  # [K, 2] local
-    centerline_progress: NDArray[np.float64]  # [K] arc length [m]
+    arc: NDArray[np.float64]  # [K] arc length of the centreline [m]
+    blocks: NDArray[np.float64]  # [B, 4] bounds of its parts, see `progress.bound_blocks`
 
 
 def local_origin(ego_state: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -108,11 +110,11 @@ def make_grid(
 
 def make_centerline(
     centerline: NDArray[np.float64], origin: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Global centreline [K, 2 or 3] → local points [K, 2] and their arc length [K] [m]."""
-    xy = np.ascontiguousarray(centerline[:, :2] - origin)
-    lengths = np.hypot(*np.diff(xy, axis=0).T)
-    return xy, np.concatenate([[0.0], np.cumsum(lengths)])
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Global centreline [K, 2 or 3] → local points [K, 2], arc length [K] [m], block bounds."""
+    line = np.ascontiguousarray(centerline[:, :2] - origin)
+    lengths = np.hypot(*np.diff(line, axis=0).T)
+    return line, np.concatenate([[0.0], np.cumsum(lengths)]), bound_blocks(line)
 
 
 def make_scenery(cache: SceneCache) -> Scenery:

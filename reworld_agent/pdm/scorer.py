@@ -35,11 +35,11 @@ from reworld_agent.pdm.geometry import (
     RADIUS,
     REAR_AXLE_TO_CENTER,
 )
-from reworld_agent.pdm.grid import INTERSECTION, ROUTE, is_held
+from reworld_agent.pdm.grid import INTERSECTION, ROUTE, Grid, mark_held
 from reworld_agent.pdm.kernel import kernel
 from reworld_agent.pdm.progress import normalised_progress, project
-from reworld_agent.pdm.scenery import Scenery
-from reworld_agent.pdm.ttc import AHEAD, BEHIND, HORIZON_S, PROJECTION_STEPS, first_threat, side
+from reworld_agent.pdm.scenery import Scenery, Traffic
+from reworld_agent.pdm.ttc import AHEAD, BESIDE, HORIZON_S, PROJECTION_STEPS, first_threat, side
 
 # Columns of the result of `score_states`. Steps are -1 where nothing fails.
 (
@@ -74,31 +74,43 @@ def _place(
     ego: NDArray[np.float64],
     rear: NDArray[np.float64],
     corners: NDArray[np.float64],
+    centers: NDArray[np.float64],
 ) -> None:
-    """States [41, 11] → ego boxes [41, 5], rear axles [41, 2], corners [41, 4, 2], all local.
+    """States [41, 11] → ego boxes [41, 5], rear axles, corners [41 · 4, 2] and centres, all local.
 
     Rounded in global coordinates as the devkit rounds, then made local without loss.
     """
     for t in range(len(states)):
         cos, sin = math.cos(states[t, HEADING]), math.sin(states[t, HEADING])
-        x, y = (
-            states[t, X] + REAR_AXLE_TO_CENTER * cos,
-            states[t, Y] + REAR_AXLE_TO_CENTER * sin,
-        )
+        x = states[t, X] + REAR_AXLE_TO_CENTER * cos
+        y = states[t, Y] + REAR_AXLE_TO_CENTER * sin
         rear[t, 0], rear[t, 1] = states[t, X] - origin[0], states[t, Y] - origin[1]
         ego[t, EGO_X], ego[t, EGO_Y] = x - origin[0], y - origin[1]
+        centers[t, 0], centers[t, 1] = ego[t, EGO_X], ego[t, EGO_Y]
         ego[t, EGO_COS], ego[t, EGO_SIN] = cos, sin
-        ego[t, EGO_SPEED] = math.hypot(states[t, VX], states[t, VY])
+        vx, vy = states[t, VX], states[t, VY]
+        ego[t, EGO_SPEED] = abs(vx) if vy == 0.0 else math.hypot(vx, vy)
         for c in range(N_CORNERS):
-            lon = HALF_LENGTH if c == 0 or c == 3 else -HALF_LENGTH
+            lon = HALF_LENGTH if c == 0 or c == N_CORNERS - 1 else -HALF_LENGTH
             lat = HALF_WIDTH if c < 2 else -HALF_WIDTH
-            corners[t, c, 0] = (x + (lon * cos - lat * sin)) - origin[0]
-            corners[t, c, 1] = (y + (lon * sin + lat * cos)) - origin[1]
+            corners[t * N_CORNERS + c, 0] = (x + (lon * cos - lat * sin)) - origin[0]
+            corners[t * N_CORNERS + c, 1] = (y + (lon * sin + lat * cos)) - origin[1]
+
+
+@kernel
+def _reach(ego: NDArray[np.float64]) -> tuple[float, float, float, float]:
+    """Low x, low y, high x, high y of all that the ego [41, 5] and its projections can touch."""
+    low_x, low_y, high_x, high_y, margin = math.inf, math.inf, -math.inf, -math.inf, 0.0
+    for t in range(len(ego)):
+        low_x, high_x = min(low_x, ego[t, EGO_X]), max(high_x, ego[t, EGO_X])
+        low_y, high_y = min(low_y, ego[t, EGO_Y]), max(high_y, ego[t, EGO_Y])
+        margin = max(margin, RADIUS + HORIZON_S * ego[t, EGO_SPEED])
+    return low_x - margin, low_y - margin, high_x + margin, high_y + margin
 
 
 @kernel
 def _is_astray(
-    scenery: Scenery,
+    grid: Grid,
     t: int,
     offroad: NDArray[np.bool_],
     corners: NDArray[np.float64],
@@ -106,60 +118,56 @@ def _is_astray(
     held: NDArray[np.int64],
 ) -> bool:
     """Whether the ego is off the road or in several lanes at step `t`."""
-    return offroad[t] or in_several_lanes(scenery.grid, corners[t], found, held)
+    return offroad[t] or in_several_lanes(grid, t, corners, found, held)
 
 
 @kernel
 def _judge_contacts(
-    scenery: Scenery,
+    grid: Grid,
+    traffic: Traffic,
     ego: NDArray[np.float64],
     rear: NDArray[np.float64],
     corners: NDArray[np.float64],
     offroad: NDArray[np.bool_],
     found: NDArray[np.int64],
     held: NDArray[np.int64],
+    flag: NDArray[np.bool_],
     last_ttc_step: int,
-    raw: NDArray[np.float64],
+    out: NDArray[np.float64],
 ) -> None:
-    """NC and TTC against every track that comes near; fills their columns of `raw`."""
-    traffic = scenery.traffic
-    low_x, low_y, high_x, high_y, reach = math.inf, math.inf, -math.inf, -math.inf, RADIUS
-    for t in range(N_STEPS):
-        low_x, high_x = min(low_x, ego[t, EGO_X]), max(high_x, ego[t, EGO_X])
-        low_y, high_y = min(low_y, ego[t, EGO_Y]), max(high_y, ego[t, EGO_Y])
-        reach = max(reach, RADIUS + HORIZON_S * ego[t, EGO_SPEED])
-    for k in range(len(traffic.sweep)):
-        sweep = traffic.sweep[k]
-        if not (
-            sweep[0] <= high_x + reach
-            and sweep[2] >= low_x - reach
-            and sweep[1] <= high_y + reach
-            and sweep[3] >= low_y - reach
+    """NC and TTC against every track that comes near; fills their columns of `out` [17]."""
+    pose, half, sweep = traffic.pose, traffic.half, traffic.sweep
+    low_x, low_y, high_x, high_y = _reach(ego)
+    for k in range(len(sweep)):
+        if (
+            sweep[k, 0] > high_x
+            or sweep[k, 2] < low_x
+            or sweep[k, 1] > high_y
+            or sweep[k, 3] < low_y
         ):
             continue
-        radius = math.hypot(traffic.half[k, 0], traffic.half[k, 1])
-        t = first_contact(traffic, k, ego, radius, N_STEPS)
+        t = first_contact(pose, k, half[k, 0], half[k, 1], ego)
         if t >= 0:
-            kind = collision_type(traffic, k, t, ego[t], rear[t])
+            kind = collision_type(traffic, k, t, ego, rear)
             if kind in (STOPPED_TRACK, ACTIVE_FRONT) or (
-                kind == ACTIVE_LATERAL and _is_astray(scenery, t, offroad, corners, found, held)
+                kind == ACTIVE_LATERAL and _is_astray(grid, t, offroad, corners, found, held)
             ):
-                raw[NC] = min(raw[NC], 0.0 if traffic.is_agent[k] else 0.5)
-                if raw[NC_STEP] < 0 or t < raw[NC_STEP]:
-                    raw[NC_STEP], raw[NC_TRACK], raw[NC_TYPE] = t, k, kind
-        t, i = first_threat(traffic, k, ego, radius, last_ttc_step + 1)
+                out[NC] = min(out[NC], 0.0 if traffic.is_agent[k] else 0.5)
+                if out[NC_STEP] < 0 or t < out[NC_STEP]:
+                    out[NC_STEP], out[NC_TRACK], out[NC_TYPE] = t, k, kind
+        t, i = first_threat(pose, k, half[k, 0], half[k, 1], ego, last_ttc_step)
         if t >= 0:
-            where = side(traffic.pose[k, t + i * PROJECTION_STEPS], ego[t], rear[t])
-            if where == AHEAD or (
-                where != BEHIND
-                and (
-                    _is_astray(scenery, t, offroad, corners, found, held)
-                    or is_held(scenery.grid, INTERSECTION, rear[t, 0], rear[t, 1])
-                )
-            ):
-                raw[TTC] = 0.0
-                if raw[TTC_STEP] < 0 or t < raw[TTC_STEP]:
-                    raw[TTC_STEP], raw[TTC_TRACK], raw[TTC_SIDE] = t, k, where
+            s = t + i * PROJECTION_STEPS
+            dx, dy = pose[k, s, 0] - rear[t, 0], pose[k, s, 1] - rear[t, 1]
+            where = side(dx, dy, ego[t, EGO_COS], ego[t, EGO_SIN])
+            threat = where == AHEAD
+            if where == BESIDE:
+                mark_held(grid, INTERSECTION, rear[t : t + 1], flag)
+                threat = flag[0] or _is_astray(grid, t, offroad, corners, found, held)
+            if threat:
+                out[TTC] = 0.0
+                if out[TTC_STEP] < 0 or t < out[TTC_STEP]:
+                    out[TTC_STEP], out[TTC_TRACK], out[TTC_SIDE] = t, k, where
 
 
 @kernel
@@ -177,32 +185,33 @@ def score_states(
         [N, 17]: NC, DAC, TTC, comfort, DDC, progress [m], then what failed first (see the
         columns above).
     """
-    n = len(states)
+    grid, traffic, line, arc = scenery.grid, scenery.traffic, scenery.centerline, scenery.arc
+    n, n_polygons, last = len(states), len(grid.roles), N_STEPS - 1
     raw = np.full((n, N_RAW), -1.0)
-    ego, rear = np.empty((N_STEPS, N_EGO)), np.empty((N_STEPS, 2))
-    corners = np.empty((N_STEPS, N_CORNERS, 2))
-    offroad, wrong = np.empty(N_STEPS, np.bool_), np.empty(N_STEPS, np.bool_)
-    n_polygons = len(scenery.grid.roles)
+    ego, rear, centers = np.empty((N_STEPS, N_EGO)), np.empty((N_STEPS, 2)), np.empty((N_STEPS, 2))
+    corners = np.empty((N_STEPS * N_CORNERS, 2))
+    offroad, flags = np.empty(N_STEPS, np.bool_), np.empty(N_STEPS * N_CORNERS, np.bool_)
     found, held = np.empty(2 * n_polygons + 1, np.int64), np.zeros(n_polygons, np.int64)
     work, signals = np.empty((4, N_STEPS)), np.empty((N_QUANTITIES, N_STEPS))
-    line, arc = scenery.centerline, scenery.centerline_progress
     for i in range(n):
         out = raw[i]
-        _place(states[i], scenery.origin, ego, rear, corners)
+        _place(states[i], scenery.origin, ego, rear, corners, centers)
 
-        step, corner = find_offroad(scenery.grid, corners, offroad)
+        step, corner = find_offroad(grid, corners, flags, offroad)
         out[DAC], out[DAC_STEP], out[DAC_CORNER] = 1.0 if step < 0 else 0.0, step, corner
 
         out[NC], out[TTC] = 1.0, 1.0
-        _judge_contacts(scenery, ego, rear, corners, offroad, found, held, last_ttc_step, out)
+        _judge_contacts(
+            grid, traffic, ego, rear, corners, offroad, found, held, flags, last_ttc_step, out
+        )
 
+        mark_held(grid, ROUTE, centers, flags)
         for t in range(N_STEPS):
-            wrong[t] = not is_held(scenery.grid, ROUTE, ego[t, EGO_X], ego[t, EGO_Y])
-        out[DDC] = direction_score(ego, wrong)
+            flags[t] = not flags[t]
+        out[DDC] = direction_score(centers, flags, work[0])
 
-        last = N_STEPS - 1
-        start = project(line, arc, ego[0, EGO_X], ego[0, EGO_Y])
-        end = project(line, arc, ego[last, EGO_X], ego[last, EGO_Y])
+        start = project(line, arc, scenery.blocks, centers[0, 0], centers[0, 1])
+        end = project(line, arc, scenery.blocks, centers[last, 0], centers[last, 1])
         out[PROGRESS] = max(end - start, 0.0)
 
         comfort_signals(states[i], work, signals)
