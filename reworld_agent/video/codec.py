@@ -107,11 +107,8 @@ class PatchPCACodec(ModelMixin, ConfigMixin):  # type: ignore[misc]
 
     def to_patches(self, x: Tensor) -> Tensor:
         """Pixels [B, 3, 1 + k r, H, W] to patches [B, 1 + k, h, w, P]."""
-        p, r = self.patch, self.temporal_ratio
-        head = x[:, :, :1].expand(-1, -1, r - 1, -1, -1)
-        x = torch.cat([head, x], dim=2)
-        x = x.unflatten(2, (-1, r)).unflatten(4, (-1, p)).unflatten(6, (-1, p))
-        return x.permute(0, 2, 4, 6, 1, 3, 5, 7).flatten(4)
+        head = x[:, :, :1].expand(-1, -1, self.temporal_ratio - 1, -1, -1)
+        return self._patches(torch.cat([head, x], dim=2), self.temporal_ratio)
 
     def from_patches(self, patches: Tensor) -> Tensor:
         """Inverse of `to_patches`."""
@@ -122,8 +119,20 @@ class PatchPCACodec(ModelMixin, ConfigMixin):  # type: ignore[misc]
 
     def encode(self, x: Tensor) -> Encoded:
         """Pixels in [-1, 1], [B, 3, 1 + k r, H, W], to latents [B, C, 1 + k, h, w]."""
-        latents = (self.to_patches(x) - self.patch_mean) @ self.components.T
+        first = self._patches(x[:, :, :1], 1) @ self._single_components().T
+        rest = self._patches(x[:, :, 1:], self.temporal_ratio) @ self.components.T
+        latents = torch.cat([first, rest], dim=1) - self.components @ self.patch_mean
         return Encoded(PointDistribution(latents.permute(0, 4, 1, 2, 3)))
+
+    def _single_components(self) -> Tensor:
+        """Components of a frame repeated to fill its patch: their sums over time."""
+        return self.components.unflatten(1, (3, self.temporal_ratio, -1)).sum(dim=2).flatten(1)
+
+    def _patches(self, x: Tensor, length: int) -> Tensor:
+        """Patches [B, k, h, w, P] of `length` frames each, of [B, 3, k * length, H, W]."""
+        p = self.patch
+        x = x.unflatten(2, (-1, length)).unflatten(4, (-1, p)).unflatten(6, (-1, p))
+        return x.permute(0, 2, 4, 6, 1, 3, 5, 7).flatten(4)
 
     def decode(self, z: Tensor) -> Decoded:
         """Latents [B, C, 1 + k, h, w] to pixels [B, 3, 1 + k r, H, W]."""
