@@ -16,7 +16,7 @@ from reworld_agent.pdm.corridor import corridor, find_hits
 from reworld_agent.pdm.forecast import Forecast
 from reworld_agent.pdm.idm import FALLBACK_SPEED_LIMIT, SPEED_SHARES
 from reworld_agent.pdm.path import distances_along, shifted, unwrapped
-from reworld_agent.pdm.progress import project
+from reworld_agent.pdm.progress import bound_blocks, project
 from reworld_agent.pdm.proposals import unroll
 
 _OFFSETS = (-1.0, 1.0)  # m to the left of the centreline
@@ -58,8 +58,9 @@ def make_proposals(
     lines = [centerline, *(shifted(centerline, offset) for offset in _OFFSETS)]
     paths = np.stack([unwrapped(line) for line in lines])
     along = np.stack([distances_along(line) for line in lines])
+    blocks = np.stack([bound_blocks(path) for path in paths])
     begin = np.array(
-        [project(*path, ego_state[0], ego_state[1]) for path in zip(paths, along, strict=True)]
+        [project(*path, *ego_state[:2]) for path in zip(paths, along, blocks, strict=True)]
     )
     strips = [
         corridor(path, distance, start, float(targets.max()))
@@ -67,7 +68,9 @@ def make_proposals(
     ]
     hits = find_hits(strips, obstacles)
     speed = float(ego_state[3])
-    return unroll(paths, along, begin, speed, targets, hits.obstacle, hits.start, *_flat(obstacles))
+    return unroll(
+        paths, along, blocks, begin, speed, targets, hits.obstacle, hits.start, *_flat(obstacles)
+    )
 
 
 def sampled(

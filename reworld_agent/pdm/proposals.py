@@ -27,6 +27,7 @@ _SAMPLE_STEPS = 2
 def unroll(
     paths: NDArray[np.float64],
     along: NDArray[np.float64],
+    blocks: NDArray[np.float64],
     begin: NDArray[np.float64],
     speed: float,
     target_speeds: NDArray[np.float64],
@@ -44,6 +45,7 @@ def unroll(
 
     Args:
         paths, along: [P, K, 3] states (unwrapped headings) and [P, K] distances [m] of each path.
+        blocks: [P, B, 4] `progress.bound_blocks` of each path.
         begin: [P] distance along each path at which the ego starts [m].
         speed: of the ego at t0 [m/s].
         target_speeds: [S] of each driving style [m/s].
@@ -77,6 +79,7 @@ def unroll(
                     hit_progress[h] = project(
                         paths[p],
                         along[p],
+                        blocks[p],
                         center[m, 0] + shift[m, 0] * time,
                         center[m, 1] + shift[m, 1] * time,
                     )

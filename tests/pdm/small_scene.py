@@ -24,7 +24,7 @@ def frames(
     for k in range(n):
         frame = make_frame(LOG, k, speed)
         ahead = speed * 0.5 * k * np.array([np.cos(yaw), np.sin(yaw)])
-        frame["ego2global_translation"] = np.array([*(ORIGIN + [x, y] + ahead), 0.0])
+        frame["ego2global_translation"] = np.append(ORIGIN + np.array([x, y]) + ahead, 0.0)
         frame["ego2global_rotation"] = np.array([np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)])
         frame["roadblock_ids"] = ["1", "2", "3"]
         frame["anns"] = annotations({})

@@ -80,7 +80,7 @@ def test_a_scene_made_by_hand(tmp_path: Path, maps_root: Path) -> None:
     log = small_scene.frames()
     cache = build_scene_cache(tmp_path, maps_root, small_scene.SPLIT, log[3]["token"])
     assert cache.token == log[3]["token"] and cache.driving_command == 1
-    np.testing.assert_allclose(cache.ego_state[:4], [*(ORIGIN + [17.5, -2.0]), 0.0, 5.0])
+    np.testing.assert_allclose(cache.ego_state[:4] - [*ORIGIN, 0, 0], [17.5, -2.0, 0.0, 5.0])
     ids = {kind: cache.polygon_id[cache.polygon_kind == kind].tolist() for kind in range(5)}
     assert ids[ROADBLOCK] == ["1", "5"] and ids[CARPARK] == ["7"]
     assert ids[LANE] == ["11", "12", "51"] and ids[LANE_CONNECTOR] == ["21", "22", "41"]
