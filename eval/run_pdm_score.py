@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import hydra
 from omegaconf import DictConfig
@@ -25,6 +26,15 @@ def _main(cfg: DictConfig) -> None:
 
 def main() -> None:
     """Entry point; exits 0 when every scene was scored, 1 otherwise."""
+    # Hydra writes into output_dir before it calls us, and shows a traceback where it cannot.
+    for override in sys.argv[1:]:
+        if override.startswith("output_dir="):
+            from reworld_agent.evaluation.files import check_writable
+
+            try:
+                check_writable(Path(override.partition("=")[2]))
+            except ReWorldError as error:
+                sys.exit(f"error: {error}")
     _main()
 
 

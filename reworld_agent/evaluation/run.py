@@ -71,10 +71,10 @@ class Settings:
         split = cfg.train_test_split
         cache_dir = cfg.get("cache_dir")
         return cls(
-            output_dir=Path(cfg.output_dir),
+            output_dir=Path(cfg.output_dir).absolute(),
             data_split=str(split.data_split),
             scene_filter=_scene_filter(split.get("scene_filter")),
-            cache_dir=Path(cache_dir) if cache_dir else None,
+            cache_dir=Path(cache_dir).absolute() if cache_dir else None,
             **plain,
         )
 
@@ -161,10 +161,16 @@ def _score(
     results = [_write(settings, split, item, rows, tokens) for item in planned]
     print(format_summary([summary for summary, _ in results], settings.protocol, split))
     print(f"results in {settings.output_dir}")
-    for (summary, failures), item in zip(results, planned, strict=True):
-        if not summary.complete:
-            _report_failures(summary, failures, item.folder)
-    return 0 if all(summary.complete for summary, _ in results) else 1
+    failed = [entry for entry in results if not entry[0].complete]
+    for summary, failures in failed:
+        _report_failures(summary, failures)
+    if failed:
+        print(
+            f"  all of them: failures.csv in each agent's folder\n  next: mend the data and start "
+            f"again with output_dir={settings.output_dir}; finished scenes are kept",
+            file=sys.stderr,
+        )
+    return 1 if failed else 0
 
 
 def _write(
@@ -189,16 +195,11 @@ def _write(
     return summarise(item.name, table, fallbacks), failures
 
 
-def _report_failures(summary: AgentSummary, failures: pd.DataFrame, folder: Path) -> None:
+def _report_failures(summary: AgentSummary, failures: pd.DataFrame) -> None:
     count = f"{summary.total - summary.valid} of {summary.total}"
     print(f"error: {summary.name}: {count} scenes have no score", file=sys.stderr)
     for row in failures.head(_SHOWN).itertuples():
         print(f"  {row.token} ({row.phase}): {row.reason}", file=sys.stderr)
-    print(
-        f"  all of them: {folder / 'failures.csv'}\n"
-        f"  next: mend the data and start again with output_dir={folder}; finished scenes are kept",
-        file=sys.stderr,
-    )
 
 
 def _scene_filter(cfg: DictConfig | None) -> SceneFilter:

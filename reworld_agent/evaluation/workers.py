@@ -97,11 +97,15 @@ def _run_ray(
     if not ray.is_initialized():
         environment: dict[str, Any] = {"env_vars": dict.fromkeys(_THREAD_VARIABLES, "1")}
         ray.init(num_cpus=workers, log_to_driver=False, runtime_env=environment)
-    remote = ray.remote(num_cpus=1)(function)
+
+    def call(task: Task) -> Result:
+        return function(task)
+
+    remote = ray.remote(num_cpus=1)(call)
     waiting = [remote.remote(task) for task in tasks]
     while waiting:
         done, waiting = ray.wait(waiting, num_returns=1)
-        yield from ray.get(done)
+        yield ray.get(done[0])
 
 
 def _cores() -> int:

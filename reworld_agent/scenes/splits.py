@@ -64,7 +64,7 @@ def resolve_split(data_split: str, cameras: Sequence[str] = ("CAM_F0",)) -> Data
                 f"{DATA_VARIABLE} is set, {MAPS_VARIABLE} is not",
                 f"export {MAPS_VARIABLE}=<folder that holds nuplan-maps-v1.0.json>",
             )
-        return DataRoots(Path(data), Path(maps), data_split)
+        return DataRoots(Path(data).absolute(), Path(maps).absolute(), data_split)
     if data_split in EMBEDDED_SPLITS:
         from reworld_agent.scenes.synthetic import ensure_split
 
