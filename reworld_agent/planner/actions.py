@@ -48,7 +48,7 @@ class ActionNormaliser(nn.Module):
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> ActionNormaliser:
         """As usual, but never below float32: half precision would move a plan by decimetres."""
-        exact = {name: buffer for name, buffer in self.named_buffers()}
+        exact = dict(self.named_buffers())
         super()._apply(fn, recurse)
         for name, buffer in exact.items():
             moved = getattr(self, name)

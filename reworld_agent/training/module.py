@@ -35,7 +35,7 @@ class StageModule(LightningModule):
         loss, logs = stage_loss(self.model, self.stage, features, targets)
         if not torch.isfinite(loss):
             raise DataError(
-                f"the loss is {float(loss)} at step {self.global_step}; the batch's scenes: "
+                f"the loss is {loss.item()} at step {self.global_step}; the batch's scenes: "
                 + ", ".join(tokens[:SHOWN_TOKENS]),
                 "look at these scenes, or lower the learning rate; the last checkpoint is kept",
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ def run(cfg: DictConfig) -> int:
     Raises:
         ReWorldError: whatever the user can mend, before the first step where possible.
     """
+    _quiet()
     stage = _stage(cfg)
     config = load_model_config(cfg.agent.model)
     pl.seed_everything(int(cfg.seed), verbose=False)
@@ -51,6 +53,14 @@ def run(cfg: DictConfig) -> int:
     trainer.fit(StageModule(model, stage), _loader(cfg, stage, dataset))
     print(f"stage {stage.name} is done: {output / 'weights'}")
     return 0
+
+
+def _quiet() -> None:
+    """Silence Lightning's advertisements, and its warnings about what is meant so here."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for text in ("Found .* in eval mode", "The number of training batches", ".*LeafSpec"):
+        warnings.filterwarnings("ignore", message=text)
 
 
 def _stage(cfg: DictConfig) -> TrainingStage:
@@ -108,7 +118,7 @@ def _trainer(
     return pl.Trainer(
         **params,
         default_root_dir=output,
-        logger=TensorBoardLogger(output, name="", version="tensorboard"),
+        logger=TensorBoardLogger(output, name="tensorboard", version=""),
         callbacks=[
             ExportWeights(model, stage),
             ModelCheckpoint(output / "checkpoints", save_last=True, save_top_k=0),

@@ -52,7 +52,9 @@ def test_video_runs_once_and_keys_and_values_are_computed_once() -> None:
     calls = {"video": 0, "keys": 0}
     modules = {"video": model.video_dit, "keys": model.action_dit.blocks[0].cross.to_k}
     for name, module in modules.items():
-        module.register_forward_pre_hook(lambda *_, name=name: calls.update({name: calls[name] + 1}))
+        module.register_forward_pre_hook(
+            lambda *_, name=name: calls.update({name: calls[name] + 1})
+        )
     model.plan(features)
     assert calls == {"video": 1, "keys": 1}
 

@@ -131,7 +131,9 @@ def test_repulsion_gradient_against_finite_differences() -> None:
         with torch.no_grad():
             above = repulsion_loss(plan + moved, negative, torch.tensor([True, True]))
             below = repulsion_loss(plan - moved, negative, torch.tensor([True, True]))
-        assert float((above - below) / (2 * step)) == pytest.approx(float(gradient[index]), abs=1e-3)
+        assert float((above - below) / (2 * step)) == pytest.approx(
+            float(gradient[index]), abs=1e-3
+        )
 
 
 @pytest.mark.parametrize("mode", ["token", "frame", "sample"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from diffusers.models.transformers.transformer_ltx import apply_rotary_emb
 
@@ -127,7 +129,7 @@ def test_five_steps_are_five_euler_steps() -> None:
     memory = model.cache(states)
     noise = torch.randn(2, 8, 3).double()
     expected, levels = noise, [1, 0.9875, 0.975, 103 / 120, 8 / 15, 0]
-    for level, following in zip(levels[:-1], levels[1:], strict=True):
+    for level, following in itertools.pairwise(levels):
         t = torch.full((2,), level).double()
         expected = expected + (following - level) * model(expected, t, ego, memory).velocity
     found = sample_plan(model, memory, ego, noise, TINY.planner)

@@ -69,7 +69,9 @@ def test_loss_is_the_weighted_sum_of_its_terms() -> None:
 def test_same_seed_same_loss() -> None:
     model, settings = ready("1")
     features, targets = batch(2)
-    losses = [float(stage_loss(model, settings, features, targets, seeded(n))[0]) for n in (0, 0, 1)]
+    losses = [
+        float(stage_loss(model, settings, features, targets, seeded(n))[0]) for n in (0, 0, 1)
+    ]
     assert losses[0] == losses[1] != losses[2]
 
 

@@ -14,7 +14,9 @@ from reworld_agent.training.stages import RECIPES, STAGES, load_stage
 def test_numbers_of_the_paper() -> None:
     one = load_stage(1, "paper", "paper")
     assert (one.steps, one.batch_size, one.learning_rate) == (20_000, 64, 1e-5)
-    assert one.weight_decay == 5e-2 and one.video_times == "token" and one.weights.intermediate == 0.5
+    assert (
+        one.weight_decay == 5e-2 and one.video_times == "token" and one.weights.intermediate == 0.5
+    )
     two = load_stage("2", "paper", "paper")
     assert (two.steps, two.batch_size, two.trainable) == (6_000, 128, ("action_dit",))
     assert two.weights.alignment == 0.05 and two.align_blocks == (12,)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -34,7 +36,7 @@ def test_levels_fall_from_one_and_a_straight_field_is_integrated_exactly(
 ) -> None:
     levels = SCHEDULES[schedule](steps)
     assert len(levels) == steps and levels[0] == 1
-    assert all(a > b > 0 for a, b in zip(levels, levels[1:], strict=False))
+    assert all(a > b > 0 for a, b in itertools.pairwise(levels))
     torch.manual_seed(0)
     target, noise, condition = torch.randn(3, 2, 6, 4, dtype=torch.float64)
     future = torch.tensor([False, False, True, True, True, True])

@@ -1,0 +1,87 @@
+"""Scene arrays: each frame decoded once, windows by index."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from reworld_agent.errors import DataError
+from reworld_agent.features import build_features, build_targets
+from reworld_agent.scenes.filter import SceneFilter
+from reworld_agent.scenes.loader import SceneLoader
+from reworld_agent.scenes.sensors import SensorConfig
+from reworld_agent.training import data
+from reworld_agent.training.data import SceneDataset, scene_arrays
+from tests.model.micro import micro_config
+from tests.scenes.small_logs import make_log, write_images, write_split
+
+CONFIG = micro_config()
+
+
+def small_loader(root: Path, sensors: SensorConfig | None = None) -> SceneLoader:
+    """Two logs of 16 frames: 6 scenes that overlap."""
+    logs = {"a": make_log("a"), "b": make_log("b", yaw_rate=0.1)}
+    folder = write_split(root, logs)
+    for frames in logs.values():
+        blobs = write_images(root, frames)
+    return SceneLoader(folder, blobs, SceneFilter(frame_interval=1), sensors)
+
+
+def test_samples_are_what_the_feature_functions_give(tmp_path: Path) -> None:
+    front = SensorConfig(**{**vars(SensorConfig.build_no_sensors()), "cam_f0": True})
+    loader = small_loader(tmp_path, front)
+    arrays = scene_arrays(loader, CONFIG, future_images=True, cache=tmp_path / "cache")
+    assert len(arrays) == 6 and arrays.frames.shape[0] == 2 * 14  # windows reach 12 frames far
+    dataset = SceneDataset(arrays, 4)
+    for number, token in enumerate(loader.tokens):
+        features, targets, found = dataset[number]
+        assert found == token
+        expected = build_features(loader.get_agent_input_from_token(token), CONFIG)
+        assert torch.equal(features["images"], expected["images"])
+        assert torch.equal(features["ego"], expected["ego"])
+        wanted = build_targets(loader.get_scene_from_token(token), CONFIG, True)
+        assert torch.equal(targets["trajectory"], wanted["trajectory"])
+        assert torch.equal(targets["future_images"], wanted["future_images"])
+
+
+def test_history_alone_needs_no_future_image(tmp_path: Path) -> None:
+    loader = small_loader(tmp_path)
+    for file in (tmp_path / "sensor_blobs").rglob("*.jpg"):
+        if int(file.stem[8:], 16) > 5:  # frames that are nobody's history
+            file.unlink()
+    arrays = scene_arrays(loader, CONFIG, future_images=False, cache=tmp_path / "cache")
+    assert "future_images" not in SceneDataset(arrays, 4)[0][1]
+    with pytest.raises(DataError, match="jpg"):
+        scene_arrays(loader, CONFIG, future_images=True, cache=tmp_path / "cache")
+    assert not list((tmp_path / "cache").glob("draft_*"))
+
+
+def test_second_call_reads_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loader = small_loader(tmp_path)
+    first = scene_arrays(loader, CONFIG, False, tmp_path / "cache")
+    monkeypatch.setattr(data, "_write", None)
+    again = scene_arrays(loader, CONFIG, False, tmp_path / "cache")
+    assert np.array_equal(first.frames, again.frames) and first.tokens == again.tokens
+
+
+def test_negatives_carry_an_explicit_mark(tmp_path: Path) -> None:
+    loader = small_loader(tmp_path)
+    arrays = scene_arrays(loader, CONFIG, False, tmp_path / "cache")
+    negative = np.full((8, 3), -2, np.float32)
+    dataset = SceneDataset(arrays, 4, {loader.tokens[1]: negative})
+    assert not dataset[0][1]["hard_negative_valid"]
+    assert dataset[1][1]["hard_negative_valid"]
+    assert torch.equal(dataset[1][1]["hard_negative"], torch.from_numpy(negative))
+
+
+def test_no_space_and_no_scene_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loader = small_loader(tmp_path)
+    monkeypatch.setattr(data.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 10}))
+    with pytest.raises(DataError, match=r"10 bytes left, the training arrays need 55,296"):
+        scene_arrays(loader, CONFIG, False, tmp_path / "cache")
+    empty = SceneLoader(loader.data_path, None, SceneFilter(tokens=["none"]))
+    with pytest.raises(DataError, match="no scene"):
+        scene_arrays(empty, CONFIG, False, tmp_path / "cache")

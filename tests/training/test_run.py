@@ -1,0 +1,132 @@
+"""A stage from its Hydra config to its weights folder, and the chain of stages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import hydra
+import pytest
+import torch
+from omegaconf import DictConfig
+
+from reworld_agent.errors import ConfigError, DataError, WeightsError
+from reworld_agent.model import ReWorldModel
+from reworld_agent.training import statistics
+from reworld_agent.training.module import StageModule
+from reworld_agent.training.run import run
+from reworld_agent.training.stages import load_stage
+from tests.model.micro import batch, micro_model
+from tests.scenes.small_logs import SPLIT
+from tests.training.test_data import small_loader
+
+
+@pytest.fixture(autouse=True)
+def small_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The small split as the user's own data."""
+    torch.set_num_threads(1)
+    small_loader(tmp_path)
+    monkeypatch.setenv("OPENSCENE_DATA_ROOT", str(tmp_path))
+    monkeypatch.setenv("NUPLAN_MAPS_ROOT", str(tmp_path))
+
+
+def config(tmp_path: Path, stage: str, *more: str) -> DictConfig:
+    """The config of `run_training.py`, two steps of two scenes."""
+    with hydra.initialize_config_module("navsim_configs", version_base="1.3"):
+        return hydra.compose(
+            "reworld_run_training",
+            [
+                "agent=reworld",
+                f"stage={stage}",
+                f"train_test_split.data_split={SPLIT}",
+                f"output_dir={tmp_path / stage}",
+                f"cache_path={tmp_path / 'cache'}",
+                "trainer.params.max_steps=2",
+                "trainer.params.accelerator=cpu",
+                "+trainer.params.enable_progress_bar=false",
+                "dataloader.params.batch_size=2",
+                *more,
+            ],
+        )
+
+
+def init(tmp_path: Path, stage: str) -> str:
+    """Override that starts from the weights of a stage."""
+    return f"agent.init_from={tmp_path / stage / 'weights'}"
+
+
+def test_chain_of_stages(tmp_path: Path) -> None:
+    statistics.run(config(tmp_path, "1", f"output_dir={tmp_path / 'fit'}"))
+    last = "fit"
+    for stage in ("1", "planner", "2", "3"):
+        assert run(config(tmp_path, stage, init(tmp_path, last))) == 0
+        last = stage
+    first = ReWorldModel.from_pretrained(tmp_path / "1" / "weights")
+    planner = ReWorldModel.from_pretrained(tmp_path / "planner" / "weights")
+    second = ReWorldModel.from_pretrained(tmp_path / "2" / "weights")
+    third = ReWorldModel.from_pretrained(tmp_path / "3" / "weights")
+    assert third.history == ["statistics", "1", "planner", "2", "3"]
+    assert differ(first.video_dit, planner.video_dit) and not differ(first.codec, third.codec)
+    assert not differ(planner.video_dit, second.video_dit)
+    assert differ(planner.action_dit, second.action_dit)
+    assert differ(second.video_dit, third.video_dit)
+
+
+def differ(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+    """True where two modules have other parameters."""
+    pairs = zip(one.parameters(), other.parameters(), strict=True)
+    return any(not torch.equal(a, b) for a, b in pairs)
+
+
+def test_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
+    statistics.run(config(tmp_path, "1", f"output_dir={tmp_path / 'fit'}"))
+    models = []
+    for _ in range(2):
+        run(config(tmp_path, "1", init(tmp_path, "fit")))
+        models.append(ReWorldModel.from_pretrained(tmp_path / "1" / "weights"))
+    assert not differ(*models)
+
+
+def test_missing_predecessor_is_one_clear_line(tmp_path: Path) -> None:
+    nowhere = f"agent.init_from={tmp_path / 'nowhere'}"
+    message = r"stage 2 starts from the weights of stage planner.*nowhere"
+    with pytest.raises(WeightsError, match=message):
+        run(config(tmp_path, "2", nowhere))
+    statistics.run(config(tmp_path, "1", f"output_dir={tmp_path / 'fit'}"))
+    with pytest.raises(WeightsError, match="have passed statistics") as caught:
+        run(config(tmp_path, "planner", init(tmp_path, "fit")))
+    assert caught.value.hint is not None and "stage=1" in caught.value.hint
+
+
+def test_weights_of_another_configuration_are_refused(tmp_path: Path) -> None:
+    tiny = micro_model()
+    tiny.save_pretrained(tmp_path / "other")
+    message = "belong to another configuration"
+    with pytest.raises(WeightsError, match=message):
+        run(config(tmp_path, "planner", f"agent.init_from={tmp_path / 'other'}"))
+
+
+def test_mistakes_end_before_the_first_step(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="stage=9 does not exist"):
+        run(config(tmp_path, "9"))
+    with pytest.raises(ConfigError, match="unknown fields: pace"):
+        run(config(tmp_path, "1", "+agent.overrides.pace=3"))
+    other = config(tmp_path, "1")
+    other.agent = {"_target_": "reworld_agent.baselines.HumanAgent"}
+    with pytest.raises(ConfigError, match="HumanAgent has no training stages"):
+        run(other)
+
+
+def test_a_loss_that_is_not_finite_names_its_scenes() -> None:
+    model, (features, targets) = micro_model(), batch(2)
+    module = StageModule(model, load_stage("planner"))
+    targets["trajectory"][0] = torch.nan
+    arguments: Any = (features, targets, ["token-a", "token-b"])
+    with pytest.raises(DataError, match="token-a, token-b"):
+        module.training_step(arguments, 0)
+
+
+def test_a_split_smaller_than_a_batch_is_refused(tmp_path: Path) -> None:
+    statistics.run(config(tmp_path, "1", f"output_dir={tmp_path / 'fit'}"))
+    with pytest.raises(ConfigError, match="has 6 scenes, a batch has 7"):
+        run(config(tmp_path, "1", init(tmp_path, "fit"), "dataloader.params.batch_size=7"))
