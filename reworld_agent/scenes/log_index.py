@@ -60,7 +60,7 @@ class LogIndex:
         self._store = store or _default_store(folder)
         self._entries = self._load()
         self._seconds = 0.0
-        self._positions: dict[str, tuple[Path, int]] | None = None
+        self._positions: dict[str, tuple[Path, int]] = {}
 
     def entry(self, path: Path) -> LogEntry:
         """The entry of one log; opens the log the first time."""
@@ -83,18 +83,27 @@ class LogIndex:
         Raises:
             SceneError: no log of the folder holds it.
         """
-        if self._positions is None:
-            entries = [self.entry(path) for path in self.progress(self.paths)]
-            self._positions = {
-                token: (entry.path, i) for entry in entries for i, token in enumerate(entry.tokens)
-            }
-            self.keep()
-        if token not in self._positions:
+        found = self._positions.get(token)
+        if found is None or not self._holds(token, *found):
+            self._locate_all()
+            found = self._positions.get(token)
+        if found is None:
             raise SceneError(
                 f"token {token} is in none of the {len(self.paths)} logs of {self.folder}",
                 "check the token, or train_test_split.data_split",
             )
-        return self._positions[token]
+        return found
+
+    def _holds(self, token: str, path: Path, index: int) -> bool:
+        tokens = self.entry(path).tokens
+        return index < len(tokens) and tokens[index] == token
+
+    def _locate_all(self) -> None:
+        entries = [self.entry(path) for path in self.progress(self.paths)]
+        self._positions = {
+            token: (entry.path, i) for entry in entries for i, token in enumerate(entry.tokens)
+        }
+        self.keep()
 
     def progress(self, paths: Iterable[Path]) -> Iterable[Path]:
         """The paths, with a bar where it takes more than a few seconds."""

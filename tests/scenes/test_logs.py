@@ -80,6 +80,9 @@ def test_index_finds_tokens_and_survives_the_process(
     assert find_frame(folder, token) == (folder / "b.pkl", 4)
     with pytest.raises(SceneError, match="deadbeef is in none of the 2 logs"):
         find_frame(folder, "deadbeef")
+    write_split(tmp_path, {"b": logs["b"][2:]})  # a log that changes is read again
+    assert find_frame(folder, token) == (folder / "b.pkl", 2)
+    write_split(tmp_path, logs)
 
     store = tmp_path / "index.json"
     index = LogIndex(folder, store)
