@@ -55,9 +55,7 @@ def fit_statistics(model: ReWorldModel, arrays: SceneArrays, seed: int) -> list[
     ]
 
 
-def _pixels(
-    model: ReWorldModel, arrays: SceneArrays, scenes: np.ndarray
-) -> tuple[Tensor, Tensor]:
+def _pixels(model: ReWorldModel, arrays: SceneArrays, scenes: np.ndarray) -> tuple[Tensor, Tensor]:
     """Current frames [B, 3, 1, H, W], and clips [B, 3, 1 + k r, H, W] of frame and future."""
     present = model.config.clip.history_frames - 1
     index = arrays.frame_index[scenes, present:]
