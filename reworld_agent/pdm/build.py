@@ -27,6 +27,7 @@ from reworld_agent.pdm.lane_search import (
     route_lanes,
     starting_lane,
 )
+from reworld_agent.pdm.lights import logged_lights, red_lanes
 from reworld_agent.pdm.pdm_closed import make_proposals, sampled
 from reworld_agent.pdm.route import correct_route, route_blocks
 from reworld_agent.pdm.sampling import sample_times_us
@@ -38,6 +39,7 @@ from reworld_agent.scenes.logs import load_log, validate_frame
 from reworld_agent.scenes.maps import CityMap, open_city_map
 
 N_HUMAN = 8  # future poses at 2 Hz
+N_PAST = 4  # frames up to t0
 
 
 def build_scene_cache(
@@ -71,14 +73,14 @@ def build_from_frames(
         maps_root: folder of the maps.
         log: the log's file, for messages.
     """
+    past = frames[max(index - N_PAST + 1, 0) : index + 1]
     window = frames[index : index + observation.N_FRAMES]
-    for frame in window:
+    for frame in (*past[:-1], *window):
         validate_frame(frame, log)
-    now = window[0]
-    token = str(now["token"])
-    city = open_city_map(maps_root, now["map_location"])
+    token = str(window[0]["token"])
+    city = open_city_map(maps_root, window[0]["map_location"])
     try:
-        return _build(window, token, city)
+        return _build(past, window, token, city)
     except shapely.errors.GEOSException as error:
         raise DataError(
             f"{city.path}: a polygon near scene {token} is invalid ({error})",
@@ -86,13 +88,16 @@ def build_from_frames(
         ) from error
 
 
-def _build(window: list[dict[str, Any]], token: str, city: CityMap) -> SceneCache:
+def _build(
+    past: list[dict[str, Any]], window: list[dict[str, Any]], token: str, city: CityMap
+) -> SceneCache:
     now = window[0]
     state = ego_state(now)
     objects = [boxes(frame) for frame in window]
     tracks = observation.replay(objects)
 
-    route = correct_route(route_blocks(now["roadblock_ids"], city, token), state[:3], city)
+    logged_route = route_blocks(now["roadblock_ids"], city, token)
+    route = correct_route(logged_route, state[:3], city)
     on_route = route_lanes(route, city)
     ground = drivable_map(ego_center(state[:3]), city)
     start = starting_lane(state[:3], on_route, ground.shapes, ground.identity, city)
@@ -114,15 +119,21 @@ def _build(window: list[dict[str, Any]], token: str, city: CityMap) -> SceneCach
         polygon_kind=ground.kind,
         polygon_id=np.array([str(identity) for identity in ground.identity], np.str_),
         polygon_on_route=np.array([identity in known for identity in ground.identity], np.bool_),
-        ring_xy=ground.ring_xy,
-        ring_start=ground.ring_start,
-        polygon_ring_start=ground.polygon_ring_start,
+        ring_xy=ground.rings.xy,
+        ring_start=ground.rings.ring_start,
+        polygon_ring_start=ground.rings.polygon_ring_start,
         centerline=line,
         pdm_closed_poses=np.empty((0, 3)),
         human_poses=human_poses(window),
         driving_command=int(np.argmax(now["driving_command"])),
+        track_sightings=tracks.sightings,
+        past_states=np.array([ego_state(frame) for frame in past]),
+        past_time_us=np.array([int(frame["timestamp"]) for frame in past], np.int64),
+        **logged_lights(window, set(route_lanes(logged_route, city)), city).fields(),
     )
-    obstacles = forecast(state[:3], objects[0], red_lights(now, on_route, city))
+    red = np.empty(len(red_now := red_lanes(now, known)), np.object_)
+    red[:] = [city.lane_polygon(lane) for lane in red_now]
+    obstacles = forecast(state[:3], objects[0], red)
     proposals = make_proposals(state, line, city.graph.speed_limit(start), obstacles)
     states = simulate(state, proposals)
     scenery = make_scenery(_with_forecast(cache, obstacles))
@@ -149,15 +160,6 @@ def _with_forecast(cache: SceneCache, obstacles: Forecast) -> SceneCache:
         track_speed=np.hypot(*objects.velocity[clear].T),
         track_heading=objects.pose[clear, 2],
     )
-
-
-def red_lights(frame: dict[str, Any], on_route: list[int], city: CityMap) -> NDArray[np.object_]:
-    """Polygons of the lane connectors among `on_route` whose light is red in this frame."""
-    known = set(on_route)
-    red = [int(lane) for lane, is_red in frame["traffic_lights"] if is_red and int(lane) in known]
-    polygons = np.empty(len(red), np.object_)
-    polygons[:] = [city.lane_polygon(lane) for lane in red]
-    return polygons
 
 
 def human_poses(window: list[dict[str, Any]]) -> NDArray[np.float64]:

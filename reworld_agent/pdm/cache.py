@@ -2,7 +2,7 @@
 
 A cache holds no paths and no pickles; a folder of caches can be moved or shared. Arrays are
 float64 unless the field says otherwise. Legend of shapes: T tracks, P map polygons, R rings,
-V ring vertices, K centreline points.
+V ring vertices, K centreline points, L traffic lights.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from reworld_agent.errors import DataError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 TRACK_TYPES = (
     "vehicle",
@@ -75,6 +75,18 @@ class SceneCache:
         pdm_closed_poses_v2: [41, 3] the same of PDM-Closed v2.2, or [0, 3].
         human_poses: [8, 3] logged future at 2 Hz in the ego frame; NaN rows where the log ends.
         driving_command: int, index of the one-hot command (left, straight, right, unknown).
+
+    Only EPDMS (v2.2) reads the rest:
+        track_sightings: int8 [T, 2] first and last frame (2 Hz, 0..8) that shows the track within
+            4 s; −1 where none does. Its replay ends at 4 s: a track is present between these
+            frames, or all the time where they are the same one.
+        light_id: str [L], fid of each lane connector of the route AS LOGGED that is red in some
+            frame of the 4 s.
+        light_red: bool [9, L] at the frames 0..8; frame k holds from step 5 k to 5 k + 4.
+        light_ring_xy, light_ring_start, light_polygon_ring_start: the connectors' polygons, laid
+            out as the map's.
+        past_states: [F, 11] logged states up to t0, 2 Hz, layout of `ego_state`; F ≤ 4.
+        past_time_us: int64 [F] log times [µs] of these states; the last is t0.
     """
 
     token: str
@@ -99,6 +111,16 @@ class SceneCache:
     pdm_closed_poses_v2: NDArray[np.float64] = field(default_factory=_no_poses)
     human_poses: NDArray[np.float64] = field(default_factory=lambda: np.full((8, 3), np.nan))
     driving_command: int = 3
+    track_sightings: NDArray[np.int8] = field(default_factory=lambda: np.empty((0, 2), np.int8))
+    light_id: NDArray[np.str_] = field(default_factory=lambda: np.empty(0, np.str_))
+    light_red: NDArray[np.bool_] = field(default_factory=lambda: np.empty((9, 0), np.bool_))
+    light_ring_xy: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 2)))
+    light_ring_start: NDArray[np.int32] = field(default_factory=lambda: np.zeros(1, np.int32))
+    light_polygon_ring_start: NDArray[np.int32] = field(
+        default_factory=lambda: np.zeros(1, np.int32)
+    )
+    past_states: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 11)))
+    past_time_us: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     def save(self, path: str | Path) -> None:
         """Write the cache as one uncompressed npz; an interrupted write leaves no file behind."""

@@ -13,20 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.pdm import cache
+from reworld_agent.pdm.rings import Rings, flatten
 from reworld_agent.scenes import maps
 
 RADIUS = 100.0  # m
 
 
 class DrivableMap(NamedTuple):
-    """P polygons, R rings, V vertices: the fields `polygon_*` and `ring_*` of the scene cache."""
+    """P polygons."""
 
     kind: NDArray[np.int8]  # [P]
     identity: list[int]  # [P] fids
     shapes: NDArray[np.object_]  # [P] the same polygons
-    ring_xy: NDArray[np.float64]  # [V, 2] m, global
-    ring_start: NDArray[np.int32]  # [R + 1]
-    polygon_ring_start: NDArray[np.int32]  # [P + 1]
+    rings: Rings  # global
 
 
 def drivable_map(center: NDArray[np.float64], city: maps.CityMap) -> DrivableMap:
@@ -41,31 +40,18 @@ def drivable_map(center: NDArray[np.float64], city: maps.CityMap) -> DrivableMap
         (cache.INTERSECTION, maps.INTERSECTION, city.near(maps.INTERSECTION, x, y, RADIUS)),
         (cache.CARPARK, maps.CARPARK, city.near(maps.CARPARK, x, y, RADIUS)),
     ]
-    kinds, identities, shapes, rings, counts = [], [], [], [], []
+    kinds, identities, shapes, rings = [], [], [], []
     for kind, source, members in groups:
         city.preload(source, members)
         for identity in members:
-            found = city.rings(source, identity)
-            rings += found
-            counts.append(len(found))
+            rings.append(city.rings(source, identity))
             shapes.append(city.polygon(source, identity))
         kinds += [kind] * len(members)
         identities += members
     polygons = np.empty(len(shapes), np.object_)
     polygons[:] = shapes
-    return DrivableMap(
-        np.array(kinds, np.int8),
-        identities,
-        polygons,
-        np.concatenate(rings) if rings else np.empty((0, 2)),
-        _starts([len(ring) for ring in rings]),
-        _starts(counts),
-    )
+    return DrivableMap(np.array(kinds, np.int8), identities, polygons, flatten(rings))
 
 
 def _lanes(blocks: list[int], city: maps.CityMap) -> list[int]:
     return [lane for block in blocks for lane in city.graph.lanes_of(block)]
-
-
-def _starts(lengths: list[int]) -> NDArray[np.int32]:
-    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)

@@ -20,6 +20,7 @@ from reworld_agent.pdm.kernel import kernel
 FRAME_S = 0.5
 STEP_S = 0.1
 N_FRAMES = 11  # t0 + 0..5 s
+N_SCORED_FRAMES = 9  # t0 + 0..4 s
 _X, _Y, _HEADING, _VX, _VY = range(5)
 
 
@@ -32,6 +33,7 @@ class Tracks(NamedTuple):
     pose: NDArray[np.float64]  # [51, T, 3] NaN where absent
     speed: NDArray[np.float64]  # [T] m/s
     heading: NDArray[np.float64]  # [T] rad
+    sightings: NDArray[np.int8]  # [T, 2] first and last frame within 4 s, -1 where none
 
 
 def replay(frames: list[Boxes]) -> Tracks:
@@ -59,7 +61,17 @@ def replay(frames: list[Boxes]) -> Tracks:
         pose,
         speed,
         heading,
+        _span(seen[:N_SCORED_FRAMES]),
     )
+
+
+def _span(seen: NDArray[np.bool_]) -> NDArray[np.int8]:
+    """[F, T] → [T, 2] first and last frame of each track, -1 where no frame shows it."""
+    if not seen.size:
+        return np.full((seen.shape[1], 2), -1, np.int8)
+    last = len(seen) - 1 - seen[::-1].argmax(axis=0)
+    span = np.column_stack([seen.argmax(axis=0), last])
+    return np.where(np.any(seen, axis=0)[:, None], span, -1).astype(np.int8)
 
 
 @kernel
