@@ -1,0 +1,1 @@
+"""Why did it fail? Pictures of scored scenes, for any planner; no torch."""
