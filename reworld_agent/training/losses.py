@@ -116,13 +116,17 @@ def _action_terms(
     learns = "video_dit" in stage.trainable
     with contextlib.nullcontext() if learns else torch.no_grad():
         states = model.video_states(history, future)
+    ego = features["ego"].to(history)
+    if stage.context_drop > 0:
+        kept = draw_times((len(ego),), "uniform", generator, ego) >= stage.context_drop
+        ego = ego * kept[:, None]
+        states = [state * kept[:, None, None] for state in states]
     memory = model.action_dit.cache(states)
     expert = targets["trajectory"].to(device).repeat_interleave(plans, dim=0)
     clean = model.normaliser.normalise(expert).to(history.dtype)
     t = draw_times((len(clean),), stage.action_distribution, generator, clean)
     noise = _noise_like(clean, generator)
     noisy = interpolate(clean, noise, t)
-    ego = features["ego"].to(history)
     output = model.action_dit(noisy, t, ego, memory, tap=stage.align_blocks)
     terms = {"action_flow": action_flow_loss(output.velocity, velocity_target(clean, noise))}
     logs: Logs = {}

@@ -10,14 +10,18 @@ from typing import Any
 
 import hydra
 import lightning.pytorch as pl
+import numpy as np
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
+from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 from torch.utils.data import DataLoader
 
 from reworld_agent.config import load_model_config
 from reworld_agent.errors import ConfigError
 from reworld_agent.model import ReWorldModel
+from reworld_agent.negatives.pool import hard_negatives, read_pool
+from reworld_agent.negatives.selection import SelectionSettings
 from reworld_agent.scenes.splits import resolve_split
 from reworld_agent.training.callbacks import ExportWeights
 from reworld_agent.training.data import SceneArrays, SceneDataset, scene_arrays
@@ -46,7 +50,7 @@ def run(cfg: DictConfig) -> int:
     model = ReWorldModel(config)
     prepare_stage(model, stage, cfg.agent.init_from)
     arrays = load_arrays(cfg, stage)
-    dataset = SceneDataset(arrays, config.clip.history_frames)
+    dataset = SceneDataset(arrays, config.clip.history_frames, load_negatives(cfg, stage, arrays))
     output = Path(cfg.output_dir)
     trainer = _trainer(cfg, stage, model, output)
     logger.info("stage %s: %d scenes, %d steps", stage.name, len(dataset), stage.steps)
@@ -83,6 +87,31 @@ def load_arrays(cfg: DictConfig, stage: TrainingStage) -> SceneArrays:
     cache = Path(cfg.cache_path) if cfg.get("cache_path") else None
     config = load_model_config(cfg.agent.model)
     return scene_arrays(loader, config, stage.needs_future_images, cache)
+
+
+def load_negatives(
+    cfg: DictConfig, stage: TrainingStage, arrays: SceneArrays
+) -> dict[str, NDArray[np.float32]] | None:
+    """The hard negatives of Stage 3 by token; None where the stage has no use for them.
+
+    A scene without one, or a run without a pool, is no error: L_RDE is 0 there. Both are counted.
+    """
+    if stage.weights.repulsion <= 0:
+        return None
+    settings: Any = OmegaConf.to_container(cfg.hard_negatives, resolve=True)
+    file = settings.pop("pool")
+    selection = SelectionSettings(**settings)
+    if file is None:
+        logger.warning("no pool of hard negatives: L_RDE is 0 (hard_negatives.pool=FILE)")
+        return {}
+    pool = read_pool(Path(file), str(cfg.train_test_split.data_split))
+    experts = dict(zip(arrays.tokens, arrays.trajectory, strict=True))
+    found = hard_negatives(pool, experts, selection)
+    level = logging.INFO if found else logging.WARNING
+    absent = sum(token not in pool.poses for token in experts)
+    counts = (len(found), len(experts), absent)
+    logger.log(level, "%d of %d scenes have a hard negative, %d are not in the pool", *counts)
+    return found
 
 
 def _batch(cfg: DictConfig, stage: TrainingStage) -> tuple[int, int]:

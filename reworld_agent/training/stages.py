@@ -51,6 +51,7 @@ class TrainingStage:
         video_distribution, action_distribution: of the times.
         align_blocks: blocks (from 1) of L_align.
         noise_draws: plans denoised for each video forward.
+        context_drop: share of scenes planned blind, for guided candidates (see negatives).
         repulsion_cap: bound of L_RDE's distance; None = none.
     """
 
@@ -72,6 +73,7 @@ class TrainingStage:
     action_distribution: str = "uniform"
     align_blocks: tuple[int, ...] = ()
     noise_draws: int = 1
+    context_drop: float = 0.0
     repulsion_cap: float | None = None
 
     def __post_init__(self) -> None:

@@ -1,0 +1,1 @@
+"""Hard negatives: candidates near the expert that the simulator calls unsafe (paper, 3.5)."""

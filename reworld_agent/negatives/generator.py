@@ -1,0 +1,84 @@
+"""Candidates of a scene from our own planner, spread by guidance and noise.
+
+Two knobs, as in BeyondDrive (arXiv 2605.19771): guidance below 1 moves each velocity towards the
+one that sees neither images nor ego state, v_u + cfg (v_c - v_u); more noise at the start widens
+the set. BeyondDrive draws its pool at noise 0.4 from a generator that was trained at 0.2; our
+planner is trained at 1, hence `noise_scale` / 0.2 here.
+Shapes: B scenes, K candidates per scene, L waypoints.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from reworld_agent.errors import ConfigError
+from reworld_agent.model import ReWorldModel
+from reworld_agent.sigmas import SCHEDULES
+
+TRAINED_NOISE = 0.2
+
+
+@dataclass(frozen=True)
+class CandidateSettings:
+    """How candidates are drawn.
+
+    Attributes:
+        count: candidates per scene.
+        cfg: guidance; 1 = the planner's own velocity.
+        noise_scale: of the initial noise, in BeyondDrive's unit (0.2 = as in training).
+        steps: Euler steps.
+        seed: of the noise; each scene's also depends on its token, and on nothing else.
+    """
+
+    count: int = 64
+    cfg: float = 0.5
+    noise_scale: float = 0.4
+    steps: int = 5
+    seed: int = 42
+
+    def __post_init__(self) -> None:
+        for name in ("count", "noise_scale", "steps"):
+            if getattr(self, name) <= 0:
+                message = f"candidates.{name} = {getattr(self, name)}"
+                raise ConfigError(message, f"{name} must be positive")
+
+
+def token_noise(token: str, settings: CandidateSettings, horizon: int) -> Tensor:
+    """Initial noise [K, L, 3] of a scene, the same in every run and batch."""
+    digest = hashlib.sha256(f"{token}/{settings.seed}".encode()).digest()
+    generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+    noise = torch.randn(settings.count, horizon, 3, generator=generator)
+    return noise * (settings.noise_scale / TRAINED_NOISE)
+
+
+@torch.no_grad()
+def generate(
+    model: ReWorldModel,
+    features: dict[str, Tensor],
+    tokens: Sequence[str],
+    settings: CandidateSettings,
+) -> Tensor:
+    """Candidates [B, K, L, 3] (m, m, rad; ego frame; float32) of a batch of scenes."""
+    history = model.encode(features["images"])
+    states = model.video_states(history, model.future_noise(len(history)))
+    blind = [torch.zeros_like(state) for state in states]
+    dit, ego = model.action_dit, features["ego"].to(history)
+    seen, unseen = dit.cache(states), dit.cache(blind)
+    horizon = model.config.planner.horizon
+    actions = torch.cat([token_noise(token, settings, horizon) for token in tokens])
+    actions = actions.to(model.normaliser.centre)
+    levels = SCHEDULES["uniform"](settings.steps)
+    for level, following in zip(levels, [*levels[1:], 0.0], strict=True):
+        t = torch.full((len(actions),), level, device=actions.device)
+        noisy = actions.to(dit.dtype)
+        conditional = dit(noisy, t, ego, seen).velocity
+        free = dit(noisy, t, torch.zeros_like(ego), unseen).velocity
+        velocity = free + settings.cfg * (conditional - free)
+        actions = actions + (following - level) * velocity.to(actions)
+    poses = model.normaliser.denormalise(actions, clamp=True)
+    return poses.float().unflatten(0, (len(tokens), settings.count))

@@ -1,0 +1,95 @@
+"""The pool of scored candidates of a split: one parquet file with its provenance.
+
+Rows: token, candidate, poses (24 numbers: [8, 3] at 2 Hz, ego frame), then the metrics.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from reworld_agent.errors import DataError
+from reworld_agent.evaluation.files import METADATA_KEY, write_parquet
+from reworld_agent.negatives.selection import SelectionSettings, nearest_unsafe
+
+COLUMNS = ("token", "candidate", "poses", "score")
+MINE = "make it: python train/mine_hard_negatives.py train_test_split=town_train"
+
+
+@dataclass(frozen=True)
+class NegativePool:
+    """Candidates and scores by scene.
+
+    Attributes:
+        poses: token to [N, L, 3] float32.
+        scores: token to [N] float64.
+        provenance: of the file: split, agent, weights, protocol, ...
+    """
+
+    poses: Mapping[str, NDArray[np.float32]]
+    scores: Mapping[str, NDArray[np.float64]]
+    provenance: Mapping[str, Any]
+
+    def nearest(
+        self, token: str, expert: NDArray[np.floating], settings: SelectionSettings
+    ) -> NDArray[np.float32] | None:
+        """The hard negative [L, 3] of a scene; None where it has no unsafe candidate, or none."""
+        if token not in self.poses:
+            return None
+        number = nearest_unsafe(self.poses[token], self.scores[token], expert, settings)
+        return None if number is None else self.poses[token][number]
+
+
+def write_pool(path: Path, rows: pd.DataFrame, provenance: dict[str, Any]) -> None:
+    """Write a pool; rows need at least the columns of COLUMNS."""
+    write_parquet(path, rows, provenance)
+
+
+def read_pool(path: Path, split: str | None = None) -> NegativePool:
+    """Read a pool.
+
+    Args:
+        path: the parquet file.
+        split: the split it must be of; None = any.
+
+    Raises:
+        DataError: missing, damaged, without a column, or of another split.
+    """
+    if not path.is_file():
+        raise DataError(f"the pool of hard negatives {path} is missing", MINE)
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path} is no readable pool: {error}", MINE) from error
+    missing = [name for name in COLUMNS if name not in table.column_names]
+    if missing:
+        raise DataError(f"{path} has no column {', '.join(missing)}", MINE)
+    provenance = json.loads((table.schema.metadata or {}).get(METADATA_KEY, b"{}"))
+    found = provenance.get("split")
+    if split is not None and found is not None and found != split:
+        message = f"{path} is a pool of the split {found}, not of {split}"
+        raise DataError(message, MINE.replace("town_train", split))
+    groups = table.to_pandas().groupby("token", sort=False)
+    poses = {str(t): np.stack(list(g["poses"])).astype(np.float32) for t, g in groups}
+    return NegativePool(
+        {token: flat.reshape(len(flat), -1, 3) for token, flat in poses.items()},
+        {str(t): g["score"].to_numpy(np.float64) for t, g in groups},
+        provenance,
+    )
+
+
+def hard_negatives(
+    pool: NegativePool, experts: Mapping[str, NDArray[np.floating]], settings: SelectionSettings
+) -> dict[str, NDArray[np.float32]]:
+    """The hard negative of every scene that has one, by token."""
+    found = {token: pool.nearest(token, expert, settings) for token, expert in experts.items()}
+    return {token: poses for token, poses in found.items() if poses is not None}
