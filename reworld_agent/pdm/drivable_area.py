@@ -7,11 +7,19 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from reworld_agent.pdm.bicycle import HEADING, X, Y
 from reworld_agent.pdm.cache import N_STEPS
-from reworld_agent.pdm.geometry import distance_to_segment
+from reworld_agent.pdm.geometry import (
+    HALF_LENGTH,
+    HALF_WIDTH,
+    REAR_AXLE_TO_CENTER,
+    distance_to_segment,
+    offset,
+)
 from reworld_agent.pdm.grid import DRIVABLE, LANE, Grid, holders, mark_held
 from reworld_agent.pdm.kernel import kernel
 
+CORNERS = ("front_left", "rear_left", "rear_right", "front_right")
 N_CORNERS = 4
 
 
@@ -95,3 +103,33 @@ def distance_outside(grid: Grid, x: float, y: float) -> tuple[float, int]:
             if distance < best:
                 best, nearest = distance, p
     return best, nearest
+
+
+@kernel
+def distances_outside(
+    grid: Grid,
+    origin: NDArray[np.float64],
+    states: NDArray[np.float64],
+    where: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """How far N candidates are off the road where they leave it first.
+
+    Args:
+        grid: the map.
+        origin: [2] of the local coordinates.
+        states: [N, 41, 11] global.
+        where: [N, 2] step and corner, -1 for candidates that stay on the road.
+
+    Returns:
+        [N, 2] distance [m] to the nearest drivable polygon and its number, or -1.
+    """
+    out = np.full((len(states), 2), -1.0)
+    for i in range(len(states)):
+        if where[i, 0] >= 0:
+            t, c = int(where[i, 0]), int(where[i, 1])
+            lon = REAR_AXLE_TO_CENTER + (HALF_LENGTH if c % 3 == 0 else -HALF_LENGTH)
+            lat = HALF_WIDTH if c < 2 else -HALF_WIDTH
+            x, y = offset(states[i, t, X], states[i, t, Y], states[i, t, HEADING], lon, lat)
+            distance, polygon = distance_outside(grid, x - origin[0], y - origin[1])
+            out[i, 0], out[i, 1] = distance, polygon
+    return out

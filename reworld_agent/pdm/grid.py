@@ -24,7 +24,8 @@ _SLACK = 1e-6  # m, so that an edge on a cell's border is listed on both sides
 _SHIFT = 0.3819660113
 
 # Roles of a polygon, as bits.
-DRIVABLE, LANE, ROUTE, INTERSECTION = 1, 2, 4, 8
+# NumPy integers: numba would compile its functions anew for each literal of Python.
+DRIVABLE, LANE, ROUTE, INTERSECTION = np.int64(1), np.int64(2), np.int64(4), np.int64(8)
 
 # Columns of an entry.
 _POLYGON, _INSIDE, _FIRST, _LAST = range(4)
@@ -372,7 +373,7 @@ def polygon_holds(grid: Grid, p: int, x: float, y: float) -> bool:
 
 
 @kernel
-def holders(grid: Grid, role: int, x: float, y: float, found: NDArray[np.int64]) -> int:
+def holders(grid: Grid, role: np.int64, x: float, y: float, found: NDArray[np.int64]) -> int:
     """Polygons of a role that strictly hold the point (x, y) (local, [m]).
 
     `found` is filled with their numbers and has room for all polygons; returns how many.
@@ -399,7 +400,9 @@ def holders(grid: Grid, role: int, x: float, y: float, found: NDArray[np.int64])
 
 
 @kernel
-def mark_held(grid: Grid, role: int, points: NDArray[np.float64], held: NDArray[np.bool_]) -> None:
+def mark_held(
+    grid: Grid, role: np.int64, points: NDArray[np.float64], held: NDArray[np.bool_]
+) -> None:
     """Whether each point [n, 2] (local, [m]) is strictly inside some polygon of the role.
 
     One call for many points, because handing a raster to a compiled function costs more than

@@ -15,6 +15,7 @@ PROJECTION_S = 0.3
 HORIZON_S = 0.9
 _MIN_SPEED = 5e-3  # m/s
 AHEAD, BESIDE, BEHIND = range(3)
+SIDES = ("ahead", "beside", "behind")
 
 
 @kernel

@@ -1,0 +1,150 @@
+"""The scorer's door: `score` for the candidates of one scene, `score_many` for many scenes."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from reworld_agent.errors import DataError
+from reworld_agent.pdm.cache import SceneCache
+from reworld_agent.pdm.protocols import score_with
+from reworld_agent.pdm.records import Records
+
+N_POSES = (8, 40)
+_LOOKED_AT = 256  # candidates that are searched for degrees
+_MIN_STEP = 0.5  # m; a shorter step has no direction of travel
+
+
+def load(path: str | Path) -> SceneCache:
+    """Read a scene cache; raises DataError where it is missing, half-written or outdated."""
+    return SceneCache.load(path)
+
+
+def score(
+    cache: SceneCache, poses: Any, protocol: str = "pdms_v1", explain: bool = False
+) -> Records:
+    """Score N candidates of one scene, each alone with PDM-Closed as the devkit does.
+
+    Args:
+        cache: the scene.
+        poses: float [N, 8, 3] at 2 Hz or [N, 40, 3] at 10 Hz: x, y [m] and heading [rad] of the
+            rear axle in the ego frame at t0 (x forward, y left), 0.5 … 4.0 or 0.1 … 4.0 s.
+        protocol: `pdms_v1` (NAVSIM v1.1).
+        explain: also when and why each metric fails (`records.failure_records`) and whether the
+            logged driver fails too (`<metric>_human_fails`, NaN without a logged future).
+
+    Returns:
+        float64 [N] each: no_at_fault_collisions, drivable_area_compliance, ego_progress,
+        time_to_collision_within_bound, comfort, driving_direction_compliance, score, progress_m,
+        pdm_closed_progress_m.
+
+    Raises:
+        DataError: the poses have another shape, are not numbers, not finite, or none.
+        SceneError: the scene cannot be scored (no PDM-Closed trajectory, NaN ego state ...).
+        ConfigError: the protocol is unknown.
+    """
+    return score_with(cache, check_poses(poses, cache.token), protocol, explain)
+
+
+def score_many(
+    caches: Sequence[SceneCache | str | Path],
+    poses: Any,
+    protocol: str = "pdms_v1",
+    explain: bool = False,
+    workers: int = 1,
+    progress: bool = True,
+) -> list[Records]:
+    """Score the candidates of many scenes.
+
+    Args:
+        caches: the scenes, or the files of their caches (each is read where it is scored).
+        poses: one array of candidates for each scene, or one [N, 8 or 40, 3] for all of them.
+        protocol, explain: as for `score`.
+        workers: processes; 1 stays in this one.
+        progress: show a bar when it takes more than five seconds.
+
+    Returns:
+        The result of `score` for each scene, in order.
+
+    Raises:
+        DataError: as for `score`, or the number of scenes and candidate arrays differ.
+    """
+    shared = isinstance(poses, np.ndarray) and poses.ndim == 3
+    each = [poses] * len(caches) if shared else list(poses)
+    if len(each) != len(caches):
+        raise DataError(f"{len(caches)} scenes but candidates for {len(each)}")
+    tasks = [(cache, own, protocol, explain) for cache, own in zip(caches, each, strict=True)]
+    done = _run(tasks, workers)
+    return list(tqdm(done, total=len(tasks), delay=5.0, unit="scene", disable=not progress))
+
+
+_Task = tuple[SceneCache | str | Path, Any, str, bool]
+
+
+def _run(tasks: list[_Task], workers: int) -> Iterator[Records]:
+    if workers <= 1 or len(tasks) < 2:
+        yield from map(_score_task, tasks)
+        return
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        yield from pool.map(_score_task, tasks, chunksize=max(len(tasks) // (8 * workers), 1))
+
+
+def _score_task(task: _Task) -> Records:
+    cache, poses, protocol, explain = task
+    cache = cache if isinstance(cache, SceneCache) else load(cache)
+    return score(cache, poses, protocol, explain)
+
+
+def check_poses(poses: Any, token: str = "") -> NDArray[np.float64]:
+    """Poses as float64 [N, 8 or 40, 3]; warns where headings look like degrees.
+
+    Raises:
+        DataError: with what is wrong, and which candidate.
+    """
+    name = f"scene {token}: " if token else ""
+    hint = "give x, y [m], heading [rad] as [N, 8, 3] at 2 Hz or [N, 40, 3] at 10 Hz"
+    try:
+        array = np.ascontiguousarray(poses, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{name}poses are not an array of numbers ({error})", hint) from error
+    if array.size == 0:
+        raise DataError(f"{name}no candidate trajectory was given", hint)
+    if array.ndim != 3 or array.shape[1] not in N_POSES or array.shape[2] != 3:
+        raise DataError(f"{name}poses have shape {list(array.shape)}", hint)
+    if not np.isfinite(array).all():
+        bad = np.flatnonzero(~np.isfinite(array).all(axis=(1, 2)))
+        raise DataError(
+            f"{name}{len(bad)} candidates hold NaN or infinite poses, first number {bad[0]}",
+            "leave them out, or fix the planner",
+        )
+    if looks_like_degrees(array[:_LOOKED_AT]):
+        warnings.warn(f"{name}headings look like degrees; they are read as radians", stacklevel=3)
+    return array
+
+
+def looks_like_degrees(poses: NDArray[np.float64]) -> bool:
+    """Whether headings exceed a full turn, or fit the direction of travel only as degrees."""
+    heading = poses[..., 2]
+    if np.abs(heading).max() > 2.0 * math.pi:
+        return True
+    step = np.diff(poses[..., :2], axis=1)
+    clear = (np.hypot(step[..., 0], step[..., 1]) > _MIN_STEP) & (np.abs(heading[:, 1:]) > 0.3)
+    if not clear.any():
+        return False
+    travel = np.arctan2(step[..., 1], step[..., 0])[clear]
+    turned = heading[:, 1:][clear]
+    as_radians = np.abs(np.angle(np.exp(1j * (travel - turned))))
+    as_degrees = np.abs(np.angle(np.exp(1j * (travel - np.radians(turned)))))
+    return bool(np.median(as_degrees) < 0.1 and np.median(as_radians) > 0.3)
