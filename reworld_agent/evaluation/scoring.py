@@ -34,6 +34,7 @@ PROTOCOL_METRICS = {
 ROW_KEYS = ("token", "candidate", "poses_digest")
 POSE_COUNTS = (8, 40)  # 2 Hz, 10 Hz over 4 s
 _CHUNK = 8  # scenes a task: small enough for an honest progress bar
+_WORTH_A_POOL = 32  # tasks; starting processes costs seconds, a scene some 20 ms
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,8 @@ def score_trajectories(
         caches: scene caches of the split.
         store: keeps finished rows; rows that are in it are not scored again.
         protocol: `pdms_v1`.
-        worker, workers: see `run_tasks`.
+        worker, workers: see `run_tasks`; a few scenes stay in this process unless `workers` says
+            otherwise.
         explain: also the failure records.
 
     Returns:
@@ -113,6 +115,8 @@ def score_trajectories(
     if todo:
         caches.write_manifest()
         tasks = _chunks(trajectories, wanted, todo, caches, protocol, explain)
+        if workers is None and len(tasks) < _WORTH_A_POOL and worker == "processes":
+            worker = "sequential"
         _run(tasks, store, len(todo), worker, workers)
     rows = store.rows()
     if rows.empty:
