@@ -17,7 +17,7 @@ from reworld_agent.evaluation.files import check_writable, write_csv
 from reworld_agent.evaluation.inference import FAILED, FALLBACK, plan_split
 from reworld_agent.evaluation.parts import PartStore
 from reworld_agent.evaluation.provenance import provenance
-from reworld_agent.evaluation.scene_caches import SceneCaches, code_digest
+from reworld_agent.evaluation.scene_caches import SceneCaches
 from reworld_agent.evaluation.scoring import PROTOCOL_METRICS, ROW_KEYS, score_trajectories
 from reworld_agent.evaluation.tables import (
     AgentSummary,
@@ -139,14 +139,8 @@ def _plan(
 def _score(
     settings: Settings, caches: SceneCaches, planned: list[Planned], tokens: list[str]
 ) -> int:
-    identity = {
-        "protocol": settings.protocol,
-        "data": caches.data_digest,
-        "scoring code": code_digest(),
-    }
-    store = PartStore(
-        settings.output_dir / "parts" / "scoring", ROW_KEYS, identity, settings.resume
-    )
+    # The rows' own keys say with which code and data they were scored: no identity needed.
+    store = PartStore(settings.output_dir / "parts" / "scoring", ROW_KEYS, {}, settings.resume)
     trajectories = pd.concat(
         [item.trajectories.assign(candidate=item.name) for item in planned], ignore_index=True
     )

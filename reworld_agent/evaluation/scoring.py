@@ -31,7 +31,7 @@ PROTOCOL_METRICS = {
         "score",
     )
 }
-ROW_KEYS = ("token", "candidate", "poses_digest")
+ROW_KEYS = ("token", "candidate", "digest")
 POSE_COUNTS = (8, 40)  # 2 Hz, 10 Hz over 4 s
 _CHUNK = 8  # scenes a task: small enough for an honest progress bar
 _WORTH_A_POOL = 32  # tasks; starting processes costs seconds, a scene some 20 ms
@@ -44,7 +44,7 @@ class TokenTask:
     Attributes:
         token: the scene.
         candidates: name of each trajectory.
-        digests: of each trajectory's numbers.
+        digests: of each trajectory, the data, the protocol and the code.
         poses: each a flat float64 array of 24 or 120 numbers.
     """
 
@@ -105,7 +105,8 @@ def score_trajectories(
             f"candidate {first['candidate']}",
             "give each trajectory of a scene its own candidate name",
         )
-    wanted["poses_digest"] = [_digest(poses) for poses in trajectories["poses"]]
+    salt = f"{protocol}|{explain}|{caches.digest}"
+    wanted["digest"] = [_digest(poses, salt) for poses in trajectories["poses"]]
     finished = _finished(store)
     todo = [
         index
@@ -123,7 +124,7 @@ def score_trajectories(
         rows = pd.DataFrame(columns=[*ROW_KEYS, "reason", *PROTOCOL_METRICS[protocol]])
     merged = wanted.merge(rows, on=list(ROW_KEYS), how="left", validate="one_to_one")
     merged["reason"] = merged["reason"].fillna("not scored")
-    return merged.drop(columns="poses_digest")
+    return merged.drop(columns="digest")
 
 
 def _run(
@@ -146,7 +147,7 @@ def score_chunk(task: ChunkTask) -> list[dict[str, Any]]:
 def _score_scene(task: ChunkTask, scene: TokenTask) -> list[dict[str, Any]]:
     faults = [pose_fault(poses) for poses in scene.poses]
     rows: list[dict[str, Any]] = [
-        {"token": scene.token, "candidate": name, "poses_digest": digest, "reason": fault or ""}
+        {"token": scene.token, "candidate": name, "digest": digest, "reason": fault or ""}
         for name, digest, fault in zip(scene.candidates, scene.digests, faults, strict=True)
     ]
     for count in POSE_COUNTS:
@@ -205,7 +206,7 @@ def _chunks(
         TokenTask(
             token=token,
             candidates=tuple(str(wanted["candidate"].iloc[i]) for i in rows),
-            digests=tuple(wanted["poses_digest"].iloc[i] for i in rows),
+            digests=tuple(wanted["digest"].iloc[i] for i in rows),
             poses=tuple(np.asarray(poses[i], dtype=np.float64) for i in rows),
         )
         for token, rows in groups.items()
@@ -224,8 +225,10 @@ def _finished(store: PartStore) -> set[tuple[str, ...]]:
     return set(rows.loc[rows["reason"] == "", list(ROW_KEYS)].itertuples(index=False, name=None))
 
 
-def _digest(poses: Any) -> str:
-    return hashlib.sha256(np.asarray(poses, dtype=np.float64).tobytes()).hexdigest()[:16]
+def _digest(poses: Any, salt: str) -> str:
+    """Of a trajectory's numbers and of all that its score depends on besides."""
+    content = salt.encode() + np.asarray(poses, dtype=np.float64).tobytes()
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _plain(value: Any) -> Any:
