@@ -23,16 +23,20 @@ class StageModule(LightningModule):
     Args:
         model: prepared for the stage (`prepare_stage`).
         stage: the stage.
+        seed: noise and times of a batch depend on it, on the batch's number and on the process,
+            and on nothing that came before: a resumed run draws what it would have drawn.
     """
 
-    def __init__(self, model: ReWorldModel, stage: TrainingStage) -> None:
+    def __init__(self, model: ReWorldModel, stage: TrainingStage, seed: int = 0) -> None:
         super().__init__()
-        self.model, self.stage = model, stage
+        self.model, self.stage, self.seed = model, stage, seed
 
     def training_step(self, batch: tuple[Batch, Batch, list[str]], batch_idx: int) -> Tensor:
         """Loss of one batch (features, targets, tokens); DataError where it is not finite."""
         features, targets, tokens = batch
-        loss, logs = stage_loss(self.model, self.stage, features, targets)
+        generator = torch.Generator(self.device)
+        generator.manual_seed((self.seed * 1_000_003 + batch_idx) * 4099 + self.global_rank)
+        loss, logs = stage_loss(self.model, self.stage, features, targets, generator)
         if not torch.isfinite(loss):
             raise DataError(
                 f"the loss is {loss.item()} at step {self.global_step}; the batch's scenes: "

@@ -15,7 +15,6 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
-from torch.utils.data import DataLoader
 
 from reworld_agent.config import load_model_config
 from reworld_agent.errors import ConfigError
@@ -25,9 +24,11 @@ from reworld_agent.negatives.selection import SelectionSettings
 from reworld_agent.scenes.splits import resolve_split
 from reworld_agent.training.callbacks import ExportWeights
 from reworld_agent.training.data import SceneArrays, SceneDataset, scene_arrays
+from reworld_agent.training.loading import BatchPlan, StageData
 from reworld_agent.training.module import StageModule
 from reworld_agent.training.prepare import prepare_stage
-from reworld_agent.training.stages import TrainingStage, load_stage
+from reworld_agent.training.resume import CHECKPOINT, check_record, finished_steps
+from reworld_agent.training.stages import TrainingStage, load_stage, stage_table
 
 logger = logging.getLogger(__name__)
 
@@ -35,26 +36,37 @@ logger = logging.getLogger(__name__)
 def run(cfg: DictConfig) -> int:
     """Train one stage; 0 when its weights were written to `<output_dir>/weights`.
 
+    A run that was cut short goes on from its last checkpoint, in the same `output_dir`, and ends
+    in the weights that it would have had.
+
     Args:
         cfg: keys `agent` (model, recipe, stage, init_from, overrides), `train_test_split`
-            (data_split, scene_filter), `dataloader.params`, `trainer.params`, `output_dir`,
-            `cache_path`, `seed`.
+            (data_split, scene_filter), `hard_negatives`, `dataloader.params`, `trainer.params`,
+            `output_dir`, `cache_path`, `seed`, `resume`.
 
     Raises:
         ReWorldError: whatever the user can mend, before the first step where possible.
     """
     _quiet()
-    stage = _stage(cfg)
+    stage, seed = _stage(cfg), int(cfg.seed)
     config = load_model_config(cfg.agent.model)
-    pl.seed_everything(int(cfg.seed), verbose=False)
+    pl.seed_everything(seed, verbose=False)
     model = ReWorldModel(config)
     prepare_stage(model, stage, cfg.agent.init_from)
     arrays = load_arrays(cfg, stage)
-    dataset = SceneDataset(arrays, config.clip.history_frames, load_negatives(cfg, stage, arrays))
+    negatives = load_negatives(cfg, stage, arrays)
+    dataset = SceneDataset(arrays, config.clip.history_frames, negatives)
+    stage, plan = _batches(cfg, stage, len(dataset))
     output = Path(cfg.output_dir)
-    trainer = _trainer(cfg, stage, model, output)
-    logger.info("stage %s: %d scenes, %d steps", stage.name, len(dataset), stage.steps)
-    trainer.fit(StageModule(model, stage), _loader(cfg, stage, dataset))
+    checkpoint = _checkpoint(cfg, stage, output)
+    if checkpoint is not None:
+        plan = dataclasses.replace(plan, done=finished_steps(checkpoint))
+    data = StageData(dataset, plan, seed, int(cfg.dataloader.params.get("num_workers") or 0))
+    logger.info(
+        "stage %s: %d scenes, steps %d to %d", stage.name, len(dataset), plan.done, plan.steps
+    )
+    trainer = _trainer(cfg, stage, plan, model, output)
+    trainer.fit(StageModule(model, stage, seed), datamodule=data, ckpt_path=checkpoint)
     print(f"stage {stage.name} is done: {output / 'weights'}")
     return 0
 
@@ -63,7 +75,13 @@ def _quiet() -> None:
     """Silence Lightning's advertisements, and its warnings about what is meant so here."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    for text in ("Found .* in eval mode", "The number of training batches", ".*LeafSpec"):
+    known = (
+        "Found .* in eval mode",
+        "The number of training batches",
+        ".*LeafSpec",
+        "You're resum",
+    )
+    for text in (*known, "Checkpoint directory .* exists"):
         warnings.filterwarnings("ignore", message=text)
 
 
@@ -114,34 +132,39 @@ def load_negatives(
     return found
 
 
-def _batch(cfg: DictConfig, stage: TrainingStage) -> tuple[int, int]:
-    """Scenes per process and step, and steps accumulated, for the stage's global batch."""
+def _batches(cfg: DictConfig, stage: TrainingStage, scenes: int) -> tuple[TrainingStage, BatchPlan]:
+    """Batches that make up the stage's global batch; its steps, cut to `max_epochs`."""
     devices = cfg.trainer.params.get("devices", 1)
     processes = devices if isinstance(devices, int) and devices > 0 else 1
     per_process = cfg.dataloader.params.get("batch_size") or stage.batch_size // processes
-    return per_process, max(1, stage.batch_size // (per_process * processes))
+    accumulate = max(1, stage.batch_size // (per_process * processes))
+    epochs = cfg.trainer.params.get("max_epochs")
+    if epochs:
+        per_epoch = max(1, scenes // (per_process * processes * accumulate))
+        stage = dataclasses.replace(stage, steps=min(stage.steps, epochs * per_epoch))
+    return stage, BatchPlan(per_process, accumulate, stage.steps)
 
 
-def _loader(
-    cfg: DictConfig, stage: TrainingStage, dataset: SceneDataset
-) -> DataLoader[tuple[Any, ...]]:
-    batch, _ = _batch(cfg, stage)
-    if len(dataset) < batch:
-        message = f"the split has {len(dataset)} scenes, a batch has {batch}"
-        raise ConfigError(message, f"use dataloader.params.batch_size={len(dataset)} or fewer")
-    workers = int(cfg.dataloader.params.get("num_workers") or 0)
-    return DataLoader(dataset, batch, shuffle=True, drop_last=True, num_workers=workers)
+def _checkpoint(cfg: DictConfig, stage: TrainingStage, output: Path) -> Path | None:
+    """The checkpoint that the run goes on from; None for a run from the start."""
+    settings = {"stage": stage_table(stage), "model": cfg.agent.model, "seed": int(cfg.seed)}
+    settings["split"] = str(cfg.train_test_split.data_split)
+    settings["init_from"] = str(cfg.agent.init_from)
+    if not cfg.get("resume", True):
+        (output / CHECKPOINT).unlink(missing_ok=True)
+    check_record(output, settings)
+    return output / CHECKPOINT if (output / CHECKPOINT).is_file() else None
 
 
 def _trainer(
-    cfg: DictConfig, stage: TrainingStage, model: ReWorldModel, output: Path
+    cfg: DictConfig, stage: TrainingStage, plan: BatchPlan, model: ReWorldModel, output: Path
 ) -> pl.Trainer:
     params: Any = OmegaConf.to_container(cfg.trainer.params, resolve=True)
-    epochs = params.pop("max_epochs", None)
     params.update(
         max_steps=stage.steps,
-        max_epochs=-1 if epochs is None else epochs,
-        accumulate_grad_batches=_batch(cfg, stage)[1],
+        max_epochs=1,  # of the sample stream, which is as long as the run
+        use_distributed_sampler=False,
+        accumulate_grad_batches=plan.accumulate,
         gradient_clip_val=params.get("gradient_clip_val") or stage.gradient_clip,
     )
     return pl.Trainer(
@@ -150,7 +173,12 @@ def _trainer(
         logger=TensorBoardLogger(output, name="tensorboard", version=""),
         callbacks=[
             ExportWeights(model, stage),
-            ModelCheckpoint(output / "checkpoints", save_last=True, save_top_k=0),
+            ModelCheckpoint(
+                output / CHECKPOINT.parent,
+                CHECKPOINT.stem,
+                every_n_train_steps=cfg.get("checkpoint_steps") or 500,
+                enable_version_counter=False,
+            ),
         ],
         enable_model_summary=False,
         log_every_n_steps=10,

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from reworld_agent.errors import ConfigError, DataError, WeightsError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.training import statistics
+from reworld_agent.training.loading import SampleStream
 from reworld_agent.training.module import StageModule
 from reworld_agent.training.run import run
 from reworld_agent.training.stages import load_stage
@@ -45,6 +46,7 @@ def config(tmp_path: Path, stage: str, *more: str) -> DictConfig:
                 "trainer.params.accelerator=cpu",
                 "+trainer.params.enable_progress_bar=false",
                 "dataloader.params.batch_size=2",
+                "+agent.overrides.batch_size=4",
                 *more,
             ],
         )
@@ -85,6 +87,40 @@ def test_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
         run(config(tmp_path, "1", init(tmp_path, "fit")))
         models.append(ReWorldModel.from_pretrained(tmp_path / "1" / "weights"))
     assert not differ(*models)
+
+
+def test_a_resumed_run_ends_in_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statistics.run(config(tmp_path, "1", f"output_dir={tmp_path / 'fit'}"))
+    more = [init(tmp_path, "fit"), "trainer.params.max_steps=5", "checkpoint_steps=2"]
+    straight, broken = f"output_dir={tmp_path / 'straight'}", f"output_dir={tmp_path / 'broken'}"
+    run(config(tmp_path, "1", *more, straight))
+    step = StageModule.training_step
+
+    def fail(self: StageModule, batch: Any, batch_idx: int) -> torch.Tensor:
+        if batch_idx >= 2 * 3:  # four scenes a step, two at a time: in the fourth step
+            raise ValueError("power cut")
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(StageModule, "training_step", fail)
+    with pytest.raises(ValueError, match="power cut"):
+        run(config(tmp_path, "1", *more, broken))
+    monkeypatch.setattr(StageModule, "training_step", step)
+    with pytest.raises(ConfigError, match=r"other settings: seed: it has 42, config has 43"):
+        run(config(tmp_path, "1", *more, broken, "seed=43"))
+    assert run(config(tmp_path, "1", *more, broken)) == 0
+    folders = [tmp_path / name / "weights" for name in ("straight", "broken")]
+    assert not differ(*(ReWorldModel.from_pretrained(folder) for folder in folders))
+
+
+def test_sample_stream_shuffles_each_pass_and_shares_it_out() -> None:
+    whole = list(SampleStream(5, 15, seed=1))
+    assert [sorted(whole[i : i + 5]) for i in (0, 5, 10)] == [[0, 1, 2, 3, 4]] * 3
+    assert whole[:5] != whole[5:10]
+    assert list(SampleStream(5, 15, seed=1, start=7)) == whole[7:]
+    shares = [list(SampleStream(5, 14, seed=1, rank=rank, world=2)) for rank in (0, 1)]
+    assert [x for pair in zip(*shares, strict=True) for x in pair] == whole[:14]
 
 
 def test_missing_predecessor_is_one_clear_line(tmp_path: Path) -> None:

@@ -1,0 +1,84 @@
+"""The order of the samples: a function of seed and position, so that a resumed run repeats it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader, Sampler
+
+from reworld_agent.errors import ConfigError
+from reworld_agent.training.data import SceneDataset
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """Batches of a run.
+
+    Attributes:
+        per_process: scenes of one process in one forward.
+        accumulate: forwards per optimiser step.
+        steps: optimiser steps of the whole run.
+        done: of them, those that a resumed run has behind it.
+    """
+
+    per_process: int
+    accumulate: int
+    steps: int
+    done: int = 0
+
+
+class SampleStream(Sampler[int]):
+    """Shuffled passes over a data set, one after the other, of which a process takes its share.
+
+    Its length is that of the whole run, wherever it starts: Lightning counts from there.
+    """
+
+    def __init__(
+        self, length: int, total: int, seed: int, start: int = 0, rank: int = 0, world: int = 1
+    ) -> None:
+        self.length, self.total, self.seed = length, total, seed
+        self.start, self.rank, self.world = start, rank, world
+
+    def __len__(self) -> int:
+        return self.total // self.world
+
+    def __iter__(self) -> Iterator[int]:
+        order, current = torch.empty(0), -1
+        for position in range(self.start + self.rank, self.total, self.world):
+            turn, place = divmod(position, self.length)
+            if turn != current:
+                generator = torch.Generator().manual_seed(self.seed * 1_000_003 + turn)
+                order, current = torch.randperm(self.length, generator=generator), turn
+            yield int(order[place])
+
+
+class StageData(LightningDataModule):
+    """Loads the batches of a run in every process.
+
+    Args:
+        dataset: the scenes.
+        plan: the batches.
+        seed: of the order.
+        workers: loading processes.
+    """
+
+    def __init__(self, dataset: SceneDataset, plan: BatchPlan, seed: int, workers: int = 0) -> None:
+        super().__init__()
+        if len(dataset) < plan.per_process:
+            message = f"the split has {len(dataset)} scenes, a batch has {plan.per_process}"
+            raise ConfigError(message, f"use dataloader.params.batch_size={len(dataset)} or fewer")
+        self.dataset, self.plan, self.seed, self.workers = dataset, plan, seed, workers
+
+    def train_dataloader(self) -> DataLoader[tuple[Any, ...]]:
+        """The batches of this process, from where the run stands."""
+        trainer, plan = self.trainer, self.plan
+        world, rank = (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
+        step = plan.per_process * plan.accumulate * world
+        stream = SampleStream(
+            len(self.dataset), plan.steps * step, self.seed, plan.done * step, rank, world
+        )
+        return DataLoader(self.dataset, plan.per_process, sampler=stream, num_workers=self.workers)
