@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -118,6 +120,24 @@ def test_splits_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.Mo
     assert resolve_split("small") == DataRoots(tmp_path, tmp_path / "maps", "small")
     with pytest.raises(DataError, match="no such split; present: small"):
         resolve_split("navtest")
+
+
+def test_embedded_splits_are_made_where_the_environment_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, tuple[str, ...]]] = []
+
+    def ensure_split(split: str, cameras: tuple[str, ...]) -> DataRoots:
+        asked.append((split, cameras))
+        return DataRoots(tmp_path / "town", tmp_path / "town" / "maps", split)
+
+    made = SimpleNamespace(ensure_split=ensure_split)
+    monkeypatch.setitem(sys.modules, "reworld_agent.scenes.synthetic", made)
+    monkeypatch.setenv("OPENSCENE_DATA_ROOT", str(tmp_path))
+    monkeypatch.delenv("NUPLAN_MAPS_ROOT", raising=False)
+    roots = resolve_split("town_test", ["CAM_F0", "CAM_B0"])
+    assert roots.logs == tmp_path / "town" / "navsim_logs" / "town_test"
+    assert asked == [("town_test", ("CAM_F0", "CAM_B0"))]
 
 
 def test_the_devkits_scenes_of_the_reference(devkit_reference: Path) -> None:
