@@ -16,7 +16,7 @@ from reworld_agent.scenes.splits import resolve_split
 
 def load_tensors(agent: EgoStatusMLPAgent, data_split: str) -> tuple[Tensor, Tensor]:
     """Features [N, 8] and targets [N, 8, 3] of every scene of a split."""
-    loader = resolve_split(data_split).loader(SceneFilter(frame_interval=1))
+    loader = resolve_split(data_split, cameras=()).loader(SceneFilter(frame_interval=1))
     features, targets = [], []
     (feature_builder,), (target_builder,) = (
         agent.get_feature_builders(),

@@ -212,4 +212,4 @@ def _cameras(wishes: Iterable[SensorConfig]) -> tuple[str, ...]:
     """Cameras that any agent asks for, as an embedded split names them."""
     wishes = list(wishes)
     wanted = [name for name in CAMERA_NAMES if any(getattr(wish, name) for wish in wishes)]
-    return tuple(name.upper() for name in wanted) or ("CAM_F0",)
+    return tuple(name.upper() for name in wanted)
