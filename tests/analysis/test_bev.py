@@ -13,7 +13,9 @@ from reworld_agent.pdm.build import build_scene_cache
 
 def test_to_ego_turns_and_shifts() -> None:
     ego = np.array([10.0, 5.0, np.pi / 2])
-    np.testing.assert_allclose(to_ego(np.array([[10.0, 8.0], [9.0, 5.0]]), ego), [[3, 0], [0, 1]])
+    np.testing.assert_allclose(
+        to_ego(np.array([[10.0, 8.0], [9.0, 5.0]]), ego), [[3, 0], [0, 1]], atol=1e-9
+    )
 
 
 def test_box_corners_lie_around_the_centre() -> None:
