@@ -1,0 +1,202 @@
+"""The embedded split on disk: `ensure_split` makes what is asked for and is not there yet."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from reworld_agent.errors import ConfigError, DataError
+from reworld_agent.scenes.synthetic.cameras import CAMERAS
+from reworld_agent.scenes.synthetic.drive import SPLITS, SplitPlan
+from reworld_agent.scenes.synthetic.store import write_bytes, write_drive
+
+VERSION = "1"  # of the town: new whenever the same seed gives other bytes
+WORTH_A_POOL = 24  # drives; fewer are made faster in this process
+
+
+class SplitRoots(NamedTuple):
+    """Where a split lies."""
+
+    data_root: Path  # OPENSCENE_DATA_ROOT
+    maps_root: Path  # NUPLAN_MAPS_ROOT
+    data_split: str
+
+
+def default_root() -> Path:
+    """`$REWORLD_HOME` or ~/.cache/reworld, then town/v<version>."""
+    home = os.environ.get("REWORLD_HOME") or str(Path.home() / ".cache" / "reworld")
+    return Path(home) / "town" / f"v{VERSION}"
+
+
+def ensure_split(
+    split: str,
+    root: Path | str | None = None,
+    cameras: tuple[str, ...] = ("CAM_F0",),
+    clips: bool = False,
+    scenes: int | None = None,
+    progress: bool = True,
+    workers: int | None = None,
+) -> SplitRoots:
+    """Make sure that a split of the town lies on disk.
+
+    Args:
+        split: town_train, town_val or town_test.
+        root: folder for all splits and the maps; default_root() if None.
+        cameras: cameras whose images are wanted; calibration of all eight is always in the logs.
+        clips: also the front camera at 8 Hz, one folder a drive with an index.parquet.
+        scenes: at least so many scenes at frame_interval 1 (whole drives are made); None for the
+            split's own number. What an earlier call made stays.
+        progress: show a progress bar.
+        workers: processes; None for two where there is much to do.
+
+    Returns:
+        The folders for OPENSCENE_DATA_ROOT and NUPLAN_MAPS_ROOT, and the data_split.
+
+    Raises:
+        ConfigError: no such split or camera.
+        DataError: the folder cannot be written.
+    """
+    plan = _check(split, cameras, scenes)
+    root = Path(root) if root is not None else default_root()
+    roots = SplitRoots(root, root / "maps", split)
+    count = plan.logs if scenes is None else -(-scenes // (plan.frames - 13))
+    wanted = _wanted(plan, cameras, clips, count)
+    manifest = root / "manifests" / f"{split}.json"
+    if _covers(manifest, wanted):
+        return roots
+    _make_maps(roots.maps_root)
+    missing = list(_missing(root, plan, count, cameras, clips))
+    jobs = [(split, k, root, cameras, clips) for k in missing]
+    for _ in tqdm(
+        _run(jobs, workers), total=len(jobs), desc=f"making {split}", disable=not progress
+    ):
+        pass
+    text = json.dumps(_merged(manifest, wanted), indent=1)
+    write_bytes(root, manifest, text.encode())
+    return roots
+
+
+def _check(split: str, cameras: tuple[str, ...], scenes: int | None) -> SplitPlan:
+    if split not in SPLITS:
+        raise ConfigError(f"there is no split {split!r}", f"use one of {', '.join(SPLITS)}")
+    unknown = [name for name in cameras if name not in CAMERAS]
+    if unknown:
+        raise ConfigError(f"there is no camera {unknown[0]!r}", f"use {', '.join(CAMERAS)}")
+    if scenes is not None and scenes < 1:
+        raise ConfigError(f"scenes={scenes} asks for nothing", "ask for 1 or more")
+    return SPLITS[split]
+
+
+def _wanted(
+    plan: SplitPlan, cameras: tuple[str, ...], clips: bool, count: int
+) -> dict[str, object]:
+    return {
+        "version": VERSION,
+        "split": plan.name,
+        "seed": plan.seed,
+        "city": plan.city,
+        "frames_per_log": plan.frames,
+        # how many logs, from the first on, have what
+        "logs": count,
+        "images": dict.fromkeys(sorted(cameras), count),
+        "clips": count if clips else 0,
+    }
+
+
+def _read(manifest: Path) -> dict[str, object]:
+    try:
+        found = json.loads(manifest.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+_COUNTS = ("logs", "images", "clips")
+
+
+def _same_town(found: dict[str, object], wanted: dict[str, object]) -> bool:
+    return all(found.get(key) == value for key, value in wanted.items() if key not in _COUNTS)
+
+
+def _covers(manifest: Path, wanted: dict[str, object]) -> bool:
+    found = _read(manifest)
+    if not found or not _same_town(found, wanted):
+        return False
+    images, need = found["images"], wanted["images"]
+    assert isinstance(images, dict) and isinstance(need, dict)
+    return (
+        int(str(found["logs"])) >= int(str(wanted["logs"]))
+        and int(str(found["clips"])) >= int(str(wanted["clips"]))
+        and all(int(images.get(name, 0)) >= count for name, count in need.items())
+    )
+
+
+def _merged(manifest: Path, wanted: dict[str, object]) -> dict[str, object]:
+    """The wanted counts, or larger ones that the manifest had."""
+    found = _read(manifest)
+    if not found or not _same_town(found, wanted):
+        return wanted
+    images, need = found["images"], wanted["images"]
+    assert isinstance(images, dict) and isinstance(need, dict)
+    names = sorted({*images, *need})
+    return {
+        **wanted,
+        "logs": max(int(str(found["logs"])), int(str(wanted["logs"]))),
+        "images": {n: max(int(images.get(n, 0)), int(need.get(n, 0))) for n in names},
+        "clips": max(int(str(found["clips"])), int(str(wanted["clips"]))),
+    }
+
+
+def _make_maps(folder: Path) -> None:
+    # geopandas takes a second to import, and is needed once
+    from reworld_agent.scenes.synthetic.gpkg import write_maps
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_maps(folder)
+    except OSError as error:
+        raise DataError(
+            f"{folder}: cannot be written ({error.strerror})",
+            "set REWORLD_HOME to a folder that can be written",
+        ) from error
+
+
+def _missing(
+    root: Path, plan: SplitPlan, count: int, cameras: tuple[str, ...], clips: bool
+) -> Iterator[int]:
+    for index in range(count):
+        name = plan.log_name(index)
+        blobs = root / "sensor_blobs" / plan.name / name
+        complete = (root / "navsim_logs" / plan.name / f"{name}.pkl").exists()
+        complete &= all((blobs / camera).is_dir() for camera in cameras)
+        complete &= not clips or (root / "clips" / plan.name / name).is_dir()
+        if not complete:
+            yield index
+
+
+def _run(
+    jobs: list[tuple[str, int, Path, tuple[str, ...], bool]], workers: int | None
+) -> Iterator[None]:
+    """Write the drives; yields once for each."""
+    if workers is None:
+        workers = min(2, os.cpu_count() or 1) if len(jobs) >= WORTH_A_POOL else 1
+    if workers <= 1:
+        for job in jobs:
+            write_drive(*job)
+            yield
+    else:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+            for future in as_completed([pool.submit(write_drive, *job) for job in jobs]):
+                future.result()
+                yield
+    if jobs:
+        shutil.rmtree(jobs[0][2] / "unfinished", ignore_errors=True)
