@@ -52,7 +52,8 @@ def plan_split(
             `compute_trajectory(agent_input)` or, where `requires_scene`, `(agent_input, scene)`.
         loader: with the agent's sensors.
         folder: of the two tables.
-        store: keeps finished scenes; those in it are not planned again, failed ones are.
+        store: keeps finished scenes; those in it are not planned again unless they failed or
+            their log changed.
         provenance: written into the tables' metadata.
         batch_size: scenes planned at once.
 
@@ -64,15 +65,14 @@ def plan_split(
     Raises:
         DataError: the tables cannot be written; finished scenes are kept.
     """
-    done = store.rows()
-    finished = set() if done.empty else set(done.loc[done["status"] != FAILED, "token"])
-    todo = [token for token in loader.tokens if token not in finished]
-    log_names = {t: log for log, tokens in loader.get_tokens_list_per_log().items() for t in tokens}
+    logs = _logs(loader)
+    finished = _finished(store)
+    todo = [token for token in loader.tokens if (token, logs[token]["log_stamp"]) not in finished]
     with tqdm(total=len(todo), desc="planning", unit="scene", delay=2.0) as progress:
         try:
             for batch in _batches(loader, todo, agent.requires_scene, batch_size):
                 rows = _plan_batch(agent, batch)
-                store.add([{**row, "log_name": log_names[row["token"]]} for row in rows])
+                store.add([{**row, **logs[row["token"]]} for row in rows])
                 progress.update(len(rows))
         finally:
             store.flush()
@@ -82,6 +82,26 @@ def plan_split(
     write_parquet(folder / "inference.parquet", record, provenance)
     write_parquet(folder / "trajectories.parquet", planned, provenance)
     return planned, record
+
+
+def _logs(loader: SceneLoader) -> dict[str, dict[str, str]]:
+    """For each token the name of its log, and a stamp that changes when the log does."""
+    windows = loader.scene_frames_dicts.windows
+    stamps = {path: path.stat() for path in {window.log for window in windows.values()}}
+    columns = {
+        path: {"log_name": path.stem, "log_stamp": f"{stat.st_size}-{stat.st_mtime_ns}"}
+        for path, stat in stamps.items()
+    }
+    return {token: columns[window.log] for token, window in windows.items()}
+
+
+def _finished(store: PartStore) -> set[tuple[str, str]]:
+    """Token and log stamp of the scenes that are planned."""
+    done = store.rows()
+    if done.empty:
+        return set()
+    good = done[done["status"] != FAILED]
+    return set(zip(good["token"], good["log_stamp"], strict=True))
 
 
 def _batches(

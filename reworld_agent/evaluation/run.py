@@ -81,10 +81,10 @@ class Settings:
 
 @dataclass
 class Planned:
-    """An agent with what phase one gave."""
+    """What phase one gave for an agent, and the provenance of its numbers."""
 
     name: str
-    agent: Any
+    origin: dict[str, Any]
     folder: Path
     trajectories: pd.DataFrame
     record: pd.DataFrame
@@ -130,10 +130,9 @@ def _plan(
     folder = settings.output_dir if is_main else settings.output_dir / name
     origin = provenance(name, agent, caches.data_split, len(loader), settings.protocol)
     identity = {key: origin[key] for key in ("agent", "weights_sha256", "split")}
-    identity["data"] = caches.data_digest
     store = PartStore(folder / "parts" / "inference", ("token",), identity, settings.resume)
     trajectories, record = plan_split(agent, loader, folder, store, origin, settings.batch_size)
-    return Planned(name, agent, folder, trajectories, record)
+    return Planned(name, origin, folder, trajectories, record)
 
 
 def _score(
@@ -152,7 +151,7 @@ def _score(
         trajectories, caches, store, settings.protocol, settings.worker, settings.workers
     )
     split = caches.data_split
-    results = [_write(settings, split, item, rows, tokens) for item in planned]
+    results = [_write(settings, item, rows, tokens) for item in planned]
     print(format_summary([summary for summary, _ in results], settings.protocol, split))
     print(f"results in {settings.output_dir}")
     failed = [entry for entry in results if not entry[0].complete]
@@ -168,13 +167,12 @@ def _score(
 
 
 def _write(
-    settings: Settings, split: str, item: Planned, rows: pd.DataFrame, tokens: list[str]
+    settings: Settings, item: Planned, rows: pd.DataFrame, tokens: list[str]
 ) -> tuple[AgentSummary, pd.DataFrame]:
     """Tables of one agent; its failures, with the phase they happened in."""
     own = rows[rows["candidate"] == item.name]
     table = score_table(tokens, own, settings.protocol)
-    origin = provenance(item.name, item.agent, split, len(tokens), settings.protocol)
-    write_score_table(item.folder, table, origin)
+    write_score_table(item.folder, table, item.origin)
     unplanned = item.record.loc[item.record["status"] == FAILED, ["token", "reason"]]
     unscored = own.loc[own["reason"] != "", ["token", "reason"]]
     failures = pd.concat(

@@ -123,6 +123,8 @@ def test_a_bad_frame_costs_its_scenes_and_the_average(
     assert message in captured.err
     failures = pd.read_csv(tmp_path / "out" / "failures.csv")
     assert len(failures) == 14 - valid
+    _spoil_frame(small_split, "a", 15, lambda frame: None)  # mended: the same folder goes on
+    assert run(_config(tmp_path / "out")) == 0
 
 
 @pytest.mark.parametrize("fault", ["cut", "size"])
