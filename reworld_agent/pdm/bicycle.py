@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.pdm.geometry import WHEEL_BASE, principal_value
-from reworld_agent.pdm.kernel import kernel
+from reworld_agent.pdm.kernel import helper
 
 DT = 0.1  # s
 X, Y, HEADING, VX, VY, AX, AY, STEERING, STEERING_RATE, YAW_RATE, YAW_ACCELERATION = range(11)
@@ -24,7 +24,7 @@ _STEERING_LAG = 0.05  # s
 _MAX_STEERING = math.pi / 3
 
 
-@kernel
+@helper
 def step(
     state: NDArray[np.float64],
     acceleration: float,

@@ -18,8 +18,8 @@ from reworld_agent.pdm.geometry import (
     bearing,
     boxes_meet,
 )
-from reworld_agent.pdm.kernel import kernel
-from reworld_agent.pdm.scenery import Traffic
+from reworld_agent.pdm.kernel import helper
+from reworld_agent.pdm.scenery import IS_STOPPED, Traffic
 
 STOPPED_EGO_SPEED = 0.05  # m/s
 STOPPED_EGO, STOPPED_TRACK, ACTIVE_FRONT, ACTIVE_REAR, ACTIVE_LATERAL = range(5)
@@ -30,7 +30,7 @@ EGO_X, EGO_Y, EGO_COS, EGO_SIN, EGO_SPEED = range(5)
 N_EGO = 5
 
 
-@kernel
+@helper
 def meets(
     ego: NDArray[np.float64],
     t: int,
@@ -65,7 +65,7 @@ def meets(
     )
 
 
-@kernel
+@helper
 def first_contact(
     pose: NDArray[np.float64],
     k: int,
@@ -81,7 +81,7 @@ def first_contact(
     return -1
 
 
-@kernel
+@helper
 def collision_type(
     traffic: Traffic, k: int, t: int, ego: NDArray[np.float64], rear: NDArray[np.float64]
 ) -> int:
@@ -97,7 +97,7 @@ def collision_type(
     cos, sin = ego[t, EGO_COS], ego[t, EGO_SIN]
     if ego[t, EGO_SPEED] <= STOPPED_EGO_SPEED:
         return STOPPED_EGO
-    if traffic.is_stopped[k]:
+    if traffic.traits[k, IS_STOPPED]:
         return STOPPED_TRACK
     if bearing(x - rear[t, X], y - rear[t, Y], cos, sin) > BEHIND_ANGLE:
         return ACTIVE_REAR
@@ -110,7 +110,7 @@ def collision_type(
         HALF_WIDTH,
         traffic.pose[k, t, 2],
         traffic.pose[k, t, 3],
-        traffic.half[k, 0],
-        traffic.half[k, 1],
+        traffic.traits[k, 0],
+        traffic.traits[k, 1],
     )
     return ACTIVE_FRONT if front else ACTIVE_LATERAL

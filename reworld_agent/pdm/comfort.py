@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from reworld_agent.pdm.bicycle import AX, AY, DT, HEADING
 from reworld_agent.pdm.cache import N_STEPS
-from reworld_agent.pdm.kernel import kernel
+from reworld_agent.pdm.kernel import helper
 
 QUANTITIES = (
     "longitudinal_acceleration",  # m/s²
@@ -80,22 +80,22 @@ _YAW_RATE = savgol_weights(N_STEPS, 5, 2, 1, DT)
 _YAW_ACCELERATION = savgol_weights(N_STEPS, 5, 3, 2, DT)
 
 
-@kernel
+@helper
 def _round(values: NDArray[np.float64]) -> None:
     for i in range(len(values)):
         values[i] = np.rint(values[i] * _ROUND) / _ROUND
 
 
-@kernel
+@helper
 def _filter(
-    signal: NDArray[np.float64], weights: NDArray[np.float64], edge: int, out: NDArray[np.float64]
+    signal: NDArray[np.float64], weights: NDArray[np.float64], out: NDArray[np.float64]
 ) -> None:
     """Savitzky–Golay filter of `signal` [n] as `savgol_weights` [n, window], rounded.
 
     Args:
         signal: the samples.
-        weights: one row for each output; the rows of inner outputs are equal.
-        edge: outputs at each end that have a row of their own.
+        weights: one row for each output; the rows of all but the first and last
+            window // 2 outputs are equal.
         out: [n], filled.
     """
     n, window = weights.shape
@@ -107,7 +107,7 @@ def _filter(
         weight = weights[n // 2, j]
         for i in range(inner):
             out[i + shift] += weight * signal[i + j]
-    for i in range(edge):
+    for i in range(window // 2):
         first, last = 0.0, 0.0
         for j in range(window):
             first += weights[i, j] * signal[j]
@@ -116,7 +116,7 @@ def _filter(
     _round(out)
 
 
-@kernel
+@helper
 def _fit_quadratic(
     signal: NDArray[np.float64], basis: NDArray[np.float64], out: NDArray[np.float64]
 ) -> None:
@@ -131,7 +131,7 @@ def _fit_quadratic(
     _round(out)
 
 
-@kernel
+@helper
 def _unwrap(states: NDArray[np.float64], out: NDArray[np.float64]) -> None:
     """Headings of `states` [n, 11] without jumps of a full turn."""
     turns = 0.0
@@ -141,7 +141,7 @@ def _unwrap(states: NDArray[np.float64], out: NDArray[np.float64]) -> None:
         out[i] = states[i, HEADING] - 2.0 * math.pi * turns
 
 
-@kernel
+@helper
 def comfort_signals(
     states: NDArray[np.float64], work: NDArray[np.float64], signals: NDArray[np.float64]
 ) -> None:
@@ -161,16 +161,16 @@ def comfort_signals(
     values, slopes = _QUADRATIC[1], _QUADRATIC[2]
     _fit_quadratic(along, values, signals[0])
     _fit_quadratic(smooth, values, signals[1])
-    _filter(magnitude, _SMOOTH, 4, smooth)
+    _filter(magnitude, _SMOOTH, smooth)
     _fit_quadratic(smooth, slopes, signals[2])
-    _filter(along, _SMOOTH, 4, smooth)
+    _filter(along, _SMOOTH, smooth)
     _fit_quadratic(smooth, slopes, signals[3])
     _unwrap(states, heading)
-    _filter(heading, _YAW_ACCELERATION, 2, signals[4])
-    _filter(heading, _YAW_RATE, 2, signals[5])
+    _filter(heading, _YAW_ACCELERATION, signals[4])
+    _filter(heading, _YAW_RATE, signals[5])
 
 
-@kernel
+@helper
 def first_discomfort(signals: NDArray[np.float64]) -> tuple[int, int, float]:
     """First step out of bounds, its quantity, and that quantity's largest excess over the bound.
 

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.pdm.cache import N_STEPS
-from reworld_agent.pdm.kernel import kernel
+from reworld_agent.pdm.kernel import helper
 
 _WINDOW = 10  # steps before the current one
 _COMPLIANT_BELOW = 2.0  # m
 _VIOLATION_FROM = 6.0  # m
 
 
-@kernel
+@helper
 def direction_score(
     ego: NDArray[np.float64], wrong: NDArray[np.bool_], steps: NDArray[np.float64]
 ) -> float:

@@ -17,16 +17,17 @@ from reworld_agent.pdm.geometry import (
     offset,
 )
 from reworld_agent.pdm.grid import DRIVABLE, LANE, Grid, holders, mark_held
-from reworld_agent.pdm.kernel import kernel
+from reworld_agent.pdm.kernel import helper, kernel
 
 CORNERS = ("front_left", "rear_left", "rear_right", "front_right")
 N_CORNERS = 4
 
 
-@kernel
+@helper
 def find_offroad(
     grid: Grid,
     corners: NDArray[np.float64],
+    found: NDArray[np.int64],
     on_road: NDArray[np.bool_],
     offroad: NDArray[np.bool_],
 ) -> tuple[int, int]:
@@ -35,6 +36,7 @@ def find_offroad(
     Args:
         grid: the map; roadblocks, intersections and carparks are drivable.
         corners: [41 · 4, 2] of the ego, local [m].
+        found: room for polygon numbers.
         on_road: [41 · 4], filled for each corner.
         offroad: [41], filled.
 
@@ -42,7 +44,7 @@ def find_offroad(
         First such step and its corner, or (-1, -1): then DAC = 1.
     """
     first_step, first_corner = -1, -1
-    mark_held(grid, DRIVABLE, corners, on_road)
+    mark_held(grid, DRIVABLE, corners, found, on_road)
     for t in range(N_STEPS):
         offroad[t] = False
         for c in range(N_CORNERS):
@@ -53,7 +55,7 @@ def find_offroad(
     return first_step, first_corner
 
 
-@kernel
+@helper
 def in_several_lanes(
     grid: Grid,
     t: int,
@@ -86,18 +88,18 @@ def in_several_lanes(
     return n_lanes > 1 and not whole
 
 
-@kernel
+@helper
 def distance_outside(grid: Grid, x: float, y: float) -> tuple[float, int]:
     """Distance [m] of a point off the road to the nearest drivable polygon, and its number."""
     best, nearest = math.inf, -1
-    for p in range(len(grid.roles)):
-        if not grid.roles[p] & DRIVABLE:
+    for p in range(len(grid.polygons)):
+        if not grid.polygons[p, 0] & DRIVABLE:
             continue
         dx = max(grid.bounds[p, 0] - x, x - grid.bounds[p, 2], 0.0)
         dy = max(grid.bounds[p, 1] - y, y - grid.bounds[p, 3], 0.0)
         if dx * dx + dy * dy >= best * best:
             continue
-        for e in range(grid.edge_start[p], grid.edge_start[p + 1]):
+        for e in range(grid.polygons[p, 1], grid.polygons[p, 2]):
             ax, ay, bx, by = grid.edges[e, 0], grid.edges[e, 1], grid.edges[e, 2], grid.edges[e, 3]
             distance = distance_to_segment(x, y, ax, ay, bx, by)
             if distance < best:

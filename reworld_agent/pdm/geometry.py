@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.pdm.kernel import kernel
+from reworld_agent.pdm.kernel import helper
 
 # nuPlan's Pacifica [m].
 WIDTH = 1.1485 * 2.0
@@ -26,7 +26,7 @@ AHEAD_ANGLE = math.radians(30.0)
 BEHIND_ANGLE = math.radians(150.0)
 
 
-@kernel
+@helper
 def wrap(angle: float) -> float:
     """Angle [rad] in [-π, π]."""
     if -math.pi <= angle <= math.pi:
@@ -34,13 +34,13 @@ def wrap(angle: float) -> float:
     return math.atan2(math.sin(angle), math.cos(angle))
 
 
-@kernel
+@helper
 def principal_value(angle: float) -> float:
     """Angle [rad] in [-π, π)."""
     return (angle + math.pi) % TWO_PI - math.pi
 
 
-@kernel
+@helper
 def offset(x: float, y: float, heading: float, lon: float, lat: float) -> tuple[float, float]:
     """Point `lon` [m] ahead and `lat` [m] to the left of the pose (x, y, heading)."""
     left = heading + math.pi / 2.0
@@ -50,7 +50,7 @@ def offset(x: float, y: float, heading: float, lon: float, lat: float) -> tuple[
     )
 
 
-@kernel
+@helper
 def boxes_meet(
     dx: float,
     dy: float,
@@ -90,7 +90,7 @@ def boxes_meet(
     )
 
 
-@kernel
+@helper
 def bearing(dx: float, dy: float, cos: float, sin: float) -> float:
     """Unsigned angle [rad] between the heading (cos, sin) and the vector (dx, dy).
 
@@ -102,7 +102,7 @@ def bearing(dx: float, dy: float, cos: float, sin: float) -> float:
     return math.acos(cosine) if -1.0 <= cosine <= 1.0 else math.nan
 
 
-@kernel
+@helper
 def distance_to_segment(x: float, y: float, ax: float, ay: float, bx: float, by: float) -> float:
     """Distance [m] of the point (x, y) to the closed segment a-b."""
     ux, uy = bx - ax, by - ay

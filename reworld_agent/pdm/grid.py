@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.pdm.kernel import kernel
+from reworld_agent.pdm.kernel import helper, kernel
 
 CELL = 1.0  # m
 REACH = 120.0  # m around the ego; farther points take the slow path
@@ -27,22 +27,20 @@ _SHIFT = 0.3819660113
 # NumPy integers: numba would compile its functions anew for each literal of Python.
 DRIVABLE, LANE, ROUTE, INTERSECTION = np.int64(1), np.int64(2), np.int64(4), np.int64(8)
 
-# Columns of an entry.
-_POLYGON, _INSIDE, _FIRST, _LAST = range(4)
+# Columns of an entry and of a cell.
+_POLYGON, _ROLE, _INSIDE, _FIRST, _LAST = range(5)
+_COVERED, _START = range(2)
 
 
 class Grid(NamedTuple):
     """Raster over P polygons in local coordinates [m]; E entries, one per polygon and cell."""
 
     edges: NDArray[np.float64]  # [edges, 4] ax, ay, bx, by, polygon by polygon
-    edge_start: NDArray[np.int64]  # [P + 1] first edge of each polygon
+    polygons: NDArray[np.int64]  # [P, 3] role bits, first and last edge
     bounds: NDArray[np.float64]  # [P, 4] low x, low y, high x, high y of each polygon
-    roles: NDArray[np.int64]  # [P] bits
-    origin: NDArray[np.float64]  # [2] lower left corner
-    shape: NDArray[np.int64]  # [2] columns, rows
-    covered: NDArray[np.uint8]  # [cells] roles of the polygons that cover the whole cell
-    cell_start: NDArray[np.int32]  # [cells + 1] first entry of each cell
-    entries: NDArray[np.int32]  # [E, 4] polygon, cell's corner inside, first and last of `listed`
+    frame: NDArray[np.float64]  # [4] lower left corner, columns, rows
+    cells: NDArray[np.int32]  # [cells + 1, 2] roles that cover the whole cell, first entry
+    entries: NDArray[np.int32]  # [E, 5] polygon, role, corner inside, first and last of `listed`
     listed: NDArray[np.int32]  # edge numbers
 
 
@@ -53,11 +51,11 @@ def _read_rings(
     polygon_ring_start: NDArray[np.int32],
     origin: NDArray[np.float64],
     edges: NDArray[np.float64],
-    starts: NDArray[np.int64],
+    polygons: NDArray[np.int64],
     bounds: NDArray[np.float64],
     room: NDArray[np.int64],
 ) -> int:
-    """Rings → edges, first edges and bounds of `Grid`, and room [P] for each polygon's entries.
+    """Rings → edges, polygons and bounds of `Grid`, and room [P] for each polygon's entries.
 
     Returns:
         Number of edges.
@@ -65,6 +63,7 @@ def _read_rings(
     count = 0
     for p in range(len(polygon_ring_start) - 1):
         low_x, low_y, high_x, high_y = math.inf, math.inf, -math.inf, -math.inf
+        polygons[p, 1] = count
         cells = 1.0  # at most: (edge, cell) pairs and the area that covered cells can have
         for r in range(polygon_ring_start[p], polygon_ring_start[p + 1]):
             first, last = ring_start[r], ring_start[r + 1] - 1
@@ -83,11 +82,11 @@ def _read_rings(
                     count += 1
             cells += abs(area) / CELL**2 + 1.0
         bounds[p, 0], bounds[p, 1], bounds[p, 2], bounds[p, 3] = low_x, low_y, high_x, high_y
-        starts[p + 1], room[p] = count, int(cells)
+        polygons[p, 2], room[p] = count, int(cells)
     return count
 
 
-@kernel
+@helper
 def _mark(
     edges: NDArray[np.float64],
     first: int,
@@ -135,7 +134,7 @@ def _mark(
                 count += 1
 
 
-@kernel
+@helper
 def _collect(
     p: int,
     role: int,
@@ -144,8 +143,8 @@ def _collect(
     toggles: NDArray[np.bool_],
     spans: NDArray[np.int64],
     links: NDArray[np.int32],
-    covered: NDArray[np.uint8],
     cells: NDArray[np.int32],
+    place: NDArray[np.int32],
     entries: NDArray[np.int32],
     listed: NDArray[np.int32],
     counts: NDArray[np.int64],
@@ -169,11 +168,11 @@ def _collect(
             if link < 0:
                 if not inside:
                     continue
-                covered[row * nx + column] |= role
+                cells[row * nx + column, _COVERED] |= role
                 if not role & LANE:
                     continue
-            cells[n_entries] = row * nx + column
-            entries[n_entries, _POLYGON] = p
+            place[n_entries] = row * nx + column
+            entries[n_entries, _POLYGON], entries[n_entries, _ROLE] = p, role
             entries[n_entries, _INSIDE] = inside
             entries[n_entries, _FIRST] = n_listed
             while link >= 0:
@@ -190,16 +189,15 @@ def _collect(
 @kernel
 def _rasterise(
     edges: NDArray[np.float64],
-    edge_start: NDArray[np.int64],
+    polygons: NDArray[np.int64],
     bounds: NDArray[np.float64],
-    roles: NDArray[np.int64],
     origin: NDArray[np.float64],
     heads: NDArray[np.int32],
     toggles: NDArray[np.bool_],
     spans: NDArray[np.int64],
     links: NDArray[np.int32],
-    covered: NDArray[np.uint8],
     cells: NDArray[np.int32],
+    place: NDArray[np.int32],
     entries: NDArray[np.int32],
     listed: NDArray[np.int32],
 ) -> int:
@@ -208,22 +206,23 @@ def _rasterise(
     ny = heads.shape[0]
     for row in range(ny):
         spans[row, 0], spans[row, 1] = heads.shape[1], -1
-    for p in range(len(edge_start) - 1):
-        if edge_start[p] == edge_start[p + 1]:
+    for p in range(len(polygons)):
+        first, last = polygons[p, 1], polygons[p, 2]
+        if first == last:
             continue
-        _mark(edges, edge_start[p], edge_start[p + 1], origin, heads, toggles, spans, links)
+        _mark(edges, first, last, origin, heads, toggles, spans, links)
         low = max(math.floor((bounds[p, 1] - _SLACK - origin[1]) / CELL), 0)
         high = min(math.floor((bounds[p, 3] + _SLACK - origin[1]) / CELL), ny - 1)
         _collect(
             p,
-            roles[p],
+            polygons[p, 0],
             (low, high),
             heads,
             toggles,
             spans,
             links,
-            covered,
             cells,
+            place,
             entries,
             listed,
             counts,
@@ -234,25 +233,25 @@ def _rasterise(
 @kernel
 def _sort_by_cell(
     n: int,
-    cells: NDArray[np.int32],
+    place: NDArray[np.int32],
     entries: NDArray[np.int32],
-    starts: NDArray[np.int32],
+    cells: NDArray[np.int32],
     ordered: NDArray[np.int32],
 ) -> None:
-    """Sort `n` entries by cell; fills the last two arrays (`starts` is zeros)."""
-    n_cells = len(starts) - 1
+    """Sort `n` entries by their cell `place`; fills `ordered` and the first entries of `cells`."""
+    n_cells = len(cells) - 1
     for i in range(n):
-        starts[cells[i]] += 1
+        cells[place[i], _START] += 1
     total = 0
     for c in range(n_cells):
-        total += starts[c]
-        starts[c] = total
-    starts[n_cells] = n
+        total += cells[c, _START]
+        cells[c, _START] = total
+    cells[n_cells, _START] = n
     for i in range(n - 1, -1, -1):  # each cell's end moves down to its beginning
-        cell = cells[i]
-        starts[cell] -= 1
-        for column in range(4):
-            ordered[starts[cell], column] = entries[i, column]
+        cells[place[i], _START] -= 1
+        at = cells[place[i], _START]
+        for column in range(5):
+            ordered[at, column] = entries[i, column]
 
 
 def build_grid(
@@ -272,10 +271,11 @@ def build_grid(
         center: [2] local; the raster reaches `REACH` around it.
     """
     n = len(roles)
-    edges, edge_start = np.empty((len(ring_xy), 4)), np.zeros(n + 1, np.int64)
+    edges, polygons = np.empty((len(ring_xy), 4)), np.empty((n, 3), np.int64)
     bounds, room = np.empty((n, 4)), np.zeros(n, np.int64)
+    polygons[:, 0] = roles
     n_edges = _read_rings(
-        ring_xy, ring_start, polygon_ring_start, origin, edges, edge_start, bounds, room
+        ring_xy, ring_start, polygon_ring_start, origin, edges, polygons, bounds, room
     )
     low = np.maximum(bounds[:, :2].min(axis=0, initial=np.inf), center - REACH)
     high = np.minimum(bounds[:, 2:].max(axis=0, initial=-np.inf), center + REACH)
@@ -283,34 +283,32 @@ def build_grid(
     corner = np.floor(low) - 1.0 - _SHIFT
     nx, ny = (int(v) for v in np.ceil((high - corner) / CELL) + 1)
     total = int(room.sum())
-    cells, listed = np.empty(total, np.int32), np.empty(total, np.int32)
-    unsorted, spans = np.empty((total, 4), np.int32), np.empty((ny, 2), np.int64)
+    place, listed = np.empty(total, np.int32), np.empty(total, np.int32)
+    unsorted, spans = np.empty((total, 5), np.int32), np.empty((ny, 2), np.int64)
     heads, toggles = np.full((ny, nx + 1), -1, np.int32), np.zeros((ny, nx + 1), np.bool_)
-    links, covered = np.empty((int(room.max(initial=1)), 2), np.int32), np.zeros(nx * ny, np.uint8)
+    links = np.empty((int(room.max(initial=1)), 2), np.int32)
+    cells = np.zeros((nx * ny + 1, 2), np.int32)
     n_entries = _rasterise(
         edges,
-        edge_start,
+        polygons,
         bounds,
-        roles,
         corner,
         heads,
         toggles,
         spans,
         links,
-        covered,
         cells,
+        place,
         unsorted,
         listed,
     )
-    starts, entries = np.zeros(nx * ny + 1, np.int32), np.empty((n_entries, 4), np.int32)
-    _sort_by_cell(n_entries, cells, unsorted, starts, entries)
-    shape = np.array([nx, ny])
-    return Grid(
-        edges[:n_edges], edge_start, bounds, roles, corner, shape, covered, starts, entries, listed
-    )
+    entries = np.empty((n_entries, 5), np.int32)
+    _sort_by_cell(n_entries, place, unsorted, cells, entries)
+    frame = np.array([corner[0], corner[1], nx, ny])
+    return Grid(edges[:n_edges], polygons, bounds, frame, cells, entries, listed)
 
 
-@kernel
+@helper
 def _crosses(
     edges: NDArray[np.float64], e: int, x: float, y: float, x0: float, y0: float
 ) -> tuple[bool, bool]:
@@ -333,7 +331,7 @@ def _crosses(
     return False, odd
 
 
-@kernel
+@helper
 def _entry_holds(
     edges: NDArray[np.float64],
     listed: NDArray[np.int32],
@@ -355,7 +353,7 @@ def _entry_holds(
     return inside
 
 
-@kernel
+@helper
 def polygon_holds(grid: Grid, p: int, x: float, y: float) -> bool:
     """Whether (x, y) is strictly inside polygon `p`; looks at all its edges."""
     inside = False
@@ -363,7 +361,7 @@ def polygon_holds(grid: Grid, p: int, x: float, y: float) -> bool:
         grid.bounds[p, 0] <= x <= grid.bounds[p, 2] and grid.bounds[p, 1] <= y <= grid.bounds[p, 3]
     ):
         return False
-    for e in range(grid.edge_start[p], grid.edge_start[p + 1]):
+    for e in range(grid.polygons[p, 1], grid.polygons[p, 2]):
         on_edge, odd = _crosses(grid.edges, e, x, y, -math.inf, y)
         if on_edge:
             return False
@@ -372,63 +370,61 @@ def polygon_holds(grid: Grid, p: int, x: float, y: float) -> bool:
     return inside
 
 
-@kernel
+@helper
 def holders(grid: Grid, role: np.int64, x: float, y: float, found: NDArray[np.int64]) -> int:
     """Polygons of a role that strictly hold the point (x, y) (local, [m]).
 
     `found` is filled with their numbers and has room for all polygons; returns how many.
     """
-    column = math.floor((x - grid.origin[0]) / CELL)
-    row = math.floor((y - grid.origin[1]) / CELL)
+    frame, cells, entries = grid.frame, grid.cells, grid.entries
+    column, row = math.floor((x - frame[0]) / CELL), math.floor((y - frame[1]) / CELL)
     count = 0
-    if not (0 <= column < grid.shape[0] and 0 <= row < grid.shape[1]):
-        for p in range(len(grid.roles)):
-            if grid.roles[p] & role and polygon_holds(grid, p, x, y):
+    if not (0 <= column < frame[2] and 0 <= row < frame[3]):
+        for p in range(len(grid.polygons)):
+            if grid.polygons[p, 0] & role and polygon_holds(grid, p, x, y):
                 found[count] = p
                 count += 1
         return count
-    cell = row * grid.shape[0] + column
-    x0, y0 = grid.origin[0] + column * CELL, grid.origin[1] + row * CELL
-    for entry in range(grid.cell_start[cell], grid.cell_start[cell + 1]):
-        p = grid.entries[entry, _POLYGON]
-        if grid.roles[p] & role and _entry_holds(
-            grid.edges, grid.listed, grid.entries, entry, x, y, x0, y0
+    cell = row * int(frame[2]) + column
+    x0, y0 = frame[0] + column * CELL, frame[1] + row * CELL
+    for entry in range(cells[cell, _START], cells[cell + 1, _START]):
+        if entries[entry, _ROLE] & role and _entry_holds(
+            grid.edges, grid.listed, entries, entry, x, y, x0, y0
         ):
-            found[count] = p
+            found[count] = entries[entry, _POLYGON]
             count += 1
     return count
 
 
-@kernel
+@helper
 def mark_held(
-    grid: Grid, role: np.int64, points: NDArray[np.float64], held: NDArray[np.bool_]
+    grid: Grid,
+    role: np.int64,
+    points: NDArray[np.float64],
+    found: NDArray[np.int64],
+    held: NDArray[np.bool_],
 ) -> None:
     """Whether each point [n, 2] (local, [m]) is strictly inside some polygon of the role.
 
     One call for many points, because handing a raster to a compiled function costs more than
-    looking up one point.
+    looking up one point. `found` is scratch with room for all polygons.
     """
-    edges, listed, entries, roles = grid.edges, grid.listed, grid.entries, grid.roles
-    starts, covered = grid.cell_start, grid.covered
-    gx, gy, nx, ny = grid.origin[0], grid.origin[1], grid.shape[0], grid.shape[1]
+    edges, listed, entries, cells = grid.edges, grid.listed, grid.entries, grid.cells
+    gx, gy, nx, ny = grid.frame[0], grid.frame[1], int(grid.frame[2]), int(grid.frame[3])
     for i in range(len(points)):
         x, y = points[i, 0], points[i, 1]
         column, row = math.floor((x - gx) / CELL), math.floor((y - gy) / CELL)
-        answer = False
-        if 0 <= column < nx and 0 <= row < ny:
-            cell = row * nx + column
-            answer = covered[cell] & role != 0
-            if not answer:
-                x0, y0 = gx + column * CELL, gy + row * CELL
-                for entry in range(starts[cell], starts[cell + 1]):
-                    if roles[entries[entry, _POLYGON]] & role and _entry_holds(
-                        edges, listed, entries, entry, x, y, x0, y0
-                    ):
-                        answer = True
-                        break
-        else:
-            for p in range(len(roles)):
-                if roles[p] & role and polygon_holds(grid, p, x, y):
+        if not (0 <= column < nx and 0 <= row < ny):
+            held[i] = holders(grid, role, x, y, found) > 0
+            continue
+        cell = row * nx + column
+        answer = cells[cell, _COVERED] & role != 0
+        if not answer:
+            x0, y0 = gx + column * CELL, gy + row * CELL
+            for entry in range(cells[cell, _START], cells[cell + 1, _START]):
+                if entries[entry, _ROLE] & role and _entry_holds(
+                    edges, listed, entries, entry, x, y, x0, y0
+                ):
                     answer = True
                     break
         held[i] = answer

@@ -18,12 +18,18 @@ def _code_stamp() -> str:
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         source = path.read_bytes()
-        if b"@kernel" in source:
+        if b"pdm.kernel import" in source:
             digest.update(source)
     return digest.hexdigest()
 
 
 _CODE_STAMP = _code_stamp()
+
+
+def helper(function: Function) -> Function:
+    """Compile `function` as a part of the kernels that call it; Python cannot call it."""
+    options: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return cast(Function, numba.njit(error_model="numpy", **options)(function))
 
 
 def kernel(function: Function) -> Function:

@@ -7,13 +7,13 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.pdm.kernel import kernel
+from reworld_agent.pdm.kernel import helper, kernel
 
 BLOCK = 8  # segments of the centreline that are skipped together
 MIN_BEST_PROGRESS = 5.0  # m; below, everybody who does not fail gets 1
 
 
-@kernel
+@helper
 def _square_distance(
     x: float, y: float, ax: float, ay: float, bx: float, by: float
 ) -> tuple[float, float]:
@@ -51,7 +51,7 @@ def bound_blocks(line: NDArray[np.float64]) -> NDArray[np.float64]:
     return bounds
 
 
-@kernel
+@helper
 def nearest_on_line(
     line: NDArray[np.float64], blocks: NDArray[np.float64], x: float, y: float
 ) -> tuple[float, int, float]:
@@ -85,7 +85,7 @@ def nearest_on_line(
     return math.sqrt(best), nearest, place
 
 
-@kernel
+@helper
 def project(
     line: NDArray[np.float64],
     arc: NDArray[np.float64],

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from reworld_agent.pdm.cache import N_STEPS
 from reworld_agent.pdm.geometry import TWO_PI, principal_value
-from reworld_agent.pdm.kernel import kernel
+from reworld_agent.pdm.kernel import helper, kernel
 
 STEP_S = 0.1
 
@@ -35,7 +35,7 @@ def knot_times_us(time_us: int, n_poses: int) -> NDArray[np.int64]:
     return np.concatenate([np.array([time_us]), later])
 
 
-@kernel
+@helper
 def _to_global(
     origin: NDArray[np.float64], poses: NDArray[np.float64], knots: NDArray[np.float64]
 ) -> None:

@@ -19,6 +19,10 @@ from reworld_agent.pdm.progress import bound_blocks
 
 STOPPED_TRACK_SPEED = 0.05  # m/s
 
+# Columns of `Traffic.traits`. An agent is a vehicle, pedestrian or bicycle; a track stands if it
+# is no agent, or was slower than 0.05 m/s when first seen.
+HALF_LENGTH, HALF_WIDTH, IS_AGENT, IS_STOPPED = range(4)
+
 # What each kind of polygon is for the metrics, in the order of `POLYGON_KINDS`.
 _ROLES_BY_KIND = {
     "roadblock": grid.DRIVABLE,
@@ -34,10 +38,8 @@ class Traffic(NamedTuple):
     """T boxes over S steps at 10 Hz, local coordinates."""
 
     pose: NDArray[np.float64]  # [T, S, 4] centre x, y [m], cos, sin of the heading; NaN: absent
-    half: NDArray[np.float64]  # [T, 2] half length, half width [m]
     sweep: NDArray[np.float64]  # [T, 4] low x, low y, high x, high y of the box over all steps
-    is_agent: NDArray[np.bool_]  # [T] vehicle, pedestrian or bicycle
-    is_stopped: NDArray[np.bool_]  # [T] static, or slower than 0.05 m/s when first seen
+    traits: NDArray[np.float64]  # [T, 4] half length, half width [m], is agent, is stopped (0, 1)
 
 
 class Scenery(NamedTuple):
@@ -83,7 +85,8 @@ def make_traffic(
     high = np.fmax.reduce(pose[..., :2], axis=1, initial=-np.inf) + radius
     is_agent = np.asarray(track_type) < N_AGENT_TYPES
     is_stopped = ~is_agent | (np.asarray(track_speed) <= STOPPED_TRACK_SPEED)
-    return Traffic(pose, half, np.concatenate([low, high], axis=1), is_agent, is_stopped)
+    traits = np.concatenate([half, np.stack([is_agent, is_stopped], axis=1)], axis=1)
+    return Traffic(pose, np.concatenate([low, high], axis=1), traits)
 
 
 def make_grid(

@@ -36,9 +36,9 @@ from reworld_agent.pdm.geometry import (
     REAR_AXLE_TO_CENTER,
 )
 from reworld_agent.pdm.grid import INTERSECTION, ROUTE, Grid, mark_held
-from reworld_agent.pdm.kernel import kernel
+from reworld_agent.pdm.kernel import helper, kernel
 from reworld_agent.pdm.progress import normalised_progress, project
-from reworld_agent.pdm.scenery import Scenery, Traffic
+from reworld_agent.pdm.scenery import IS_AGENT, Scenery, Traffic
 from reworld_agent.pdm.ttc import AHEAD, BESIDE, HORIZON_S, PROJECTION_STEPS, first_threat, side
 
 # Columns of the result of `score_states`. Steps are -1 where nothing fails.
@@ -67,7 +67,7 @@ LAST_TTC_STEP = N_STEPS - 1  # v1.1; the replayed traffic reaches 0.9 s farther
 W_PROGRESS, W_TTC, W_COMFORT = 5.0, 5.0, 2.0
 
 
-@kernel
+@helper
 def _place(
     states: NDArray[np.float64],
     origin: NDArray[np.float64],
@@ -97,7 +97,7 @@ def _place(
             corners[t * N_CORNERS + c, 1] = (y + (lon * sin + lat * cos)) - origin[1]
 
 
-@kernel
+@helper
 def _reach(ego: NDArray[np.float64]) -> tuple[float, float, float, float]:
     """Low x, low y, high x, high y of all that the ego [41, 5] and its projections can touch."""
     low_x, low_y, high_x, high_y, margin = math.inf, math.inf, -math.inf, -math.inf, 0.0
@@ -108,7 +108,7 @@ def _reach(ego: NDArray[np.float64]) -> tuple[float, float, float, float]:
     return low_x - margin, low_y - margin, high_x + margin, high_y + margin
 
 
-@kernel
+@helper
 def _is_astray(
     grid: Grid,
     t: int,
@@ -121,7 +121,7 @@ def _is_astray(
     return offroad[t] or in_several_lanes(grid, t, corners, found, held)
 
 
-@kernel
+@helper
 def _judge_contacts(
     grid: Grid,
     traffic: Traffic,
@@ -136,7 +136,7 @@ def _judge_contacts(
     out: NDArray[np.float64],
 ) -> None:
     """NC and TTC against every track that comes near; fills their columns of `out` [17]."""
-    pose, half, sweep = traffic.pose, traffic.half, traffic.sweep
+    pose, traits, sweep = traffic.pose, traffic.traits, traffic.sweep
     low_x, low_y, high_x, high_y = _reach(ego)
     for k in range(len(sweep)):
         if (
@@ -146,23 +146,23 @@ def _judge_contacts(
             or sweep[k, 3] < low_y
         ):
             continue
-        t = first_contact(pose, k, half[k, 0], half[k, 1], ego)
+        t = first_contact(pose, k, traits[k, 0], traits[k, 1], ego)
         if t >= 0:
             kind = collision_type(traffic, k, t, ego, rear)
             if kind in (STOPPED_TRACK, ACTIVE_FRONT) or (
                 kind == ACTIVE_LATERAL and _is_astray(grid, t, offroad, corners, found, held)
             ):
-                out[NC] = min(out[NC], 0.0 if traffic.is_agent[k] else 0.5)
+                out[NC] = min(out[NC], 0.0 if traits[k, IS_AGENT] else 0.5)
                 if out[NC_STEP] < 0 or t < out[NC_STEP]:
                     out[NC_STEP], out[NC_TRACK], out[NC_TYPE] = t, k, kind
-        t, i = first_threat(pose, k, half[k, 0], half[k, 1], ego, last_ttc_step)
+        t, i = first_threat(pose, k, traits[k, 0], traits[k, 1], ego, last_ttc_step)
         if t >= 0:
             s = t + i * PROJECTION_STEPS
             dx, dy = pose[k, s, 0] - rear[t, 0], pose[k, s, 1] - rear[t, 1]
             where = side(dx, dy, ego[t, EGO_COS], ego[t, EGO_SIN])
             threat = where == AHEAD
             if where == BESIDE:
-                mark_held(grid, INTERSECTION, rear[t : t + 1], flag)
+                mark_held(grid, INTERSECTION, rear[t : t + 1], found, flag)
                 threat = flag[0] or _is_astray(grid, t, offroad, corners, found, held)
             if threat:
                 out[TTC] = 0.0
@@ -186,7 +186,7 @@ def score_states(
         columns above).
     """
     grid, traffic, line, arc = scenery.grid, scenery.traffic, scenery.centerline, scenery.arc
-    n, n_polygons, last = len(states), len(grid.roles), N_STEPS - 1
+    n, n_polygons, last = len(states), len(grid.polygons), N_STEPS - 1
     raw = np.full((n, N_RAW), -1.0)
     ego, rear, centers = np.empty((N_STEPS, N_EGO)), np.empty((N_STEPS, 2)), np.empty((N_STEPS, 2))
     corners = np.empty((N_STEPS * N_CORNERS, 2))
@@ -197,7 +197,7 @@ def score_states(
         out = raw[i]
         _place(states[i], scenery.origin, ego, rear, corners, centers)
 
-        step, corner = find_offroad(grid, corners, flags, offroad)
+        step, corner = find_offroad(grid, corners, found, flags, offroad)
         out[DAC], out[DAC_STEP], out[DAC_CORNER] = 1.0 if step < 0 else 0.0, step, corner
 
         out[NC], out[TTC] = 1.0, 1.0
@@ -205,7 +205,7 @@ def score_states(
             grid, traffic, ego, rear, corners, offroad, found, held, flags, last_ttc_step, out
         )
 
-        mark_held(grid, ROUTE, centers, flags)
+        mark_held(grid, ROUTE, centers, found, flags)
         for t in range(N_STEPS):
             flags[t] = not flags[t]
         out[DDC] = direction_score(centers, flags, work[0])

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from reworld_agent.pdm.bicycle import DT, HEADING, N_STATE, STEERING, VX, X, Y, step
 from reworld_agent.pdm.geometry import WHEEL_BASE, wrap
-from reworld_agent.pdm.kernel import kernel
+from reworld_agent.pdm.kernel import helper, kernel
 
 N_REFERENCE = 40  # displacements between the 41 reference poses
 _HORIZON = 10  # steps
@@ -53,7 +53,7 @@ def _factor_speed_fit() -> NDArray[np.float64]:
 _SPEED_BANDS = _factor_speed_fit()
 
 
-@kernel
+@helper
 def _fit_speed(along: NDArray[np.float64], speed: NDArray[np.float64]) -> None:
     """Displacements along the heading [40] → reference speeds [40] (both in metres, m/s)."""
     bands, n = _SPEED_BANDS, N_REFERENCE
@@ -73,7 +73,7 @@ def _fit_speed(along: NDArray[np.float64], speed: NDArray[np.float64]) -> None:
         speed[k] = value
 
 
-@kernel
+@helper
 def _fit_curvature(
     speed: NDArray[np.float64],
     turn: NDArray[np.float64],
@@ -100,7 +100,7 @@ def _fit_curvature(
         curvature[k] = (spring * curvature[k - 1] + force[k]) / (spring + ground[k])
 
 
-@kernel
+@helper
 def _steering_rate(
     lateral: float,
     heading: float,
@@ -130,10 +130,12 @@ def _steering_rate(
         gain_steering += DT
         v += acceleration * DT
     weighted = _Q_LATERAL * gain_lateral * lateral + _Q_HEADING * gain_heading * wrap(heading)
-    return -weighted / (_Q_LATERAL * gain_lateral**2 + _Q_HEADING * gain_heading**2 + 1.0)
+    return -weighted / (
+        _Q_LATERAL * gain_lateral * gain_lateral + _Q_HEADING * gain_heading * gain_heading + 1.0
+    )
 
 
-@kernel
+@helper
 def _fit(poses: NDArray[np.float64], fit: NDArray[np.float64]) -> None:
     """Reference poses [41, 3] → rows of `fit` [8, 40]: cos, sin, speed, curvature, 4 of work."""
     cos, sin, along, turn = fit[0], fit[1], fit[4], fit[5]
@@ -146,7 +148,7 @@ def _fit(poses: NDArray[np.float64], fit: NDArray[np.float64]) -> None:
     _fit_curvature(fit[2], turn, fit[3], fit[6:8])
 
 
-@kernel
+@helper
 def _follow(
     poses: NDArray[np.float64], fit: NDArray[np.float64], states: NDArray[np.float64]
 ) -> None:

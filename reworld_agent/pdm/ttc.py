@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from reworld_agent.pdm.collision import EGO_SPEED, meets
 from reworld_agent.pdm.geometry import AHEAD_ANGLE, BEHIND_ANGLE, bearing
-from reworld_agent.pdm.kernel import kernel
+from reworld_agent.pdm.kernel import helper
 
 N_PROJECTIONS = 4
 PROJECTION_STEPS = 3  # of 0.1 s between projections
@@ -18,7 +18,7 @@ AHEAD, BESIDE, BEHIND = range(3)
 SIDES = ("ahead", "beside", "behind")
 
 
-@kernel
+@helper
 def first_threat(
     pose: NDArray[np.float64],
     k: int,
@@ -41,7 +41,7 @@ def first_threat(
     return -1, -1
 
 
-@kernel
+@helper
 def side(x: float, y: float, cos: float, sin: float) -> int:
     """Where a point lies from the rear axle: AHEAD, BESIDE or BEHIND.
 
