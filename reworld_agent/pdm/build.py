@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import shapely
@@ -18,8 +17,8 @@ from reworld_agent.errors import DataError
 from reworld_agent.pdm import observation
 from reworld_agent.pdm.cache import SceneCache
 from reworld_agent.pdm.drivable import drivable_map
-from reworld_agent.pdm.forecast import SAMPLE_STEPS, Forecast, forecast
-from reworld_agent.pdm.frames import boxes, ego_pose, ego_state
+from reworld_agent.pdm.forecast import Forecast, forecast
+from reworld_agent.pdm.frames import Moment, ParsedLog, open_log
 from reworld_agent.pdm.lane_search import (
     centerline,
     centerline_states,
@@ -29,13 +28,13 @@ from reworld_agent.pdm.lane_search import (
 )
 from reworld_agent.pdm.lights import logged_lights, red_lanes
 from reworld_agent.pdm.pdm_closed import make_proposals, sampled
+from reworld_agent.pdm.proposals import SAMPLE_STEPS
 from reworld_agent.pdm.route import correct_route, route_blocks
 from reworld_agent.pdm.sampling import sample_times_us
 from reworld_agent.pdm.scenery import make_scenery
 from reworld_agent.pdm.scorer import LAST_TTC_STEP, group_scores, score_states
 from reworld_agent.pdm.tracker import simulate
 from reworld_agent.scenes.log_index import find_frame
-from reworld_agent.scenes.logs import load_log, validate_frame
 from reworld_agent.scenes.maps import CityMap, open_city_map
 
 N_HUMAN = 8  # future poses at 2 Hz
@@ -58,49 +57,42 @@ def build_scene_cache(
         DataError: the log or the city's map is missing or damaged.
     """
     path, index = find_frame(Path(data_root) / "navsim_logs" / data_split, token)
-    return build_from_frames(load_log(path), index, maps_root, path)
+    return build_from_log(open_log(path), index, maps_root)
 
 
-def build_from_frames(
-    frames: list[dict[str, Any]], index: int, maps_root: str | Path, log: Path
-) -> SceneCache:
+def build_from_log(log: ParsedLog, index: int, maps_root: str | Path) -> SceneCache:
     """The scene cache of frame `index` of a log that is already loaded.
 
     Args:
-        frames: all frames of the log, 0.5 s apart.
+        log: the log.
         index: the frame at t0. The ten frames after it are the replayed traffic; a log that ends
             sooner makes a scene whose traffic vanishes where the log ends.
         maps_root: folder of the maps.
-        log: the log's file, for messages.
     """
-    past = frames[max(index - N_PAST + 1, 0) : index + 1]
-    window = frames[index : index + observation.N_FRAMES]
-    for frame in (*past[:-1], *window):
-        validate_frame(frame, log)
-    token = str(window[0]["token"])
-    city = open_city_map(maps_root, window[0]["map_location"])
+    past = log.moments(index - N_PAST + 1, index + 1)
+    window = log.moments(index, index + observation.N_FRAMES)
+    now = window[0].frame
+    city = open_city_map(maps_root, now["map_location"])
     try:
-        return _build(past, window, token, city)
+        return _build(past, window, city)
     except shapely.errors.GEOSException as error:
         raise DataError(
-            f"{city.path}: a polygon near scene {token} is invalid ({error})",
+            f"{city.path}: a polygon near scene {now['token']} is invalid ({error})",
             "leave the scene out, or repair the map's polygons",
         ) from error
 
 
-def _build(
-    past: list[dict[str, Any]], window: list[dict[str, Any]], token: str, city: CityMap
-) -> SceneCache:
-    now = window[0]
-    state = ego_state(now)
-    objects = [boxes(frame) for frame in window]
-    tracks = observation.replay(objects)
+def _build(past: list[Moment], window: list[Moment], city: CityMap) -> SceneCache:
+    now, state, objects = window[0]
+    token = str(now["token"])
+    frames = [moment.frame for moment in window]
+    tracks = observation.replay([moment.boxes for moment in window])
 
     logged_route = route_blocks(now["roadblock_ids"], city, token)
     route = correct_route(logged_route, state[:3], city)
     on_route = route_lanes(route, city)
     ground = drivable_map(ego_center(state[:3]), city)
-    start = starting_lane(state[:3], on_route, ground.shapes, ground.identity, city)
+    start = starting_lane(state[:3], on_route, ground, city)
     line = centerline_states(centerline(start, route, on_route, city), city)
     known = set(on_route)
 
@@ -127,13 +119,13 @@ def _build(
         human_poses=human_poses(window),
         driving_command=int(np.argmax(now["driving_command"])),
         track_sightings=tracks.sightings,
-        past_states=np.array([ego_state(frame) for frame in past]),
-        past_time_us=np.array([int(frame["timestamp"]) for frame in past], np.int64),
-        **logged_lights(window, set(route_lanes(logged_route, city)), city).fields(),
+        past_states=np.array([moment.state for moment in past]),
+        past_time_us=np.array([int(moment.frame["timestamp"]) for moment in past], np.int64),
+        **logged_lights(frames, set(route_lanes(logged_route, city)), city).fields(),
     )
     red = np.empty(len(red_now := red_lanes(now, known)), np.object_)
     red[:] = [city.lane_polygon(lane) for lane in red_now]
-    obstacles = forecast(state[:3], objects[0], red)
+    obstacles = forecast(state[:3], objects, red)
     proposals = make_proposals(state, line, city.graph.speed_limit(start), obstacles)
     states = simulate(state, proposals)
     scenery = make_scenery(_with_forecast(cache, obstacles))
@@ -162,13 +154,13 @@ def _with_forecast(cache: SceneCache, obstacles: Forecast) -> SceneCache:
     )
 
 
-def human_poses(window: list[dict[str, Any]]) -> NDArray[np.float64]:
+def human_poses(window: list[Moment]) -> NDArray[np.float64]:
     """[8, 3] logged future x, y [m], heading [rad], ego frame; NaN rows where the log ends."""
     poses = np.full((N_HUMAN, 3), np.nan)
-    origin = ego_pose(window[0])
+    origin = window[0].state[:3]
     cos, sin = np.cos(-origin[2]), np.sin(-origin[2])
-    for k, frame in enumerate(window[1 : N_HUMAN + 1]):
-        x, y, heading = ego_pose(frame) - origin
+    for k, moment in enumerate(window[1 : N_HUMAN + 1]):
+        x, y, heading = moment.state[:3] - origin
         poses[k] = (
             cos * x - sin * y,
             sin * x + cos * y,

@@ -24,7 +24,6 @@ class DrivableMap(NamedTuple):
 
     kind: NDArray[np.int8]  # [P]
     identity: list[int]  # [P] fids
-    shapes: NDArray[np.object_]  # [P] the same polygons
     rings: Rings  # global
 
 
@@ -40,17 +39,24 @@ def drivable_map(center: NDArray[np.float64], city: maps.CityMap) -> DrivableMap
         (cache.INTERSECTION, maps.INTERSECTION, city.near(maps.INTERSECTION, x, y, RADIUS)),
         (cache.CARPARK, maps.CARPARK, city.near(maps.CARPARK, x, y, RADIUS)),
     ]
-    kinds, identities, shapes, rings = [], [], [], []
+    kinds, identities, rings = [], [], []
     for kind, source, members in groups:
         city.preload(source, members)
-        for identity in members:
-            rings.append(city.rings(source, identity))
-            shapes.append(city.polygon(source, identity))
+        rings += [city.rings(source, identity) for identity in members]
         kinds += [kind] * len(members)
         identities += members
-    polygons = np.empty(len(shapes), np.object_)
-    polygons[:] = shapes
-    return DrivableMap(np.array(kinds, np.int8), identities, polygons, flatten(rings))
+    return DrivableMap(np.array(kinds, np.int8), identities, flatten(rings))
+
+
+def shapes(ground: DrivableMap, city: maps.CityMap) -> NDArray[np.object_]:
+    """[P] the same polygons as geometries."""
+    sources = (maps.ROADBLOCK, maps.LANE, maps.LANE_CONNECTOR, maps.INTERSECTION, maps.CARPARK)
+    polygons = np.empty(len(ground.kind), np.object_)
+    polygons[:] = [
+        city.polygon(sources[kind], identity)
+        for kind, identity in zip(ground.kind, ground.identity, strict=True)
+    ]
+    return polygons
 
 
 def _lanes(blocks: list[int], city: maps.CityMap) -> list[int]:

@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 from reworld_agent.pdm.cache import N_AGENT_TYPES, TRACK_TYPES
 from reworld_agent.pdm.frames import Boxes
 from reworld_agent.pdm.lane_search import ego_center, ego_polygon
-from reworld_agent.pdm.observation import STEP_S
+from reworld_agent.pdm.proposals import SAMPLE_STEPS, STEP_S
 
 RADIUS = 100.0  # m
-SAMPLE_STEPS = 2
 _MOST_STATIC = 50
 _MOST_AGENTS = dict(zip(TRACK_TYPES[:N_AGENT_TYPES], (50, 25, 10), strict=True))
 _NO_SHAPES: NDArray[np.object_] = np.empty(0, np.object_)
@@ -33,12 +32,10 @@ class Forecast(NamedTuple):
     lights: NDArray[np.object_]  # [L] polygons
     overlaps: NDArray[np.bool_]  # [M] meets the ego box at t0: ignored from then on
 
-    def shapes(self, n_samples: int) -> NDArray[np.object_]:
-        """[n_samples, M] polygons at t0 + 0, 0.2, 0.4 .. s."""
+    def corners_at(self, n_samples: int) -> NDArray[np.float64]:
+        """[n_samples, N, 5, 2] corners [m] at t0 + 0, 0.2, 0.4 .. s."""
         times = np.arange(n_samples) * SAMPLE_STEPS * STEP_S
-        moved = self.corners + times[:, None, None, None] * self.shift[:, None]
-        lights = np.broadcast_to(self.lights, (n_samples, len(self.lights)))
-        return np.concatenate([shapely.polygons(moved), lights], axis=1)
+        return self.corners + times[:, None, None, None] * self.shift[:, None]
 
 
 def forecast(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.pdm.cache import N_AGENT_TYPES, TRACK_TYPES
+from reworld_agent.scenes.logs import load_log, validate_frame
 
+_LOGS_IN_MEMORY = 4
 _TYPE_OF_NAME = {name: i for i, name in enumerate(TRACK_TYPES)}
 
 
@@ -20,6 +24,59 @@ class Boxes(NamedTuple):
     size: NDArray[np.float64]  # [N, 2] length, width
     pose: NDArray[np.float64]  # [N, 3] centre x, y, heading
     velocity: NDArray[np.float64]  # [N, 2]; zero for objects that do not move by themselves
+
+
+class Moment(NamedTuple):
+    """One frame of a log, checked and parsed."""
+
+    frame: dict[str, Any]
+    state: NDArray[np.float64]  # [11] ego, see `ego_state`
+    boxes: Boxes
+
+
+class ParsedLog:
+    """A log whose frames are checked and parsed once each: neighbouring scenes share them.
+
+    Args:
+        frames: all frames, 0.5 s apart.
+        path: the log's file, for messages.
+    """
+
+    def __init__(self, frames: list[dict[str, Any]], path: Path) -> None:
+        self.frames = frames
+        self.path = path
+        self._moments: dict[int, Moment] = {}
+
+    def moments(self, first: int, last: int) -> list[Moment]:
+        """Frames `first` up to but without `last`, as far as the log has them.
+
+        Raises:
+            DataError: a frame is damaged.
+        """
+        return [self._moment(k) for k in range(max(first, 0), min(last, len(self.frames)))]
+
+    def _moment(self, k: int) -> Moment:
+        if k not in self._moments:
+            frame = self.frames[k]
+            validate_frame(frame, self.path)
+            state = ego_state(frame)
+            self._moments[k] = Moment(frame, state, boxes(frame, state[:3]))
+        return self._moments[k]
+
+
+_OPEN: OrderedDict[Path, ParsedLog] = OrderedDict()
+
+
+def open_log(path: Path) -> ParsedLog:
+    """A log, parsed as far as earlier calls have asked; the last few stay in memory."""
+    frames = load_log(path)
+    known = _OPEN.pop(path, None)
+    if known is None or known.frames is not frames:
+        known = ParsedLog(frames, path)
+    _OPEN[path] = known
+    if len(_OPEN) > _LOGS_IN_MEMORY:
+        _OPEN.popitem(last=False)
+    return known
 
 
 def ego_pose(frame: dict[str, Any]) -> NDArray[np.float64]:
@@ -44,14 +101,13 @@ def ego_state(frame: dict[str, Any]) -> NDArray[np.float64]:
     return state
 
 
-def boxes(frame: dict[str, Any]) -> Boxes:
-    """The annotated objects of one frame, which `scenes.logs.validate_frame` has passed."""
+def boxes(frame: dict[str, Any], ego: NDArray[np.float64]) -> Boxes:
+    """The annotated objects of one frame, seen from the ego pose [3] (global)."""
     annotations = frame["anns"]
     tokens = list(annotations["track_tokens"])
     boxes_ego = np.asarray(annotations["gt_boxes"], dtype=np.float64).reshape(-1, 7)
     velocity_ego = np.asarray(annotations["gt_velocity_3d"], dtype=np.float64).reshape(-1, 3)
     kind = np.array([_TYPE_OF_NAME[str(name)] for name in annotations["gt_names"]], dtype=np.int8)
-    ego = ego_pose(frame)
     cos, sin = np.cos(ego[2]), np.sin(ego[2])
     x, y, heading = boxes_ego[:, 0], boxes_ego[:, 1], boxes_ego[:, 6] + ego[2]
     pose = np.empty((len(tokens), 3))

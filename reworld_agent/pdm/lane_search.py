@@ -9,6 +9,7 @@ import shapely
 from numpy.typing import NDArray
 
 from reworld_agent.errors import SceneError
+from reworld_agent.pdm.drivable import DrivableMap, shapes
 from reworld_agent.pdm.geometry import HALF_LENGTH, HALF_WIDTH, REAR_AXLE_TO_CENTER
 from reworld_agent.pdm.route import heading_error
 from reworld_agent.scenes.maps import LANE, LANE_CONNECTOR, CityMap
@@ -23,34 +24,41 @@ def route_lanes(route: list[int], city: CityMap) -> list[int]:
 
 
 def starting_lane(
-    pose: NDArray[np.float64],
-    on_route: list[int],
-    polygons: NDArray[np.object_],
-    polygon_ids: list[int],
-    city: CityMap,
+    pose: NDArray[np.float64], on_route: list[int], ground: DrivableMap, city: CityMap
 ) -> int:
     """The lane of the route in which the car starts.
 
     Args:
         pose: [3] global rear axle x, y [m], heading [rad].
         on_route: lanes of the route.
-        polygons, polygon_ids: the drivable map around the car. Among lanes of equal heading error
-            the first found by its tree counts, so the tree is built as the devkit builds it.
+        ground: the drivable map around the car.
+        city: the map of both.
 
     Raises:
         SceneError: the route has no lanes.
     """
     if not on_route:
         raise SceneError("the route has no lanes", "check the map's lane layers")
-    known = set(on_route)
-    tree = shapely.STRtree(polygons, _TREE_NODE)
+    nearby = set(on_route).intersection(ground.identity)
+    lanes = [lane for lane in on_route if lane in nearby]
+    polygons = np.array([city.lane_polygon(lane) for lane in lanes], np.object_)
+    around = shapely.intersects(polygons, shapely.Point(pose[0], pose[1]))
+    lanes = [lane for lane, hit in zip(lanes, around, strict=True) if hit]
+    if not lanes:
+        return _nearest_lane(pose, on_route, city)
+    city.preload_baselines(lanes)
+    errors = {lane: _error_on(lane, pose, city) for lane in lanes}
+    best = [lane for lane in lanes if errors[lane] == min(errors.values())]
+    return best[0] if len(best) == 1 else _first_in_tree(pose, best, ground, city)
+
+
+def _first_in_tree(
+    pose: NDArray[np.float64], lanes: list[int], ground: DrivableMap, city: CityMap
+) -> int:
+    """The lane that the devkit's tree of the drivable map names first: it wins among equals."""
+    tree = shapely.STRtree(shapes(ground, city), _TREE_NODE)
     hits = tree.query(shapely.Point(pose[0], pose[1]), predicate="intersects")
-    lanes = [polygon_ids[i] for i in hits if polygon_ids[i] in known]
-    if lanes:
-        city.preload_baselines(lanes)
-        errors = [_error_on(lane, pose, city) for lane in lanes]
-        return lanes[int(np.argmin(errors))]
-    return _nearest_lane(pose, on_route, city)
+    return next(ground.identity[i] for i in hits if ground.identity[i] in lanes)
 
 
 def _error_on(lane: int, pose: NDArray[np.float64], city: CityMap) -> float:

@@ -24,12 +24,6 @@ def unwrapped(states: NDArray[np.float64]) -> NDArray[np.float64]:
     return copy
 
 
-def distances_along(states: NDArray[np.float64]) -> NDArray[np.float64]:
-    """[K] distance [m] of each vertex from the start, along the path."""
-    steps = np.diff(states[:, :2], axis=0)
-    return np.append(0.0, np.cumsum(np.sqrt((steps**2).sum(axis=1))))
-
-
 def shifted(states: NDArray[np.float64], left: float) -> NDArray[np.float64]:
     """The path moved sideways by `left` [m], vertex by vertex."""
     copy = states.copy()

@@ -6,33 +6,18 @@ the best one, as planned (not as driven), is the reference. The planner is new f
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from reworld_agent.pdm.corridor import corridor, find_hits
+from reworld_agent.pdm.corridor import corridor, find_hits, in_tree_order
 from reworld_agent.pdm.forecast import Forecast
 from reworld_agent.pdm.idm import FALLBACK_SPEED_LIMIT, SPEED_SHARES
-from reworld_agent.pdm.path import distances_along, shifted, unwrapped
-from reworld_agent.pdm.progress import bound_blocks, project
-from reworld_agent.pdm.proposals import unroll
+from reworld_agent.pdm.path import shifted, unwrapped
+from reworld_agent.pdm.proposals import Obstacles, lay_out, unroll
 
 _OFFSETS = (-1.0, 1.0)  # m to the left of the centreline
 STEP_US = 100_000
-
-
-class Obstacles(NamedTuple):
-    """Obstacles of the forecast as flat arrays: M polygons, R rings, V vertices."""
-
-    xy: NDArray[np.float64]  # [V, 2] at t0
-    ring_start: NDArray[np.int64]  # [R + 1]
-    polygon_start: NDArray[np.int64]  # [M + 1]
-    center: NDArray[np.float64]  # [M, 2] centroid at t0
-    shift: NDArray[np.float64]  # [M, 2] m/s
-    heading: NDArray[np.float64]  # [M]
-    is_light: NDArray[np.bool_]  # [M]
 
 
 def make_proposals(
@@ -56,21 +41,17 @@ def make_proposals(
     limit = FALLBACK_SPEED_LIMIT if speed_limit is None else speed_limit
     targets = np.array(SPEED_SHARES) * limit
     lines = [centerline, *(shifted(centerline, offset) for offset in _OFFSETS)]
-    paths = np.stack([unwrapped(line) for line in lines])
-    along = np.stack([distances_along(line) for line in lines])
-    blocks = np.stack([bound_blocks(path) for path in paths])
-    begin = np.array(
-        [project(*path, *ego_state[:2]) for path in zip(paths, along, blocks, strict=True)]
-    )
+    states = np.stack([unwrapped(line) for line in lines])
+    course = lay_out(states, ego_state[0], ego_state[1])
     strips = [
-        corridor(path, distance, start, float(targets.max()))
-        for path, distance, start in zip(paths, along, begin, strict=True)
+        corridor(states[p], course.along[p], course.begin[p], float(targets.max()))
+        for p in range(len(states))
     ]
-    hits = find_hits(strips, obstacles)
-    speed = float(ego_state[3])
-    return unroll(
-        paths, along, blocks, begin, speed, targets, hits.obstacle, hits.start, *_flat(obstacles)
-    )
+    speed, flat = float(ego_state[3]), _flat(obstacles)
+    poses, tied = unroll(course, speed, targets, find_hits(strips, obstacles), flat)
+    if tied:
+        poses, _ = unroll(course, speed, targets, in_tree_order(strips, obstacles), flat)
+    return poses
 
 
 def sampled(

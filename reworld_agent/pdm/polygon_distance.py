@@ -16,7 +16,6 @@ def box_to_polygon(
     ring_start: NDArray[np.int64],
     first_ring: int,
     last_ring: int,
-    limit: float,
 ) -> float:
     """Distance [m] of a box to a polygon.
 
@@ -24,9 +23,8 @@ def box_to_polygon(
         box: [5, 2] corners, the first repeated at the end.
         xy, ring_start: vertices and rings (closed) of all polygons.
         first_ring, last_ring: the polygon's rings, `last_ring` excluded.
-        limit: [m] a distance at or above it need not be exact.
     """
-    best = limit
+    best = np.inf
     for ring in range(first_ring, last_ring):
         for i in range(ring_start[ring], ring_start[ring + 1] - 1):
             for k in range(4):

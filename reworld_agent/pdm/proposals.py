@@ -8,6 +8,7 @@ speed of the last moving leader) are carried over here too.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,95 +19,138 @@ from reworld_agent.pdm.idm import idm_step
 from reworld_agent.pdm.kernel import kernel
 from reworld_agent.pdm.path import pose_at
 from reworld_agent.pdm.polygon_distance import box_to_polygon
-from reworld_agent.pdm.progress import project
+from reworld_agent.pdm.progress import bound_blocks, project
 
-_SAMPLE_STEPS = 2
+STEP_S = 0.1
+SAMPLE_STEPS = 2  # obstacles and leaders are looked at every second step
+
+
+class Course(NamedTuple):
+    """P paths of K states to drive along."""
+
+    states: NDArray[np.float64]  # [P, K, 3] x, y [m], heading [rad], unwrapped; global
+    along: NDArray[np.float64]  # [P, K] distance along the path [m]
+    blocks: NDArray[np.float64]  # [P, B, 4] `progress.bound_blocks`
+    begin: NDArray[np.float64]  # [P] distance along the path where the ego starts [m]
+
+
+class Obstacles(NamedTuple):
+    """M polygons, R rings, V vertices of the forecast at t0, each with a constant velocity."""
+
+    xy: NDArray[np.float64]  # [V, 2] m, global; rings are closed
+    ring_start: NDArray[np.int64]  # [R + 1]
+    polygon_start: NDArray[np.int64]  # [M + 1]
+    center: NDArray[np.float64]  # [M, 2] centroid
+    shift: NDArray[np.float64]  # [M, 2] m/s
+    heading: NDArray[np.float64]  # [M] rad
+    is_light: NDArray[np.bool_]  # [M]
+
+
+class Hits(NamedTuple):
+    """Obstacles in the corridor of each path at each forecast sample.
+
+    Hits of path p of P at sample s: `obstacle[start[s * P + p] : start[s * P + p + 1]]`.
+    """
+
+    obstacle: NDArray[np.int64]
+    start: NDArray[np.int64]  # [samples * P + 1]
+
+
+@kernel
+def lay_out(states: NDArray[np.float64], x: float, y: float) -> Course:
+    """Measure the paths [P, K, 3]; the ego starts where (x, y) projects onto each."""
+    n, k = states.shape[:2]
+    along, begin = np.zeros((n, k)), np.empty(n)
+    blocks = np.empty((n, len(bound_blocks(states[0])), 4))
+    for p in range(n):
+        for i in range(1, k):
+            dx = states[p, i, 0] - states[p, i - 1, 0]
+            dy = states[p, i, 1] - states[p, i - 1, 1]
+            along[p, i] = along[p, i - 1] + math.sqrt(dx * dx + dy * dy)
+        blocks[p] = bound_blocks(states[p])
+        begin[p] = project(states[p], along[p], blocks[p], x, y)
+    return Course(states, along, blocks, begin)
 
 
 @kernel
 def unroll(
-    paths: NDArray[np.float64],
-    along: NDArray[np.float64],
-    blocks: NDArray[np.float64],
-    begin: NDArray[np.float64],
+    course: Course,
     speed: float,
     target_speeds: NDArray[np.float64],
-    hit: NDArray[np.int64],
-    hit_start: NDArray[np.int64],
-    xy: NDArray[np.float64],
-    ring_start: NDArray[np.int64],
-    polygon_start: NDArray[np.int64],
-    center: NDArray[np.float64],
-    shift: NDArray[np.float64],
-    heading: NDArray[np.float64],
-    is_light: NDArray[np.bool_],
-) -> NDArray[np.float64]:
-    """Poses of all proposals.
+    hits: Hits,
+    obstacles: Obstacles,
+) -> tuple[NDArray[np.float64], bool]:
+    """Drive every style along every path.
 
     Args:
-        paths, along: [P, K, 3] states (unwrapped headings) and [P, K] distances [m] of each path.
-        blocks: [P, B, 4] `progress.bound_blocks` of each path.
-        begin: [P] distance along each path at which the ego starts [m].
+        course: the paths.
         speed: of the ego at t0 [m/s].
         target_speeds: [S] of each driving style [m/s].
-        hit, hit_start: `corridor.Hits`.
-        xy, ring_start, polygon_start: vertices, rings and polygons of the M obstacles at t0.
-        center: [M, 2] centroids at t0; shift: [M, 2] m/s.
-        heading: [M] rad; is_light: [M].
+        hits: what stands in the way.
+        obstacles: what `hits` numbers.
 
     Returns:
-        [P * S, 41, 3] global rear-axle poses at t0 + 0..4 s.
+        [P * S, 41, 3] global rear-axle poses at t0 + 0..4 s, and whether anywhere two obstacles
+        were equally near, so that their order in `hits` mattered.
     """
-    n_paths, n_styles = len(paths), len(target_speeds)
+    n_paths, n_styles = len(course.states), len(target_speeds)
     poses = np.zeros((n_paths * n_styles, N_STEPS, 3))
     progress, speeds = np.empty(n_styles), np.empty(n_styles)
     lead = np.empty((n_styles, 3))
-    moved = np.empty_like(xy)
+    moved = np.empty_like(obstacles.xy)
+    tied = False
     for p in range(n_paths):
-        progress[:] = begin[p]
+        states, along = course.states[p], course.along[p]
+        mine = poses[p * n_styles : (p + 1) * n_styles]
+        progress[:] = course.begin[p]
         speeds[:] = speed
         lead[:] = 0.0
         for s in range(n_styles):
-            pose_at(paths[p], along[p], begin[p], poses[p * n_styles + s, 0])
+            pose_at(states, along, progress[s], mine[s, 0])
         for t in range(1, N_STEPS):
-            if t % _SAMPLE_STEPS == 0:
-                i = t // _SAMPLE_STEPS * n_paths + p
-                hits = hit[hit_start[i] : hit_start[i + 1]]
-                time = t * 0.1
-                hit_progress = np.empty(len(hits))
-                for h in range(len(hits)):
-                    m = hits[h]
-                    hit_progress[h] = project(
-                        paths[p],
-                        along[p],
-                        blocks[p],
-                        center[m, 0] + shift[m, 0] * time,
-                        center[m, 1] + shift[m, 1] * time,
-                    )
-                    first, last = ring_start[polygon_start[m]], ring_start[polygon_start[m + 1]]
-                    for i in range(first, last):
-                        moved[i, 0] = xy[i, 0] + shift[m, 0] * time
-                        moved[i, 1] = xy[i, 1] + shift[m, 1] * time
-                _update_leads(
-                    poses[p * n_styles : (p + 1) * n_styles, t - 1],
-                    progress,
-                    along[p, -1],
-                    hits,
-                    hit_progress,
-                    moved,
-                    ring_start,
-                    polygon_start,
-                    shift,
-                    heading,
-                    is_light,
-                    lead,
+            if t % SAMPLE_STEPS == 0:
+                group = t // SAMPLE_STEPS * n_paths + p
+                ahead = hits.obstacle[hits.start[group] : hits.start[group + 1]]
+                where = _move(course, p, ahead, obstacles, t * STEP_S, moved)
+                tied |= _update_leads(
+                    mine[:, t - 1], progress, along[-1], ahead, where, moved, obstacles, lead
                 )
             for s in range(n_styles):
                 progress[s], speeds[s] = idm_step(
                     progress[s], speeds[s], lead[s, 0], lead[s, 1], lead[s, 2], target_speeds[s]
                 )
-                pose_at(paths[p], along[p], progress[s], poses[p * n_styles + s, t])
-    return poses
+                pose_at(states, along, progress[s], mine[s, t])
+    return poses, tied
+
+
+@kernel
+def _move(
+    course: Course,
+    p: int,
+    ahead: NDArray[np.int64],
+    obstacles: Obstacles,
+    time: float,
+    moved: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Bring the obstacles `ahead` to t0 + `time` [s] in `moved` [V, 2]; distance along path p of
+    each one's centroid [m]."""
+    where = np.empty(len(ahead))
+    for h in range(len(ahead)):
+        m = ahead[h]
+        dx, dy = obstacles.shift[m, 0] * time, obstacles.shift[m, 1] * time
+        where[h] = project(
+            course.states[p],
+            course.along[p],
+            course.blocks[p],
+            obstacles.center[m, 0] + dx,
+            obstacles.center[m, 1] + dy,
+        )
+        first = obstacles.ring_start[obstacles.polygon_start[m]]
+        last = obstacles.ring_start[obstacles.polygon_start[m + 1]]
+        for i in range(first, last):
+            moved[i, 0] = obstacles.xy[i, 0] + dx
+            moved[i, 1] = obstacles.xy[i, 1] + dy
+    return where
 
 
 @kernel
@@ -114,42 +158,46 @@ def _update_leads(
     poses: NDArray[np.float64],
     progress: NDArray[np.float64],
     path_length: float,
-    hits: NDArray[np.int64],
-    hit_progress: NDArray[np.float64],
-    xy: NDArray[np.float64],
-    ring_start: NDArray[np.int64],
-    polygon_start: NDArray[np.int64],
-    shift: NDArray[np.float64],
-    heading: NDArray[np.float64],
-    is_light: NDArray[np.bool_],
+    ahead: NDArray[np.int64],
+    where: NDArray[np.float64],
+    moved: NDArray[np.float64],
+    obstacles: Obstacles,
     lead: NDArray[np.float64],
-) -> None:
-    """The leader (progress [m], speed [m/s], rear [m]) of every style of one path, into `lead`."""
+) -> bool:
+    """The leader (progress [m], speed [m/s], rear [m]) of every style of one path, into `lead`.
+
+    Returns whether two obstacles were equally near.
+    """
+    tied = False
     lead_progress, lead_speed, lead_rear = 0.0, 0.0, 0.0
     for s in range(len(progress)):
-        nearest, best = -1, np.inf
+        nearest, best, second = -1, np.inf, False
         corners = _ego_corners(poses[s])
-        for h in range(len(hits)):
-            if not hit_progress[h] > progress[s]:
+        for h in range(len(ahead)):
+            if not where[h] > progress[s]:
                 continue
-            m = hits[h]
-            distance = box_to_polygon(
-                corners, xy, ring_start, polygon_start[m], polygon_start[m + 1], best
-            )
+            m = ahead[h]
+            first, last = obstacles.polygon_start[m], obstacles.polygon_start[m + 1]
+            distance = box_to_polygon(corners, moved, obstacles.ring_start, first, last)
             if distance < best or nearest < 0:
-                nearest, best = m, distance
+                nearest, best, second = m, distance, False
+            elif distance == best:
+                second = True
         if nearest < 0:
             lead_progress, lead_rear = path_length, HALF_LENGTH
         else:
             lead_progress = progress[s] + best
-            if not is_light[nearest]:
-                speed = math.hypot(shift[nearest, 0], shift[nearest, 1])
-                lead_speed = speed * math.cos(heading[nearest] - poses[s, 2])
+            if not obstacles.is_light[nearest]:
+                speed = math.hypot(obstacles.shift[nearest, 0], obstacles.shift[nearest, 1])
+                lead_speed = speed * math.cos(obstacles.heading[nearest] - poses[s, 2])
         lead[s, 0], lead[s, 1], lead[s, 2] = lead_progress, lead_speed, lead_rear
+        tied |= second
+    return tied
 
 
 @kernel
 def _ego_corners(pose: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rear-axle pose [3] → corners of the ego box [5, 2], the first repeated."""
     corners = np.empty((5, 2))
     x, y = offset(pose[0], pose[1], pose[2], REAR_AXLE_TO_CENTER, 0.0)
     for k in range(5):

@@ -145,18 +145,13 @@ def city_map_path(maps_root: Path, city: str) -> Path:
     index = maps_root / INDEX_FILE
     folder = maps_root / city
     if index.is_file():
-        try:
-            version = json.loads(index.read_text(encoding="utf-8"))[city]["version"]
-            return folder / str(version) / "map.gpkg"
-        except (ValueError, TypeError) as error:
-            raise DataError(
-                f"{index}: not a readable map index ({error})", "download the maps again"
-            ) from error
-        except KeyError as error:
+        version = _versions(index, index.stat().st_mtime_ns).get(city)
+        if version is None:
             raise DataError(
                 f"{index}: the city '{city}' is not in the map index",
                 f"add the city's map under {folder} and its version to the index",
-            ) from error
+            )
+        return folder / version / "map.gpkg"
     found = sorted(folder.glob("*/map.gpkg"))
     if len(found) != 1:
         what = "no map" if not found else "more than one version of the map"
@@ -165,6 +160,18 @@ def city_map_path(maps_root: Path, city: str) -> Path:
             "set maps_root (NUPLAN_MAPS_ROOT) to the folder that holds nuPlan's maps",
         )
     return found[0]
+
+
+@lru_cache(maxsize=8)
+def _versions(index: Path, stamp: int) -> dict[str, str]:
+    """City → version, of the map index in its state of time `stamp`."""
+    try:
+        cities = json.loads(index.read_text(encoding="utf-8"))
+        return {city: str(entry["version"]) for city, entry in cities.items()}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DataError(
+            f"{index}: not a readable map index ({error})", "download the maps again"
+        ) from error
 
 
 def open_city_map(maps_root: str | Path, city: str) -> CityMap:

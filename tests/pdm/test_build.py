@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from reworld_agent.errors import DataError, SceneError
-from reworld_agent.pdm.build import build_from_frames, build_scene_cache
+from reworld_agent.pdm.build import build_from_log, build_scene_cache
 from reworld_agent.pdm.cache import CARPARK, LANE, LANE_CONNECTOR, ROADBLOCK, SceneCache
+from reworld_agent.pdm.frames import ParsedLog
 from reworld_agent.pdm.scenery import make_scenery
 from reworld_agent.pdm.scorer import LAST_TTC_STEP, PROGRESS, score_states
 from reworld_agent.pdm.tracker import simulate
@@ -63,7 +64,7 @@ def test_the_order_of_scenes_does_not_matter(devkit_reference: Path) -> None:
 
 def build(root: Path, folder: Path, token: str) -> SceneCache:
     path, index = find_frame(folder, token)
-    return build_from_frames(load_log(path), index, root / "maps", path)
+    return build_from_log(ParsedLog(load_log(path), path), index, root / "maps")
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ def maps_root(tmp_path: Path) -> Path:
 
 
 def cache_of(log: list[dict[str, Any]], maps_root: Path, index: int = 3) -> SceneCache:
-    return build_from_frames(log, index, maps_root, Path("log-0.pkl"))
+    return build_from_log(ParsedLog(log, Path("log-0.pkl")), index, maps_root)
 
 
 def test_a_scene_made_by_hand(tmp_path: Path, maps_root: Path) -> None:

@@ -16,8 +16,9 @@ from reworld_agent.pdm.forecast import forecast
 from reworld_agent.pdm.frames import Boxes
 from reworld_agent.pdm.idm import idm_step
 from reworld_agent.pdm.observation import replay
-from reworld_agent.pdm.path import distances_along, pose_at, shifted, unwrapped
+from reworld_agent.pdm.path import pose_at, shifted, unwrapped
 from reworld_agent.pdm.polygon_distance import box_to_polygon
+from reworld_agent.pdm.proposals import lay_out
 
 VEHICLE, BARRIER = TRACK_TYPES.index("vehicle"), TRACK_TYPES.index("barrier")
 
@@ -91,9 +92,11 @@ def test_path_equals_shapely() -> None:
     points = np.insert(points, 20, points[20], axis=0)  # two lanes meet
     heading = np.arctan2(np.cos(angle), -np.sin(angle))
     states = np.column_stack([points, np.insert(heading, 20, heading[20])])
-    path, along, pose = unwrapped(states), distances_along(states), np.empty(3)
+    path, pose = unwrapped(states), np.empty(3)
+    _, (along,), _, (begin,) = lay_out(path[None], 10.0, 12.0)
     line = shapely.LineString(points)
     assert along[-1] == pytest.approx(line.length)
+    assert begin == pytest.approx(line.project(shapely.Point(10.0, 12.0)))
     for distance in np.linspace(-1.0, along[-1] + 1.0, 97):
         pose_at(path, along, float(distance), pose)
         clipped = line.interpolate(min(max(distance, 1e-5), line.length))
@@ -117,7 +120,7 @@ def test_distance_of_box_and_polygon_equals_shapely(
     xy = shapely.get_coordinates(polygon)
     starts = np.array([0, len(xy)], np.int64)
     ego = shapely.get_coordinates(shapely.normalize(box))[::-1].copy()
-    found = box_to_polygon(ego, xy, starts, 0, 1, np.inf)
+    found = box_to_polygon(ego, xy, starts, 0, 1)
     assert found == pytest.approx(box.distance(polygon), abs=1e-9)
 
 
@@ -158,8 +161,7 @@ def test_forecast_moves_backwards_along_the_box() -> None:
     for objects, sign in (car, 1.0), (back, -1.0):
         ahead = forecast(np.zeros(3), objects)
         np.testing.assert_allclose(ahead.shift, sign * car.velocity)
-        shapes = ahead.shapes(3)
-        moved = shapely.get_coordinates(shapes[2]) - shapely.get_coordinates(shapes[0])
-        np.testing.assert_allclose(moved, np.broadcast_to(0.4 * ahead.shift, moved.shape))
+        corners = ahead.corners_at(3)
+        np.testing.assert_allclose((corners[2] - corners[0])[0], [0.4 * ahead.shift[0]] * 5)
     standing = car._replace(kind=np.array([BARRIER], np.int8))
     assert not forecast(np.zeros(3), standing).shift.any()
