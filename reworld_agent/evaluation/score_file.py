@@ -168,7 +168,7 @@ def read_trajectories(path: Path) -> pd.DataFrame:
     missing = [name for name in ("token", "poses") if name not in table]
     if missing:
         raise DataError(
-            f"{path}: no column {' and no column '.join(missing)}; it has {', '.join(map(str, table.columns))}",
+            f"{path}: no column {' and no column '.join(missing)}; it has {list(table.columns)}",
             "columns: token, candidate (optional), poses (24 or 120 numbers); see --help",
         )
     if table.empty:
