@@ -91,3 +91,13 @@ def test_training_learns_and_repeats(tmp_path: Path, monkeypatch: pytest.MonkeyP
     planned = agent.compute_trajectory(loader.get_agent_input_from_token(loader.tokens[20]))
     error = np.abs(planned.poses - scene.get_future_trajectory(8).poses)
     assert error[:, 0].mean() < 1.5
+
+
+def test_the_shipped_weights_load_and_go_ahead() -> None:
+    agent = EgoStatusMLPAgent()
+    agent.initialize()
+    agent_input, scene = _window(speed=8.0)
+    poses = agent.compute_trajectory(agent_input).poses
+    error = np.abs(poses - scene.get_future_trajectory(8).poses)
+    assert error[:, 0].mean() < 4.0
+    assert error[:, 1].mean() < 1.0
