@@ -16,7 +16,7 @@ from reworld_agent.pdm.geometry import (
     distance_to_segment,
     offset,
 )
-from reworld_agent.pdm.grid import DRIVABLE, LANE, Grid, holders, mark_held
+from reworld_agent.pdm.grid import DRIVABLE, Grid, lanes_at, mark_held
 from reworld_agent.pdm.kernel import helper, kernel
 
 CORNERS = ("front_left", "rear_left", "rear_right", "front_right")
@@ -27,7 +27,6 @@ N_CORNERS = 4
 def find_offroad(
     grid: Grid,
     corners: NDArray[np.float64],
-    found: NDArray[np.int64],
     on_road: NDArray[np.bool_],
     offroad: NDArray[np.bool_],
 ) -> tuple[int, int]:
@@ -36,7 +35,6 @@ def find_offroad(
     Args:
         grid: the map; roadblocks, intersections and carparks are drivable.
         corners: [41 · 4, 2] of the ego, local [m].
-        found: room for polygon numbers.
         on_road: [41 · 4], filled for each corner.
         offroad: [41], filled.
 
@@ -44,7 +42,7 @@ def find_offroad(
         First such step and its corner, or (-1, -1): then DAC = 1.
     """
     first_step, first_corner = -1, -1
-    mark_held(grid, DRIVABLE, corners, found, on_road)
+    mark_held(grid, DRIVABLE, corners, on_road)
     for t in range(N_STEPS):
         offroad[t] = False
         for c in range(N_CORNERS):
@@ -76,7 +74,7 @@ def in_several_lanes(
     start = len(found) // 2  # the upper half remembers which counters to clear
     for c in range(N_CORNERS):
         x, y = corners[t * N_CORNERS + c, 0], corners[t * N_CORNERS + c, 1]
-        for k in range(holders(grid, LANE, x, y, found)):
+        for k in range(lanes_at(grid, x, y, found)):
             lane = found[k]
             if held[lane] == 0:
                 found[start + n_lanes] = lane

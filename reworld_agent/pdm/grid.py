@@ -371,24 +371,24 @@ def polygon_holds(grid: Grid, p: int, x: float, y: float) -> bool:
 
 
 @helper
-def holders(grid: Grid, role: np.int64, x: float, y: float, found: NDArray[np.int64]) -> int:
-    """Polygons of a role that strictly hold the point (x, y) (local, [m]).
+def lanes_at(grid: Grid, x: float, y: float, found: NDArray[np.int64]) -> int:
+    """Lanes that strictly hold the point (x, y) (local, [m]).
 
-    `found` is filled with their numbers and has room for all polygons; returns how many.
+    `found` is filled with their polygon numbers and has room for all; returns how many.
     """
     frame, cells, entries = grid.frame, grid.cells, grid.entries
     column, row = math.floor((x - frame[0]) / CELL), math.floor((y - frame[1]) / CELL)
     count = 0
     if not (0 <= column < frame[2] and 0 <= row < frame[3]):
         for p in range(len(grid.polygons)):
-            if grid.polygons[p, 0] & role and polygon_holds(grid, p, x, y):
+            if grid.polygons[p, 0] & LANE and polygon_holds(grid, p, x, y):
                 found[count] = p
                 count += 1
         return count
     cell = row * int(frame[2]) + column
     x0, y0 = frame[0] + column * CELL, frame[1] + row * CELL
     for entry in range(cells[cell, _START], cells[cell + 1, _START]):
-        if entries[entry, _ROLE] & role and _entry_holds(
+        if entries[entry, _ROLE] & LANE and _entry_holds(
             grid.edges, grid.listed, entries, entry, x, y, x0, y0
         ):
             found[count] = entries[entry, _POLYGON]
@@ -401,13 +401,12 @@ def mark_held(
     grid: Grid,
     role: np.int64,
     points: NDArray[np.float64],
-    found: NDArray[np.int64],
     held: NDArray[np.bool_],
 ) -> None:
     """Whether each point [n, 2] (local, [m]) is strictly inside some polygon of the role.
 
     One call for many points, because handing a raster to a compiled function costs more than
-    looking up one point. `found` is scratch with room for all polygons.
+    looking up one point.
     """
     edges, listed, entries, cells = grid.edges, grid.listed, grid.entries, grid.cells
     gx, gy, nx, ny = grid.frame[0], grid.frame[1], int(grid.frame[2]), int(grid.frame[3])
@@ -415,7 +414,11 @@ def mark_held(
         x, y = points[i, 0], points[i, 1]
         column, row = math.floor((x - gx) / CELL), math.floor((y - gy) / CELL)
         if not (0 <= column < nx and 0 <= row < ny):
-            held[i] = holders(grid, role, x, y, found) > 0
+            held[i] = False
+            for p in range(len(grid.polygons)):
+                if grid.polygons[p, 0] & role and polygon_holds(grid, p, x, y):
+                    held[i] = True
+                    break
             continue
         cell = row * nx + column
         answer = cells[cell, _COVERED] & role != 0

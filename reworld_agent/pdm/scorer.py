@@ -162,7 +162,7 @@ def _judge_contacts(
             where = side(dx, dy, ego[t, EGO_COS], ego[t, EGO_SIN])
             threat = where == AHEAD
             if where == BESIDE:
-                mark_held(grid, INTERSECTION, rear[t : t + 1], found, flag)
+                mark_held(grid, INTERSECTION, rear[t : t + 1], flag)
                 threat = flag[0] or _is_astray(grid, t, offroad, corners, found, held)
             if threat:
                 out[TTC] = 0.0
@@ -197,7 +197,7 @@ def score_states(
         out = raw[i]
         _place(states[i], scenery.origin, ego, rear, corners, centers)
 
-        step, corner = find_offroad(grid, corners, found, flags, offroad)
+        step, corner = find_offroad(grid, corners, flags, offroad)
         out[DAC], out[DAC_STEP], out[DAC_CORNER] = 1.0 if step < 0 else 0.0, step, corner
 
         out[NC], out[TTC] = 1.0, 1.0
@@ -205,7 +205,7 @@ def score_states(
             grid, traffic, ego, rear, corners, offroad, found, held, flags, last_ttc_step, out
         )
 
-        mark_held(grid, ROUTE, centers, found, flags)
+        mark_held(grid, ROUTE, centers, flags)
         for t in range(N_STEPS):
             flags[t] = not flags[t]
         out[DDC] = direction_score(centers, flags, work[0])
