@@ -13,6 +13,7 @@ from reworld_agent.pdm.cache import N_AGENT_TYPES, TRACK_TYPES
 from reworld_agent.scenes.logs import load_log, validate_frame
 
 _LOGS_IN_MEMORY = 4
+_UNIT_TOLERANCE = 1e-14  # of a quaternion, as pyquaternion has it
 _TYPE_OF_NAME = {name: i for i, name in enumerate(TRACK_TYPES)}
 
 
@@ -82,9 +83,11 @@ def open_log(path: Path) -> ParsedLog:
 def ego_pose(frame: dict[str, Any]) -> NDArray[np.float64]:
     """[3] x, y [m], heading [rad] of the rear axle, global."""
     x, y = frame["ego2global_translation"][:2]
-    w, i, j, k = np.asarray(frame["ego2global_rotation"], dtype=np.float64)
-    norm = np.sqrt(w * w + i * i + j * j + k * k)
-    w, i, j, k = w / norm, i / norm, j / norm, k / norm
+    rotation = np.asarray(frame["ego2global_rotation"], dtype=np.float64)
+    square = np.dot(rotation, rotation)
+    if square > 0.0 and abs(1.0 - square) >= _UNIT_TOLERANCE:
+        rotation = rotation / np.sqrt(square)
+    w, i, j, k = rotation
     yaw = np.arctan2(2 * (w * k - i * j), 1 - 2 * (j**2 + k**2))
     return np.array([x, y, yaw], dtype=np.float64)
 
@@ -113,6 +116,9 @@ def boxes(frame: dict[str, Any], ego: NDArray[np.float64]) -> Boxes:
     pose = np.empty((len(tokens), 3))
     pose[:, 0] = x * cos - y * sin + ego[0]
     pose[:, 1] = x * sin + y * cos + ego[1]
+    # Wrapped twice, as the devkit does: where a heading jumps by exactly π between two frames, the
+    # last bit decides which way round it is interpolated.
+    heading = np.arctan2(np.sin(heading), np.cos(heading))
     pose[:, 2] = np.arctan2(np.sin(heading), np.cos(heading))
     vx, vy = velocity_ego[:, 0], velocity_ego[:, 1]
     velocity = np.column_stack([vx * cos - vy * sin, vx * sin + vy * cos])

@@ -7,6 +7,7 @@ the first sighting, speed and heading those of the first step at which the track
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from reworld_agent.pdm.cache import N_REPLAY_STEPS
 from reworld_agent.pdm.frames import Boxes
 from reworld_agent.pdm.geometry import TWO_PI, wrap
-from reworld_agent.pdm.kernel import kernel
+from reworld_agent.pdm.kernel import helper, kernel
 
 FRAME_S = 0.5
 STEP_S = 0.1
@@ -53,7 +54,8 @@ def replay(frames: list[Boxes]) -> Tracks:
         seen[k, tracks] = True
         state[k, tracks, :_VX] = frame.pose
         state[k, tracks, _VX:] = frame.velocity
-    pose, speed, heading = _interpolate(seen, state)
+    pose = np.full((N_REPLAY_STEPS, len(first), 3), np.nan)
+    speed, heading = _interpolate(seen, state, pose)
     return Tracks(
         np.array(list(index), np.str_),
         np.array([frames[k].kind[row] for k, row in first], np.int8),
@@ -74,64 +76,74 @@ def _span(seen: NDArray[np.bool_]) -> NDArray[np.int8]:
     return np.where(np.any(seen, axis=0)[:, None], span, -1).astype(np.int8)
 
 
-@kernel
-def unwrap(angle: float, previous: float) -> float:
-    """`angle` moved by whole turns to within π of `previous` (the already unwrapped one)."""
-    change = angle - previous
-    if abs(change) < np.pi:
-        return angle
-    wrapped = (change + np.pi) % TWO_PI - np.pi
-    if wrapped == -np.pi and change > 0.0:
-        wrapped = np.pi
-    return angle + (wrapped - change)
+@helper
+def _turn(change: float) -> float:
+    """What to add [rad] to a heading that changed by `change`, so that it does not jump."""
+    if abs(change) < math.pi:
+        return 0.0
+    wrapped = (change + math.pi) % TWO_PI - math.pi
+    if wrapped == -math.pi and change > 0.0:
+        wrapped = math.pi
+    return wrapped - change
 
 
 @kernel
 def _interpolate(
-    seen: NDArray[np.bool_], state: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """[F, T] sightings and [F, T, 5] states → poses [51, T, 3], speeds [T], headings [T]."""
+    seen: NDArray[np.bool_], state: NDArray[np.float64], pose: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """[F, T] sightings and [F, T, 5] states → speeds [T], headings [T], and `pose` [51, T, 3].
+
+    Values are copied one by one: array assignments take numba seconds to compile.
+    """
     n_frames, n_tracks = seen.shape
-    pose = np.full((N_REPLAY_STEPS, n_tracks, 3), np.nan)
     speed, heading = np.zeros(n_tracks), np.zeros(n_tracks)
     when, knots = np.empty(n_frames), np.empty((n_frames, 5))
     value = np.empty(5)
     for j in range(n_tracks):
-        n = 0
+        n, turns, before = 0, 0.0, 0.0
         for k in range(n_frames):
-            if seen[k, j]:
-                when[n] = k * FRAME_S
-                knots[n] = state[k, j]
-                if n > 0:
-                    knots[n, _HEADING] = unwrap(knots[n, _HEADING], knots[n - 1, _HEADING])
-                n += 1
+            if not seen[k, j]:
+                continue
+            when[n] = k * FRAME_S
+            for i in range(5):
+                knots[n, i] = state[k, j, i]
+            turns = 0.0 if n == 0 else turns + _turn(knots[n, _HEADING] - before)
+            before = knots[n, _HEADING]
+            knots[n, _HEADING] += turns
+            n += 1
         present = False
         for step in range(N_REPLAY_STEPS):
-            if n == 1:
-                value[:] = knots[0]
-            elif not _between(when[:n], knots, step * STEP_S, value):
+            if not _between(when, knots, n, step * STEP_S, value):
                 continue
-            pose[step, j] = value[:_VX]
+            for i in range(_VX):
+                pose[step, j, i] = value[i]
             if not present:
                 present = True
                 heading[j] = value[_HEADING]
-                speed[j] = np.hypot(value[_VX], value[_VY])
-    return pose, speed, heading
+                speed[j] = math.hypot(value[_VX], value[_VY])
+    return speed, heading
 
 
-@kernel
+@helper
 def _between(
     when: NDArray[np.float64],
     knots: NDArray[np.float64],
+    n: int,
     time: float,
     value: NDArray[np.float64],
 ) -> bool:
-    """Linear interpolation at `time` into `value`; False outside the knots' times."""
-    last = len(when) - 1
-    if not when[0] <= time <= when[last]:
+    """Linear interpolation of `n` knots at `time` into `value`; False outside their times.
+
+    A single knot holds at any time.
+    """
+    if n == 1:
+        for i in range(5):
+            value[i] = knots[0, i]
+        return True
+    if not when[0] <= time <= when[n - 1]:
         return False
     high = 1
-    while high < last and when[high] < time:
+    while high < n - 1 and when[high] < time:
         high += 1
     low = high - 1
     for i in range(5):

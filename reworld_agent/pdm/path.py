@@ -47,8 +47,13 @@ def pose_at(
         d = _FIRST_DISTANCE
     if d > along[last]:
         d = along[last]
-    high = min(max(int(np.searchsorted(along, d)), 1), last)
-    low = high - 1
+    low, high = 0, last
+    while high - low > 1:
+        middle = (low + high) // 2
+        if along[middle] < d:
+            low = middle
+        else:
+            high = middle
     span = along[high] - along[low]
     for i in range(3):
         value = (states[high, i] - states[low, i]) / span * (d - along[low]) + states[low, i]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.pdm.geometry import distance_to_segment
-from reworld_agent.pdm.kernel import kernel
+from reworld_agent.pdm.kernel import helper, kernel
 
 
 @kernel
@@ -45,7 +45,7 @@ def box_to_polygon(
     return best
 
 
-@kernel
+@helper
 def _cross(
     a: NDArray[np.float64], b: NDArray[np.float64], c: NDArray[np.float64], d: NDArray[np.float64]
 ) -> bool:
@@ -59,7 +59,7 @@ def _cross(
     return c_side * d_side < 0.0 and a_side * b_side < 0.0
 
 
-@kernel
+@helper
 def _inside(
     point: NDArray[np.float64],
     xy: NDArray[np.float64],
@@ -78,7 +78,7 @@ def _inside(
     return odd
 
 
-@kernel
+@helper
 def _in_box(point: NDArray[np.float64], box: NDArray[np.float64]) -> bool:
     """Whether a point lies in the convex, counter-clockwise box [5, 2]."""
     for k in range(4):

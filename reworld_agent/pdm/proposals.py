@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from reworld_agent.pdm.cache import N_STEPS
 from reworld_agent.pdm.geometry import HALF_LENGTH, HALF_WIDTH, REAR_AXLE_TO_CENTER, offset
 from reworld_agent.pdm.idm import idm_step
-from reworld_agent.pdm.kernel import kernel
+from reworld_agent.pdm.kernel import helper, kernel
 from reworld_agent.pdm.path import pose_at
 from reworld_agent.pdm.polygon_distance import box_to_polygon
 from reworld_agent.pdm.progress import bound_blocks, project
@@ -59,15 +59,18 @@ class Hits(NamedTuple):
 @kernel
 def lay_out(states: NDArray[np.float64], x: float, y: float) -> Course:
     """Measure the paths [P, K, 3]; the ego starts where (x, y) projects onto each."""
-    n, k = states.shape[:2]
+    n, k, _ = states.shape
     along, begin = np.zeros((n, k)), np.empty(n)
     blocks = np.empty((n, len(bound_blocks(states[0])), 4))
     for p in range(n):
+        bounds = bound_blocks(states[p])
+        for b in range(len(bounds)):
+            for i in range(4):
+                blocks[p, b, i] = bounds[b, i]
         for i in range(1, k):
             dx = states[p, i, 0] - states[p, i - 1, 0]
             dy = states[p, i, 1] - states[p, i - 1, 1]
             along[p, i] = along[p, i - 1] + math.sqrt(dx * dx + dy * dy)
-        blocks[p] = bound_blocks(states[p])
         begin[p] = project(states[p], along[p], blocks[p], x, y)
     return Course(states, along, blocks, begin)
 
@@ -97,15 +100,14 @@ def unroll(
     poses = np.zeros((n_paths * n_styles, N_STEPS, 3))
     progress, speeds = np.empty(n_styles), np.empty(n_styles)
     lead = np.empty((n_styles, 3))
-    moved = np.empty_like(obstacles.xy)
+    moved = np.empty(obstacles.xy.shape)
     tied = False
     for p in range(n_paths):
         states, along = course.states[p], course.along[p]
         mine = poses[p * n_styles : (p + 1) * n_styles]
-        progress[:] = course.begin[p]
-        speeds[:] = speed
-        lead[:] = 0.0
         for s in range(n_styles):
+            progress[s], speeds[s] = course.begin[p], speed
+            lead[s, 0], lead[s, 1], lead[s, 2] = 0.0, 0.0, 0.0
             pose_at(states, along, progress[s], mine[s, 0])
         for t in range(1, N_STEPS):
             if t % SAMPLE_STEPS == 0:
@@ -123,7 +125,7 @@ def unroll(
     return poses, tied
 
 
-@kernel
+@helper
 def _move(
     course: Course,
     p: int,
@@ -153,7 +155,7 @@ def _move(
     return where
 
 
-@kernel
+@helper
 def _update_leads(
     poses: NDArray[np.float64],
     progress: NDArray[np.float64],
@@ -195,7 +197,7 @@ def _update_leads(
     return tied
 
 
-@kernel
+@helper
 def _ego_corners(pose: NDArray[np.float64]) -> NDArray[np.float64]:
     """Rear-axle pose [3] → corners of the ego box [5, 2], the first repeated."""
     corners = np.empty((5, 2))
