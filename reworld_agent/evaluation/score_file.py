@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
@@ -118,24 +120,21 @@ def score_file(request: Request) -> pd.DataFrame:
 
     Raises:
         DataError: the input cannot be read, lacks columns or names a trajectory twice; or the
-            output cannot be written.
-        ConfigError: an unfinished run with other data or code lies at the same output.
+            output cannot be written (finished rows are kept beside it).
     """
     table = read_trajectories(request.trajectories)
     caches = SceneCaches(
         request.data_root, request.maps_root, request.data_split, request.cache_dir
     )
-    store = PartStore(
-        request.output.with_name(request.output.name + ".parts"),
-        ROW_KEYS,
-        {
-            "protocol": request.protocol,
-            "explain": request.explain,
-            "data": caches.data_digest,
-            "scoring code": code_digest(),
-        },
-        request.resume,
-    )
+    identity = {
+        "protocol": request.protocol,
+        "explain": request.explain,
+        "data": caches.data_digest,
+        "scoring code": code_digest(),
+    }
+    parts = request.output.with_name(request.output.name + ".parts")
+    digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]
+    store = PartStore(parts / digest, ROW_KEYS, identity, request.resume)
     named = table.assign(candidate=table["candidate"].astype(str))
     rows = score_trajectories(
         named,
@@ -150,6 +149,8 @@ def score_file(request: Request) -> pd.DataFrame:
     rows["token"], rows["candidate"] = table["token"], table["candidate"]
     write_parquet(request.output, rows, _provenance(request, table))
     write_csv(request.output.with_suffix(".csv"), rows)
+    if rows["valid"].all():  # else the next start tries the others again
+        shutil.rmtree(parts, ignore_errors=True)
     return rows
 
 

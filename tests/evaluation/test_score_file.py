@@ -1,0 +1,208 @@
+"""Scoring a file of trajectories: the command as a user meets it."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reworld_agent.errors import ConfigError, DataError
+from reworld_agent.evaluation.files import read_provenance
+from reworld_agent.evaluation.score_file import (
+    degrees_suspected,
+    help_text,
+    parse,
+    read_trajectories,
+    score_file,
+)
+
+COMMAND = Path(__file__).resolve().parents[2] / "eval" / "score_trajectories.py"
+
+
+def _words(root: Path, folder: Path, rows: pd.DataFrame, *more: str) -> list[str]:
+    rows.to_parquet(folder / "in.parquet")
+    return [
+        f"trajectories={folder / 'in.parquet'}",
+        f"data_root={root}",
+        f"maps_root={root / 'maps'}",
+        "data_split=toy",
+        f"output={folder / 'out.parquet'}",
+        f"cache_dir={folder / 'caches'}",
+        *more,
+    ]
+
+
+def _rows(root: Path, scenes: int) -> pd.DataFrame:
+    table = pd.read_parquet(root / "pdm_v11.parquet")
+    tokens = table["token"].unique()[:scenes]
+    table = table[table["token"].isin(tokens)]
+    return table.rename(columns={"cand": "candidate", "score": "devkit"})[
+        ["token", "candidate", "poses", "devkit", "NC"]
+    ]
+
+
+def test_a_file_scored_like_the_devkit(devkit_reference: Path, tmp_path: Path) -> None:
+    rows = _rows(devkit_reference, 3).sample(frac=1.0, random_state=0)
+    request = parse(_words(devkit_reference, tmp_path, rows, "worker=sequential"))
+    table = score_file(request)
+    assert table["valid"].all()
+    assert (
+        table[["token", "candidate"]].to_numpy().tolist()
+        == rows[["token", "candidate"]].to_numpy().tolist()
+    )
+    np.testing.assert_allclose(table["score"], rows["devkit"], atol=1e-6)
+    np.testing.assert_array_equal(table["no_at_fault_collisions"], rows["NC"])
+    for name in ("no_at_fault_collisions", "time_to_collision_within_bound", "comfort"):
+        assert f"{name}_failure_time_s" in table
+    assert {"progress_m", "pdm_closed_progress_m"} <= set(table)
+    written = pd.read_parquet(request.output)
+    pd.testing.assert_frame_equal(written, table)
+    twin = pd.read_csv(request.output.with_suffix(".csv"), dtype={"token": str})
+    np.testing.assert_allclose(twin["score"], table["score"])
+    origin = read_provenance(request.output)
+    assert origin["protocol"] == "pdms_v1" and origin["rows"] == len(rows)
+    assert {"code_version", "numpy", "blas", "split", "trajectories_sha256"} <= set(origin)
+
+
+def test_rows_that_cannot_be_scored_name_their_reason(
+    devkit_reference: Path, tmp_path: Path
+) -> None:
+    good = _rows(devkit_reference, 1).iloc[:2]
+    poses = good["poses"].iloc[0]
+    bad = {
+        "seven": poses[:21],
+        "nan": np.where(np.arange(24) == 5, np.nan, poses),
+        "words": np.array(["x"] * 24),
+    }
+    token = good["token"].iloc[0]
+    faults = pd.DataFrame(
+        {"token": token, "candidate": list(bad), "poses": [list(map(str, v)) for v in bad.values()]}
+    )
+    faults["poses"] = [
+        bad["seven"].astype(str),
+        bad["nan"].astype(str),
+        bad["words"],
+    ]
+    mixed = pd.concat(
+        [
+            good.assign(
+                candidate=good["candidate"].astype(str),
+                poses=[p.astype(str) for p in good["poses"]],
+            ),
+            faults,
+            pd.DataFrame(
+                {"token": ["feedfeedfeedfeed"], "candidate": ["x"], "poses": [poses.astype(str)]}
+            ),
+        ]
+    )
+    table = score_file(parse(_words(devkit_reference, tmp_path, mixed, "worker=sequential")))
+    assert table["valid"].tolist() == [True, True, False, False, False, False]
+    assert "21 numbers" in table["reason"].iloc[2]
+    assert "finite" in table["reason"].iloc[3]
+    assert "feedfeedfeedfeed" in table["reason"].iloc[5]
+    assert table["score"].iloc[2:].isna().all()
+
+
+def test_without_candidates_each_token_has_one_row(devkit_reference: Path, tmp_path: Path) -> None:
+    rows = _rows(devkit_reference, 1)[["token", "poses"]]
+    words = _words(devkit_reference, tmp_path, rows.iloc[:1], "worker=sequential", "explain=false")
+    assert len(score_file(parse(words))) == 1
+    with pytest.raises(DataError, match="named twice"):
+        score_file(parse(_words(devkit_reference, tmp_path, rows, "worker=sequential")))
+
+
+def test_killed_and_started_again(devkit_reference: Path, tmp_path: Path) -> None:
+    rows = _rows(devkit_reference, 40)
+    words = _words(devkit_reference, tmp_path, rows, "worker=sequential")
+    # Every scene is flushed by itself, so that the kill surely falls between two of them.
+    eager = (
+        "import runpy, sys\n"
+        "from reworld_agent.evaluation import parts, scoring\n"
+        "parts.FLUSH_S, scoring._CHUNK = 0.0, 1\n"
+        f"runpy.run_path({str(COMMAND)!r}, run_name='__main__')\n"
+    )
+    first = subprocess.Popen(
+        [sys.executable, "-c", eager, *words],
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    parts = tmp_path / "out.parquet.parts"
+    while first.poll() is None and len(list(parts.glob("*/part-*.parquet"))) < 3:
+        time.sleep(0.01)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    assert not (tmp_path / "out.parquet").exists()
+    finished = len(list(parts.glob("*/part-*.parquet")))
+    assert 3 <= finished < 40
+    done = subprocess.run(
+        [sys.executable, str(COMMAND), *words], capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stderr
+    table = pd.read_parquet(tmp_path / "out.parquet")
+    assert len(table) == len(rows) == 2560
+    assert not table.duplicated(["token", "candidate"]).any()
+    assert not parts.exists()
+    np.testing.assert_allclose(table["score"], rows["devkit"], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["trajectories"], "not key=value"),
+        (["split=x"], "split= is unknown"),
+        (["data_root=x"], "trajectories= is missing"),
+        (["protocol=v9"], r"use protocol=pdms_v1"),
+        (["worker=threads"], "worker=threads is unknown"),
+        (["workers=0"], "no positive number"),
+        (["explain=maybe"], "not true or false"),
+    ],
+)
+def test_words_that_are_wrong(words: list[str], message: str) -> None:
+    complete = [f"{key}=x" for key in ("trajectories", "maps_root", "data_split", "output")]
+    if "missing" not in message:
+        words = [*complete, "data_root=x", *words]
+    else:
+        words = [*complete[1:], *words]
+    with pytest.raises(ConfigError, match=message):
+        parse(words)
+
+
+def test_files_that_are_wrong(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"none\.parquet: no such file"):
+        read_trajectories(tmp_path / "none.parquet")
+    (tmp_path / "text.parquet").write_text("token,poses\n")
+    with pytest.raises(DataError, match=r"text\.parquet: not a readable parquet"):
+        read_trajectories(tmp_path / "text.parquet")
+    pd.DataFrame({"scene": ["a"]}).to_parquet(tmp_path / "columns.parquet")
+    with pytest.raises(DataError, match="no column token and no column poses"):
+        read_trajectories(tmp_path / "columns.parquet")
+    pd.DataFrame({"token": [], "poses": []}).to_parquet(tmp_path / "empty.parquet")
+    with pytest.raises(DataError, match="no rows"):
+        read_trajectories(tmp_path / "empty.parquet")
+
+
+def test_nested_poses_and_degrees(tmp_path: Path) -> None:
+    x = np.arange(1, 9) * 2.0
+    poses = np.stack([x, 0.5 * x, np.full(8, np.degrees(np.arctan(0.5)))], axis=1)
+    frame = pd.DataFrame({"token": ["a"], "poses": [[list(row) for row in poses]]})
+    frame.to_parquet(tmp_path / "nested.parquet")
+    table = read_trajectories(tmp_path / "nested.parquet")
+    np.testing.assert_allclose(table["poses"].iloc[0], poses.reshape(-1))
+    assert degrees_suspected(table)
+
+
+def test_help_teaches() -> None:
+    done = subprocess.run(
+        [sys.executable, str(COMMAND), "--help"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0
+    assert done.stdout == help_text() + "\n"
+    for word in ("trajectories=FILE.parquet", "[8, 3] at 2 Hz", "pdms_v1"):
+        assert word in done.stdout
