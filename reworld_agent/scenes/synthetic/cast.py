@@ -17,9 +17,10 @@ from reworld_agent.scenes.synthetic.traffic import WARM_UP, Actor, Driver, Walke
 EGO_SIZE = (5.176, 2.297, 1.777)  # nuPlan's Pacifica (m)
 EGO_CENTER = 1.461  # m from the rear axle to the centre of the box
 EGO_DRIVER = Driver(acceleration=1.75, braking=2.6, headway=1.3, gap=1.9)
-THEMES = ("turns", "lead", "queue", "cut_in", "crossing", "works", "turns", "lead")
-EGO_TURNS = {"left": 1.0, "straight": 0.55, "right": 1.0}
+THEMES = ("turns", "lead", "queue", "cut_in", "crossing", "works", "queue", "lead")
+EGO_TURNS = {"left": 1.0, "straight": 0.3, "right": 1.2}
 OTHER_TURNS = {"left": 0.5, "straight": 1.0, "right": 0.6}
+GREEN_SHARE = 0.88  # of the lights are green when ego comes
 BEYOND = 130.0  # m of route beyond the end of the drive
 
 
@@ -32,19 +33,17 @@ class Cast:
     actors: list[Actor]
     walkers: list[Walker] = field(default_factory=list)
     props: list[tuple[str, float, float, float]] = field(default_factory=list)  # kind x y heading
+    closed: frozenset[int] = frozenset()  # lanes that nobody may use
 
 
 def choose_cast(
     net: Network, signals: Signals, theme: str, seconds: float, rng: np.random.Generator
 ) -> Cast | None:
     """The cast of one drive, or None where chance gave no usable route."""
-    lanes = list(net.lanes.values())
-    if theme in ("cut_in", "works"):
-        lanes = [lane for lane in lanes if len(net.blocks[lane.block].lanes) > 1]
-        lanes = [lane for lane in lanes if lane.index == 0] if theme == "works" else lanes
+    lanes = _first_lanes(net, theme)
     lane = lanes[int(rng.integers(len(lanes)))]
     chain = random_chain(net, lane, 9.0 * seconds + BEYOND + 60.0, rng, EGO_TURNS)
-    if chain is None:
+    if chain is None or not _suits(net, chain, theme):
         return None
     path = build_path(net, chain)
     begin = float(rng.uniform(3.0, 20.0))
@@ -59,6 +58,27 @@ def choose_cast(
     return cast
 
 
+def _first_lanes(net: Network, theme: str) -> list[Lane]:
+    """Lanes on which a drive about `theme` may begin."""
+    lanes = list(net.lanes.values())
+    if theme == "queue":
+        lit = {f for junction in net.junctions if junction.signalled for f in junction.approaches}
+        return [lane for lane in lanes if lane.block in lit]
+    if theme == "cut_in":
+        return [lane for lane in lanes if len(net.blocks[lane.block].lanes) > 1]
+    return lanes
+
+
+def _suits(net: Network, chain: list[Lane | Connector], theme: str) -> bool:
+    """Whether the event can happen on the second street of the route."""
+    way, lane = chain[1], chain[2]
+    assert isinstance(way, Connector) and isinstance(lane, Lane)
+    wide = len(net.blocks[lane.block].lanes) > 1
+    if theme == "works":
+        return wide and lane.index == 0
+    return theme != "cut_in" or (wide and way.kind == "straight")
+
+
 def _time_lights(signals: Signals, ego: Actor, theme: str, rng: np.random.Generator) -> None:
     """Most lights are green when ego comes; in a queue the first is red until people wait."""
     waited = theme != "queue"
@@ -69,10 +89,10 @@ def _time_lights(signals: Signals, ego: Actor, theme: str, rng: np.random.Genera
         way = ego.path.speed[int(ego.s) : int(gate.stop)]
         eta = WARM_UP + float(np.sum(1.0 / np.maximum(way, 2.0)))
         if not waited:
-            eta += float(rng.uniform(6.0, 9.0))
+            eta += float(rng.uniform(5.0, 9.0))
             waited = True
             signals.turn_green(connector.junction, connector.source.block, eta)
-        elif rng.random() < 0.93:
+        elif rng.random() < GREEN_SHARE:
             early = float(rng.uniform(0.25, 0.6)) * GREEN_TIME
             signals.turn_green(connector.junction, connector.source.block, eta - early)
 
@@ -112,19 +132,26 @@ def _lead(net: Network, cast: Cast, rng: np.random.Generator, gap: float, brakes
 
 
 def _cut_in(net: Network, cast: Cast, rng: np.random.Generator) -> None:
-    """A car in the neighbouring lane that changes before ego."""
-    ego, lane = cast.actors[0], cast.chain[0]
-    assert isinstance(lane, Lane)
-    siblings = net.blocks[lane.block].lanes
-    other = siblings[1 - lane.index]
-    straight = [c for c in net.outgoing[other.fid] if c.kind == "straight"]
-    beside = build_path(net, [other, *straight[:1]])
-    start = float(rng.uniform(28.0, 40.0))
+    """A car in the neighbouring lane that changes before ego on the second street."""
+    ego, begin = cast.actors[0], cast.actors[0].path.lanes[2][1]
+    first, second = (_neighbour(net, cast.chain[k]) for k in (0, 2))
+    ways = [c for c in net.outgoing[first.fid] if c.target is second]
+    beside = build_path(net, [first, *ways, second])
+    start = begin + float(rng.uniform(4.0, 16.0))
     path = change_lane(beside, ego.path, start, float(rng.uniform(18.0, 26.0)))
     size = vehicle_size(rng)
-    s = ego.s + ego.front + float(rng.uniform(5.0, 9.0)) + size[0] / 2
-    driver = _driver(rng, ((2.0, 7.0, float(rng.uniform(6.0, 9.0))),))
-    cast.actors.append(Actor("vehicle", size, path, s, ego.v + 0.5, driver, look=_look(rng)))
+    s = ego.s + ego.front + float(rng.uniform(11.0, 17.0)) + size[0] / 2
+    limit = float(ego.path.speed[int(s)])
+    ego.v = 0.95 * limit
+    early, late = rng.uniform(0.92, 0.97) * limit, rng.uniform(0.65, 0.85) * limit
+    driver = _driver(rng, ((WARM_UP, 7.0, float(early)), (7.0, 60.0, float(late))))
+    cast.actors.append(Actor("vehicle", size, path, s, ego.v, driver, look=_look(rng)))
+
+
+def _neighbour(net: Network, lane: Lane | Connector) -> Lane:
+    """The other lane of a street with two."""
+    assert isinstance(lane, Lane)
+    return net.blocks[lane.block].lanes[1 - lane.index]
 
 
 def _crossing(net: Network, cast: Cast, rng: np.random.Generator) -> None:
@@ -150,14 +177,13 @@ def _crossing(net: Network, cast: Cast, rng: np.random.Generator) -> None:
 
 
 def _works(net: Network, cast: Cast, rng: np.random.Generator) -> None:
-    """The outer lane of ego's first street closed by cones, barriers and a sign."""
-    lane = cast.chain[0]
-    assert isinstance(lane, Lane)
-    outer = net.blocks[lane.block].lanes[1]
+    """The outer lane of ego's second street closed by cones, barriers and a sign."""
+    outer = _neighbour(net, cast.chain[2])
+    cast.closed = frozenset({outer.fid})
     length = float(geo.arc_length(outer.center)[-1])
-    begin = float(rng.uniform(0.35, 0.5)) * length
+    begin = float(rng.uniform(0.25, 0.4)) * length
     angle = geo.headings(outer.center)
-    for k, s in enumerate(np.arange(begin, min(begin + 26.0, length - 8.0), 2.6)):
+    for k, s in enumerate(np.arange(begin, min(begin + 30.0, length - 10.0), 2.6)):
         heading = float(angle[int(s)])
         shift = -1.5 + min(k, 3) * 0.95
         x, y = geo.at_distance(outer.center, s) + shift * geo.unit(heading + np.pi / 2)
@@ -211,8 +237,7 @@ def _crowded(cast: Cast, point: Array, distance: float) -> bool:
 def _fill_traffic(net: Network, cast: Cast, rng: np.random.Generator) -> None:
     """Other cars on the lanes around ego's route, and one behind ego."""
     ego = cast.actors[0]
-    closed = _closed_lanes(net, cast)
-    lanes = [lane for lane in net.lanes.values() if lane.fid not in closed]
+    lanes = [lane for lane in net.lanes.values() if lane.fid not in cast.closed]
     wanted = len(cast.actors) + int(rng.integers(12, 20))
     for _ in range(wanted * 4):
         if len(cast.actors) >= wanted:
@@ -226,20 +251,13 @@ def _fill_traffic(net: Network, cast: Cast, rng: np.random.Generator) -> None:
         if lane.fid == cast.chain[0].fid and s > ego.s:
             continue  # ego's own lane belongs to the event
         chain = random_chain(net, lane, 240.0, rng, OTHER_TURNS)
-        if chain is None or closed & {element.fid for element in chain}:
+        if chain is None or cast.closed & {element.fid for element in chain}:
             continue
         path = build_path(net, chain)
         speed = float(path.speed[int(s)]) * float(rng.uniform(0.6, 1.0))
         cast.actors.append(
             Actor("vehicle", vehicle_size(rng), path, s, speed, _driver(rng), look=_look(rng))
         )
-
-
-def _closed_lanes(net: Network, cast: Cast) -> set[int]:
-    if cast.theme != "works":
-        return set()
-    lane = cast.chain[0]
-    return {other.fid for other in net.blocks[lane.block].lanes[1:]}
 
 
 def _cyclists(net: Network, cast: Cast, rng: np.random.Generator) -> None:

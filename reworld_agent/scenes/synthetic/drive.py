@@ -20,8 +20,8 @@ from reworld_agent.scenes.synthetic.traffic import STEP, Record, Traffic
 
 FRAME = 0.5  # s between logged frames
 STRIDE = round(FRAME / STEP)  # simulation steps per frame
-ATTEMPTS = 40
-LEAST_WAY = 45.0  # m that ego must cover
+ATTEMPTS = 400  # most only find that a random route does not suit
+LEAST_WAY = 35.0  # m that ego must cover
 PERSON = (0.7, 0.7, 1.75)  # length, width, height (m)
 PROPS = {
     "traffic_cone": (0.4, 0.4, 0.75),
@@ -154,11 +154,23 @@ def _fault(drive: Drive) -> str:
         return "the route ends too early"
     if drive.record.a[:, 0].min() < -3.8:
         return "ego brakes hard"
+    if drive.cast.theme == "cut_in" and not _cuts_in(drive):
+        return "nobody cuts in"
     if _touched(drive, 0, MARGIN):
         return "somebody comes too near to ego"
     if any(_touched(drive, k, 0.0) for k in range(1, len(drive.cast.actors))):
         return "others touch"
     return "near miss" if _near_miss(drive) else ""
+
+
+def _cuts_in(drive: Drive) -> bool:
+    """Whether the first actor after ego comes from aside into ego's lane, near before ego."""
+    ego, other = drive.boxes[:, 0], drive.boxes[:, 1]
+    delta = other[:, :2] - ego[:, :2]
+    cos, sin = np.cos(ego[:, 4]), np.sin(ego[:, 4])
+    ahead, aside = cos * delta[:, 0] + sin * delta[:, 1], cos * delta[:, 1] - sin * delta[:, 0]
+    near = (ahead > 5.0) & (ahead < 22.0)
+    return bool((near & (np.abs(aside) < 1.0)).sum() > 8 and abs(aside[0]) > 2.0)
 
 
 def _obstacles(drive: Drive, steps: Steps) -> Array:
@@ -186,13 +198,17 @@ def _near_miss(drive: Drive) -> bool:
     """Whether ego, going on as it is, would within 0.9 s be where somebody then is ahead."""
     record, total = drive.record, len(drive.boxes)
     steps = np.arange(0, total - 8, 2)
+    bend = np.abs(drive.cast.actors[0].path.at(record.s[steps, 0])[2])
+    # a scorer's tracker starts every scene with straight wheels and leaves a bend by up to 1 m
+    spare = 0.3 + np.minimum(30.0 * bend, 1.6)
     for later in (0.3, 0.6, 0.95):
         then = np.minimum(steps + round(later / STEP), total - 1)
         own = drive.boxes[steps, 0].copy()
         shift = record.v[steps, 0] * later
         own[:, 0] += shift * np.cos(own[:, 4])
         own[:, 1] += shift * np.sin(own[:, 4])
-        own[:, 2:4] += 0.3
+        own[:, 2] += 0.3
+        own[:, 3] += spare
         others = np.concatenate([drive.boxes[then][:, 1:], _obstacles(drive, then)], axis=1)
         near = np.hypot(*(others - own[:, None])[..., :2].transpose(2, 0, 1)) < 12.0
         near &= (record.v[steps, 0] > 0.1)[:, None] & ~_behind(drive, steps, others)

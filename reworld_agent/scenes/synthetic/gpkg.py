@@ -34,6 +34,8 @@ def write_maps(folder: Path) -> None:
     Args:
         folder: becomes NUPLAN_MAPS_ROOT. Files appear whole or not at all.
     """
+    # a map that a crash cuts short never gets to its place: SQLite need not wait for the disk
+    pyogrio.set_gdal_config_options({"OGR_SQLITE_SYNCHRONOUS": "OFF"})
     for plan in PLANS.values():
         path = folder / plan.city / plan.version / "map.gpkg"
         if not path.exists():

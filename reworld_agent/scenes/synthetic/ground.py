@@ -22,7 +22,7 @@ from reworld_agent.scenes.synthetic.scenery import build_scenery
 RESOLUTION = 0.125  # m per pixel
 BORDER = 70.0  # m of grass around the town
 SHIFT = 4  # fractional bits of cv2's coordinates
-GRASS, PAVEMENT, KERB = (72, 104, 78), (150, 152, 156), (186, 188, 190)  # BGR
+GRASS, PAVEMENT, KERB = (78, 128, 96), (152, 156, 162), (192, 194, 196)  # BGR
 ASPHALT, LOT, CYCLE_LANE, JUNCTION = (84, 82, 80), (96, 94, 92), (86, 84, 118), (80, 78, 77)
 WHITE, YELLOW = (225, 226, 226), (70, 178, 214)
 Colour = tuple[int, int, int]

@@ -19,7 +19,9 @@ from reworld_agent.scenes.synthetic.ground import GRASS, Ground, build_ground
 from reworld_agent.scenes.synthetic.props import Placed, Stage
 
 Image = NDArray[np.uint8]
-NEAR, FAR = 0.25, 170.0  # m, clipping
+NEAR = 0.25  # m before the camera, where polygons are cut
+SMALLEST = 0.2  # px: what is narrower is left out
+BOUND = 1 << 17  # of cv2's coordinates
 SHIFT = 3  # fractional bits of cv2's coordinates
 HAZE_DISTANCE = 260.0  # m
 AMBIENT, DIRECT = 0.72, 0.34
@@ -62,7 +64,7 @@ class Renderer:
         self.weather = Weather.random(np.random.default_rng([drive.plan.seed, drive.index, 77]))
         self.ground: Ground = build_ground(drive.net.city)
         self.stage = Stage(drive)
-        self.skies: dict[str, Image] = {}
+        self.gradient = self._gradient()
 
     def image(self, camera: str, step: int) -> Image:
         """The image [HEIGHT, WIDTH, 3] (BGR) of a camera at a simulation step."""
@@ -72,14 +74,19 @@ class Renderer:
         self._paint_solids(view, picture, self.stage.at(step, view.position[:2], view.axis))
         return picture
 
-    def _sky(self, view: View) -> Image:
-        """A gradient, soft clouds and a line of far hills that turn with the camera."""
+    def _gradient(self) -> Image:
+        """The sky without hills; grass below the horizon."""
         weather = self.weather
         rows = np.linspace(1.0, 0.0, HEIGHT // 2)[:, None] ** 0.8
         colours = weather.horizon + rows * (weather.zenith - weather.horizon)
         picture = np.empty((HEIGHT, WIDTH, 3), np.uint8)
         picture[: HEIGHT // 2] = (colours * weather.gain).clip(0, 255)[:, None]
         picture[HEIGHT // 2 :] = np.array(GRASS) * 0.8
+        return picture
+
+    def _sky(self, view: View) -> Image:
+        """A gradient and two lines of far hills that turn with the camera."""
+        weather, picture = self.weather, self.gradient.copy()
         columns = np.arange(0, WIDTH + 16, 16.0)
         bearing = view.yaw - np.arctan((columns - WIDTH / 2) / FOCAL)
         for scale, height, mix in ((1.0, 26.0, 0.35), (2.3, 14.0, 0.6)):
@@ -126,58 +133,69 @@ class Renderer:
     def _paint_solids(self, view: View, picture: Image, things: list[Placed]) -> None:
         if not things:
             return
-        points, colours, depth = self._gather(view, things)
-        for ring, colour in zip(*self._project(view, points, colours, depth), strict=True):
-            cv2.fillConvexPoly(picture, ring, colour, cv2.LINE_AA, SHIFT)
-
-    def _gather(self, view: View, things: list[Placed]) -> tuple[Array, Array, Array]:
-        """Polygons [P, CORNERS, 3] in the camera's frame, colours and distances, far first."""
-        distances = np.array([view.distance(thing) for thing in things])
+        distances = view.distances(things)
         order = np.argsort(-distances, kind="stable")
-        points, colours, depth = [], [], []
-        for k in order:
-            thing = things[k]
-            shape = thing.shape
-            heading = view.yaw if shape.billboard else thing.heading
-            cos, sin = np.cos(heading), np.sin(heading)
-            turn = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
-            world = shape.points @ turn.T + np.array([thing.x, thing.y, 0.0])
-            facing = ((view.position - world[:, 0]) * (shape.normals @ turn.T)).sum(-1)
-            seen = shape.two_sided | (facing > 0.0)
-            light = AMBIENT + DIRECT * np.maximum((shape.normals @ turn.T) @ self.weather.sun, 0.0)
-            light = np.where(shape.bright, 1.0, light)
-            colour = shape.colours * light[:, None]
-            if thing.braking:
-                colour = np.where(shape.brake[:, None], BRAKE_LIGHT, colour)
-            points.append(view.to_camera(world[seen]))
-            colours.append(colour[seen])
-            depth.append(np.full(int(seen.sum()), max(distances[k], 0.0)))
-        return np.concatenate(points), np.concatenate(colours), np.concatenate(depth)
-
-    def _project(
-        self, view: View, points: Array, colours: Array, depth: Array
-    ) -> tuple[list[NDArray[np.int32]], list[tuple[float, ...]]]:
-        """Image polygons in cv2's fixed point and their colours."""
+        points, colours, depth = self._gather(view, [things[k] for k in order], distances[order])
         haze = (1.0 - np.exp(-depth / HAZE_DISTANCE))[:, None]
         colours = (colours * (1 - haze) + self.weather.horizon * haze) * self.weather.gain
-        z = points[..., 2]
-        whole: NDArray[np.bool_] = np.asarray((z > NEAR).all(1))
-        pixels = np.full((*z.shape, 2), np.nan)
-        focal, center = view.calibration.intrinsic[0, 0], view.calibration.intrinsic[:2, 2]
-        pixels[whole] = points[whole][..., :2] / z[whole][..., None] * focal + center
-        low, high = np.nanmin(pixels[whole], 1), np.nanmax(pixels[whole], 1)
-        inside = (high > 0).all(1) & (low < [WIDTH, HEIGHT]).all(1) & (high - low > 0.15).any(1)
-        paint = whole.copy()
-        paint[whole] = inside
-        cut = ~whole & (z > NEAR).any(1)
-        rings, shades = [], []
-        bounds = 1 << 14
-        for k in np.flatnonzero(paint | cut):
-            ring = pixels[k] if whole[k] else _clip(points[k]) * focal + center
-            ring = np.clip(ring, -bounds, bounds)
-            rings.append(np.round(ring * (1 << SHIFT)).astype(np.int32))
-            shades.append(_bgr(colours[k]))
-        return rings, shades
+        shades = np.clip(colours, 0, 255).tolist()
+        rings, kept = _project(view, points)
+        for ring, k in zip(rings, kept, strict=True):
+            cv2.fillConvexPoly(picture, ring, shades[k], cv2.LINE_AA, SHIFT)
+
+    def _gather(
+        self, view: View, things: list[Placed], distances: Array
+    ) -> tuple[Array, Array, Array]:
+        """Polygons [P, CORNERS, 3] in the camera's frame that face it, colours and distances."""
+        shapes = [thing.shape for thing in things]
+        owner = np.repeat(np.arange(len(things)), [len(shape.points) for shape in shapes])
+        places = np.array(
+            [(t.x, t.y, view.yaw if t.shape.billboard else t.heading) for t in things]
+        )
+        braking = np.array([thing.braking for thing in things])[owner]
+        cos, sin = np.cos(places[:, 2])[owner], np.sin(places[:, 2])[owner]
+        local = np.concatenate([shape.points for shape in shapes])
+        world = np.empty_like(local)
+        world[..., 0] = cos[:, None] * local[..., 0] - sin[:, None] * local[..., 1]
+        world[..., 1] = sin[:, None] * local[..., 0] + cos[:, None] * local[..., 1]
+        world[..., :2] += places[owner, None, :2]
+        world[..., 2] = local[..., 2]
+        normals = np.concatenate([shape.normals for shape in shapes])
+        normals = np.stack(
+            [
+                cos * normals[:, 0] - sin * normals[:, 1],
+                sin * normals[:, 0] + cos * normals[:, 1],
+                normals[:, 2],
+            ],
+            -1,
+        )
+        facing = ((view.position - world[:, 0]) * normals).sum(-1) > 0.0
+        seen = facing | np.concatenate([shape.two_sided for shape in shapes])
+        light = AMBIENT + DIRECT * np.maximum(normals @ self.weather.sun, 0.0)
+        light[np.concatenate([shape.bright for shape in shapes])] = 1.0
+        colours = np.concatenate([shape.colours for shape in shapes]) * light[:, None]
+        colours[braking & np.concatenate([shape.brake for shape in shapes])] = BRAKE_LIGHT
+        return view.to_camera(world[seen]), colours[seen], distances[owner[seen]]
+
+
+def _project(view: View, points: Array) -> tuple[list[NDArray[np.int32]], NDArray[np.int_]]:
+    """Polygons [P, CORNERS, 3] of the camera's frame as rings in cv2's fixed point, and which of
+    the P they are."""
+    z = points[..., 2]
+    focal, center = view.calibration.intrinsic[0, 0], view.calibration.intrinsic[:2, 2]
+    pixels = points[..., :2] / np.maximum(z, NEAR)[..., None] * focal + center
+    whole = z.min(1) > NEAR
+    low, high = pixels.min(1), pixels.max(1)
+    inside = (high > 0).all(1) & (low < [WIDTH, HEIGHT]).all(1)
+    inside &= (high - low > SMALLEST).all(1)
+    cut = ~whole & (z.max(1) > NEAR)
+    kept = np.flatnonzero((whole & inside) | cut)
+    fixed = np.round(pixels[kept] * (1 << SHIFT)).clip(-BOUND, BOUND).astype(np.int32)
+    rings = list(fixed)
+    for place in np.flatnonzero(cut[kept]):
+        ring = _clip(points[kept[place]]) * focal + center
+        rings[place] = np.round(ring * (1 << SHIFT)).clip(-BOUND, BOUND).astype(np.int32)
+    return rings, kept
 
 
 class View:
@@ -202,14 +220,16 @@ class View:
         columns = np.stack([world[:, 0], world[:, 1], -world @ self.position], -1)
         return self.calibration.intrinsic @ columns
 
-    def distance(self, thing: Placed) -> float:
-        """From the camera to the nearest point of the thing's footprint (m)."""
-        dx, dy = self.position[0] - thing.x, self.position[1] - thing.y
-        cos, sin = np.cos(thing.heading), np.sin(thing.heading)
-        along, across = abs(cos * dx + sin * dy), abs(cos * dy - sin * dx)
-        return float(
-            np.hypot(max(along - thing.shape.half[0], 0.0), max(across - thing.shape.half[1], 0.0))
-        )
+    def distances(self, things: list[Placed]) -> Array:
+        """From the camera to the nearest point of each footprint [N] (m)."""
+        x, y, heading, length, width = np.array(
+            [(t.x, t.y, t.heading, *t.shape.half) for t in things]
+        ).T
+        dx, dy = self.position[0] - x, self.position[1] - y
+        cos, sin = np.cos(heading), np.sin(heading)
+        along = np.maximum(np.abs(cos * dx + sin * dy) - length, 0.0)
+        across = np.maximum(np.abs(cos * dy - sin * dx) - width, 0.0)
+        return np.hypot(along, across)
 
 
 def _clip(points: Array) -> Array:

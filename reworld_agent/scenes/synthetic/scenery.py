@@ -136,7 +136,8 @@ def _walkways(net: Network, scenery: Scenery) -> None:
 
 def _verge(net: Network, scenery: Scenery, rng: np.random.Generator) -> None:
     """Trees, lamp posts and bins along the pavements."""
-    lots = shapely.union_all([p for p in scenery.carparks if p.area > 400.0])
+    lots = shapely.union_all([p for p in scenery.carparks if p.area > 400.0]).buffer(2.0)
+    shapely.prepare(lots)
     for street in net.layout.streets:
         for side in (1.0, -1.0):
             line = geo.offset(street.center, side * (street.half_width + 0.9))
@@ -146,7 +147,7 @@ def _verge(net: Network, scenery: Scenery, rng: np.random.Generator) -> None:
             while s < length - 4.0:
                 x, y = geo.at_distance(line, s)
                 heading = float(np.interp(s, geo.arc_length(line), angle))
-                if not lots.buffer(2.0).contains(shapely.Point(x, y)):
+                if not shapely.contains_xy(lots, x, y):
                     _plant(scenery, x, y, heading + (np.pi if side > 0 else 0.0), rng)
                 s += float(rng.uniform(7.0, 14.0))
 

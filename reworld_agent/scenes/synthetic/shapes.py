@@ -130,7 +130,7 @@ def car(length: float, width: float, height: float, look: int) -> Shape:
     for side in (-1, 1):
         inner, outer = sorted((side * 0.55 * y, side * 0.96 * y))
         parts.append(Part(quad("-x", -x - 0.01, (inner, outer), lamp), (40, 30, 130), "brake"))
-        parts.append(Part(quad("x", x + 0.01, (inner, outer), lamp), (235, 240, 240), "light"))
+        parts.append(Part(quad("x", x + 0.01, (inner, outer), lamp), (225, 232, 232), "light"))
     dark = (floor, 0.45 * belt)
     parts.append(Part(quad("-x", -x - 0.01, (-0.9 * y, 0.9 * y), dark), (48, 48, 50)))
     parts.append(Part(quad("x", x + 0.01, (-0.5 * y, 0.5 * y), lamp), (40, 40, 42)))
