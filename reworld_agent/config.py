@@ -196,6 +196,7 @@ class PlannerConfig:
             standard deviation of each waypoint and channel).
         steps, sigmas: Euler steps; `linear_quadratic` or `uniform` noise levels.
         seed: of the plan's noise; every scene gets the same, whatever its batch.
+        noise_scale: of that noise; below 1, a plan lies nearer to the mean of what it could be.
     """
 
     num_heads: int
@@ -209,6 +210,7 @@ class PlannerConfig:
     steps: int = 5
     sigmas: str = "linear_quadratic"
     seed: int = 42
+    noise_scale: float = 1.0
 
     def __post_init__(self) -> None:
         _positive(
@@ -223,6 +225,11 @@ class PlannerConfig:
         )
         _choice("planner.normalisation", self.normalisation, ("drivelaw", "waypoint"))
         _choice("planner.sigmas", self.sigmas, ("linear_quadratic", "uniform"))
+        _require(
+            self.noise_scale >= 0,
+            f"planner.noise_scale = {self.noise_scale}",
+            "use 0 (no noise) to 1 (as in training)",
+        )
         _require(
             len(self.ego_scale) == 8,
             f"planner.ego_scale has {len(self.ego_scale)} numbers",

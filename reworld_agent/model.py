@@ -111,6 +111,7 @@ class ReWorldModel(nn.Module):
         ego = features["ego"].to(history)
         planner = self.config.planner
         noise = scene_noise((planner.horizon, 3), batch, planner.seed, self.normaliser.centre)
+        noise = planner.noise_scale * noise
         actions = sample_plan(self.action_dit, memory, ego, noise, planner)
         return self.normaliser.denormalise(actions, clamp=True).float()
 

@@ -6,6 +6,7 @@ Its weights are the shipped ones when the seed is the default (see reworld_agent
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import subprocess
 import sys
@@ -50,9 +51,11 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("outputs/train_demo"))
     parser.add_argument("--seed", type=int, default=42)
     args = parser.parse_args()
+    # one thread: the order of sums, and with it the weights, would depend on their number
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     for command in commands(args.output.absolute(), args.seed):
         print("$ python", shlex.join(command), flush=True)
-        code = subprocess.run([sys.executable, *command], cwd=ROOT).returncode
+        code = subprocess.run([sys.executable, *command], cwd=ROOT, env=environment).returncode
         if code:
             sys.exit(code)
 

@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from reworld_agent.config import ModelConfig
 from reworld_agent.errors import DataError
 from reworld_agent.features import build_targets, ego_features, frame_image
 from reworld_agent.scenes.loader import SceneLoader
+from reworld_agent.scenes.logs import load_log
 from reworld_agent.scenes.sensors import Cameras
 
 Sample = tuple[dict[str, Tensor], dict[str, Tensor], str]
@@ -185,19 +185,14 @@ def _decode(
         )
         frames[slot] = frame_image(cameras, config.clip, where)
 
+    numbers: dict[Path, list[tuple[int, int]]] = {}
+    for (log, number), slot in slots.items():
+        numbers.setdefault(log, []).append((slot, number))
     with ThreadPoolExecutor(2) as pool, tqdm(total=len(slots), desc="decoding frames") as bar:
-        for _ in pool.map(decode, _jobs(slots)):
-            bar.update()
-
-
-def _jobs(slots: dict[tuple[Path, int], int]) -> Iterable[tuple[int, dict[str, Any]]]:
-    from reworld_agent.scenes.logs import load_log
-
-    log, content = None, []
-    for (path, number), slot in slots.items():
-        if path != log:
-            log, content = path, load_log(path)
-        yield slot, content[number]
+        for log, wanted in numbers.items():
+            content = load_log(log)
+            for _ in pool.map(decode, [(slot, content[number]) for slot, number in wanted]):
+                bar.update()
 
 
 def _write_scenes(folder: Path, loader: SceneLoader, config: ModelConfig) -> None:

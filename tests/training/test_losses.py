@@ -119,19 +119,19 @@ def overfit(stage: str, term: str, steps: int, **overrides: object) -> float:
 
 
 def test_flow_loss_can_be_overfitted() -> None:
-    assert overfit("planner", "action_flow", 150) < 0.05
+    assert overfit("planner", "action_flow", 60) < 0.05
 
 
 def test_generation_and_intermediate_loss_can_be_overfitted() -> None:
     only = {"generation": 1.0, "intermediate": 0.0}
-    assert overfit("1", "generation", 250, weights=only) < 0.05
+    assert overfit("1", "generation", 60, weights=only) < 0.05
     only = {"generation": 0.0, "intermediate": 1.0}
-    assert overfit("1", "intermediate", 250, weights=only) < 0.05
+    assert overfit("1", "intermediate", 60, weights=only) < 0.05
 
 
 def test_alignment_can_be_overfitted() -> None:
     only = {"alignment": 1.0}
-    assert overfit("2", "alignment", 150, weights=only) < 0.2
+    assert overfit("2", "alignment", 60, weights=only) < 0.2
 
 
 def test_repulsion_moves_the_plan_away_from_its_negative() -> None:
