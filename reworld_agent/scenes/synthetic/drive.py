@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from reworld_agent.errors import SceneError
 from reworld_agent.scenes.synthetic import geometry as geo
-from reworld_agent.scenes.synthetic.cast import EGO_CENTER, THEMES, Cast, choose_cast
+from reworld_agent.scenes.synthetic.cast import Cast
+from reworld_agent.scenes.synthetic.casting import EGO_CENTER, THEMES, choose_cast
 from reworld_agent.scenes.synthetic.geometry import Array
 from reworld_agent.scenes.synthetic.network import Network, build_network
 from reworld_agent.scenes.synthetic.scenery import build_scenery
