@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from reworld_agent.pdm.kernel import helper, kernel
 
-CELL = 1.0  # m
+CELL = 2.0  # m
 REACH = 120.0  # m around the ego; farther points take the slow path
 _SLACK = 1e-6  # m, so that an edge on a cell's border is listed on both sides
 # Keeps the raster's lines off round coordinates, where map edges like to lie.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from reworld_agent.errors import ConfigError, SceneError
 from reworld_agent.pdm.cache import N_STEPS, SceneCache
 from reworld_agent.pdm.progress import normalised_progress
-from reworld_agent.pdm.records import Records, failure_records, outside
+from reworld_agent.pdm.records import Names, Records, failure_records, outside
 from reworld_agent.pdm.sampling import knot_times_us, reference_poses, sample_times_us
 from reworld_agent.pdm.scenery import Scenery, make_scenery
 from reworld_agent.pdm.scorer import (
@@ -44,12 +44,14 @@ class Prepared:
     Attributes:
         scenery: map raster, traffic, centreline.
         pdm_closed: [17] row of `score_states` for PDM-Closed.
-        human: the logged driver's scores, filled at first need; empty without a logged future.
+        names: of its tracks and polygons.
+        human: the logged driver's scores, filled at first need, NaN without a logged future.
     """
 
     scenery: Scenery
     pdm_closed: NDArray[np.float64]
-    human: Records | None = field(default=None)
+    names: Names
+    human: dict[str, float] = field(default_factory=dict)
 
 
 def prepare(cache: SceneCache) -> Prepared:
@@ -63,7 +65,7 @@ def prepare(cache: SceneCache) -> Prepared:
         _check(cache)
         scenery = make_scenery(cache)
         states = simulate(np.array(cache.ego_state), np.array(cache.pdm_closed_poses[None]))
-        known = Prepared(scenery, score_states(states, scenery, LAST_TTC_STEP)[0])
+        known = Prepared(scenery, score_states(states, scenery, LAST_TTC_STEP)[0], Names.of(cache))
         vars(cache)["_prepared"] = known
     return known
 
@@ -108,9 +110,11 @@ def score_with(
     raw, off_road = judge(cache, poses, explain)
     scores = pdms_v1(raw, prepare(cache).pdm_closed)
     if explain:
-        scores.update(failure_records(raw, off_road, cache))
+        scores.update(failure_records(raw, off_road, prepare(cache).names))
         for metric, value in human_scores(cache).items():
-            scores[f"{metric}_human_fails"] = np.full(len(poses), float(value < 1.0))
+            scores[f"{metric}_human_fails"] = np.full(
+                len(poses), np.nan if np.isnan(value) else float(value < 1.0)
+            )
     return scores
 
 
@@ -137,10 +141,10 @@ def pdms_v1(raw: NDArray[np.float64], pdm_closed: NDArray[np.float64]) -> Record
 def human_scores(cache: SceneCache) -> dict[str, float]:
     """The logged driver's own metrics; NaN where the log has no 4 s of future."""
     prepared = prepare(cache)
-    if prepared.human is None:
+    if not prepared.human:
         values = np.full(len(_METRICS), np.nan)
         if cache.human_poses.shape == (8, 3) and np.isfinite(cache.human_poses).all():
             raw, _ = judge(cache, np.array(cache.human_poses[None]), explain=False)
             values = raw[0, list(_METRICS.values())]
-        prepared.human = dict(zip(_METRICS, values, strict=True))
-    return {metric: float(value) for metric, value in prepared.human.items()}
+        prepared.human = dict(zip(_METRICS, values.tolist(), strict=True))
+    return prepared.human

@@ -5,13 +5,14 @@ Times are seconds after t0 and NaN where nothing fails; names are empty strings 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.pdm.bicycle import DT
-from reworld_agent.pdm.cache import POLYGON_KINDS, TRACK_TYPES, SceneCache
+from reworld_agent.pdm.cache import N_STEPS, POLYGON_KINDS, TRACK_TYPES, SceneCache
 from reworld_agent.pdm.collision import COLLISION_TYPES
 from reworld_agent.pdm.comfort import QUANTITIES
 from reworld_agent.pdm.drivable_area import CORNERS, distances_outside
@@ -43,15 +44,42 @@ def outside(
     )
 
 
+@dataclass(frozen=True)
+class Names:
+    """Names of a scene's tracks and polygons, each with "" at the end for index −1."""
+
+    token: NDArray[np.str_]
+    track_class: NDArray[np.str_]
+    polygon_kind: NDArray[np.str_]
+
+    @classmethod
+    def of(cls, cache: SceneCache) -> Names:
+        """The names in a scene cache."""
+        return cls(
+            token=np.append(cache.track_token.astype(np.str_), ""),
+            track_class=_TRACK_TYPES[np.append(cache.track_type, -1)],
+            polygon_kind=_POLYGON_KINDS[np.append(cache.polygon_kind, -1)],
+        )
+
+
+def _padded(*names: str) -> NDArray[np.str_]:
+    return np.array([*names, ""], np.str_)
+
+
+_TRACK_TYPES, _POLYGON_KINDS = _padded(*TRACK_TYPES), _padded(*POLYGON_KINDS)
+_COLLISION_TYPES, _CORNERS = _padded(*COLLISION_TYPES), _padded(*CORNERS)
+_SIDES, _QUANTITIES = _padded(*SIDES), _padded(*QUANTITIES)
+
+
 def failure_records(
-    raw: NDArray[np.float64], off_road: NDArray[np.float64], cache: SceneCache
+    raw: NDArray[np.float64], off_road: NDArray[np.float64], names: Names
 ) -> Records:
     """Why each of N candidates fails.
 
     Args:
         raw: [N, 17] result of `scorer.score_states`.
         off_road: [N, 2] result of `outside`.
-        cache: the scene, for names.
+        names: of the scene.
 
     Returns:
         `<metric>_failure_time_s` for NC, DAC, TTC and comfort; for NC and TTC the track's index,
@@ -61,39 +89,31 @@ def failure_records(
     """
     nc, ttc = "no_at_fault_collisions", "time_to_collision_within_bound"
     dac, comfort = "drivable_area_compliance", "comfort"
-    distance = np.where(raw[:, DAC_STEP] < 0, np.nan, off_road[:, 0])
-    kinds = np.array([POLYGON_KINDS[kind] for kind in cache.polygon_kind], np.str_)
+    index = raw[:, NC_STEP:].astype(np.int64)
+    nc_track, ttc_track = index[:, NC_TRACK - NC_STEP], index[:, TTC_TRACK - NC_STEP]
+    seconds = _SECONDS[index[:, _STEPS]]
+    on_road, comfortable = index[:, DAC_STEP - NC_STEP] < 0, index[:, COMFORT_STEP - NC_STEP] < 0
     return {
-        f"{nc}_failure_time_s": _seconds(raw[:, NC_STEP]),
-        **_track(nc, raw[:, NC_TRACK], cache),
-        f"{nc}_collision_type": _name(raw[:, NC_TYPE], np.array(COLLISION_TYPES)),
-        f"{dac}_failure_time_s": _seconds(raw[:, DAC_STEP]),
-        f"{dac}_corner": _name(raw[:, DAC_CORNER], np.array(CORNERS)),
-        f"{dac}_polygon_kind": _name(off_road[:, 1], kinds),
-        f"{dac}_distance_outside_m": distance,
-        f"{ttc}_failure_time_s": _seconds(raw[:, TTC_STEP]),
-        **_track(ttc, raw[:, TTC_TRACK], cache),
-        f"{ttc}_side": _name(raw[:, TTC_SIDE], np.array(SIDES)),
-        f"{comfort}_failure_time_s": _seconds(raw[:, COMFORT_STEP]),
-        f"{comfort}_quantity": _name(raw[:, COMFORT_QUANTITY], np.array(QUANTITIES)),
-        f"{comfort}_excess": np.where(raw[:, COMFORT_STEP] < 0, np.nan, raw[:, COMFORT_EXCESS]),
+        f"{nc}_failure_time_s": seconds[:, 0],
+        f"{nc}_track_index": nc_track,
+        f"{nc}_track_token": names.token[nc_track],
+        f"{nc}_track_class": names.track_class[nc_track],
+        f"{nc}_collision_type": _COLLISION_TYPES[index[:, NC_TYPE - NC_STEP]],
+        f"{dac}_failure_time_s": seconds[:, 1],
+        f"{dac}_corner": _CORNERS[index[:, DAC_CORNER - NC_STEP]],
+        f"{dac}_polygon_kind": names.polygon_kind[off_road[:, 1].astype(np.int64)],
+        f"{dac}_distance_outside_m": np.where(on_road, np.nan, off_road[:, 0]),
+        f"{ttc}_failure_time_s": seconds[:, 2],
+        f"{ttc}_track_index": ttc_track,
+        f"{ttc}_track_token": names.token[ttc_track],
+        f"{ttc}_track_class": names.track_class[ttc_track],
+        f"{ttc}_side": _SIDES[index[:, TTC_SIDE - NC_STEP]],
+        f"{comfort}_failure_time_s": seconds[:, 3],
+        f"{comfort}_quantity": _QUANTITIES[index[:, COMFORT_QUANTITY - NC_STEP]],
+        f"{comfort}_excess": np.where(comfortable, np.nan, raw[:, COMFORT_EXCESS]),
     }
 
 
-def _seconds(step: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.where(step < 0, np.nan, np.round(step * DT, 1))
-
-
-def _name(index: NDArray[np.float64], names: NDArray[np.str_]) -> NDArray[np.str_]:
-    """names[index], "" where the index is negative."""
-    padded = np.append(names.astype(np.str_), "")
-    return padded[index.astype(np.int64)]
-
-
-def _track(metric: str, index: NDArray[np.float64], cache: SceneCache) -> Records:
-    types = np.array([TRACK_TYPES[kind] for kind in cache.track_type], np.str_)
-    return {
-        f"{metric}_track_index": index.astype(np.int64),
-        f"{metric}_track_token": _name(index, cache.track_token),
-        f"{metric}_track_class": _name(index, types),
-    }
+# Time of each step, NaN at the end for step −1.
+_SECONDS = np.append(np.round(np.arange(N_STEPS) * DT, 1), np.nan)
+_STEPS = np.array([NC_STEP, DAC_STEP, TTC_STEP, COMFORT_STEP]) - NC_STEP

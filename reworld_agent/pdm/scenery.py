@@ -6,6 +6,7 @@ so nothing is lost against the devkit, which computes in global coordinates.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from reworld_agent.pdm import grid
 from reworld_agent.pdm.cache import N_AGENT_TYPES, POLYGON_KINDS, SceneCache
 from reworld_agent.pdm.geometry import half_extents
 from reworld_agent.pdm.grid import Grid, build_grid
+from reworld_agent.pdm.kernel import kernel
 from reworld_agent.pdm.progress import bound_blocks
 
 STOPPED_TRACK_SPEED = 0.05  # m/s
@@ -74,19 +76,38 @@ def make_traffic(
         track_speed: [T] speed [m/s] that decides whether the track stands.
         origin: [2] of the local coordinates.
     """
-    by_track = np.ascontiguousarray(np.swapaxes(track_pose, 0, 1), dtype=np.float64)
-    pose = np.empty((*by_track.shape[:2], 4))
-    pose[..., :2] = by_track[..., :2] - origin
-    np.cos(by_track[..., 2], out=pose[..., 2])
-    np.sin(by_track[..., 2], out=pose[..., 3])
     half = half_extents(np.asarray(track_size, np.float64))
-    radius = np.hypot(half[:, 0], half[:, 1])[:, None]
-    low = np.fmin.reduce(pose[..., :2], axis=1, initial=np.inf) - radius
-    high = np.fmax.reduce(pose[..., :2], axis=1, initial=-np.inf) + radius
+    n_steps, n = track_pose.shape[:2]
+    pose, sweep = np.empty((n, n_steps, 4)), np.empty((n, 4))
+    _lay_tracks(np.array(track_pose, np.float64), half, origin, pose, sweep)
     is_agent = np.asarray(track_type) < N_AGENT_TYPES
     is_stopped = ~is_agent | (np.asarray(track_speed) <= STOPPED_TRACK_SPEED)
-    traits = np.concatenate([half, np.stack([is_agent, is_stopped], axis=1)], axis=1)
-    return Traffic(pose, np.concatenate([low, high], axis=1), traits)
+    return Traffic(pose, sweep, np.column_stack([half, is_agent, is_stopped]))
+
+
+@kernel
+def _lay_tracks(
+    global_pose: NDArray[np.float64],
+    half: NDArray[np.float64],
+    origin: NDArray[np.float64],
+    pose: NDArray[np.float64],
+    sweep: NDArray[np.float64],
+) -> None:
+    """Fill `pose` and `sweep` of `Traffic` from [S, T, 3]."""
+    n_steps, n = global_pose.shape[0], global_pose.shape[1]
+    for k in range(n):
+        low_x, low_y, high_x, high_y = math.inf, math.inf, -math.inf, -math.inf
+        for t in range(n_steps):
+            x, y = global_pose[t, k, 0] - origin[0], global_pose[t, k, 1] - origin[1]
+            heading = global_pose[t, k, 2]
+            pose[k, t, 0], pose[k, t, 1] = x, y
+            pose[k, t, 2], pose[k, t, 3] = math.cos(heading), math.sin(heading)
+            if x == x:  # an absent track is NaN
+                low_x, high_x = min(low_x, x), max(high_x, x)
+                low_y, high_y = min(low_y, y), max(high_y, y)
+        radius = math.hypot(half[k, 0], half[k, 1])
+        sweep[k, 0], sweep[k, 1] = low_x - radius, low_y - radius
+        sweep[k, 2], sweep[k, 3] = high_x + radius, high_y + radius
 
 
 def make_grid(
