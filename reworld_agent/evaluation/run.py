@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
+from reworld_agent.doctor import require_golden
 from reworld_agent.errors import ConfigError
 from reworld_agent.evaluation.agents import build_agents
 from reworld_agent.evaluation.files import check_writable, write_csv
@@ -104,6 +105,7 @@ def run(cfg: DictConfig) -> int:
     """
     settings = Settings.from_config(cfg)
     check_writable(settings.output_dir)
+    require_golden()
     agents = build_agents(cfg)
     wanted = {name: agent.get_sensor_config() for name, agent in agents.items()}
     roots = resolve_split(settings.data_split, _cameras(wanted.values()))
