@@ -26,13 +26,11 @@ from reworld_agent.pdm.lane_search import (
     route_lanes,
     starting_lane,
 )
-from reworld_agent.pdm.lights import logged_lights, red_lanes
-from reworld_agent.pdm.pdm_closed import make_proposals, sampled
+from reworld_agent.pdm.lights import Lights, logged_lights, red_lanes, steady_lights
+from reworld_agent.pdm.pdm_closed import choose, make_proposals, sampled
 from reworld_agent.pdm.proposals import SAMPLE_STEPS
 from reworld_agent.pdm.route import correct_route, route_blocks
 from reworld_agent.pdm.sampling import sample_times_us
-from reworld_agent.pdm.scenery import make_scenery
-from reworld_agent.pdm.scorer import LAST_TTC_STEP, group_scores, score_states
 from reworld_agent.pdm.tracker import simulate
 from reworld_agent.scenes.log_index import find_frame
 from reworld_agent.scenes.maps import CityMap, open_city_map
@@ -123,20 +121,24 @@ def _build(past: list[Moment], window: list[Moment], city: CityMap) -> SceneCach
         past_time_us=np.array([int(moment.frame["timestamp"]) for moment in past], np.int64),
         **logged_lights(frames, set(route_lanes(logged_route, city)), city).fields(),
     )
-    red = np.empty(len(red_now := red_lanes(now, known)), np.object_)
+    red_now = red_lanes(now, known)
+    red = np.empty(len(red_now), np.object_)
     red[:] = [city.lane_polygon(lane) for lane in red_now]
     obstacles = forecast(state[:3], objects, red)
     proposals = make_proposals(state, line, city.graph.speed_limit(start), obstacles)
-    states = simulate(state, proposals)
-    scenery = make_scenery(_with_forecast(cache, obstacles))
-    best = int(np.argmax(group_scores(score_states(states, scenery, LAST_TTC_STEP))))
-    poses = sampled(proposals[best], cache.time_us, sample_times_us(cache.time_us))
-    return replace(cache, pdm_closed_poses=poses)
+    expected = _with_forecast(cache, obstacles, steady_lights(red_now, city))
+    samples = sample_times_us(cache.time_us)
+    first, second = choose(simulate(state, proposals), expected)
+    return replace(
+        cache,
+        pdm_closed_poses=sampled(proposals[first], cache.time_us, samples),
+        pdm_closed_poses_v2=sampled(proposals[second], cache.time_us, samples),
+    )
 
 
-def _with_forecast(cache: SceneCache, obstacles: Forecast) -> SceneCache:
+def _with_forecast(cache: SceneCache, obstacles: Forecast, lights: Lights) -> SceneCache:
     """The scene as PDM-Closed sees it: its forecast in place of the logged traffic, without the
-    objects that overlap the ego already. Red lights slow it down but cannot be hit."""
+    objects that overlap the ego already; red lights stay red."""
     objects = obstacles.boxes
     clear = np.flatnonzero(~obstacles.overlaps[: len(objects.token)])
     sample = np.arange(observation.N_REPLAY_STEPS) // SAMPLE_STEPS * SAMPLE_STEPS
@@ -151,6 +153,7 @@ def _with_forecast(cache: SceneCache, obstacles: Forecast) -> SceneCache:
         track_pose=pose,
         track_speed=np.hypot(*objects.velocity[clear].T),
         track_heading=objects.pose[clear, 2],
+        **lights.fields(),
     )
 
 

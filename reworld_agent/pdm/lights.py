@@ -19,7 +19,7 @@ class Lights(NamedTuple):
     red: NDArray[np.bool_]  # [9, L]
     rings: Rings  # global
 
-    def fields(self) -> dict[str, NDArray[Any]]:
+    def fields(self) -> dict[str, Any]:
         """By the names of `SceneCache`."""
         return {
             "light_id": self.identity,

@@ -10,11 +10,15 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from reworld_agent.pdm import extended, scorer
+from reworld_agent.pdm.cache import SceneCache
 from reworld_agent.pdm.corridor import corridor, find_hits, in_tree_order
+from reworld_agent.pdm.extended import make_lights
 from reworld_agent.pdm.forecast import Forecast
 from reworld_agent.pdm.idm import FALLBACK_SPEED_LIMIT, SPEED_SHARES
 from reworld_agent.pdm.path import shifted, unwrapped
 from reworld_agent.pdm.proposals import Obstacles, lay_out, unroll
+from reworld_agent.pdm.scenery import make_scenery
 
 _OFFSETS = (-1.0, 1.0)  # m to the left of the centreline
 STEP_US = 100_000
@@ -52,6 +56,20 @@ def make_proposals(
     if tied:
         poses, _ = unroll(course, speed, targets, in_tree_order(strips, obstacles), flat)
     return poses
+
+
+def choose(states: NDArray[np.float64], expected: SceneCache) -> tuple[int, int]:
+    """The proposals that PDM-Closed of v1.1 and of v2.2 prefer.
+
+    Args:
+        states: [15, 41, 11] the proposals as driven.
+        expected: the scene with the forecast in place of its traffic and lights.
+    """
+    scenery = make_scenery(expected)
+    raw = scorer.score_states(states, scenery, scorer.LAST_TTC_STEP)
+    more = extended.extended_metrics(states, scenery, make_lights(expected, scenery.origin))
+    second = extended.group_scores(raw, more)
+    return int(np.argmax(scorer.group_scores(raw))), int(np.argmax(second))
 
 
 def sampled(

@@ -20,16 +20,16 @@ def box_to_polygon(
     """Distance [m] of a box to a polygon.
 
     Args:
-        box: [5, 2] corners, the first repeated at the end.
+        box: [5, 2] corners counter-clockwise, the first repeated at the end.
         xy, ring_start: vertices and rings (closed) of all polygons.
         first_ring, last_ring: the polygon's rings, `last_ring` excluded.
     """
+    if overlaps(box, xy, ring_start, first_ring, last_ring):
+        return 0.0
     best = np.inf
     for ring in range(first_ring, last_ring):
         for i in range(ring_start[ring], ring_start[ring + 1] - 1):
             for k in range(4):
-                if _cross(box[k], box[k + 1], xy[i], xy[i + 1]):
-                    return 0.0
                 near = distance_to_segment(
                     box[k, 0], box[k, 1], xy[i, 0], xy[i, 1], xy[i + 1, 0], xy[i + 1, 1]
                 )
@@ -37,12 +37,27 @@ def box_to_polygon(
                     xy[i, 0], xy[i, 1], box[k, 0], box[k, 1], box[k + 1, 0], box[k + 1, 1]
                 )
                 best = min(best, near, far)
-    start, end = ring_start[first_ring], ring_start[last_ring]
-    if start < end and (
-        _inside(box[0], xy, ring_start, first_ring, last_ring) or _in_box(xy[start], box)
-    ):
-        return 0.0
     return best
+
+
+@helper
+def overlaps(
+    box: NDArray[np.float64],
+    xy: NDArray[np.float64],
+    ring_start: NDArray[np.int64],
+    first_ring: int,
+    last_ring: int,
+) -> bool:
+    """Whether a box and a polygon share an area; arguments as in `box_to_polygon`."""
+    for ring in range(first_ring, last_ring):
+        for i in range(ring_start[ring], ring_start[ring + 1] - 1):
+            for k in range(4):
+                if _cross(box[k], box[k + 1], xy[i], xy[i + 1]):
+                    return True
+    start, end = ring_start[first_ring], ring_start[last_ring]
+    return start < end and (
+        _inside(box[0], xy, ring_start, first_ring, last_ring) or _in_box(xy[start], box)
+    )
 
 
 @helper

@@ -145,6 +145,39 @@ def test_a_log_that_ends_too_soon(maps_root: Path) -> None:
     assert np.isfinite(cache.human_poses[:3]).all() and np.isnan(cache.human_poses[3:]).all()
 
 
+def test_what_epdms_reads(maps_root: Path) -> None:
+    log = small_scene.frames(x=60.0, speed=4.0)
+    for k, frame in enumerate(log):
+        frame["traffic_lights"] = [(22, k >= 5), (41, True), (21, False)]
+        seen = {"a": ("vehicle", [20, 4, 0, 4, 2, 1, 0], [0, 0, 0])} if k in (3, 6, 12) else {}
+        once = {"b": ("vehicle", [30, 4, 0, 4, 2, 1, 0], [0, 0, 0])} if k >= 11 else {}
+        frame["anns"] = small_scene.annotations({**seen, **once})
+    cache = cache_of(log, maps_root)
+    assert cache.light_id.tolist() == ["22"]  # 41 is off the route, 21 is green
+    assert cache.light_red[:, 0].tolist() == [False] * 2 + [True] * 7
+    assert len(cache.light_polygon_ring_start) == 2 and cache.light_ring_xy.shape[1] == 2
+    assert cache.track_sightings.tolist() == [[0, 3], [8, 8]]
+    assert cache.past_states.shape == (4, 11)
+    np.testing.assert_array_equal(cache.past_states[-1], cache.ego_state)
+    assert np.diff(cache.past_time_us).tolist() == [500_000] * 3
+    assert cache_of(log, maps_root, index=1).past_states.shape == (2, 11)
+
+
+def test_v2_prefers_the_proposal_that_keeps_its_lane(maps_root: Path) -> None:
+    # A barrier in the lane's left half: 1 m to the right is free. v1.1 asks for progress only,
+    # v2.2 also for staying within 0.5 m of the centreline.
+    log = small_scene.frames(x=10.0, speed=8.0)
+    for frame in log:
+        frame["anns"] = small_scene.annotations(
+            {"w": ("barrier", [46, 1.6, 0, 1, 1, 1, 0], [0, 0, 0])}
+        )
+    cache = cache_of(log, maps_root)
+    assert cache.pdm_closed_poses_v2.shape == (41, 3)
+    beside = cache.pdm_closed_poses[-1, 1] - ORIGIN[1] + 2.0
+    kept = cache.pdm_closed_poses_v2[-1, 1] - ORIGIN[1] + 2.0
+    assert abs(kept) <= abs(beside) + 1e-9
+
+
 def test_faults_name_the_scene(tmp_path: Path, maps_root: Path) -> None:
     log = small_scene.frames()
     token = log[3]["token"]
