@@ -10,6 +10,17 @@ from reworld_agent.scenes.synthetic.network import Connector, Lane
 from reworld_agent.scenes.synthetic.traffic import Actor, Driver
 from reworld_agent.scenes.synthetic.walkers import Walker
 
+EGO_SIZE = (5.176, 2.297, 1.777)  # nuPlan's Pacifica (m)
+EGO_CENTER = 1.461  # m from the rear axle to the centre of the box
+PERSON = (0.7, 0.7, 1.75)  # length, width, height (m)
+PROPS = {
+    "traffic_cone": (0.4, 0.4, 0.75),
+    "barrier": (2.0, 0.5, 1.05),
+    "czone_sign": (0.5, 0.9, 1.7),
+    "generic_object": (0.7, 0.7, 1.1),
+}
+Thing = tuple[str, float, float, float, float, float, float]  # kind x y heading l w h
+
 
 @dataclass
 class Cast:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from reworld_agent.scenes.synthetic import geometry as geo
-from reworld_agent.scenes.synthetic.cast import Cast, random_driver, random_look, vehicle_size
+from reworld_agent.scenes.synthetic.cast import (
+    EGO_CENTER,
+    EGO_SIZE,
+    Cast,
+    random_driver,
+    random_look,
+    vehicle_size,
+)
 from reworld_agent.scenes.synthetic.events import EVENTS
 from reworld_agent.scenes.synthetic.geometry import Array
 from reworld_agent.scenes.synthetic.network import Connector, Lane, Network
@@ -15,8 +22,6 @@ from reworld_agent.scenes.synthetic.signals import GREEN_TIME, Signals
 from reworld_agent.scenes.synthetic.traffic import WARM_UP, Actor, Driver
 from reworld_agent.scenes.synthetic.walkers import Walker
 
-EGO_SIZE = (5.176, 2.297, 1.777)  # nuPlan's Pacifica (m)
-EGO_CENTER = 1.461  # m from the rear axle to the centre of the box
 EGO_DRIVER = Driver(acceleration=1.75, braking=2.6, headway=1.3, gap=1.9)
 THEMES = ("turns", "lead", "queue", "cut_in", "crossing", "works", "queue", "lead")
 EGO_TURNS = {"left": 1.0, "straight": 0.3, "right": 1.2}

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from reworld_agent.errors import SceneError
-from reworld_agent.scenes.synthetic import geometry as geo
-from reworld_agent.scenes.synthetic.cast import Cast
-from reworld_agent.scenes.synthetic.casting import EGO_CENTER, THEMES, choose_cast
+from reworld_agent.scenes.synthetic.cast import PROPS, Cast, Thing
+from reworld_agent.scenes.synthetic.casting import THEMES, choose_cast
+from reworld_agent.scenes.synthetic.checks import fault
 from reworld_agent.scenes.synthetic.geometry import Array
 from reworld_agent.scenes.synthetic.network import Network, build_network
 from reworld_agent.scenes.synthetic.scenery import build_scenery
@@ -22,17 +21,6 @@ from reworld_agent.scenes.synthetic.traffic import STEP, Record, Traffic
 FRAME = 0.5  # s between logged frames
 STRIDE = round(FRAME / STEP)  # simulation steps per frame
 ATTEMPTS = 400  # most only find that a random route does not suit
-LEAST_WAY = 35.0  # m that ego must cover
-PERSON = (0.7, 0.7, 1.75)  # length, width, height (m)
-PROPS = {
-    "traffic_cone": (0.4, 0.4, 0.75),
-    "barrier": (2.0, 0.5, 1.05),
-    "czone_sign": (0.5, 0.9, 1.7),
-    "generic_object": (0.7, 0.7, 1.1),
-}
-Steps = NDArray[np.int_]
-Thing = tuple[str, float, float, float, float, float, float]  # kind x y heading l w h
-MARGIN = 0.35  # m around ego that nobody may enter
 
 
 @dataclass(frozen=True)
@@ -127,7 +115,7 @@ def make_drive(split: str, index: int) -> Drive:
             continue
         record = Traffic(net, signals, cast.actors, cast.walkers).run(seconds)
         drive = Drive(plan, index, net, signals, cast, record, _boxes(cast, record))
-        if not _fault(drive):
+        if not fault(drive):
             return drive
     raise SceneError(
         f"{split}: no usable drive number {index} in {ATTEMPTS} attempts",
@@ -144,84 +132,3 @@ def _boxes(cast: Cast, record: Record) -> Array:
         boxes[:, k, 2:4] = actor.size[:2]
         boxes[:, k, 4] = heading
     return boxes
-
-
-def _fault(drive: Drive) -> str:
-    """Why the drive must not be used, or an empty string."""
-    s = drive.record.s
-    if s[-1, 0] - s[0, 0] < LEAST_WAY:
-        return "ego hardly moves"
-    if s[-1, 0] + 100.0 > drive.cast.actors[0].path.length:
-        return "the route ends too early"
-    if drive.record.a[:, 0].min() < -3.8:
-        return "ego brakes hard"
-    if drive.cast.theme == "cut_in" and not _cuts_in(drive):
-        return "nobody cuts in"
-    if _touched(drive, 0, MARGIN):
-        return "somebody comes too near to ego"
-    if any(_touched(drive, k, 0.0) for k in range(1, len(drive.cast.actors))):
-        return "others touch"
-    return "near miss" if _near_miss(drive) else ""
-
-
-def _cuts_in(drive: Drive) -> bool:
-    """Whether the first actor after ego comes from aside into ego's lane, near before ego."""
-    ego, other = drive.boxes[:, 0], drive.boxes[:, 1]
-    delta = other[:, :2] - ego[:, :2]
-    cos, sin = np.cos(ego[:, 4]), np.sin(ego[:, 4])
-    ahead, aside = cos * delta[:, 0] + sin * delta[:, 1], cos * delta[:, 1] - sin * delta[:, 0]
-    near = (ahead > 5.0) & (ahead < 22.0)
-    return bool((near & (np.abs(aside) < 1.0)).sum() > 8 and abs(aside[0]) > 2.0)
-
-
-def _obstacles(drive: Drive, steps: Steps) -> Array:
-    """Boxes [T, K, 5] of people on foot and of things that stand."""
-    people = drive.record.walkers[steps]
-    size = np.broadcast_to(PERSON[:2], (*people.shape[:2], 2))
-    walkers = np.concatenate([people[..., :2], size, people[..., 2:3]], -1)
-    fixed = np.array([(x, y, *size[:2], heading) for _, x, y, heading, *size in drive.fixed])
-    fixed = np.broadcast_to(fixed.reshape(-1, 5), (len(steps), len(drive.fixed), 5))
-    return np.concatenate([walkers, fixed], axis=1)
-
-
-def _touched(drive: Drive, k: int, margin: float) -> bool:
-    steps = np.arange(0, len(drive.boxes), 2)
-    own = drive.boxes[steps, k][:, None] + np.array([0, 0, 2 * margin, 2 * margin, 0])
-    others = np.concatenate([drive.boxes[steps][:, k + 1 :], _obstacles(drive, steps)], axis=1)
-    near = np.hypot(*(others - own)[..., :2].transpose(2, 0, 1)) < 12.0
-    if not near.any():
-        return False
-    t, j = np.nonzero(near)
-    return bool(geo.boxes_overlap(own[t, 0], others[t, j]).any())
-
-
-def _near_miss(drive: Drive) -> bool:
-    """Whether ego, going on as it is, would within 0.9 s be where somebody then is ahead."""
-    record, total = drive.record, len(drive.boxes)
-    steps = np.arange(0, total - 8, 2)
-    bend = np.abs(drive.cast.actors[0].path.at(record.s[steps, 0])[2])
-    # a scorer's tracker starts every scene with straight wheels and leaves a bend by up to 1 m
-    spare = 0.3 + np.minimum(30.0 * bend, 1.6)
-    for later in (0.3, 0.6, 0.95):
-        then = np.minimum(steps + round(later / STEP), total - 1)
-        own = drive.boxes[steps, 0].copy()
-        shift = record.v[steps, 0] * later
-        own[:, 0] += shift * np.cos(own[:, 4])
-        own[:, 1] += shift * np.sin(own[:, 4])
-        own[:, 2] += 0.3
-        own[:, 3] += spare
-        others = np.concatenate([drive.boxes[then][:, 1:], _obstacles(drive, then)], axis=1)
-        near = np.hypot(*(others - own[:, None])[..., :2].transpose(2, 0, 1)) < 12.0
-        near &= (record.v[steps, 0] > 0.1)[:, None] & ~_behind(drive, steps, others)
-        t, j = np.nonzero(near)
-        if len(t) and geo.boxes_overlap(own[t], others[t, j]).any():
-            return True
-    return False
-
-
-def _behind(drive: Drive, steps: Steps, others: Array) -> NDArray[np.bool_]:
-    rear = drive.boxes[steps, 0]
-    axle = rear[:, :2] - EGO_CENTER * np.stack([np.cos(rear[:, 4]), np.sin(rear[:, 4])], -1)
-    delta = others[..., :2] - axle[:, None]
-    bearing = np.arctan2(delta[..., 1], delta[..., 0]) - rear[:, None, 4]
-    return np.abs((bearing + np.pi) % (2 * np.pi) - np.pi) > np.deg2rad(100.0)

@@ -54,7 +54,7 @@ def _cut_in(net: Network, cast: Cast, rng: np.random.Generator) -> None:
     start = begin + float(rng.uniform(4.0, 16.0))
     path = change_lane(beside, ego.path, start, float(rng.uniform(18.0, 26.0)))
     size = vehicle_size(rng)
-    s = ego.s + ego.front + float(rng.uniform(11.0, 17.0)) + size[0] / 2
+    s = ego.s + ego.front + float(rng.uniform(14.5, 20.5)) + size[0] / 2
     limit = float(ego.path.speed[int(s)])
     ego.v = 0.95 * limit
     early, late = rng.uniform(0.92, 0.97) * limit, rng.uniform(0.65, 0.85) * limit

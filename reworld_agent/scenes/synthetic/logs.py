@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from reworld_agent.scenes.synthetic.cameras import CAMERAS, calibration
-from reworld_agent.scenes.synthetic.drive import FRAME, PERSON, STRIDE, Drive
+from reworld_agent.scenes.synthetic.cast import PERSON
+from reworld_agent.scenes.synthetic.drive import FRAME, STRIDE, Drive
 from reworld_agent.scenes.synthetic.geometry import Array, at_distance
 from reworld_agent.scenes.synthetic.layout import PLANS
 

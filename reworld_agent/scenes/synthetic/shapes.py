@@ -105,10 +105,11 @@ def block(
 def disc(
     center: tuple[float, float, float], radius: float, axis: str, colour: Colour, glow: str = ""
 ) -> Part:
-    """An octagon across the axis "-x" (facing backwards) or "y" (across the travel)."""
+    """An octagon across the axis "-x" (facing backwards), "y" or "z"."""
     angle = -np.arange(CORNERS) * 2 * np.pi / CORNERS - np.pi / CORNERS
     zero, cos, sin = np.zeros(CORNERS), radius * np.cos(angle), radius * np.sin(angle)
-    ring = np.stack([zero, cos, sin] if axis == "-x" else [cos, zero, sin], -1)
+    rings = {"-x": [zero, cos, sin], "y": [cos, zero, sin], "z": [cos, sin, zero]}
+    ring = np.stack(rings[axis], -1)
     return Part(ring + np.array(center), colour, glow, two_sided=True)
 
 

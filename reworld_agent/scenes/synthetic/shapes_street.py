@@ -92,7 +92,7 @@ def tree(height: float, radius: float, tint: float) -> Shape:
     """A broad-leaved tree."""
     base = np.array([48.0, 96.0, 62.0]) + tint * np.array([10.0, 34.0, 22.0])
     parts = [
-        Part(quad("z", 0.02, (-0.8 * radius, 0.8 * radius), (-radius, radius)), (58, 74, 60)),
+        disc((0.0, 0.0, 0.02), 0.9 * radius, "z", (62, 92, 70)),
         _flat((-0.16, 0.16), (0.0, 0.6 * height), (48, 62, 78)),
     ]
     for dy, dz, size, shade in (

@@ -18,7 +18,7 @@ from reworld_agent.scenes.synthetic.cameras import CAMERAS
 from reworld_agent.scenes.synthetic.drive import SPLITS, SplitPlan
 from reworld_agent.scenes.synthetic.store import write_bytes, write_drive
 
-VERSION = "2"  # of the town: new whenever the same seed gives other bytes
+VERSION = "3"  # of the town: new whenever the same seed gives other bytes
 WORTH_A_POOL = 24  # drives; fewer are made faster in this process
 
 
