@@ -13,7 +13,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from reworld_agent.errors import DataError
+from reworld_agent.errors import DataError, SceneError
 from reworld_agent.pdm import observation
 from reworld_agent.pdm.cache import SceneCache
 from reworld_agent.pdm.drivable import drivable_map
@@ -51,7 +51,7 @@ def build_scene_cache(
         token: of the scene's current frame.
 
     Raises:
-        SceneError: no log has the token, or the scene has no usable route.
+        SceneError: no log has the token, or the scene has no usable route or no road nearby.
         DataError: the log or the city's map is missing or damaged.
     """
     path, index = find_frame(Path(data_root) / "navsim_logs" / data_split, token)
@@ -90,6 +90,11 @@ def _build(past: list[Moment], window: list[Moment], city: CityMap) -> SceneCach
     route = correct_route(logged_route, state[:3], city)
     on_route = route_lanes(route, city)
     ground = drivable_map(ego_center(state[:3]), city)
+    if not len(ground.kind):
+        raise SceneError(
+            f"scene {token}: no road within 100 m of the ego in {city.path}",
+            "check that the maps belong to these logs (map_location, version)",
+        )
     start = starting_lane(state[:3], on_route, ground, city)
     line = centerline_states(centerline(start, route, on_route, city), city)
     known = set(on_route)

@@ -163,21 +163,6 @@ def test_what_epdms_reads(maps_root: Path) -> None:
     assert cache_of(log, maps_root, index=1).past_states.shape == (2, 11)
 
 
-def test_v2_prefers_the_proposal_that_keeps_its_lane(maps_root: Path) -> None:
-    # A barrier in the lane's left half: 1 m to the right is free. v1.1 asks for progress only,
-    # v2.2 also for staying within 0.5 m of the centreline.
-    log = small_scene.frames(x=10.0, speed=8.0)
-    for frame in log:
-        frame["anns"] = small_scene.annotations(
-            {"w": ("barrier", [46, 1.6, 0, 1, 1, 1, 0], [0, 0, 0])}
-        )
-    cache = cache_of(log, maps_root)
-    assert cache.pdm_closed_poses_v2.shape == (41, 3)
-    beside = cache.pdm_closed_poses[-1, 1] - ORIGIN[1] + 2.0
-    kept = cache.pdm_closed_poses_v2[-1, 1] - ORIGIN[1] + 2.0
-    assert abs(kept) <= abs(beside) + 1e-9
-
-
 def test_faults_name_the_scene(tmp_path: Path, maps_root: Path) -> None:
     log = small_scene.frames()
     token = log[3]["token"]
@@ -186,6 +171,8 @@ def test_faults_name_the_scene(tmp_path: Path, maps_root: Path) -> None:
         with pytest.raises(SceneError, match=message) as caught:
             cache_of(log, maps_root)
         assert token in str(caught.value)
+    with pytest.raises(SceneError, match="no road within 100 m"):
+        cache_of(small_scene.frames(x=-900.0), maps_root)
     with pytest.raises(SceneError, match="nobody"):
         build_scene_cache(tmp_path, maps_root, small_scene.SPLIT, "nobody")
     log = small_scene.frames()
