@@ -139,7 +139,7 @@ def _batches(cfg: DictConfig, stage: TrainingStage, scenes: int) -> tuple[Traini
     per_process = cfg.dataloader.params.get("batch_size") or stage.batch_size // processes
     accumulate = max(1, stage.batch_size // (per_process * processes))
     epochs = cfg.trainer.params.get("max_epochs")
-    if epochs:
+    if epochs and epochs > 0:
         per_epoch = max(1, scenes // (per_process * processes * accumulate))
         stage = dataclasses.replace(stage, steps=min(stage.steps, epochs * per_epoch))
     return stage, BatchPlan(per_process, accumulate, stage.steps)
