@@ -54,7 +54,7 @@ SPLITS = {
     for plan in (
         SplitPlan("town_train", "us-ma-boston", 101, 200, 38),
         SplitPlan("town_val", "us-pa-pittsburgh-hazelwood", 202, 8, 38),
-        SplitPlan("town_test", "us-nv-las-vegas-strip", 303, 14, 36),
+        SplitPlan("town_test", "us-nv-las-vegas-strip", 305, 14, 36),
     )
 }
 

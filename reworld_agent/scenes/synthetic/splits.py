@@ -18,7 +18,7 @@ from reworld_agent.scenes.synthetic.cameras import CAMERAS
 from reworld_agent.scenes.synthetic.drive import SPLITS, SplitPlan
 from reworld_agent.scenes.synthetic.store import write_bytes, write_drive
 
-VERSION = "3"  # of the town: new whenever the same seed gives other bytes
+VERSION = "4"  # of the town: new whenever the same seed gives other bytes
 WORTH_A_POOL = 24  # drives; fewer are made faster in this process
 
 
@@ -62,7 +62,7 @@ def ensure_split(
 
     Raises:
         ConfigError: no such split or camera.
-        DataError: the folder cannot be written.
+        DataError: the folder cannot be written, or holds the split of another version.
     """
     plan = _check(split, cameras, scenes)
     root = Path(root) if root is not None else default_root()
@@ -70,8 +70,10 @@ def ensure_split(
     count = plan.logs if scenes is None else -(-scenes // (plan.frames - 13))
     wanted = _wanted(plan, cameras, clips, count)
     manifest = root / "manifests" / f"{split}.json"
+    _check_same_town(manifest, wanted)
     if _covers(manifest, wanted):
         return roots
+    write_manifest(root, manifest, _merged(manifest, {**wanted, **_NOTHING}))
     _make_maps(roots.maps_root)
     missing = list(_missing(root, plan, count, cameras, clips))
     jobs = [(split, k, root, cameras, clips) for k in missing]
@@ -79,8 +81,7 @@ def ensure_split(
         _run(jobs, workers), total=len(jobs), desc=f"making {split}", disable=not progress
     ):
         pass
-    text = json.dumps(_merged(manifest, wanted), indent=1)
-    write_bytes(root, manifest, text.encode())
+    write_manifest(root, manifest, _merged(manifest, wanted))
     return roots
 
 
@@ -119,16 +120,28 @@ def _read(manifest: Path) -> dict[str, object]:
     return found if isinstance(found, dict) else {}
 
 
-_COUNTS = ("logs", "images", "clips")
+_NOTHING: dict[str, object] = {"logs": 0, "images": {}, "clips": 0}
 
 
-def _same_town(found: dict[str, object], wanted: dict[str, object]) -> bool:
-    return all(found.get(key) == value for key, value in wanted.items() if key not in _COUNTS)
+def write_manifest(root: Path, manifest: Path, content: dict[str, object]) -> None:
+    """Say what the folder holds; before anything is made, that it holds this town."""
+    write_bytes(root, manifest, json.dumps(content, indent=1).encode())
+
+
+def _check_same_town(manifest: Path, wanted: dict[str, object]) -> None:
+    found = _read(manifest)
+    other = [key for key in wanted if key not in _NOTHING and found.get(key) != wanted[key]]
+    if found and other:
+        raise DataError(
+            f"{manifest}: this folder holds {wanted['split']} of another town "
+            f"({other[0]} {found.get(other[0])}, not {wanted[other[0]]})",
+            "choose another root, or delete this one",
+        )
 
 
 def _covers(manifest: Path, wanted: dict[str, object]) -> bool:
     found = _read(manifest)
-    if not found or not _same_town(found, wanted):
+    if not found:
         return False
     images, need = found["images"], wanted["images"]
     assert isinstance(images, dict) and isinstance(need, dict)
@@ -142,7 +155,7 @@ def _covers(manifest: Path, wanted: dict[str, object]) -> bool:
 def _merged(manifest: Path, wanted: dict[str, object]) -> dict[str, object]:
     """The wanted counts, or larger ones that the manifest had."""
     found = _read(manifest)
-    if not found or not _same_town(found, wanted):
+    if not found:
         return wanted
     images, need = found["images"], wanted["images"]
     assert isinstance(images, dict) and isinstance(need, dict)
