@@ -87,7 +87,7 @@ def _round(values: NDArray[np.float64]) -> None:
 
 
 @helper
-def _filter(
+def apply_filter(
     signal: NDArray[np.float64], weights: NDArray[np.float64], out: NDArray[np.float64]
 ) -> None:
     """Savitzky–Golay filter of `signal` [n] as `savgol_weights` [n, window], rounded.
@@ -132,7 +132,7 @@ def _fit_quadratic(
 
 
 @helper
-def _unwrap(states: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+def unwrap(states: NDArray[np.float64], out: NDArray[np.float64]) -> None:
     """Headings of `states` [n, 11] without jumps of a full turn."""
     turns = 0.0
     out[0] = states[0, HEADING]
@@ -161,13 +161,13 @@ def comfort_signals(
     values, slopes = _QUADRATIC[1], _QUADRATIC[2]
     _fit_quadratic(along, values, signals[0])
     _fit_quadratic(smooth, values, signals[1])
-    _filter(magnitude, _SMOOTH, smooth)
+    apply_filter(magnitude, _SMOOTH, smooth)
     _fit_quadratic(smooth, slopes, signals[2])
-    _filter(along, _SMOOTH, smooth)
+    apply_filter(along, _SMOOTH, smooth)
     _fit_quadratic(smooth, slopes, signals[3])
-    _unwrap(states, heading)
-    _filter(heading, _YAW_ACCELERATION, signals[4])
-    _filter(heading, _YAW_RATE, signals[5])
+    unwrap(states, heading)
+    apply_filter(heading, _YAW_ACCELERATION, signals[4])
+    apply_filter(heading, _YAW_RATE, signals[5])
 
 
 @helper
@@ -176,7 +176,7 @@ def first_discomfort(signals: NDArray[np.float64]) -> tuple[int, int, float]:
 
     (-1, -1, 0.0) where all six hold; a value on the bound does not hold.
     """
-    first, quantity = N_STEPS, -1
+    first, quantity = signals.shape[1], -1
     for q in range(N_QUANTITIES):
         for i in range(first):
             if not BOUNDS[q, 0] < signals[q, i] < BOUNDS[q, 1]:
@@ -185,7 +185,7 @@ def first_discomfort(signals: NDArray[np.float64]) -> tuple[int, int, float]:
     if quantity < 0:
         return -1, -1, 0.0
     excess = 0.0
-    for i in range(N_STEPS):
+    for i in range(signals.shape[1]):
         value = signals[quantity, i]
         excess = max(excess, value - BOUNDS[quantity, 1], BOUNDS[quantity, 0] - value)
     return first, quantity, excess

@@ -1,4 +1,5 @@
-"""From simulated states to the columns of a protocol: `pdms_v1` is PDMS of NAVSIM v1.1."""
+"""From simulated states to the columns of a protocol: `pdms_v1` is PDMS of NAVSIM v1.1, computed
+here; `epdms_v2` is EPDMS of v2.2, in `epdms`."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from reworld_agent.errors import ConfigError, SceneError
 from reworld_agent.pdm.cache import N_STEPS, SceneCache
+from reworld_agent.pdm.epdms import epdms_v2
 from reworld_agent.pdm.progress import normalised_progress
 from reworld_agent.pdm.records import Names, Records, failure_records, outside
 from reworld_agent.pdm.sampling import knot_times_us, reference_poses, sample_times_us
@@ -26,7 +28,7 @@ from reworld_agent.pdm.scorer import (
 )
 from reworld_agent.pdm.tracker import simulate
 
-PROTOCOLS = ("pdms_v1",)
+PROTOCOLS = ("pdms_v1", "epdms_v2")
 _CHUNK = 256  # candidates whose states are in memory at once
 _METRICS = {
     "no_at_fault_collisions": NC,
@@ -107,6 +109,8 @@ def score_with(
     """Columns of a protocol for checked poses [N, 8 or 40, 3]; see `api.score`."""
     if protocol not in PROTOCOLS:
         raise ConfigError(f"protocol {protocol!r} is unknown", f"use one of {', '.join(PROTOCOLS)}")
+    if protocol == "epdms_v2":
+        return epdms_v2(cache, poses, explain)
     raw, off_road = judge(cache, poses, explain)
     scores = pdms_v1(raw, prepare(cache).pdm_closed)
     if explain:

@@ -71,6 +71,11 @@ _COLLISION_TYPES, _CORNERS = _padded(*COLLISION_TYPES), _padded(*CORNERS)
 _SIDES, _QUANTITIES = _padded(*SIDES), _padded(*QUANTITIES)
 
 
+def quantity_names(index: NDArray[np.float64]) -> NDArray[np.str_]:
+    """Names of comfort's quantities [N], "" for −1."""
+    return _QUANTITIES[index.astype(np.int64)]
+
+
 def failure_records(
     raw: NDArray[np.float64], off_road: NDArray[np.float64], names: Names
 ) -> Records:
