@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from reworld_agent import __version__
 
@@ -12,7 +13,17 @@ EXAMPLES = """examples:
   reworld doctor                      is this installation to be trusted? (exit code 1: no)
   reworld doctor --json               the same, for scripts
   reworld synth split=town_test       make the embedded split, print its environment variables
+  reworld compare A B                 is A better than B? run folders, parquet or csv tables
 """
+
+
+# Commands that read their own words and print their own help: module with `main`, summary.
+OWN_WORDS = {
+    "compare": (
+        "reworld_agent.analysis.compare_report",
+        "compare two evaluations scene by scene, with intervals",
+    ),
+}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -31,12 +42,18 @@ def build_parser() -> argparse.ArgumentParser:
     synth.add_argument(
         "settings", nargs="*", help="split=... [cameras=all] [root=DIR] [clips=true]"
     )
+    for name, (_, text) in OWN_WORDS.items():
+        commands.add_parser(name, help=text, add_help=False)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
-    options = build_parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words and words[0] in OWN_WORDS:
+        code: int = import_module(OWN_WORDS[words[0]][0]).main(words[1:])
+        return code
+    options = build_parser().parse_args(words)
     if options.command == "doctor":
         from reworld_agent import doctor
 

@@ -57,7 +57,12 @@ def write_parquet(path: Path, frame: pd.DataFrame, provenance: dict[str, Any]) -
     table = pa.Table.from_pandas(frame, preserve_index=False)
     metadata = {**(table.schema.metadata or {}), METADATA_KEY: json.dumps(provenance).encode()}
     table = table.replace_schema_metadata(metadata)
-    write_atomically(path, lambda partial: pq.write_table(table, partial))
+
+    def write(partial: Path) -> None:
+        with partial.open("wb") as stream:  # pyarrow itself takes only paths that are UTF-8
+            pq.write_table(table, stream)
+
+    write_atomically(path, write)
 
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:

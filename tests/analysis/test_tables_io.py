@@ -1,0 +1,177 @@
+"""Score tables of every origin are read, and what cannot be known is never guessed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reworld_agent.analysis.tables_io import read_table
+from reworld_agent.errors import ConfigError, DataError
+from reworld_agent.evaluation.files import write_parquet
+from tests.analysis.tables import scores, tokens, v2_scores, with_footer, write
+
+
+def test_navsim_v1_csv_with_index_and_average(tmp_path: Path) -> None:
+    frame = scores()
+    table = read_table(write(with_footer(frame), tmp_path / "x.csv", index=True))
+    assert table.protocol.name == "pdms_v1" and table.told_by == "columns"
+    assert list(table.frame.index) == tokens(40)  # also those that look like numbers
+    assert table.frame["score"].tolist() == frame["score"].tolist()
+    assert table.footer["score"] == pytest.approx(frame["score"].mean())
+    assert "average" in " ".join(table.notes)
+
+
+@pytest.mark.parametrize("footer", ["average_all_frames", "aggregate_summary_row", "Mean"])
+def test_navsim_v2_csv_and_foreign_footers(tmp_path: Path, footer: str) -> None:
+    table = read_table(write(with_footer(v2_scores(), footer), tmp_path / "x.csv"))
+    assert table.protocol.name == "epdms_v2"
+    assert len(table.frame) == 40
+
+
+def test_two_stage_csv_of_v2(tmp_path: Path) -> None:
+    frame = v2_scores()
+    staged = frame[["token", "valid", "score"]].copy()
+    for name in frame.columns.drop(["token", "valid", "score"]):
+        staged[f"{name}_stage_one"] = frame[name].where(frame.index < 10)
+        staged[f"{name}_stage_two"] = frame[name].where(frame.index >= 10)
+    table = read_table(
+        write(with_footer(staged, "extended_pdm_score_combined"), tmp_path / "x.csv")
+    )
+    expected = frame.set_index("token")[table.frame.columns]
+    pd.testing.assert_frame_equal(table.frame, expected, check_index_type=False)
+    assert "two stages" in " ".join(table.notes)
+
+
+def test_renamed_and_extra_columns(tmp_path: Path) -> None:
+    short = {
+        "token": "scene_token",
+        "no_at_fault_collisions": "NC",
+        "drivable_area_compliance": "DAC",
+        "time_to_collision_within_bound": "TTC",
+        "ego_progress": "EP",
+        "comfort": "C",
+        "score": "PDMS",
+    }
+    frame = scores().assign(model_size=3, log=[f"log-{i % 4}" for i in range(40)])
+    path = write(frame.rename(columns=short), tmp_path / "x.csv")
+    table = read_table(path)
+    assert table.logs is not None and table.logs.nunique() == 4
+    assert "NC → no_at_fault_collisions" in " ".join(table.notes)
+    assert "model_size" in " ".join(table.notes)
+    assert table.frame["score"].tolist() == frame["score"].tolist()
+
+
+def test_our_run_folder_brings_provenance_and_logs(tmp_path: Path) -> None:
+    frame = scores()
+    origin = {"protocol": "pdms_v1", "agent": "reworld"}
+    write_parquet(tmp_path / "pdm_scores.parquet", with_footer(frame), origin)
+    record = pd.DataFrame({"token": frame["token"], "log_name": "a"})
+    write_parquet(tmp_path / "inference.parquet", record, {})
+    table = read_table(tmp_path)
+    assert (table.label, table.told_by) == ("reworld", "metadata")
+    assert table.logs is not None and set(table.logs) == {"a"}
+
+
+def test_protocol_is_never_guessed(tmp_path: Path) -> None:
+    frame = scores()[["token", "score"]]
+    path = write(frame, tmp_path / "x.csv")
+    with pytest.raises(ConfigError, match="do not tell the protocol"):
+        read_table(path)
+    assert read_table(path, "epdms_v2").protocol.name == "epdms_v2"
+    both = write(v2_scores().assign(comfort=1.0), tmp_path / "y.csv")
+    with pytest.raises(ConfigError, match="do not tell"):
+        read_table(both)
+    with pytest.raises(ConfigError, match="contradictory"):
+        read_table(write(scores(), tmp_path / "z.csv"), "epdms_v2")
+
+
+def test_protocol_of_a_newer_version(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    write_parquet(path, scores()[["token", "score"]], {"protocol": "pdms_v9"})
+    with pytest.raises(ConfigError, match="pdms_v9 is unknown"):
+        read_table(path)
+
+
+def test_score_is_computed_where_it_is_not_there(tmp_path: Path) -> None:
+    frame = scores()
+    table = read_table(write(frame.drop(columns="score"), tmp_path / "x.csv"))
+    np.testing.assert_allclose(table.frame["score"], frame["score"])
+    with pytest.raises(DataError, match="no ego_progress"):
+        read_table(write(frame.drop(columns=["score", "ego_progress"]), tmp_path / "y.csv"))
+
+
+def test_scenes_that_are_not_valid_have_no_score(tmp_path: Path) -> None:
+    frame = scores()
+    frame["valid"] = frame.index != 3
+    assert read_table(write(frame, tmp_path / "x.csv")).frame["score"].isna().sum() == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (b"", "no column `token`"),
+        (b"agent,PDMS,NC\nhuman,1,1\n", "no column `token`"),
+        (b"token,score,comfort\naverage,1,1\n", "no scenes"),
+        (b"token,score,comfort\na,1,1\na,1,1\n", "more than once, first a"),
+        (b"token,score,comfort\na,high,1\n", "not a number"),
+        (b"token,PDMS,pdm_score,comfort\na,1,1,1\n", "both mean score"),
+        (b"PAR1 is all there is", "not a readable table"),
+        (b"\xff\xfe\x00token", "not a readable table"),
+    ],
+)
+def test_bad_files_are_named(tmp_path: Path, content: bytes, match: str) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=match) as caught:
+        read_table(path)
+    assert "bad.csv" in caught.value.message
+
+
+def test_folders_without_a_table(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no pdm_scores\.parquet"):
+        read_table(tmp_path)
+    with pytest.raises(DataError, match="no such file"):
+        read_table(tmp_path / "absent")
+    write(scores(), tmp_path / "2026.01.01.csv")
+    assert len(read_table(tmp_path).frame) == 40
+    write(scores(), tmp_path / "2026.01.02.csv")
+    with pytest.raises(DataError, match="2 csv files"):
+        read_table(tmp_path)
+
+
+def test_path_that_is_not_utf8(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"r\xfcn")
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    table = read_table(write(scores(), folder / "x.csv"))
+    assert len(table.frame) == 40
+    with pytest.raises(DataError) as caught:
+        read_table(folder / "absent.csv")
+    str(caught.value).encode("utf-8")
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_other_separators(tmp_path: Path, separator: str) -> None:
+    path = tmp_path / "x.csv"
+    scores().to_csv(path, sep=separator, index=False, encoding="utf-8-sig")
+    assert len(read_table(path).frame) == 40
+
+
+def test_real_tables(shared_data: Path) -> None:
+    folder = shared_data / "score_tables"
+    excerpt = read_table(folder / "cv_agent_mini_excerpt37.csv")
+    assert (excerpt.protocol.name, len(excerpt.frame)) == ("pdms_v1", 37)
+    assert read_table(folder / "transfuser_navtest_10tokens.csv").protocol.name == "pdms_v1"
+    stock = read_table(folder / "human_replay_stock_reactive.csv")
+    assert (stock.protocol.name, len(stock.frame)) == ("epdms_v2", 12_146)
+    assert stock.logs is not None and stock.logs.nunique() == 136
+    lead = read_table(folder / "two_sided__lead_release.csv")
+    assert lead.frame["score"].mean() == pytest.approx(0.8443, abs=5e-5)
+    with pytest.raises(DataError, match="table of means"):
+        read_table(folder / "navtest_ladder_means.csv")
