@@ -40,7 +40,10 @@ Score trajectories of any planner with the PDM score of NAVSIM, without the devk
   maps_root     folder with <city>/<version>/map.gpkg        (NUPLAN_MAPS_ROOT)
   data_split    name of the split's folder, e.g. mini, trainval, test
   output        parquet to write; a .csv twin is written beside it
-  protocol      {protocols} (default pdms_v1: PDMS of NAVSIM v1.1)
+  protocol      {protocols} (default pdms_v1)
+                  pdms_v1   PDMS of NAVSIM v1.1
+                  epdms_v2  EPDMS of NAVSIM v2.2, log replay: metrics and score after the human
+                            filter, without EC; pdm_score and *_unfiltered before it
   worker        {workers} (default processes)
   workers       how many (default: one for each core)
   explain       true (default): also when and why each metric fails; false: scores only

@@ -29,7 +29,19 @@ PROTOCOL_METRICS = {
         "comfort",
         "driving_direction_compliance",
         "score",
-    )
+    ),
+    # After the human filter; `score` is without EC, which needs two frames (pdm.epdms).
+    "epdms_v2": (
+        "no_at_fault_collisions",
+        "drivable_area_compliance",
+        "driving_direction_compliance",
+        "traffic_light_compliance",
+        "ego_progress",
+        "time_to_collision_within_bound",
+        "lane_keeping",
+        "history_comfort",
+        "score",
+    ),
 }
 ROW_KEYS = ("token", "candidate", "digest")
 POSE_COUNTS = (8, 40)  # 2 Hz, 10 Hz over 4 s
@@ -80,7 +92,7 @@ def score_trajectories(
             [40, 3] at 10 Hz; x, y m, heading rad; ego rear-axle frame).
         caches: scene caches of the split.
         store: keeps finished rows; rows that are in it are not scored again.
-        protocol: `pdms_v1`.
+        protocol: `pdms_v1` or `epdms_v2`.
         worker, workers: see `run_tasks`; a few scenes stay in this process unless `workers` says
             otherwise.
         explain: also the failure records.

@@ -14,14 +14,27 @@ from reworld_agent.evaluation.files import write_csv, write_parquet
 from reworld_agent.evaluation.scoring import PROTOCOL_METRICS
 
 AVERAGE = "average"
-_PRINTED = (
-    ("NC", "no_at_fault_collisions"),
-    ("DAC", "drivable_area_compliance"),
-    ("TTC", "time_to_collision_within_bound"),
-    ("Comf.", "comfort"),
-    ("EP", "ego_progress"),
-    ("PDMS", "score"),
-)
+_PRINTED = {
+    "pdms_v1": (
+        ("NC", "no_at_fault_collisions"),
+        ("DAC", "drivable_area_compliance"),
+        ("TTC", "time_to_collision_within_bound"),
+        ("Comf.", "comfort"),
+        ("EP", "ego_progress"),
+        ("PDMS", "score"),
+    ),
+    "epdms_v2": (
+        ("NC", "no_at_fault_collisions"),
+        ("DAC", "drivable_area_compliance"),
+        ("DDC", "driving_direction_compliance"),
+        ("TLC", "traffic_light_compliance"),
+        ("EP", "ego_progress"),
+        ("TTC", "time_to_collision_within_bound"),
+        ("LK", "lane_keeping"),
+        ("HC", "history_comfort"),
+        ("EPDMS", "score"),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -83,17 +96,19 @@ def write_score_table(
 def summarise(name: str, table: pd.DataFrame, fallbacks: int = 0) -> AgentSummary:
     """The line of one agent from its score table."""
     scenes, average = table.iloc[:-1], table.iloc[-1]
-    values = {column: float(average[column]) for _, column in _PRINTED}
+    metrics = [column for column in table.columns if column not in ("token", "valid")]
+    values = {column: float(average[column]) for column in metrics}
     return AgentSummary(name, values, int(scenes["valid"].sum()), len(scenes), fallbacks)
 
 
 def format_summary(summaries: Sequence[AgentSummary], protocol: str, data_split: str) -> str:
     """The printed table: fractions to four digits, one line an agent, then the protocol."""
     width = max(len("agent"), *(len(summary.name) for summary in summaries))
-    heads = "".join(f"{head:>8}" for head, _ in _PRINTED)
+    printed = _PRINTED[protocol]
+    heads = "".join(f"{head:>8}" for head, _ in printed)
     lines = [f"{'agent':<{width}}{heads}  scenes"]
     for summary in summaries:
-        cells = "".join(f"{summary.average[column]:8.4f}" for _, column in _PRINTED)
+        cells = "".join(f"{summary.average[column]:8.4f}" for _, column in printed)
         count = str(summary.total)
         if not summary.complete:
             count = f"INCOMPLETE {summary.valid}/{summary.total}"
@@ -104,4 +119,7 @@ def format_summary(summaries: Sequence[AgentSummary], protocol: str, data_split:
     return "\n".join(lines)
 
 
-_PROTOCOLS = {"pdms_v1": "PDM score of NAVSIM v1.1, non-reactive log replay, 4 s"}
+_PROTOCOLS = {
+    "pdms_v1": "PDM score of NAVSIM v1.1, non-reactive log replay, 4 s",
+    "epdms_v2": "extended PDM score of NAVSIM v2.2, one frame (no EC), log replay, human filter",
+}
