@@ -37,6 +37,7 @@ from reworld_agent.pdm.history_comfort import (
     filters,
     history_comfort,
     past_at_10_hz,
+    two_frame_comfort,
 )
 from reworld_agent.pdm.kernel import kernel
 from reworld_agent.pdm.progress import MIN_BEST_PROGRESS
@@ -62,6 +63,7 @@ EC_WEIGHT = 2.0
 METRICS = (*MULTIPLIERS, *WEIGHTS)
 _STEPS_PER_FRAME = 5
 _CHUNK = 256
+_MAX_INTERVAL_S = 0.55
 
 
 @dataclass
@@ -288,3 +290,39 @@ def _records(cache: SceneCache, prepared: Prepared, judged: Judged) -> Records:
 
 def _seconds(step: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(step < 0, np.nan, np.round(step / 10, 1))
+
+
+def score_two_frames(
+    now: SceneCache,
+    poses: NDArray[np.float64],
+    before: SceneCache,
+    poses_before: NDArray[np.float64],
+) -> Records:
+    """EPDMS with EC: N plans of a frame, each beside the plan of the frame before it.
+
+    Args:
+        now, poses: the later scene and its candidates [N, 8 or 40, 3].
+        before, poses_before: the same log's scene at most 0.55 s earlier, and [N, 8 or 40, 3].
+
+    Returns:
+        `epdms_v2` of the later frame with two_frame_extended_comfort [N] and `score` including it.
+
+    Raises:
+        SceneError: the scenes are not consecutive frames of one log.
+    """
+    interval_s = (now.time_us - before.time_us) * 1e-6
+    if now.log_name != before.log_name or not 0.0 < interval_s < _MAX_INTERVAL_S:
+        raise SceneError(
+            f"scenes {before.token} and {now.token} are {interval_s:.2f} s apart",
+            "EC compares frames of one log that are less than 0.55 s apart",
+        )
+    drives = []
+    for cache, plan in ((now, poses), (before, poses_before)):
+        knots = knot_times_us(cache.time_us, plan.shape[1])
+        samples, start = sample_times_us(cache.time_us), np.array(cache.ego_state)
+        drives.append(simulate(start, reference_poses(start, np.array(plan), knots, samples)))
+    result = epdms_v2(now, poses, explain=False)
+    comfort = two_frame_comfort(drives[0], drives[1], interval_s)
+    result["two_frame_extended_comfort"] = comfort
+    result["score"] = combine(result, comfort)
+    return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from reworld_agent import pdm
 from reworld_agent.errors import SceneError
 from reworld_agent.pdm.bicycle import AX, HEADING
-from reworld_agent.pdm.epdms import combine
+from reworld_agent.pdm.epdms import combine, score_two_frames
 from reworld_agent.pdm.history_comfort import two_frame_comfort
 from tests.pdm.straight_road import scene, straight
 
@@ -85,3 +86,20 @@ def test_the_score_of_two_frames() -> None:
     ones = {name: np.ones(2) for name in names}
     np.testing.assert_allclose(combine(ones), 1.0)
     np.testing.assert_allclose(combine(ones, np.array([1.0, 0.0])), [1.0, 14.0 / 16.0])
+
+
+def test_plans_of_consecutive_frames(devkit_reference: Path) -> None:
+    table = pd.read_parquet(devkit_reference / "epdms_v22.parquet")
+    rows = table[table["token"] == table["token"].iloc[0]].sort_values("cand")
+    poses = np.stack(list(rows["poses"])).reshape(len(rows), 8, 3)
+    root = devkit_reference
+    now = pdm.build_scene_cache(root, root / "maps", "toy", rows["token"].iloc[0])
+    with pytest.raises(SceneError, match=r"0\.00 s apart"):
+        score_two_frames(now, poses, now, poses)
+    before = dataclasses.replace(now, time_us=now.time_us - 500_000)
+    result = score_two_frames(now, poses, before, poses)
+    assert set(result["two_frame_extended_comfort"]) <= {0.0, 1.0}
+    full = (14.0 * pdm.score(now, poses, "epdms_v2")["score"]) / 16.0
+    bonus = result["score"] - full
+    product = np.prod([rows[f"{m}_filt"] for m in ("NC", "DAC", "DDC", "TLC")], axis=0)
+    np.testing.assert_allclose(bonus, product * result["two_frame_extended_comfort"] / 8.0)
