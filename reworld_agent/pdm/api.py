@@ -39,14 +39,14 @@ def score(
         cache: the scene.
         poses: float [N, 8, 3] at 2 Hz or [N, 40, 3] at 10 Hz: x, y [m] and heading [rad] of the
             rear axle in the ego frame at t0 (x forward, y left), 0.5 … 4.0 or 0.1 … 4.0 s.
-        protocol: `pdms_v1` (NAVSIM v1.1).
+        protocol: `pdms_v1` (PDMS of NAVSIM v1.1) or `epdms_v2` (EPDMS of v2.2, see `epdms`).
         explain: also when and why each metric fails (`records.failure_records`) and whether the
             logged driver fails too (`<metric>_human_fails`, NaN without a logged future).
 
     Returns:
-        float64 [N] each: no_at_fault_collisions, drivable_area_compliance, ego_progress,
-        time_to_collision_within_bound, comfort, driving_direction_compliance, score, progress_m,
-        pdm_closed_progress_m.
+        For `pdms_v1` float64 [N] each: no_at_fault_collisions, drivable_area_compliance,
+        ego_progress, time_to_collision_within_bound, comfort, driving_direction_compliance,
+        score, progress_m, pdm_closed_progress_m.
 
     Raises:
         DataError: the poses have another shape, are not numbers, not finite, or none.
