@@ -44,9 +44,11 @@ def write_maps(folder: Path) -> None:
             write_map(plan, part)
             part.replace(path)
     index = {plan.city: {"version": plan.version, "layers": {}} for plan in PLANS.values()}
-    part = folder / f"{os.getpid()}.part"
-    part.write_text(json.dumps(index, indent=1))
-    part.replace(folder / "nuplan-maps-v1.0.json")
+    path = folder / "nuplan-maps-v1.0.json"
+    if not path.exists():
+        part = folder / f"{os.getpid()}.part"
+        part.write_text(json.dumps(index, indent=1))
+        part.replace(path)
 
 
 def write_map(plan: TownPlan, path: Path) -> None:

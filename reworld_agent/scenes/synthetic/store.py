@@ -44,13 +44,15 @@ def write_bytes(root: Path, path: Path, data: bytes) -> None:
     Raises:
         DataError: the disk is full or the folder not writable; nothing is left behind.
     """
-    part = scratch(root, path.name)
+    part: Path | None = None
     try:
+        part = scratch(root, path.name)
         path.parent.mkdir(parents=True, exist_ok=True)
         part.write_bytes(data)
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        if part is not None and part.exists():
+            part.unlink()
         raise DataError(
             f"{path}: cannot be written ({error.strerror})",
             "free some space, or set REWORLD_HOME to a folder that can be written",
