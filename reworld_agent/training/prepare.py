@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-
 from reworld_agent.errors import WeightsError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.training.stages import TrainingStage
@@ -82,8 +80,3 @@ def set_trainable(model: ReWorldModel, stage: TrainingStage) -> None:
 def finish_stage(model: ReWorldModel, stage: TrainingStage) -> None:
     """Remember that the weights have passed this stage."""
     model.history = [*model.history, stage.name]
-
-
-def check_finite(model: torch.nn.Module) -> bool:
-    """True where no parameter is NaN or infinite."""
-    return all(bool(torch.isfinite(p).all()) for p in model.parameters())
