@@ -135,7 +135,7 @@ def _walkways(net: Network, scenery: Scenery) -> None:
 
 
 def _verge(net: Network, scenery: Scenery, rng: np.random.Generator) -> None:
-    """Trees, lamp posts and bins along the pavements."""
+    """Trees, lamp posts and bins along the pavements, but for car parks and long parking strips."""
     lots = shapely.union_all([p for p in scenery.carparks if p.area > 400.0]).buffer(2.0)
     shapely.prepare(lots)
     for street in net.layout.streets:
