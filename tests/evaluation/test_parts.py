@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import BinaryIO
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -91,8 +92,8 @@ def test_a_full_disk_keeps_the_old_file(
     path = tmp_path / "scores.parquet"
     write_parquet(path, pd.DataFrame({"a": [1]}), {"protocol": "p"})
 
-    def fill(table: object, target: Path) -> None:
-        Path(target).write_bytes(b"half")
+    def fill(table: object, stream: BinaryIO) -> None:
+        stream.write(b"half")
         raise OSError(number, "No space left on device")
 
     monkeypatch.setattr(pq, "write_table", fill)

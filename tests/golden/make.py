@@ -16,7 +16,7 @@ from reworld_agent import pdm
 from reworld_agent.scenes.synthetic import ensure_split
 
 FOLDER = Path(pdm.__file__).parent.parent / "golden"
-SCENE = 3  # a scene of town_test in which the plans below fail in different ways
+SCENE = 34  # a scene of town_test in which the plans below fail in different ways
 
 
 def plans(human: NDArray[np.float64]) -> NDArray[np.float64]:
