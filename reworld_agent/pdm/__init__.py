@@ -7,8 +7,26 @@ scores = pdm.score(cache, poses)   # poses [N, 8 or 40, 3], ego frame
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from reworld_agent.pdm.api import load, score, score_many
-from reworld_agent.pdm.build import build_scene_cache
 from reworld_agent.pdm.cache import SceneCache
 
 __all__ = ["SceneCache", "build_scene_cache", "load", "score", "score_many"]
+
+
+def build_scene_cache(
+    data_root: str | Path, maps_root: str | Path, data_split: str, token: str
+) -> SceneCache:
+    """The scene cache of one token, from its log and map; see `build.build_scene_cache`.
+
+    The map libraries that it needs are imported at the first call: who only scores saved caches
+    does not wait for them.
+
+    Raises:
+        SceneError: no log has the token, or the scene has no usable route.
+        DataError: the log or the city's map is missing or damaged.
+    """
+    from reworld_agent.pdm.build import build_scene_cache as build
+
+    return build(data_root, maps_root, data_split, token)
