@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from reworld_agent.config import load_model_config
 from reworld_agent.errors import ConfigError
+from reworld_agent.evaluation.provenance import weights_hash
 from reworld_agent.model import ReWorldModel
 from reworld_agent.negatives.pool import hard_negatives, read_pool
 from reworld_agent.negatives.selection import SelectionSettings
@@ -58,7 +59,7 @@ def run(cfg: DictConfig) -> int:
     dataset = SceneDataset(arrays, config.clip.history_frames, negatives)
     stage, plan = _batches(cfg, stage, len(dataset))
     output = Path(cfg.output_dir)
-    checkpoint = _checkpoint(cfg, stage, output)
+    checkpoint = _checkpoint(cfg, stage, output, weights_hash(model))
     if checkpoint is not None:
         plan = dataclasses.replace(plan, done=finished_steps(checkpoint))
     data = StageData(dataset, plan, seed, int(cfg.dataloader.params.get("num_workers") or 0))
@@ -67,7 +68,9 @@ def run(cfg: DictConfig) -> int:
     )
     trainer = _trainer(cfg, stage, plan, model, output)
     trainer.fit(StageModule(model, stage, seed), datamodule=data, ckpt_path=checkpoint)
-    print(f"stage {stage.name} is done: {output / 'weights'}")
+    if trainer.is_global_zero:  # a finished run is not gone on with
+        (output / CHECKPOINT).unlink(missing_ok=True)
+        print(f"stage {stage.name} is done: {output / 'weights'}")
     return 0
 
 
@@ -145,11 +148,13 @@ def _batches(cfg: DictConfig, stage: TrainingStage, scenes: int) -> tuple[Traini
     return stage, BatchPlan(per_process, accumulate, stage.steps)
 
 
-def _checkpoint(cfg: DictConfig, stage: TrainingStage, output: Path) -> Path | None:
+def _checkpoint(
+    cfg: DictConfig, stage: TrainingStage, output: Path, initial_weights: str
+) -> Path | None:
     """The checkpoint that the run goes on from; None for a run from the start."""
     settings = {"stage": stage_table(stage), "model": cfg.agent.model, "seed": int(cfg.seed)}
     settings["split"] = str(cfg.train_test_split.data_split)
-    settings["init_from"] = str(cfg.agent.init_from)
+    settings["initial_weights"] = initial_weights
     if not cfg.get("resume", True):
         (output / CHECKPOINT).unlink(missing_ok=True)
     check_record(output, settings)

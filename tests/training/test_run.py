@@ -15,6 +15,7 @@ from reworld_agent.model import ReWorldModel
 from reworld_agent.training import statistics
 from reworld_agent.training.loading import SampleStream
 from reworld_agent.training.module import StageModule
+from reworld_agent.training.resume import CHECKPOINT
 from reworld_agent.training.run import run
 from reworld_agent.training.stages import load_stage
 from tests.model.micro import batch, micro_model
@@ -110,6 +111,7 @@ def test_a_resumed_run_ends_in_the_same_weights(
     with pytest.raises(ConfigError, match=r"other settings: seed: it has 42, config has 43"):
         run(config(tmp_path, "1", *more, broken, "seed=43"))
     assert run(config(tmp_path, "1", *more, broken)) == 0
+    assert not (tmp_path / "broken" / CHECKPOINT).exists()
     folders = [tmp_path / name / "weights" for name in ("straight", "broken")]
     assert not differ(*(ReWorldModel.from_pretrained(folder) for folder in folders))
 
