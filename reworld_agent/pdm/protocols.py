@@ -57,7 +57,7 @@ class Prepared:
 
 
 def prepare(cache: SceneCache) -> Prepared:
-    """The scene's `Prepared`, kept with the cache object.
+    """The scene's `Prepared`, kept with the cache object (whose arrays must not change after).
 
     Raises:
         SceneError: the cache lacks PDM-Closed's trajectory, a centreline, or a finite ego state.
