@@ -13,6 +13,7 @@ EXAMPLES = """examples:
   reworld doctor                      is this installation to be trusted? (exit code 1: no)
   reworld doctor --json               the same, for scripts
   reworld synth split=town_test       make the embedded split, print its environment variables
+  reworld explain RUN                 why did scenes of this run fail? token=... for one of them
   reworld compare A B                 is A better than B? run folders, parquet or csv tables
 """
 
@@ -22,6 +23,10 @@ OWN_WORDS = {
     "compare": (
         "reworld_agent.analysis.compare_report",
         "compare two evaluations scene by scene, with intervals",
+    ),
+    "explain": (
+        "reworld_agent.analysis.explain_report",
+        "why scenes of a run failed, in words and by class",
     ),
 }
 

@@ -1,0 +1,265 @@
+"""Why did a scene fail? Facts, class and counterfactual of each failed metric of one scene.
+
+Works from a scene cache and a plan alone: any planner's, without the planner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from reworld_agent import pdm
+from reworld_agent.analysis import classes, situations
+from reworld_agent.analysis.protocols import COMFORT, DAC, EP, NC, SCORE, SHORT, TTC
+from reworld_agent.analysis.sentences import sentence
+from reworld_agent.analysis.variants import (
+    BRAKE,
+    EARLIER,
+    SHIFT,
+    SMOOTH,
+    SPEED,
+    Variant,
+    dense,
+    variants,
+)
+from reworld_agent.errors import ReWorldError
+from reworld_agent.evaluation.scene_caches import SceneCaches
+from reworld_agent.pdm.cache import SceneCache
+
+Array = NDArray[np.float64]
+EP_BELOW = 0.5
+METRICS = {SHORT[name]: name for name in (NC, DAC, TTC, EP, COMFORT)}
+"""What can fail, by what it costs: with EP below 0.5 no later one costs more than an earlier."""
+
+_SAFE = (NC, DAC, TTC)  # a counterfactual must not lose any of these
+_FAMILIES = {
+    "NC": (EARLIER, BRAKE, SPEED, SHIFT),
+    "TTC": (EARLIER, BRAKE, SPEED, SHIFT),
+    "DAC": (SHIFT, SPEED, EARLIER, BRAKE, SMOOTH),
+    "EP": (SPEED, SHIFT),
+    "Comf": (SMOOTH, SPEED, EARLIER, BRAKE),
+}
+_NAMED = 2  # counterfactuals in a sentence
+
+_TEXT = (
+    *("token", "log_name", "metric"),
+    *("class", "mechanism", "detail", "near", "object_token", "object_class"),
+    *("counterfactual", "counterfactual_family"),
+    *("command", "speed", "curvature", "density", "city", "sentence"),
+)
+_NUMBERS = (
+    *("value", "score", "table_score", "human_fails", "failure_time_s"),
+    *("closing_mps", "distance_outside_m", "excess", "progress_m", "pdm_closed_progress_m"),
+    *("counterfactual_amount", "counterfactual_score", "speed_mps", "curvature_1pm"),
+)
+SCHEMA = pa.schema(
+    [
+        *((name, pa.string()) for name in _TEXT),
+        *((name, pa.float64()) for name in _NUMBERS),
+        ("decisive", pa.bool_()),
+        ("variants_tried", pa.int64()),
+        ("objects_near", pa.int64()),
+    ]
+)
+"""Columns of `explanations.parquet`: one row a failed metric; `decisive` marks one row a scene."""
+
+
+@dataclass(frozen=True)
+class SceneTask:
+    """One failed scene: its token, poses (24 or 120 numbers) and the score that its table gives."""
+
+    token: str
+    poses: Array
+    table_score: float
+
+
+@dataclass(frozen=True)
+class ExplainTask:
+    """What one call in a worker process explains."""
+
+    caches: SceneCaches
+    scenes: tuple[SceneTask, ...]
+    ep_below: float = EP_BELOW
+
+
+def failed_metrics(scores: Mapping[str, float], ep_below: float = EP_BELOW) -> list[str]:
+    """Short names of the metrics that failed, what costs most first.
+
+    EP is read only where nothing was hit and the road was kept, for it is zero otherwise.
+    """
+    clean = scores[NC] == 1.0 and scores[DAC] == 1.0
+    failed = []
+    for short, name in METRICS.items():
+        bad = clean and scores[name] < ep_below if name == EP else scores[name] < 1.0
+        if bad:
+            failed.append(short)
+    return failed
+
+
+def explain_chunk(task: ExplainTask) -> tuple[pa.Table, list[tuple[str, str]]]:
+    """Rows of some scenes, and (token, reason) of those that could not be explained."""
+    rows: list[dict[str, Any]] = []
+    problems = []
+    for scene in task.scenes:
+        try:
+            cache = task.caches.get(scene.token)
+            found = explain_scene(cache, scene.poses.reshape(-1, 3), task.ep_below)
+        except ReWorldError as error:
+            problems.append((scene.token, error.message))
+            continue
+        rows += [{**row, "table_score": scene.table_score} for row in found]
+    return pa.Table.from_pylist(rows, schema=SCHEMA), problems
+
+
+def explain_scene(
+    cache: SceneCache, poses: Array, ep_below: float = EP_BELOW
+) -> list[dict[str, Any]]:
+    """Explain one plan.
+
+    Args:
+        cache: the scene.
+        poses: [8, 3] at 2 Hz or [40, 3] at 10 Hz, ego frame, m and rad.
+        ep_below: EP that counts as a failure.
+
+    Returns:
+        One dict (keys of `SCHEMA`) for each failed metric, what costs most first.
+
+    Raises:
+        ReWorldError: the poses or the scene cannot be scored.
+    """
+    scored = _first(pdm.score(cache, poses[None], explain=True))
+    failed = failed_metrics(scored, ep_below)
+    if not failed:
+        return []
+    plan = dense(poses)
+    tried, results, human_progress = try_variants(cache, plan)
+    states = situations.drive(cache, poses)
+    common = {
+        "token": cache.token,
+        "log_name": cache.log_name,
+        "score": scored[SCORE],
+        "table_score": np.nan,
+        "progress_m": scored["progress_m"],
+        "pdm_closed_progress_m": scored["pdm_closed_progress_m"],
+        "variants_tried": len(tried),
+        **situations.traits(cache, plan),
+    }
+    human_fails = {
+        short: scored.get(f"{name}_human_fails", np.nan) for short, name in METRICS.items()
+    }
+    human_fails["EP"] = float(human_progress < ep_below) if np.isfinite(human_progress) else np.nan
+    rows = []
+    for short in failed:
+        found = _facts(short, cache, states, scored)
+        row = {
+            **common,
+            "metric": short,
+            "value": scored[METRICS[short]],
+            "decisive": short == failed[0],
+            "human_fails": human_fails[short],
+            **found,
+            "class": classes.failure_class(found["mechanism"], human_fails[short]),
+            **_counterfactual(short, scored, tried, results, ep_below),
+        }
+        rows.append({**row, "sentence": sentence(row)})
+    return rows
+
+
+def try_variants(cache: SceneCache, plan: Array) -> tuple[list[Variant], dict[str, Array], float]:
+    """Variants of a plan [41, 3], their scores [V], and the human's EP (NaN without a future)."""
+    tried = variants(plan)
+    batch = [variant.poses for variant in tried]
+    knows_human = cache.human_poses.shape == (8, 3) and np.isfinite(cache.human_poses).all()
+    if knows_human:
+        batch.append(dense(np.array(cache.human_poses))[1:])
+    results = pdm.score(cache, np.stack(batch))
+    human = float(results[EP][-1]) if knows_human else np.nan
+    return tried, {name: values[: len(tried)] for name, values in results.items()}, human
+
+
+def _first(records: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    return {name: values[0].item() for name, values in records.items()}
+
+
+def _facts(
+    short: str, cache: SceneCache, states: Array, scored: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What happened: time, object, place, quantity, and the mechanism."""
+    name = METRICS[short]
+    time = scored.get(f"{name}_failure_time_s", np.nan)
+    facts: dict[str, Any] = {
+        "failure_time_s": time,
+        **dict.fromkeys(("detail", "near", "object_token", "object_class"), ""),
+        **dict.fromkeys(("closing_mps", "distance_outside_m", "excess"), np.nan),
+    }
+    if short in ("NC", "TTC"):
+        met = situations.encounter(cache, states, int(scored[f"{name}_track_index"]), time)
+        detail = "collision_type" if short == "NC" else "side"
+        facts |= {
+            "detail": scored[f"{name}_{detail}"],
+            "object_token": scored[f"{name}_track_token"],
+            "object_class": scored[f"{name}_track_class"],
+            "closing_mps": met.closing_mps,
+            "mechanism": classes.of_contact(met),
+        }
+    elif short == "DAC":
+        kind = scored[f"{name}_polygon_kind"]
+        facts |= {
+            "detail": scored[f"{name}_corner"],
+            "near": kind,
+            "distance_outside_m": scored[f"{name}_distance_outside_m"],
+            "mechanism": classes.of_road(cache, states, time, kind),
+        }
+    elif short == "EP":
+        reference = scored["pdm_closed_progress_m"]
+        facts["mechanism"] = classes.of_progress(cache, states, scored["progress_m"], reference)
+    else:
+        facts |= {
+            "detail": scored[f"{name}_quantity"],
+            "excess": scored[f"{name}_excess"],
+            "mechanism": classes.of_comfort(time),
+        }
+    return facts
+
+
+def _counterfactual(
+    short: str,
+    scored: Mapping[str, Any],
+    tried: Sequence[Variant],
+    results: Mapping[str, Array],
+    ep_below: float,
+) -> dict[str, Any]:
+    """The smallest changes, at most one of a family, that mend the metric and break no other."""
+    name = METRICS[short]
+    mends = results[name] >= (ep_below if short == "EP" else 1.0)
+    for other in _SAFE:
+        mends = mends & (results[other] >= scored[other])
+    found = list(_smallest(short, tried, mends))[:_NAMED]
+    if not found:
+        return {
+            "counterfactual": "",
+            "counterfactual_family": "",
+            "counterfactual_amount": np.nan,
+            "counterfactual_score": np.nan,
+        }
+    best = tried[found[0]]
+    return {
+        "counterfactual": " or ".join(tried[index].text for index in found),
+        "counterfactual_family": best.family,
+        "counterfactual_amount": best.amount,
+        "counterfactual_score": float(results[SCORE][found[0]]),
+    }
+
+
+def _smallest(short: str, tried: Sequence[Variant], mends: NDArray[np.bool_]) -> Iterator[int]:
+    """Number of the first variant of each family that mends."""
+    for family in _FAMILIES[short]:
+        for index, variant in enumerate(tried):
+            if variant.family == family and mends[index]:
+                yield index
+                break

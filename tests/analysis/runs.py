@@ -1,0 +1,47 @@
+"""Run folders as run_pdm_score.py leaves them, made in seconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from reworld_agent import pdm
+from reworld_agent.evaluation.files import write_parquet
+from reworld_agent.evaluation.scene_caches import SceneCaches
+from reworld_agent.evaluation.scoring import PROTOCOL_METRICS
+from reworld_agent.evaluation.tables import score_table, write_score_table
+
+PROTOCOL = "pdms_v1"
+
+
+def constant_velocity(cache: pdm.SceneCache) -> NDArray[np.float64]:
+    """Poses [8, 3] straight ahead at the speed of t0."""
+    poses = np.zeros((8, 3))
+    poses[:, 0] = np.hypot(*cache.ego_state[3:5]) * np.arange(1, 9) * 0.5
+    return poses
+
+
+def make_run(folder: Path, caches: SceneCaches, poses: dict[str, NDArray[np.float64]]) -> Path:
+    """Score poses [8, 3] of each token and write the run's tables; the folder."""
+    rows = []
+    for token, own in poses.items():
+        scored = pdm.score(caches.get(token), own[None])
+        metrics = {name: float(scored[name][0]) for name in PROTOCOL_METRICS[PROTOCOL]}
+        rows.append({"token": token, "reason": "", **metrics})
+    return write_run(folder, pd.DataFrame(rows), poses, caches.data_split)
+
+
+def write_run(
+    folder: Path, rows: pd.DataFrame, poses: dict[str, NDArray[np.float64]], split: str
+) -> Path:
+    """Write the tables of scored rows (token, reason, metrics) and their poses; the folder."""
+    origin: dict[str, Any] = {"protocol": PROTOCOL, "agent": "straight", "split": split}
+    table = score_table(rows["token"].tolist(), rows, PROTOCOL)
+    write_score_table(folder, table, origin)
+    trajectories = {"token": list(poses), "poses": [own.ravel().tolist() for own in poses.values()]}
+    write_parquet(folder / "trajectories.parquet", pd.DataFrame(trajectories), origin)
+    return folder

@@ -1,0 +1,242 @@
+"""`reworld explain` on runs over the embedded split, and on what is wrong with runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reworld_agent import cli, pdm
+from reworld_agent.analysis import explain_report
+from reworld_agent.analysis.explain import METRICS, failed_metrics
+from reworld_agent.analysis.explain_report import explain_run, main, open_run
+from reworld_agent.analysis.settings import parse
+from reworld_agent.evaluation.files import read_provenance, write_parquet
+from reworld_agent.evaluation.scene_caches import SceneCaches
+from reworld_agent.evaluation.scoring import PROTOCOL_METRICS
+from reworld_agent.scenes.synthetic import ensure_split
+from tests.analysis.runs import constant_velocity, make_run, write_run
+from tests.analysis.tables import scores, v2_scores, write
+
+SCENES = 12
+KEYS = ("data_root", "maps_root", "cache_dir")
+
+
+@pytest.fixture(scope="module")
+def caches(tmp_path_factory: pytest.TempPathFactory) -> SceneCaches:
+    """A few scenes of `town_test`, without images."""
+    root = tmp_path_factory.mktemp("town")
+    made = ensure_split("town_test", root, cameras=(), scenes=SCENES, progress=False)
+    return SceneCaches(made.data_root, made.maps_root, made.data_split, root / "caches")
+
+
+@pytest.fixture(scope="module")
+def tokens(caches: SceneCaches) -> list[str]:
+    """Tokens of the scenes."""
+    from reworld_agent.scenes.filter import SceneFilter
+    from reworld_agent.scenes.splits import DataRoots
+
+    roots = DataRoots(caches.data_root, caches.maps_root, caches.data_split)
+    return roots.loader(SceneFilter()).tokens[:SCENES]
+
+
+@pytest.fixture(scope="module")
+def run(caches: SceneCaches, tokens: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of too fast plans that fail in several ways."""
+    fast = {token: 1.6 * constant_velocity(caches.get(token)) for token in tokens}
+    return make_run(tmp_path_factory.mktemp("run"), caches, fast)
+
+
+def where(caches: SceneCaches) -> list[str]:
+    """Words that say where the scenes lie."""
+    roots = (caches.data_root, caches.maps_root, caches.root)
+    return [f"{key}={path}" for key, path in zip(KEYS, roots, strict=True)]
+
+
+def test_every_failure_of_the_table_is_explained(
+    run: Path, caches: SceneCaches, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["explain", str(run), f"output={tmp_path}", *where(caches)]) == 0
+    printed = capsys.readouterr().out
+    rows = pd.read_parquet(tmp_path / "explanations.parquet")
+    table = pd.read_parquet(run / "pdm_scores.parquet").iloc[:-1].set_index("token")
+    expected = {
+        (token, short)
+        for token, values in table.iterrows()
+        for short in failed_metrics(values.to_dict())
+    }
+    assert set(zip(rows["token"], rows["metric"], strict=True)) == expected
+    assert len(expected) >= 3
+    assert rows["decisive"].sum() == rows["token"].nunique()
+    for sentence in rows[rows["decisive"]].drop_duplicates("token")["sentence"].head(20):
+        assert sentence in printed
+    assert "failures by class" in printed and "command: " in printed and "city: " in printed
+    pd.testing.assert_frame_equal(
+        rows.fillna(""),
+        pd.read_csv(tmp_path / "explanations.csv", dtype={"token": str}).fillna(""),
+        check_dtype=False,
+    )
+    assert read_provenance(tmp_path / "explanations.parquet")["agent"] == "straight"
+
+
+def test_counterfactuals_hold_when_scored_again(run: Path, caches: SceneCaches) -> None:
+    words = parse([str(run), *where(caches)], KEYS, "")
+    found, problems = explain_run(open_run(run, words))
+    assert not problems
+    assert (found["counterfactual_score"].dropna() >= 0).all()
+    assert (found["score"] == found["table_score"]).all()
+
+
+def test_one_metric(run: Path, caches: SceneCaches, tmp_path: Path) -> None:
+    assert main([str(run), "metric=TTC", f"output={tmp_path}", *where(caches)]) == 0
+    assert set(pd.read_parquet(tmp_path / "explanations.parquet")["metric"]) <= {"TTC"}
+    assert main([str(run), "metric=PDMS", *where(caches)]) == 1
+
+
+def test_one_scene(
+    run: Path, caches: SceneCaches, tokens: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = pd.read_parquet(run / "pdm_scores.parquet").set_index("token")
+    worst = str(table.loc[tokens, "score"].idxmin())
+    assert main([str(run), f"token={worst}", *where(caches)]) == 0
+    printed = capsys.readouterr().out
+    assert worst in printed and "driving 20 % slower" in printed and "further left" in printed
+    assert main([str(run), "token=absent", *where(caches)]) == 1
+    assert "tokens look like" in capsys.readouterr().err
+
+
+def test_all_scenes_passing(
+    caches: SceneCaches, tokens: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    perfect = pd.DataFrame({"token": tokens, "reason": ""})
+    perfect[list(PROTOCOL_METRICS["pdms_v1"])] = 1.0
+    poses = {token: constant_velocity(caches.get(token)) for token in tokens}
+    write_run(tmp_path, perfect, poses, "town_test")
+    assert main([str(tmp_path), *where(caches)]) == 0
+    assert "no scene fails" in capsys.readouterr().out
+    assert len(pd.read_parquet(tmp_path / "explanations.parquet")) == 0
+
+
+def test_a_single_failing_scene_and_a_table_of_another_version(
+    caches: SceneCaches, tokens: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    poses = {tokens[0]: 3.0 * constant_velocity(caches.get(tokens[0])) + [0, 4.0, 0]}
+    make_run(tmp_path, caches, poses)
+    table = pd.read_parquet(tmp_path / "pdm_scores.parquet")
+    table.loc[0, ["score", "no_at_fault_collisions"]] = 0.123, 0.0
+    origin = read_provenance(tmp_path / "pdm_scores.parquet")
+    write_parquet(tmp_path / "pdm_scores.parquet", table, origin)
+    assert main([str(tmp_path), *where(caches)]) == 0
+    assert "1 scenes score otherwise now than in the run's table" in capsys.readouterr().out
+
+
+def test_missing_map_and_missing_trajectory_are_named(
+    run: Path, caches: SceneCaches, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [
+        f"data_root={caches.data_root}",
+        f"maps_root={tmp_path / 'nowhere'}",
+        f"cache_dir={tmp_path / 'caches'}",
+    ]
+    assert main([str(run), f"output={tmp_path}", *words]) == 1
+    assert "ERROR: not explained" in capsys.readouterr().out
+    copy = tmp_path / "copy"
+    for name in ("pdm_scores", "trajectories"):
+        frame = pd.read_parquet(run / f"{name}.parquet")
+        kept = frame if name == "pdm_scores" else frame.head(0)
+        write_parquet(copy / f"{name}.parquet", kept, read_provenance(run / f"{name}.parquet"))
+    assert main([str(copy), *where(caches)]) == 1
+    assert "no row in trajectories.parquet" in capsys.readouterr().out
+
+
+def test_runs_that_cannot_be_explained(
+    tmp_path: Path, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty, v2, foreign = (tmp_path / name for name in ("empty", "v2", "foreign"))
+    for folder in (empty, v2, foreign):
+        folder.mkdir()
+    write(v2_scores(), v2 / "x.csv")
+    write(scores(), foreign / "x.csv")
+    for folder, reason in (
+        (empty, "no pdm_scores.parquet"),
+        (v2, "scored by epdms_v2"),
+        (foreign, "trajectories.parquet: no such file"),
+        (tmp_path / "absent", "no such file or folder"),
+    ):
+        assert main([str(folder)]) == 1
+        assert reason in capsys.readouterr().err
+    write_parquet(
+        foreign / "trajectories.parquet", pd.read_parquet(run / "trajectories.parquet"), {}
+    )
+    assert main([str(foreign)]) == 1
+    assert "data_split=NAME" in capsys.readouterr().err
+    assert main([]) == 2 and main(["--help"]) == 0
+    assert main([str(run), str(run)]) == 1
+
+
+def test_output_that_cannot_be_written(
+    run: Path, caches: SceneCaches, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert main([str(run), f"output={tmp_path / 'file' / 'x'}", *where(caches)]) == 1
+    assert "say output=" in capsys.readouterr().err
+
+
+def test_path_that_is_not_utf8(
+    run: Path, caches: SceneCaches, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / os.fsdecode(b"r\xfcn")
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    for name in ("pdm_scores.parquet", "trajectories.parquet"):
+        (folder / name).write_bytes((run / name).read_bytes())
+    assert main([str(folder), *where(caches)]) == 0
+    capsys.readouterr().out.encode("utf-8")
+    assert (folder / "explanations.parquet").is_file()
+
+
+def test_processes_give_the_same_rows(
+    run: Path, caches: SceneCaches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explain_report, "_CHUNK", 1)
+    words = parse([str(run), *where(caches)], KEYS, "")
+    opened = open_run(run, words)
+    alone, _ = explain_run(opened)
+    together, _ = explain_run(opened, workers=2)
+    pd.testing.assert_frame_equal(alone, together)
+
+
+def test_a_hundred_thousand_scenes_of_which_one_fails(
+    caches: SceneCaches, tokens: list[str], tmp_path: Path
+) -> None:
+    count = 100_000
+    names = [tokens[0], *(f"{i:016x}" for i in range(1, count))]
+    table = pd.DataFrame({"token": names, "reason": ""})
+    table[list(PROTOCOL_METRICS["pdms_v1"])] = 1.0
+    table.loc[0, ["no_at_fault_collisions", "score"]] = 0.0
+    own = 3.0 * constant_velocity(caches.get(tokens[0])) + [0, 4.0, 0]
+    write_run(tmp_path, table, dict.fromkeys(names, own), "town_test")
+    rows, problems = explain_run(open_run(tmp_path, parse(where(caches), KEYS, "")))
+    assert not problems and set(rows["token"]) <= {tokens[0]}
+
+
+def test_real_scenes(real_reference: Path, tmp_path: Path) -> None:
+    caches = SceneCaches(real_reference, real_reference / "maps", "av2", tmp_path / "caches")
+    reference = pd.read_parquet(real_reference / "pdm_v11.parquet", columns=["token", "split"])
+    some = reference.loc[reference["split"] == "av2", "token"].drop_duplicates().head(6)
+    poses = {token: constant_velocity(caches.get(token)) for token in some}
+    folder = make_run(tmp_path / "run", caches, poses)
+    rows, problems = explain_run(open_run(folder, parse(where(caches), KEYS, "")))
+    assert not problems
+    assert set(rows["metric"]) <= set(METRICS)
+    hit = rows[rows["metric"].isin(["NC", "TTC"])]
+    for row in hit.to_dict("records"):
+        records = pdm.score(caches.get(row["token"]), poses[row["token"]][None], explain=True)
+        assert row["object_token"][:4] in row["sentence"]
+        assert row["failure_time_s"] == records[f"{METRICS[row['metric']]}_failure_time_s"][0]
+    assert np.isfinite(rows["speed_mps"]).all()
