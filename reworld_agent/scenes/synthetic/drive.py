@@ -9,6 +9,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from reworld_agent.errors import SceneError
+from reworld_agent.scenes.synthetic.attempts import FIRST_GOOD
 from reworld_agent.scenes.synthetic.cast import PROPS, Cast, Thing
 from reworld_agent.scenes.synthetic.casting import THEMES, choose_cast
 from reworld_agent.scenes.synthetic.checks import fault
@@ -32,7 +33,6 @@ class SplitPlan:
     seed: int
     logs: int
     frames: int  # per log
-    first: tuple[int, ...] = ()  # by log, the attempt that is known to be the first good one
 
     @property
     def scenes(self) -> int:
@@ -50,13 +50,12 @@ class SplitPlan:
         )
 
 
-_TEST_FIRST = (1, 0, 1, 125, 4, 21, 0, 0, 0, 0, 2, 73, 1, 1)
 SPLITS = {
     plan.name: plan
     for plan in (
         SplitPlan("town_train", "us-ma-boston", 101, 200, 38),
         SplitPlan("town_val", "us-pa-pittsburgh-hazelwood", 202, 8, 38),
-        SplitPlan("town_test", "us-nv-las-vegas-strip", 305, 14, 36, _TEST_FIRST),
+        SplitPlan("town_test", "us-nv-las-vegas-strip", 305, 14, 36),
     )
 }
 
@@ -109,7 +108,8 @@ def make_drive(split: str, index: int) -> Drive:
     net = build_network(plan.city)
     theme = THEMES[index % len(THEMES)]
     seconds = (plan.frames - 1) * FRAME
-    first = plan.first[index] if index < len(plan.first) else 0
+    known = FIRST_GOOD[split]
+    first = known[index] if index < len(known) else 0
     for attempt in range(first, ATTEMPTS):
         rng = np.random.default_rng([plan.seed, index, attempt])
         signals = Signals.random(net, rng)

@@ -15,6 +15,7 @@ import pyogrio
 import pytest
 
 from reworld_agent.scenes.synthetic import SPLITS, SplitRoots
+from reworld_agent.scenes.synthetic.attempts import FIRST_GOOD
 from reworld_agent.scenes.synthetic.drive import make_drive
 from reworld_agent.scenes.synthetic.layout import PLANS
 from reworld_agent.scenes.synthetic.logs import log_bytes
@@ -189,6 +190,7 @@ def test_splits_have_their_own_towns_and_drives() -> None:
 
 
 @pytest.mark.parametrize("split", list(SPLITS))
-def test_log_names_are_unique(split: str) -> None:
+def test_log_names_are_unique_and_attempts_known(split: str) -> None:
     plan = SPLITS[split]
+    assert len(FIRST_GOOD[split]) == plan.logs
     assert len({plan.log_name(k) for k in range(plan.logs)}) == plan.logs
