@@ -29,6 +29,7 @@ from reworld_agent.analysis.variants import (
 )
 from reworld_agent.errors import ReWorldError
 from reworld_agent.evaluation.scene_caches import SceneCaches
+from reworld_agent.evaluation.scoring import pose_fault
 from reworld_agent.pdm.cache import SceneCache
 
 Array = NDArray[np.float64]
@@ -106,13 +107,18 @@ def explain_chunk(task: ExplainTask) -> tuple[pa.Table, list[tuple[str, str]]]:
     rows: list[dict[str, Any]] = []
     problems = []
     for scene in task.scenes:
+        fault = pose_fault(scene.poses)
+        if fault:
+            problems.append((scene.token, fault))
+            continue
         try:
             cache = task.caches.get(scene.token)
             found = explain_scene(cache, scene.poses.reshape(-1, 3), task.ep_below)
         except ReWorldError as error:
             problems.append((scene.token, error.message))
             continue
-        rows += [{**row, "table_score": scene.table_score} for row in found]
+        own = {"token": scene.token, "table_score": scene.table_score}
+        rows += [{**row, **own} for row in found]
     return pa.Table.from_pylist(rows, schema=SCHEMA), problems
 
 

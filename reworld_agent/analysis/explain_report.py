@@ -126,6 +126,12 @@ def open_run(folder: Path, words: Words) -> Run:
             "name the output folder of run_pdm_score.py",
         )
     poses = open_table(plans).read(["token", "poses"]).set_index("token")["poses"]
+    if poses.index.has_duplicates:
+        twice = poses.index[poses.index.duplicated()][0]
+        raise DataError(
+            f"{shown(plans)}: several trajectories of one scene, first token {twice}",
+            "keep one candidate of each scene",
+        )
     split = words.settings.get("data_split") or table.provenance.get("split")
     if not split:
         raise ConfigError(f"{shown(table.path)} does not name its split", "say data_split=NAME")

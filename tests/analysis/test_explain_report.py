@@ -177,6 +177,22 @@ def test_runs_that_cannot_be_explained(
     assert main([str(run), str(run)]) == 1
 
 
+def test_trajectories_that_are_none(
+    run: Path, caches: SceneCaches, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    origin = read_provenance(run / "pdm_scores.parquet")
+    table = pd.read_parquet(run / "pdm_scores.parquet")
+    write_parquet(tmp_path / "pdm_scores.parquet", table, origin)
+    plans = pd.read_parquet(run / "trajectories.parquet")
+    plans["poses"] = [own[:5] for own in plans["poses"]]
+    write_parquet(tmp_path / "trajectories.parquet", plans, origin)
+    assert main([str(tmp_path), *where(caches)]) == 1
+    assert "poses hold 5 numbers" in capsys.readouterr().out
+    write_parquet(tmp_path / "trajectories.parquet", pd.concat([plans, plans]), origin)
+    assert main([str(tmp_path), *where(caches)]) == 1
+    assert "several trajectories of one scene" in capsys.readouterr().err
+
+
 def test_output_that_cannot_be_written(
     run: Path, caches: SceneCaches, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
