@@ -176,6 +176,13 @@ def _drive(cache: SceneCache, reference: NDArray[np.float64]) -> NDArray[np.floa
     return simulate(np.array(cache.ego_state), np.array(reference))
 
 
+def simulated(cache: SceneCache, poses: NDArray[np.float64]) -> NDArray[np.float64]:
+    """States [N, 41, 11] of the ego that follows poses [N, 8 or 40, 3], global."""
+    knots, samples = knot_times_us(cache.time_us, poses.shape[1]), sample_times_us(cache.time_us)
+    reference = reference_poses(np.array(cache.ego_state), np.array(poses), knots, samples)
+    return _drive(cache, reference)
+
+
 def _judge_states(prepared: Prepared, states: NDArray[np.float64], explain: bool) -> Judged:
     raw = score_states(states, prepared.scenery, LAST_TTC_STEP)
     return Judged(
@@ -190,11 +197,9 @@ def judge(
     cache: SceneCache, poses: NDArray[np.float64], prepared: Prepared, explain: bool
 ) -> Judged:
     """Simulate and judge poses [N, 8 or 40, 3]."""
-    knots, samples = knot_times_us(cache.time_us, poses.shape[1]), sample_times_us(cache.time_us)
-    ego_state, parts = np.array(cache.ego_state), []
+    parts = []
     for start in range(0, len(poses), _CHUNK):
-        chunk = np.array(poses[start : start + _CHUNK])
-        states = simulate(ego_state, reference_poses(ego_state, chunk, knots, samples))
+        states = simulated(cache, poses[start : start + _CHUNK])
         parts.append(_judge_states(prepared, states, explain))
     return Judged(
         *(
@@ -316,11 +321,7 @@ def score_two_frames(
             f"scenes {before.token} and {now.token} are {interval_s:.2f} s apart",
             "EC compares frames of one log that are less than 0.55 s apart",
         )
-    drives = []
-    for cache, plan in ((now, poses), (before, poses_before)):
-        knots = knot_times_us(cache.time_us, plan.shape[1])
-        samples, start = sample_times_us(cache.time_us), np.array(cache.ego_state)
-        drives.append(simulate(start, reference_poses(start, np.array(plan), knots, samples)))
+    drives = simulated(now, poses), simulated(before, poses_before)
     result = epdms_v2(now, poses, explain=False)
     comfort = two_frame_comfort(drives[0], drives[1], interval_s)
     result["two_frame_extended_comfort"] = comfort
