@@ -20,10 +20,17 @@ from reworld_agent.evaluation.files import write_csv, write_parquet
 from reworld_agent.evaluation.parts import PartStore
 from reworld_agent.evaluation.provenance import blas_name, code_version
 from reworld_agent.evaluation.scene_caches import SceneCaches, code_digest
-from reworld_agent.evaluation.scoring import PROTOCOL_METRICS, ROW_KEYS, score_trajectories
+from reworld_agent.evaluation.scoring import (
+    BOTH,
+    PROTOCOL_METRICS,
+    ROW_KEYS,
+    metric_columns,
+    score_trajectories,
+)
 from reworld_agent.evaluation.workers import WORKERS
 from reworld_agent.pdm.api import looks_like_degrees
 
+_PROTOCOLS = (*PROTOCOL_METRICS, BOTH)
 HELP = """\
 Score trajectories of any planner with the PDM score of NAVSIM, without the devkit.
 
@@ -44,6 +51,8 @@ Score trajectories of any planner with the PDM score of NAVSIM, without the devk
                   pdms_v1   PDMS of NAVSIM v1.1
                   epdms_v2  EPDMS of NAVSIM v2.2, log replay: metrics and score after the human
                             filter, without EC; pdm_score and *_unfiltered before it
+                  both      the two from one simulation, each column named by its protocol:
+                            pdms_v1_score, epdms_v2_score, ...
   worker        {workers} (default processes)
   workers       how many (default: one for each core)
   explain       true (default): also when and why each metric fails; false: scores only
@@ -74,7 +83,7 @@ class Request:
 
 def help_text() -> str:
     """What `--help` prints."""
-    return HELP.format(protocols=" | ".join(PROTOCOL_METRICS), workers=" | ".join(WORKERS))
+    return HELP.format(protocols=" | ".join(_PROTOCOLS), workers=" | ".join(WORKERS))
 
 
 def parse(words: Sequence[str]) -> Request:
@@ -100,7 +109,7 @@ def parse(words: Sequence[str]) -> Request:
 
 
 def _value(key: str, value: str) -> Any:
-    choices = {"protocol": tuple(PROTOCOL_METRICS), "worker": WORKERS}
+    choices = {"protocol": _PROTOCOLS, "worker": WORKERS}
     if key in choices and value not in choices[key]:
         raise ConfigError(f"{key}={value} is unknown", f"use {key}={' | '.join(choices[key])}")
     if key in ("explain", "resume"):
@@ -228,8 +237,9 @@ def summary(table: pd.DataFrame, protocol: str) -> str:
         f"{table['token'].nunique()} scenes"
     ]
     if len(valid):
-        means = valid[list(PROTOCOL_METRICS[protocol])].astype(float).mean()
-        lines += [f"  {name:<34}{value:.4f}" for name, value in means.items()]
+        means = valid[list(metric_columns(protocol))].astype(float).mean()
+        width = 3 + max(len(str(name)) for name in means.index)
+        lines += [f"  {name:<{width}}{value:.4f}" for name, value in means.items()]
     for reason, count in table.loc[~table["valid"], "reason"].value_counts().head(5).items():
         lines.append(f"  no score for {count}: {reason}")
     return "\n".join(lines)

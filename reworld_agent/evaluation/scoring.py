@@ -43,6 +43,7 @@ PROTOCOL_METRICS = {
         "score",
     ),
 }
+BOTH = "both"  # the two from one simulation, every column named <protocol>_<column>
 ROW_KEYS = ("token", "candidate", "digest")
 POSE_COUNTS = (8, 40)  # 2 Hz, 10 Hz over 4 s
 _CHUNK = 8  # scenes a task: small enough for an honest progress bar
@@ -92,7 +93,7 @@ def score_trajectories(
             [40, 3] at 10 Hz; x, y m, heading rad; ego rear-axle frame).
         caches: scene caches of the split.
         store: keeps finished rows; rows that are in it are not scored again.
-        protocol: `pdms_v1` or `epdms_v2`.
+        protocol: `pdms_v1`, `epdms_v2` or `both`.
         worker, workers: see `run_tasks`; a few scenes stay in this process unless `workers` says
             otherwise.
         explain: also the failure records.
@@ -105,8 +106,8 @@ def score_trajectories(
         ConfigError: unknown protocol or worker.
         DataError: a trajectory is named twice, or a row cannot be written (finished ones are kept).
     """
-    if protocol not in PROTOCOL_METRICS:
-        known = " | ".join(PROTOCOL_METRICS)
+    if protocol not in (*PROTOCOL_METRICS, BOTH):
+        known = " | ".join((*PROTOCOL_METRICS, BOTH))
         raise ConfigError(f"protocol={protocol} is unknown", f"use protocol={known}")
     wanted = trajectories[["token", "candidate"]].copy()
     twice = wanted[wanted.duplicated()]
@@ -133,7 +134,7 @@ def score_trajectories(
         _run(tasks, store, len(todo), worker, workers)
     rows = store.rows()
     if rows.empty:
-        rows = pd.DataFrame(columns=[*ROW_KEYS, "reason", *PROTOCOL_METRICS[protocol]])
+        rows = pd.DataFrame(columns=[*ROW_KEYS, "reason", *metric_columns(protocol)])
     merged = wanted.merge(rows, on=list(ROW_KEYS), how="left", validate="one_to_one")
     merged["reason"] = merged["reason"].fillna("not scored")
     return merged.drop(columns="digest")
@@ -151,6 +152,13 @@ def _run(
             store.flush()
 
 
+def metric_columns(protocol: str) -> tuple[str, ...]:
+    """Columns of the metrics and the score in the rows of `protocol`, which may be `both`."""
+    if protocol != BOTH:
+        return PROTOCOL_METRICS[protocol]
+    return tuple(f"{name}_{m}" for name, metrics in PROTOCOL_METRICS.items() for m in metrics)
+
+
 def score_chunk(task: ChunkTask) -> list[dict[str, Any]]:
     """Rows of some scenes; one that fails says why and leaves the others alone."""
     return [row for scene in task.scenes for row in _score_scene(task, scene)]
@@ -162,6 +170,8 @@ def _score_scene(task: ChunkTask, scene: TokenTask) -> list[dict[str, Any]]:
         {"token": scene.token, "candidate": name, "digest": digest, "reason": fault or ""}
         for name, digest, fault in zip(scene.candidates, scene.digests, faults, strict=True)
     ]
+    metrics = metric_columns(task.protocol)
+    totals = [name for name in metrics if name.endswith("score")]
     for count in POSE_COUNTS:
         good = [
             i for i, fault in enumerate(faults) if not fault and len(scene.poses[i]) == 3 * count
@@ -178,9 +188,8 @@ def _score_scene(task: ChunkTask, scene: TokenTask) -> list[dict[str, Any]]:
             continue
         for n, i in enumerate(good):
             rows[i].update({name: _plain(values[n]) for name, values in scores.items()})
-            if not np.isfinite(rows[i]["score"]):
+            if not np.isfinite([rows[i][name] for name in totals]).all():
                 rows[i]["reason"] = "the score is not a number"
-    metrics = PROTOCOL_METRICS[task.protocol]
     return [{**dict.fromkeys(metrics, float("nan")), **row} for row in rows]
 
 

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from reworld_agent.errors import DataError
 from reworld_agent.pdm.api import check_poses
 from reworld_agent.pdm.cache import SceneCache
-from reworld_agent.pdm.epdms import METRICS, combine, epdms_v2, simulated
+from reworld_agent.pdm.drive import simulated
+from reworld_agent.pdm.epdms import METRICS, combine, epdms_v2
 from reworld_agent.pdm.history_comfort import two_frame_comfort
 
 EC = "two_frame_extended_comfort"

@@ -39,7 +39,8 @@ def score(
         cache: the scene.
         poses: float [N, 8, 3] at 2 Hz or [N, 40, 3] at 10 Hz: x, y [m] and heading [rad] of the
             rear axle in the ego frame at t0 (x forward, y left), 0.5 … 4.0 or 0.1 … 4.0 s.
-        protocol: `pdms_v1` (PDMS of NAVSIM v1.1) or `epdms_v2` (EPDMS of v2.2, see `epdms`).
+        protocol: `pdms_v1` (PDMS of NAVSIM v1.1), `epdms_v2` (EPDMS of v2.2, see `epdms`), or
+            `both` in one go, with each column named by its protocol: `pdms_v1_score` …
         explain: also when and why each metric fails (`records.failure_records`) and whether the
             logged driver fails too (`<metric>_human_fails`, NaN without a logged future).
 

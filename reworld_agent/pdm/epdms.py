@@ -7,6 +7,7 @@ frames (EC) it is (… + 2·EC) / 16. The human filter sets a metric to 1 where 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from reworld_agent.errors import SceneError
 from reworld_agent.pdm.cache import N_STEPS, SceneCache
 from reworld_agent.pdm.collision import EGO_COS, EGO_SIN, EGO_X, EGO_Y, N_EGO, meets
+from reworld_agent.pdm.drive import drives, simulated
 from reworld_agent.pdm.extended import (
     DDC,
     LAST_TTC_STEP,
@@ -42,8 +44,7 @@ from reworld_agent.pdm.history_comfort import (
 from reworld_agent.pdm.kernel import kernel
 from reworld_agent.pdm.progress import MIN_BEST_PROGRESS
 from reworld_agent.pdm.records import Names, Records, failure_records, outside, quantity_names
-from reworld_agent.pdm.sampling import knot_times_us, reference_poses, sample_times_us
-from reworld_agent.pdm.scenery import Scenery, Traffic, make_scenery, make_traffic
+from reworld_agent.pdm.scenery import Scenery, Traffic, make_traffic, scenery_of
 from reworld_agent.pdm.scorer import DAC, NC, PROGRESS, TTC, score_states
 from reworld_agent.pdm.tracker import simulate
 
@@ -62,7 +63,6 @@ WEIGHTS = {
 EC_WEIGHT = 2.0
 METRICS = (*MULTIPLIERS, *WEIGHTS)
 _STEPS_PER_FRAME = 5
-_CHUNK = 256
 _MAX_INTERVAL_S = 0.55
 
 
@@ -112,7 +112,7 @@ def prepare(cache: SceneCache) -> Prepared:
             f"scene {cache.token}: its cache has no PDM-Closed v2.2 or no past, which EPDMS needs",
             "build its cache from the logs with pdm.build_scene_cache",
         )
-    scenery = make_scenery(cache)
+    scenery = scenery_of(cache)
     scenery = scenery._replace(traffic=replayed_traffic(cache, scenery))
     past = past_at_10_hz(cache.past_states, cache.past_time_us)
     names = Names.of(cache)
@@ -125,10 +125,10 @@ def prepare(cache: SceneCache) -> Prepared:
         None,
         names,
     )
-    closed = _judge_states(known, _drive(cache, cache.pdm_closed_poses_v2[None]), explain=False)
+    closed = judge_states(known, _drive(cache, cache.pdm_closed_poses_v2[None]), explain=False)
     known.pdm_closed = (float(closed.raw[0, PROGRESS]), float(_multiplier(closed)[0]))
     if cache.human_poses.shape == (8, 3) and np.isfinite(cache.human_poses).all():
-        human = judge(cache, cache.human_poses[None], known, explain=False)
+        human = judge_states(known, simulated(cache, cache.human_poses[None]), explain=False)
         human.comfort[:, HC] = 1.0  # the devkit scores the driver without the past
         columns = _columns(human, 0.0)
         known.human_fails = tuple(m for m in METRICS if columns[m][0] == 0.0)
@@ -176,14 +176,8 @@ def _drive(cache: SceneCache, reference: NDArray[np.float64]) -> NDArray[np.floa
     return simulate(np.array(cache.ego_state), np.array(reference))
 
 
-def simulated(cache: SceneCache, poses: NDArray[np.float64]) -> NDArray[np.float64]:
-    """States [N, 41, 11] of the ego that follows poses [N, 8 or 40, 3], global."""
-    knots, samples = knot_times_us(cache.time_us, poses.shape[1]), sample_times_us(cache.time_us)
-    reference = reference_poses(np.array(cache.ego_state), np.array(poses), knots, samples)
-    return _drive(cache, reference)
-
-
-def _judge_states(prepared: Prepared, states: NDArray[np.float64], explain: bool) -> Judged:
+def judge_states(prepared: Prepared, states: NDArray[np.float64], explain: bool) -> Judged:
+    """Judge simulated states [N, 41, 11]."""
     raw = score_states(states, prepared.scenery, LAST_TTC_STEP)
     return Judged(
         raw,
@@ -193,14 +187,8 @@ def _judge_states(prepared: Prepared, states: NDArray[np.float64], explain: bool
     )
 
 
-def judge(
-    cache: SceneCache, poses: NDArray[np.float64], prepared: Prepared, explain: bool
-) -> Judged:
-    """Simulate and judge poses [N, 8 or 40, 3]."""
-    parts = []
-    for start in range(0, len(poses), _CHUNK):
-        states = simulated(cache, poses[start : start + _CHUNK])
-        parts.append(_judge_states(prepared, states, explain))
+def joined(parts: Sequence[Judged]) -> Judged:
+    """What is said of all candidates, from that of some at a time."""
     return Judged(
         *(
             np.concatenate([getattr(part, name) for part in parts])
@@ -251,18 +239,24 @@ def epdms_v2(cache: SceneCache, poses: NDArray[np.float64], explain: bool) -> Re
         progress_m, pdm_closed_progress_m; with `explain` the failure records.
     """
     prepared = prepare(cache)
-    judged = judge(cache, poses, prepared, explain)
+    parts = [judge_states(prepared, states, explain) for states in drives(cache, poses)]
+    return epdms_columns(cache, joined(parts), explain)
+
+
+def epdms_columns(cache: SceneCache, judged: Judged, explain: bool) -> Records:
+    """Columns of `epdms_v2` for N judged candidates."""
+    prepared, n = prepare(cache), len(judged.raw)
     progress, multiplier = prepared.pdm_closed
     before = _columns(judged, progress * multiplier)
     fails = prepared.human_fails or ()
-    after = {m: np.ones(len(poses)) if m in fails else v.copy() for m, v in before.items()}
+    after = {m: np.ones(n) if m in fails else v.copy() for m, v in before.items()}
     result: Records = {
         **after,
         "score": combine(after),
         "pdm_score": combine(before),
         **{f"{metric}_unfiltered": values for metric, values in before.items()},
         "progress_m": judged.raw[:, PROGRESS].copy(),
-        "pdm_closed_progress_m": np.full(len(poses), progress),
+        "pdm_closed_progress_m": np.full(n, progress),
     }
     if explain:
         result.update(_records(cache, prepared, judged))

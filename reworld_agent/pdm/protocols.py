@@ -1,5 +1,5 @@
 """From simulated states to the columns of a protocol: `pdms_v1` is PDMS of NAVSIM v1.1, computed
-here; `epdms_v2` is EPDMS of v2.2, in `epdms`."""
+here; `epdms_v2` is EPDMS of v2.2, in `epdms`; `both` is the two from one simulation."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.errors import ConfigError, SceneError
+from reworld_agent.pdm import epdms
 from reworld_agent.pdm.cache import N_STEPS, SceneCache
-from reworld_agent.pdm.epdms import epdms_v2
+from reworld_agent.pdm.drive import drives, simulated
+from reworld_agent.pdm.epdms import epdms_columns, epdms_v2, joined
 from reworld_agent.pdm.progress import normalised_progress
 from reworld_agent.pdm.records import Names, Records, failure_records, outside
-from reworld_agent.pdm.sampling import knot_times_us, reference_poses, sample_times_us
-from reworld_agent.pdm.scenery import Scenery, make_scenery
+from reworld_agent.pdm.scenery import Scenery, scenery_of
 from reworld_agent.pdm.scorer import (
     COMFORT,
     DAC,
@@ -29,7 +30,7 @@ from reworld_agent.pdm.scorer import (
 from reworld_agent.pdm.tracker import simulate
 
 PROTOCOLS = ("pdms_v1", "epdms_v2")
-_CHUNK = 256  # candidates whose states are in memory at once
+BOTH = "both"  # every column named <protocol>_<column>
 _METRICS = {
     "no_at_fault_collisions": NC,
     "drivable_area_compliance": DAC,
@@ -65,7 +66,7 @@ def prepare(cache: SceneCache) -> Prepared:
     known: Prepared | None = vars(cache).get("_prepared")
     if known is None:
         _check(cache)
-        scenery = make_scenery(cache)
+        scenery = scenery_of(cache)
         states = simulate(np.array(cache.ego_state), np.array(cache.pdm_closed_poses[None]))
         known = Prepared(scenery, score_states(states, scenery, LAST_TTC_STEP)[0], Names.of(cache))
         vars(cache)["_prepared"] = known
@@ -86,38 +87,57 @@ def _check(cache: SceneCache) -> None:
             )
 
 
-def judge(
-    cache: SceneCache, poses: NDArray[np.float64], explain: bool
+def judge_states(
+    scenery: Scenery, states: NDArray[np.float64], explain: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Simulate and judge `poses` [N, L, 3]: (`score_states` [N, 17], `outside` [N, 2])."""
-    scenery = prepare(cache).scenery
-    knots, samples = knot_times_us(cache.time_us, poses.shape[1]), sample_times_us(cache.time_us)
-    ego_state = np.array(cache.ego_state)
-    raws, off_road = [], []
-    for start in range(0, len(poses), _CHUNK):
-        chunk = reference_poses(ego_state, poses[start : start + _CHUNK], knots, samples)
-        states = simulate(ego_state, chunk)
-        raws.append(score_states(states, scenery, LAST_TTC_STEP))
-        if explain:
-            off_road.append(outside(states, raws[-1], scenery))
-    return np.concatenate(raws), np.concatenate(off_road) if explain else np.empty((0, 2))
+    """Judge simulated states [N, 41, 11]: (`score_states` [N, 17], `outside` [N, 2])."""
+    raw = score_states(states, scenery, LAST_TTC_STEP)
+    return raw, outside(states, raw, scenery) if explain else np.empty((0, 2))
 
 
 def score_with(
     cache: SceneCache, poses: NDArray[np.float64], protocol: str, explain: bool
 ) -> Records:
     """Columns of a protocol for checked poses [N, 8 or 40, 3]; see `api.score`."""
-    if protocol not in PROTOCOLS:
-        raise ConfigError(f"protocol {protocol!r} is unknown", f"use one of {', '.join(PROTOCOLS)}")
+    if protocol not in (*PROTOCOLS, BOTH):
+        known = ", ".join((*PROTOCOLS, BOTH))
+        raise ConfigError(f"protocol {protocol!r} is unknown", f"use one of {known}")
     if protocol == "epdms_v2":
         return epdms_v2(cache, poses, explain)
-    raw, off_road = judge(cache, poses, explain)
+    if protocol == BOTH:
+        return _both(cache, poses, explain)
+    scenery = prepare(cache).scenery
+    parts = [judge_states(scenery, states, explain) for states in drives(cache, poses)]
+    return _pdms_columns(cache, parts, explain)
+
+
+def _both(cache: SceneCache, poses: NDArray[np.float64], explain: bool) -> Records:
+    """Columns of both protocols, each named by its own; every candidate is simulated once."""
+    scenery, prepared = prepare(cache).scenery, epdms.prepare(cache)
+    first, second = [], []
+    for states in drives(cache, poses):
+        first.append(judge_states(scenery, states, explain))
+        second.append(epdms.judge_states(prepared, states, explain))
+    columns = {
+        "pdms_v1": _pdms_columns(cache, first, explain),
+        "epdms_v2": epdms_columns(cache, joined(second), explain),
+    }
+    return {f"{name}_{key}": v for name, records in columns.items() for key, v in records.items()}
+
+
+def _pdms_columns(
+    cache: SceneCache,
+    parts: list[tuple[NDArray[np.float64], NDArray[np.float64]]],
+    explain: bool,
+) -> Records:
+    """Columns of `pdms_v1` from results of `judge_states`."""
+    raw, off_road = (np.concatenate(part) for part in zip(*parts, strict=True))
     scores = pdms_v1(raw, prepare(cache).pdm_closed)
     if explain:
         scores.update(failure_records(raw, off_road, prepare(cache).names))
         for metric, value in human_scores(cache).items():
             scores[f"{metric}_human_fails"] = np.full(
-                len(poses), np.nan if np.isnan(value) else float(value < 1.0)
+                len(raw), np.nan if np.isnan(value) else float(value < 1.0)
             )
     return scores
 
@@ -148,7 +168,8 @@ def human_scores(cache: SceneCache) -> dict[str, float]:
     if not prepared.human:
         values = np.full(len(_METRICS), np.nan)
         if cache.human_poses.shape == (8, 3) and np.isfinite(cache.human_poses).all():
-            raw, _ = judge(cache, np.array(cache.human_poses[None]), explain=False)
+            states = simulated(cache, cache.human_poses[None])
+            raw = score_states(states, prepared.scenery, LAST_TTC_STEP)
             values = raw[0, list(_METRICS.values())]
         prepared.human = dict(zip(_METRICS, values.tolist(), strict=True))
     return prepared.human

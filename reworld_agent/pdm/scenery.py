@@ -141,6 +141,14 @@ def make_centerline(
     return line, np.concatenate([[0.0], np.cumsum(lengths)]), bound_blocks(line)
 
 
+def scenery_of(cache: SceneCache) -> Scenery:
+    """The scene's `make_scenery`, kept with the cache object (whose arrays must not change)."""
+    known: Scenery | None = vars(cache).get("_scenery")
+    if known is None:
+        vars(cache)["_scenery"] = known = make_scenery(cache)
+    return known
+
+
 def make_scenery(cache: SceneCache) -> Scenery:
     """The scenery of a scene cache, with the logged traffic."""
     origin = local_origin(cache.ego_state)

@@ -20,6 +20,7 @@ from reworld_agent.evaluation.score_file import (
     parse,
     read_trajectories,
     score_file,
+    summary,
 )
 
 COMMAND = Path(__file__).resolve().parents[2] / "eval" / "score_trajectories.py"
@@ -68,6 +69,23 @@ def test_a_file_scored_like_the_devkit(devkit_reference: Path, tmp_path: Path) -
     origin = read_provenance(request.output)
     assert origin["protocol"] == "pdms_v1" and origin["rows"] == len(rows)
     assert {"code_version", "numpy", "blas", "split", "trajectories_sha256"} <= set(origin)
+
+
+def test_both_protocols_from_one_run(devkit_reference: Path, tmp_path: Path) -> None:
+    rows = _rows(devkit_reference, 2)
+    tables = {}
+    for protocol in ("pdms_v1", "epdms_v2", "both"):
+        words = _words(devkit_reference, tmp_path, rows, "worker=sequential")
+        tables[protocol] = score_file(parse([*words, f"protocol={protocol}"]))
+    both = tables.pop("both")
+    assert both["valid"].all()
+    keys = ["token", "candidate", "valid", "reason"]
+    for protocol, alone in tables.items():
+        named = alone.drop(columns=keys).add_prefix(f"{protocol}_")
+        pd.testing.assert_frame_equal(both[list(named)], named)
+    assert len(both.columns) == sum(len(t.columns) - len(keys) for t in tables.values()) + len(keys)
+    assert "epdms_v2_lane_keeping" in summary(both, "both")
+    assert read_provenance(tmp_path / "out.parquet")["protocol"] == "both"
 
 
 def test_rows_that_cannot_be_scored_name_their_reason(
