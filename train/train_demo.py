@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("outputs/train_demo"))
     parser.add_argument("--seed", type=int, default=42)
     args = parser.parse_args()
-    # one thread: the order of sums, and with it the weights, would depend on their number
+    # a fixed number of threads: the order of sums, and with it the weights, depends on it
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     for command in commands(args.output.absolute(), args.seed):
         print("$ python", shlex.join(command), flush=True)
