@@ -57,6 +57,7 @@ def dit_velocity(
         raise ConfigError("self-guidance needs a mid head", "set video.mid_blocks, or gamma=1")
 
     def velocity(latents: Tensor, times: Tensor) -> Tensor:
+        """Velocity [B, N, C] of latents [B, N, C] at token times [B, N], guided where asked."""
         t = float(times.max())
         guided = guidance is not None and guidance.low <= t <= guidance.high
         output = dit(
