@@ -25,7 +25,7 @@ from reworld_agent.analysis.explain import (
 )
 from reworld_agent.analysis.protocols import PDMS_V1, SCORE, SHORT
 from reworld_agent.analysis.raw_tables import open_table
-from reworld_agent.analysis.settings import Words, parse, shown
+from reworld_agent.words import Words, parse, shown
 from reworld_agent.analysis.tables_io import ScoreTable, read_table
 from reworld_agent.analysis.variants import dense
 from reworld_agent.errors import ConfigError, DataError, ReWorldError

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reworld_agent.analysis.settings import shown
+from reworld_agent.words import shown
 from reworld_agent.errors import DataError
 from reworld_agent.evaluation.files import METADATA_KEY
 

@@ -26,7 +26,7 @@ from reworld_agent.analysis.protocols import (
     Protocol,
 )
 from reworld_agent.analysis.raw_tables import find_file, open_table
-from reworld_agent.analysis.settings import shown
+from reworld_agent.words import shown
 from reworld_agent.errors import ConfigError, DataError
 
 TOKEN, LOG, VALID = "token", "log_name", "valid"

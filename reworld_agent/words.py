@@ -1,4 +1,4 @@
-"""`key=value` words of the analysis commands, with errors that say what is known."""
+"""`key=value` words of the command line, with errors that say what is known."""
 
 from __future__ import annotations
 
