@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from reworld_agent.analysis.bootstrap import mean_intervals
 from reworld_agent.analysis.protocols import SCORE, SHORT, Protocol
 from reworld_agent.analysis.sanity import Notice, notices
-from reworld_agent.words import shown
 from reworld_agent.analysis.tables_io import ScoreTable
 from reworld_agent.errors import ConfigError, DataError
+from reworld_agent.words import shown
 
 WON, LOST, TIED = "won", "lost", "tied"
 TIE = 1e-9  # smaller differences are rounding

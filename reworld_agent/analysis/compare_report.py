@@ -11,11 +11,11 @@ import numpy as np
 from reworld_agent.analysis.compare import LOST, TIED, WON, Comparison, compare
 from reworld_agent.analysis.protocols import PROTOCOLS, SCORE, SHORT
 from reworld_agent.analysis.sanity import ERROR, Notice, notices
-from reworld_agent.words import parse, shown
 from reworld_agent.analysis.tables_io import ScoreTable, read_table
 from reworld_agent.errors import ConfigError, ReWorldError
 from reworld_agent.evaluation.files import write_csv, write_parquet
 from reworld_agent.evaluation.provenance import code_version
+from reworld_agent.words import parse, shown
 
 USAGE = "reworld compare A B [common=true] [output=FILE] [protocol=NAME] [resamples=N] [seed=N]"
 HELP = f"""{USAGE}

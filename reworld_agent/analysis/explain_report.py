@@ -25,7 +25,6 @@ from reworld_agent.analysis.explain import (
 )
 from reworld_agent.analysis.protocols import PDMS_V1, SCORE, SHORT
 from reworld_agent.analysis.raw_tables import open_table
-from reworld_agent.words import Words, parse, shown
 from reworld_agent.analysis.tables_io import ScoreTable, read_table
 from reworld_agent.analysis.variants import dense
 from reworld_agent.errors import ConfigError, DataError, ReWorldError
@@ -34,6 +33,7 @@ from reworld_agent.evaluation.provenance import code_version
 from reworld_agent.evaluation.scene_caches import SceneCaches
 from reworld_agent.evaluation.workers import run_tasks
 from reworld_agent.scenes.splits import resolve_split
+from reworld_agent.words import Words, parse, shown
 
 USAGE = "reworld explain RUN [token=TOKEN] [metric=NC|DAC|TTC|EP|Comf] [show=N] [output=DIR]"
 HELP = f"""{USAGE}

@@ -13,9 +13,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reworld_agent.words import shown
 from reworld_agent.errors import DataError
 from reworld_agent.evaluation.files import METADATA_KEY
+from reworld_agent.words import shown
 
 _RUN_TABLES = ("pdm_scores.parquet", "pdm_scores.csv")
 _TEXT = ("token", "log")  # columns whose values stay text although they may look like numbers

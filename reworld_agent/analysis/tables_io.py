@@ -26,8 +26,8 @@ from reworld_agent.analysis.protocols import (
     Protocol,
 )
 from reworld_agent.analysis.raw_tables import find_file, open_table
-from reworld_agent.words import shown
 from reworld_agent.errors import ConfigError, DataError
+from reworld_agent.words import shown
 
 TOKEN, LOG, VALID = "token", "log_name", "valid"
 _ALIASES = {

@@ -13,11 +13,11 @@ from reworld_agent import cli, pdm
 from reworld_agent.analysis import explain_report
 from reworld_agent.analysis.explain import METRICS, failed_metrics
 from reworld_agent.analysis.explain_report import explain_run, main, open_run
-from reworld_agent.words import parse
 from reworld_agent.evaluation.files import read_provenance, write_parquet
 from reworld_agent.evaluation.scene_caches import SceneCaches
 from reworld_agent.evaluation.scoring import PROTOCOL_METRICS
 from reworld_agent.scenes.synthetic import ensure_split
+from reworld_agent.words import parse
 from tests.analysis.runs import constant_velocity, make_run, write_run
 from tests.analysis.tables import scores, v2_scores, write
 
