@@ -1,0 +1,1 @@
+"""Video clips for the video half: index, decoding, latent cache, generated futures."""

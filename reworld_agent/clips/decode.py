@@ -1,0 +1,111 @@
+"""Frames of a clip on disk, whatever it is stored as: a video file, a folder of images, an array.
+
+Shapes: T frames, H, W pixels. Frames are RGB.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reworld_agent.clips.array_file import ArrayFile
+from reworld_agent.clips.image_files import ImageFiles
+from reworld_agent.clips.resample import nearest, steady_grid
+from reworld_agent.clips.video_file import VideoFile
+from reworld_agent.errors import ConfigError, DataError
+
+Frames = NDArray[np.uint8]
+
+
+class FrameReader(Protocol):
+    """What stores frames: their number, their times, and reading of some of them."""
+
+    @property
+    def name(self) -> str:
+        """What messages call the clip."""
+
+    @property
+    def times(self) -> NDArray[np.float64] | None:
+        """Seconds [N] of each frame, ascending; None where they are not known."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, indices: NDArray[np.int64], size: tuple[int, int] | None) -> Frames:
+        """Frames uint8 [T, H, W, 3] of ascending indices."""
+
+
+def open_reader(path: Path | str) -> FrameReader:
+    """The reader of a video file, a folder of images or a .npy file; raises DataError."""
+    path = Path(path)
+    if path.is_dir():
+        return ImageFiles.of_folder(path)
+    if not path.exists():
+        raise DataError(f"{path}: no such clip", "name a video file or a folder of images")
+    return ArrayFile(path) if path.suffix == ".npy" else VideoFile(path)
+
+
+def read_frames(
+    path: Path | str,
+    start: int = 0,
+    count: int | None = None,
+    fps: float | None = None,
+    size: tuple[int, int] | None = None,
+) -> Frames:
+    """Frames uint8 [T, 3, H, W] of a clip, RGB.
+
+    Grey and 10-bit pixels are converted to 8-bit RGB, and frames are turned upright as the file's
+    rotation metadata say.
+
+    Args:
+        path: a video file; a folder of JPEG/PNG files in natural order of their names, their
+            times in `index.parquet` or `timestamps.csv` (columns file, timestamp in us), if at
+            all; or a .npy array [T, 3, H, W] or [T, H, W, 3], uint8 or floats in [-1, 1].
+        start: first frame, counted at `fps` where it is given.
+        count: frames; None = all that are left.
+        fps: resample to this rate, taking for each of the times first + k / fps the frame that is
+            nearest (variable rates come out steady). What has no timestamps is taken to be at
+            this rate already. None = the frames as they are.
+        size: (H, W): scaled with its aspect ratio to cover the size, then cut to its middle (see
+            `fit`); None = as stored.
+
+    Raises:
+        DataError: no such file, no frames, fewer than asked, a damaged one (says which), values
+            that are not finite; names the file.
+        ConfigError: start, count, fps or size out of range.
+    """
+    _check(start, count, fps, size)
+    reader = open_reader(path)
+    indices = _indices(reader, fps)
+    left = len(indices) - start
+    if left < (1 if count is None else count):
+        at = f" at {fps:g} fps" if fps else ""
+        raise DataError(
+            f"{path}: has {len(indices)} frame{'s' * (len(indices) != 1)}{at}; "
+            f"{count or 1} from frame {start} on {'are' if (count or 1) != 1 else 'is'} asked for",
+            "ask for fewer frames, or name a longer clip",
+        )
+    chosen = indices[start : None if count is None else start + count]
+    return channels_first(reader.read(chosen, size))
+
+
+def channels_first(images: Frames) -> Frames:
+    """[T, H, W, 3] to a contiguous [T, 3, H, W]."""
+    return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+
+
+def _indices(reader: FrameReader, fps: float | None) -> NDArray[np.int64]:
+    if fps is None or reader.times is None:
+        return np.arange(len(reader))
+    return nearest(reader.times, steady_grid(reader.times, fps))
+
+
+def _check(start: int, count: int | None, fps: float | None, size: tuple[int, int] | None) -> None:
+    if start < 0 or (count is not None and count < 1):
+        raise ConfigError(f"start={start} count={count}", "start counts from 0, count from 1")
+    if fps is not None and not 0 < fps < float("inf"):
+        raise ConfigError(f"fps={fps} is no frame rate", "say fps=8")
+    if size is not None and min(size) < 1:
+        raise ConfigError(f"size={size} is empty", "say size=HxW in pixels")

@@ -1,0 +1,122 @@
+"""A clip that is a list of image files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from reworld_agent.clips.fit import fit_image
+from reworld_agent.errors import DataError
+
+SUFFIXES = (".jpg", ".jpeg", ".png")
+TIME_TABLES = ("index.parquet", "timestamps.csv")
+_MICROSECONDS = 1e-6
+
+
+def natural_key(path: Path) -> list[tuple[int, str]]:
+    """Sorts `frame_2` before `frame_10`."""
+    parts = re.split(r"(\d+)", path.name)
+    return [(int(p), "") if p.isdigit() else (-1, p) for p in parts]
+
+
+def list_images(folder: Path) -> list[Path]:
+    """JPEG and PNG files of a folder, in natural order."""
+    found = (p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+    return sorted(found, key=natural_key)
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """uint8 [H, W, 3], RGB, upright as its EXIF says; grey and 16-bit files are converted.
+
+    Raises:
+        DataError: the file is missing, cut short or no image.
+    """
+    try:
+        with Image.open(path) as opened:
+            image = ImageOps.exif_transpose(opened)
+            if image.mode.startswith("I"):  # 16-bit grey: PIL itself would clip it to white
+                image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
+            return np.asarray(image.convert("RGB"))
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: the image is missing", "make the index again") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        hint = "replace the image, or leave its clip out"
+        raise DataError(f"{path}: the image is damaged ({error})", hint) from error
+
+
+class ImageFiles:
+    """Frames of a list of images; the reader's interface is that of `VideoFile`.
+
+    Args:
+        paths: the images, in time order.
+        times: seconds of each; None where they are not known.
+        name: what messages call the clip.
+    """
+
+    def __init__(self, paths: Sequence[Path], times: NDArray[np.float64] | None, name: str) -> None:
+        self.paths, self.times, self.name = list(paths), times, name
+
+    @classmethod
+    def of_folder(cls, folder: Path) -> ImageFiles:
+        """All images of a folder; times from its `index.parquet` or `timestamps.csv`, if any.
+
+        Raises:
+            DataError: it holds no image, or its table of times names other files.
+        """
+        paths = list_images(folder)
+        if not paths:
+            raise DataError(f"{folder}: holds no frames (JPEG or PNG)", "name a folder of images")
+        return cls(paths, _folder_times(folder, paths), str(folder))
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def read(self, indices: NDArray[np.int64], size: tuple[int, int] | None) -> NDArray[np.uint8]:
+        """Frames uint8 [T, H, W, 3] of ascending indices; raises DataError, naming the image."""
+        images: dict[int, NDArray[np.uint8]] = {}
+        for index in indices.tolist():
+            if index not in images:
+                images[index] = fit_image(read_image(self.paths[index]), size)
+        first = images[int(indices[0])].shape
+        for index, image in images.items():
+            if image.shape != first:
+                raise DataError(
+                    f"{self.paths[index]}: the image is {image.shape[1]}x{image.shape[0]}, "
+                    f"the first of its clip {first[1]}x{first[0]}",
+                    "give size=, or sort the images into folders of one size",
+                )
+        return np.stack([images[i] for i in indices.tolist()])
+
+
+def _folder_times(folder: Path, paths: list[Path]) -> NDArray[np.float64] | None:
+    table = next((folder / n for n in TIME_TABLES if (folder / n).is_file()), None)
+    if table is None:
+        return None
+    frame = pd.read_parquet(table) if table.suffix == ".parquet" else pd.read_csv(table)
+    if not {"file", "timestamp"} <= set(frame.columns):
+        raise DataError(f"{table}: has no columns file, timestamp", "timestamp is in microseconds")
+    known = dict(zip(frame["file"].astype(str), frame["timestamp"], strict=True))
+    missing = [p.name for p in paths if p.name not in known]
+    if missing:
+        raise DataError(f"{table}: has no row for {missing[0]}", "write a row for every image")
+    stamps = np.array([known[p.name] for p in paths], dtype=np.float64)
+    if not np.isfinite(stamps).all() or (np.diff(stamps) <= 0).any():
+        row = _first_fault(stamps)
+        raise DataError(
+            f"{table}: the timestamp of {paths[row].name} is not after the one before it",
+            "timestamps must rise in the order of the file names",
+        )
+    times: NDArray[np.float64] = (stamps - stamps[0]) * _MICROSECONDS
+    return times
+
+
+def _first_fault(stamps: NDArray[np.float64]) -> int:
+    bad = ~np.isfinite(stamps)
+    bad[1:] |= ~(np.diff(stamps) > 0)
+    return int(np.argmax(bad))
