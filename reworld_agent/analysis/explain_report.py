@@ -70,15 +70,6 @@ _GROUPS = {  # what is counted by, and what its bins are sorted by
 }
 
 
-@dataclass(frozen=True)
-class Run:
-    """A run's tables: scores, poses of each token, and where its scenes are."""
-
-    table: ScoreTable
-    poses: pd.Series
-    caches: SceneCaches
-
-
 def main(arguments: Sequence[str]) -> int:
     """Run the command; its exit code."""
     if not arguments or {"-h", "--help", "help"} & set(arguments):
@@ -101,45 +92,6 @@ def main(arguments: Sequence[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 1 if problems else 0
-
-
-def open_run(folder: Path, words: Words) -> Run:
-    """Read a run's tables.
-
-    Raises:
-        DataError: a table is missing or damaged.
-        ConfigError: another protocol than pdms_v1, or the split is not known.
-    """
-    table = read_table(folder)
-    if table.protocol is not PDMS_V1:
-        raise ConfigError(
-            f"{shown(table.path)} is scored by {table.protocol.name}; explain reads {PDMS_V1.name}",
-            "score the same trajectories with protocol=pdms_v1",
-        )
-    missing = [SHORT[name] for name in METRICS.values() if name not in table.frame]
-    if missing:
-        raise DataError(f"{shown(table.path)}: no column for {', '.join(missing)}")
-    plans = table.path.parent / "trajectories.parquet"
-    if not plans.is_file():
-        raise DataError(
-            f"{shown(plans)}: no such file; the scores alone do not say where the ego drove",
-            "name the output folder of run_pdm_score.py",
-        )
-    poses = open_table(plans).read(["token", "poses"]).set_index("token")["poses"]
-    if poses.index.has_duplicates:
-        twice = poses.index[poses.index.duplicated()][0]
-        raise DataError(
-            f"{shown(plans)}: several trajectories of one scene, first token {twice}",
-            "keep one candidate of each scene",
-        )
-    split = words.settings.get("data_split") or table.provenance.get("split")
-    if not split:
-        raise ConfigError(f"{shown(table.path)} does not name its split", "say data_split=NAME")
-    data, maps = words.path("data_root"), words.path("maps_root")
-    if data is None or maps is None:
-        roots = resolve_split(str(split), ())
-        data, maps = data or roots.data_root, maps or roots.maps_root
-    return Run(table, poses, SceneCaches(data, maps, str(split), words.path("cache_dir")))
 
 
 def explain_run(

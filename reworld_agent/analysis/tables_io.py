@@ -92,12 +92,16 @@ class ScoreTable:
     notes: tuple[str, ...] = ()
 
 
-def read_table(path: str | Path, protocol: str | None = None) -> ScoreTable:
+def read_table(
+    path: str | Path, protocol: str | None = None, of_both: str | None = None
+) -> ScoreTable:
     """Read a table of scores, one row a scene.
 
     Args:
         path: parquet or csv file, or the folder of a run.
-        protocol: `pdms_v1` or `epdms_v2` where the table itself does not tell.
+        protocol: `pdms_v1` or `epdms_v2` where the table itself does not tell, or which of the
+            two to read of a table of both.
+        of_both: which of the two to read of a table of both; another table may have any protocol.
 
     Raises:
         DataError: no table, not readable, no tokens, a token twice, or values that are no numbers.
@@ -106,15 +110,19 @@ def read_table(path: str | Path, protocol: str | None = None) -> ScoreTable:
     file = find_file(Path(path))
     raw = open_table(file)
     notes: list[str] = []
-    chosen = _choose(raw.columns, notes, file)
-    frame = raw.read(list(chosen)).rename(columns=chosen)
+    prefix = _half(raw.columns, protocol or of_both, file)
+    names = {name.removeprefix(prefix): name for name in raw.columns if _belongs(name, prefix)}
+    chosen = _choose(list(names), notes, file)
+    frame = raw.read([names[name] for name in chosen])
+    frame = frame.rename(columns={names[name]: canonical for name, canonical in chosen.items()})
     frame = _one_stage(frame, notes)
     frame, footer = _split_footer(frame, notes)
     _check_tokens(frame, file)
     frame[TOKEN] = frame[TOKEN].astype(object)  # pandas looks up plain strings ten times faster
-    told, told_by = _protocol(
-        [str(name) for name in frame], raw.provenance.get("protocol"), protocol, file
-    )
+    recorded = prefix.rstrip("_") or raw.provenance.get("protocol")
+    told, told_by = _protocol([str(name) for name in frame], recorded, protocol, file)
+    if prefix:
+        notes.append(f"scored by both protocols; read here: {told.name}")
     logs = _logs(frame, file)
     scores = _scores(frame.set_index(TOKEN), told, file, notes)
     return ScoreTable(
@@ -128,6 +136,27 @@ def read_table(path: str | Path, protocol: str | None = None) -> ScoreTable:
         provenance=raw.provenance,
         notes=tuple(notes),
     )
+
+
+def _half(columns: Sequence[str], wanted: str | None, file: Path) -> str:
+    """Prefix of the columns to read in a table of both protocols; "" for any other table."""
+    if not all(any(_belongs_to(name, column) for column in columns) for name in PROTOCOLS):
+        return ""
+    if wanted not in PROTOCOLS:
+        raise ConfigError(
+            f"{shown(file)}: scored by both {' and '.join(PROTOCOLS)}",
+            f"say which to read: protocol={' | '.join(PROTOCOLS)}",
+        )
+    return f"{wanted}_"
+
+
+def _belongs_to(protocol: str, column: str) -> bool:
+    return column.startswith(f"{protocol}_")
+
+
+def _belongs(column: str, prefix: str) -> bool:
+    """Whether a column is of the half with this prefix, or of both halves."""
+    return column.startswith(prefix) or not any(_belongs_to(name, column) for name in PROTOCOLS)
 
 
 def _choose(columns: Sequence[str], notes: list[str], file: Path) -> dict[str, str]:

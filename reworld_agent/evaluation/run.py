@@ -19,7 +19,7 @@ from reworld_agent.evaluation.inference import FAILED, FALLBACK, plan_split
 from reworld_agent.evaluation.parts import PartStore
 from reworld_agent.evaluation.provenance import provenance
 from reworld_agent.evaluation.scene_caches import SceneCaches
-from reworld_agent.evaluation.scoring import PROTOCOL_METRICS, ROW_KEYS, score_trajectories
+from reworld_agent.evaluation.scoring import PROTOCOLS, ROW_KEYS, score_trajectories
 from reworld_agent.evaluation.tables import (
     AgentSummary,
     format_summary,
@@ -52,7 +52,7 @@ class Settings:
     resume: bool = True
 
     def __post_init__(self) -> None:
-        for name, known in (("protocol", tuple(PROTOCOL_METRICS)), ("worker", WORKERS)):
+        for name, known in (("protocol", PROTOCOLS), ("worker", WORKERS)):
             value = getattr(self, name)
             if value not in known:
                 raise ConfigError(f"{name}={value} is unknown", f"use {name}={' | '.join(known)}")

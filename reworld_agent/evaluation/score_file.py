@@ -21,8 +21,7 @@ from reworld_agent.evaluation.parts import PartStore
 from reworld_agent.evaluation.provenance import blas_name, code_version
 from reworld_agent.evaluation.scene_caches import SceneCaches, code_digest
 from reworld_agent.evaluation.scoring import (
-    BOTH,
-    PROTOCOL_METRICS,
+    PROTOCOLS,
     ROW_KEYS,
     metric_columns,
     score_trajectories,
@@ -30,7 +29,6 @@ from reworld_agent.evaluation.scoring import (
 from reworld_agent.evaluation.workers import WORKERS
 from reworld_agent.pdm.api import looks_like_degrees
 
-_PROTOCOLS = (*PROTOCOL_METRICS, BOTH)
 HELP = """\
 Score trajectories of any planner with the PDM score of NAVSIM, without the devkit.
 
@@ -83,7 +81,7 @@ class Request:
 
 def help_text() -> str:
     """What `--help` prints."""
-    return HELP.format(protocols=" | ".join(_PROTOCOLS), workers=" | ".join(WORKERS))
+    return HELP.format(protocols=" | ".join(PROTOCOLS), workers=" | ".join(WORKERS))
 
 
 def parse(words: Sequence[str]) -> Request:
@@ -109,7 +107,7 @@ def parse(words: Sequence[str]) -> Request:
 
 
 def _value(key: str, value: str) -> Any:
-    choices = {"protocol": _PROTOCOLS, "worker": WORKERS}
+    choices = {"protocol": PROTOCOLS, "worker": WORKERS}
     if key in choices and value not in choices[key]:
         raise ConfigError(f"{key}={value} is unknown", f"use {key}={' | '.join(choices[key])}")
     if key in ("explain", "resume"):

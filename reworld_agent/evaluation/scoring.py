@@ -44,6 +44,7 @@ PROTOCOL_METRICS = {
     ),
 }
 BOTH = "both"  # the two from one simulation, every column named <protocol>_<column>
+PROTOCOLS = (*PROTOCOL_METRICS, BOTH)
 ROW_KEYS = ("token", "candidate", "digest")
 POSE_COUNTS = (8, 40)  # 2 Hz, 10 Hz over 4 s
 _CHUNK = 8  # scenes a task: small enough for an honest progress bar
@@ -106,9 +107,10 @@ def score_trajectories(
         ConfigError: unknown protocol or worker.
         DataError: a trajectory is named twice, or a row cannot be written (finished ones are kept).
     """
-    if protocol not in (*PROTOCOL_METRICS, BOTH):
-        known = " | ".join((*PROTOCOL_METRICS, BOTH))
-        raise ConfigError(f"protocol={protocol} is unknown", f"use protocol={known}")
+    if protocol not in PROTOCOLS:
+        raise ConfigError(
+            f"protocol={protocol} is unknown", f"use protocol={' | '.join(PROTOCOLS)}"
+        )
     wanted = trajectories[["token", "candidate"]].copy()
     twice = wanted[wanted.duplicated()]
     if len(twice):

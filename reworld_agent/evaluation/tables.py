@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from reworld_agent.evaluation.files import write_csv, write_parquet
-from reworld_agent.evaluation.scoring import PROTOCOL_METRICS
+from reworld_agent.evaluation.scoring import BOTH, PROTOCOL_METRICS, metric_columns
 
 AVERAGE = "average"
 _PRINTED = {
@@ -68,15 +68,16 @@ def score_table(tokens: Sequence[str], rows: pd.DataFrame, protocol: str) -> pd.
     Args:
         tokens: every scene that was asked for.
         rows: of `score_trajectories` for one agent (token, reason, metrics).
-        protocol: names the columns.
+        protocol: names the columns; `both` has those of each protocol, `<protocol>_<metric>`.
 
     Returns:
         Columns token, valid, then the protocol's metrics; metrics NaN where not valid.
     """
-    metrics = list(PROTOCOL_METRICS[protocol])
+    metrics = list(metric_columns(protocol))
     scored = rows[rows["reason"] == ""].drop_duplicates("token").set_index("token")
     table = scored.reindex(pd.Index(tokens, name="token"))[metrics].astype(np.float64)
-    valid = table["score"].notna()
+    totals = [name for name in metrics if name.endswith("score")]
+    valid = table[totals].notna().all(axis=1)
     table.insert(0, "valid", valid)
     average = table[metrics].mean() if valid.all() else pd.Series(np.nan, index=metrics)
     last = pd.DataFrame([{"token": AVERAGE, "valid": bool(valid.all()), **average.to_dict()}])
@@ -102,7 +103,15 @@ def summarise(name: str, table: pd.DataFrame, fallbacks: int = 0) -> AgentSummar
 
 
 def format_summary(summaries: Sequence[AgentSummary], protocol: str, data_split: str) -> str:
-    """The printed table: fractions to four digits, one line an agent, then the protocol."""
+    """The printed table: fractions to four digits, one line an agent, then the protocol.
+
+    Of a run of `both` protocols there are two tables, one below the other.
+    """
+    if protocol == BOTH:
+        return "\n\n".join(
+            format_summary([_of_protocol(item, name) for item in summaries], name, data_split)
+            for name in PROTOCOL_METRICS
+        )
     width = max(len("agent"), *(len(summary.name) for summary in summaries))
     printed = _PRINTED[protocol]
     heads = "".join(f"{head:>8}" for head, _ in printed)
@@ -117,6 +126,17 @@ def format_summary(summaries: Sequence[AgentSummary], protocol: str, data_split:
         lines.append(f"{summary.name:<{width}}{cells}  {count}")
     lines.append(f"protocol {protocol} ({_PROTOCOLS[protocol]}), split {data_split}")
     return "\n".join(lines)
+
+
+def _of_protocol(summary: AgentSummary, protocol: str) -> AgentSummary:
+    """One protocol's part of the line of an agent scored by both."""
+    prefix = f"{protocol}_"
+    average = {
+        name.removeprefix(prefix): value
+        for name, value in summary.average.items()
+        if name.startswith(prefix)
+    }
+    return replace(summary, average=average)
 
 
 _PROTOCOLS = {

@@ -89,6 +89,25 @@ def test_protocol_is_never_guessed(tmp_path: Path) -> None:
         read_table(write(scores(), tmp_path / "z.csv"), "epdms_v2")
 
 
+def test_a_table_of_both_protocols_is_read_by_name(tmp_path: Path) -> None:
+    v1, v2 = scores(), v2_scores(seed=1)
+    keys = ["token", "valid"]
+    frame = pd.concat(
+        [v1, v2.drop(columns=keys).add_prefix("epdms_v2_").assign(epdms_v2_pdm_score=0.0)], axis=1
+    ).rename(columns={name: f"pdms_v1_{name}" for name in v1.columns.drop(keys)})
+    path = tmp_path / "x.parquet"
+    write_parquet(path, with_footer(frame), {"protocol": "both", "agent": "reworld"})
+    with pytest.raises(ConfigError, match=r"scored by both pdms_v1 and epdms_v2"):
+        read_table(path)
+    for name, alone in (("pdms_v1", v1), ("epdms_v2", v2)):
+        for table in (read_table(path, name), read_table(path, of_both=name)):
+            assert (table.protocol.name, table.label) == (name, "reworld")
+            assert table.frame["score"].tolist() == alone["score"].tolist()
+            assert table.footer["score"] == pytest.approx(alone["score"].mean())
+            assert "scored by both" in " ".join(table.notes)
+    assert read_table(write(v2, tmp_path / "y.csv"), of_both="pdms_v1").protocol.name == "epdms_v2"
+
+
 def test_protocol_of_a_newer_version(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
     write_parquet(path, scores()[["token", "score"]], {"protocol": "pdms_v9"})

@@ -12,7 +12,7 @@ from reworld_agent import pdm
 from reworld_agent.baselines import ConstantVelocityAgent
 from reworld_agent.compat import AgentInput, SensorConfig, Trajectory
 from reworld_agent.errors import DataError
-from reworld_agent.evaluation.scoring import PROTOCOL_METRICS
+from reworld_agent.evaluation.scoring import metric_columns
 from reworld_agent.scenes.log_index import find_frame
 from reworld_agent.scenes.logs import load_log, validate_frame
 
@@ -84,8 +84,12 @@ class FakeScorer:
         self, cache: FakeCache, poses: np.ndarray, protocol: str, explain: bool = False
     ) -> dict[str, Any]:
         self.scored += [cache.token] * len(poses)
-        values = {name: np.ones(len(poses)) for name in PROTOCOL_METRICS[protocol]}
-        return {**values, "score": poses[:, 0, 0] / 100, "progress_m": poses[:, -1, 0]}
+        first = poses[:, 0, 0] / 100
+        values = {
+            name: first.copy() if name.endswith("score") else np.ones(len(poses))
+            for name in metric_columns(protocol)
+        }
+        return {**values, "progress_m": poses[:, -1, 0]}
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> FakeScorer:
         monkeypatch.setattr(pdm, "build_scene_cache", self.build, raising=False)

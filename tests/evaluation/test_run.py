@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
+from reworld_agent.analysis.tables_io import read_table
 from reworld_agent.errors import ConfigError, DataError
 from reworld_agent.evaluation.files import read_provenance
 from reworld_agent.evaluation.run import run
@@ -74,6 +75,23 @@ def test_a_run_writes_all_tables(
     for name in ("LookingAgent", "human", "constant_velocity"):
         assert name in printed
     assert len(scorer.built) == 14  # one cache for all agents
+
+
+def test_both_protocols_from_one_run(
+    small_split: Path, scorer: FakeScorer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(_config(tmp_path / "out", protocol="both")) == 0
+    table = pd.read_parquet(tmp_path / "out" / "pdm_scores.parquet")
+    names = {name for name in table.columns if name not in ("token", "valid")}
+    assert all(name.startswith(("pdms_v1_", "epdms_v2_")) for name in names)
+    assert table["pdms_v1_score"].tolist() == table["epdms_v2_score"].tolist()
+    assert read_provenance(tmp_path / "out" / "pdm_scores.parquet")["protocol"] == "both"
+    assert len(scorer.scored) == 14
+    printed = capsys.readouterr().out
+    assert "protocol pdms_v1" in printed and "protocol epdms_v2" in printed
+    for name in ("pdms_v1", "epdms_v2"):
+        read = read_table(tmp_path / "out", name)
+        assert read.protocol.name == name and len(read.frame) == 14
 
 
 def test_a_second_run_in_the_same_folder_does_nothing_twice(

@@ -11,7 +11,7 @@ import torch
 from reworld_agent.baselines import EgoStatusMLPAgent, HumanAgent
 from reworld_agent.evaluation.files import read_provenance
 from reworld_agent.evaluation.provenance import blas_name, code_version, provenance, weights_hash
-from reworld_agent.evaluation.scoring import PROTOCOL_METRICS
+from reworld_agent.evaluation.scoring import PROTOCOL_METRICS, metric_columns
 from reworld_agent.evaluation.tables import (
     format_summary,
     score_table,
@@ -77,6 +77,21 @@ def test_the_printed_table_shows_four_digits_and_the_protocol() -> None:
     assert lines[1].split()[-2:] == ["0.8420", "1"]
     assert "1 planned by the agent's fallback" in lines[2]
     assert lines[-1].startswith("protocol pdms_v1 (PDM score of NAVSIM v1.1")
+
+
+def test_a_table_of_both_protocols() -> None:
+    rows = pd.DataFrame(1.0, index=range(2), columns=list(metric_columns("both")))
+    rows["token"], rows["reason"] = ["t0", "t1"], ""
+    rows["epdms_v2_score"] = [0.5, np.nan]
+    table = score_table(["t0", "t1"], rows, "both")
+    assert table.columns.tolist() == ["token", "valid", *metric_columns("both")]
+    assert table["valid"].tolist() == [True, False, False]
+    text = format_summary([summarise("mine", table)], "both", "small")
+    assert [line.split()[-2] for line in text.splitlines() if line.startswith("agent")] == [
+        "PDMS",
+        "EPDMS",
+    ]
+    assert text.count("INCOMPLETE 1/2") == 2
 
 
 def test_protocols_are_complete() -> None:
