@@ -22,6 +22,7 @@ from reworld_agent.errors import DataError, SceneError
 from reworld_agent.scenes.logs import load_log
 
 WORTH_KEEPING_S = 2.0
+_SETTLED_NS = 2_000_000_000  # file systems keep times to 2 s or better
 _FORMAT = 1
 
 
@@ -56,11 +57,24 @@ class LogIndex:
 
     def __init__(self, folder: Path, store: Path | None = None) -> None:
         self.folder = folder
+        self._stamp = _folder_stamp(folder)
         self.paths = list_logs(folder)
         self._store = store or _default_store(folder)
         self._entries = self._load()
         self._seconds = 0.0
         self._positions: dict[str, tuple[Path, int]] = {}
+
+    def up_to_date(self) -> bool:
+        """Whether the folder still holds the same logs; lists them only where it changed.
+
+        A folder's time of change tells of every log that came, went or was renamed, unless it is
+        so recent that the next change could bear the same time.
+        """
+        stamp = _folder_stamp(self.folder)
+        if stamp is not None and stamp == self._stamp:
+            return True
+        self._stamp = stamp
+        return self.paths == list_logs(self.folder)
 
     def entry(self, path: Path) -> LogEntry:
         """The entry of one log; opens the log the first time."""
@@ -143,7 +157,7 @@ def open_index(folder: Path) -> LogIndex:
     """The index of a folder of logs, shared within the process while its list of logs stays."""
     folder = Path(folder).absolute()
     index = _OPEN.get(folder)
-    if index is None or index.paths != list_logs(folder):
+    if index is None or not index.up_to_date():
         index = _OPEN[folder] = LogIndex(folder)
     return index
 
@@ -166,6 +180,17 @@ def list_logs(folder: Path) -> list[Path]:
     if not paths:
         raise DataError(f"{folder}: no log (*.pkl) in this folder", hint)
     return paths
+
+
+def _folder_stamp(folder: Path) -> tuple[int, int, int] | None:
+    """What changes with the folder's list of files; None where it is missing or just changed."""
+    try:
+        stat = folder.stat()
+    except OSError:
+        return None
+    if time.time_ns() - stat.st_mtime_ns < _SETTLED_NS:
+        return None
+    return stat.st_dev, stat.st_ino, stat.st_mtime_ns
 
 
 def cache_home() -> Path:
