@@ -6,58 +6,30 @@ Its weights are the shipped ones when the seed is the default (see reworld_agent
 from __future__ import annotations
 
 import argparse
-import os
-import shlex
-import subprocess
 import sys
 from pathlib import Path
 
+from reworld_agent.errors import ReWorldError
+from reworld_agent.training.chain import commands, in_a_process, run_chain, stage_scores
+
 ROOT = Path(__file__).resolve().parents[1]
-STAGES = ("1", "planner")
-
-
-def commands(output: Path, seed: int) -> list[list[str]]:
-    """The documented commands, each starting from the weights of the one before."""
-    last = output / "statistics"
-    chain = [["train/fit_statistics.py", f"output_dir={last}", f"seed={seed}"]]
-    for stage in STAGES:
-        chain.append(
-            [
-                "run_training.py",
-                "agent=reworld",
-                f"stage={stage}",
-                f"agent.init_from={last / 'weights'}",
-                f"output_dir={output / f'stage_{stage}'}",
-                f"seed={seed}",
-            ]
-        )
-        last = output / f"stage_{stage}"
-    weights = f"agent.checkpoint_path={last / 'weights'}"
-    chain.append(
-        [
-            "run_pdm_score.py",
-            "agent=reworld",
-            weights,
-            "beside=[constant_velocity]",
-            f"output_dir={output / 'score'}",
-        ]
-    )
-    return chain
 
 
 def main() -> None:
-    """Entry point; exits with the code of the first command that fails."""
+    """Entry point; exits 1 where a command fails. Given again, it goes on where it stopped."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=Path("outputs/train_demo"))
     parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument("--max-steps", type=int, help="optimiser steps of each stage, for a trial")
+    parser.add_argument("--max-scenes", type=int, help="training scenes, for a trial")
     args = parser.parse_args()
-    # a fixed number of threads: the order of sums, and with it the weights, depends on it
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    for command in commands(args.output.absolute(), args.seed):
-        print("$ python", shlex.join(command), flush=True)
-        code = subprocess.run([sys.executable, *command], cwd=ROOT, env=environment).returncode
-        if code:
-            sys.exit(code)
+    output = args.output.absolute()
+    chain = commands(output, args.seed, args.max_steps, args.max_scenes)
+    try:
+        run_chain(chain, output, lambda command: in_a_process(command, ROOT))
+        print(stage_scores(output).to_string(index=False))
+    except ReWorldError as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,165 @@
+"""The whole chain of stages as the documented commands, one after the other, with their times.
+
+statistics -> 1 -> planner -> 2 -> mine -> 3, with a score after every stage that plans.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from reworld_agent.errors import DataError, ReWorldError
+from reworld_agent.evaluation.files import write_atomically, write_csv
+
+RECORD = "chain.json"
+TABLE = "stages.csv"
+SCORES = "pdm_scores.csv"
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command of the chain: its name, its script (from the checkout's root) and its words."""
+
+    name: str
+    script: str
+    words: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return shlex.join(["python", self.script, *self.words])
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What a command took: seconds on the clock, and of all processors together."""
+
+    command: str
+    wall_s: float
+    cpu_s: float
+
+
+def commands(
+    output: Path, seed: int = 42, max_steps: int | None = None, max_scenes: int | None = None
+) -> list[Command]:
+    """The chain; each command starts from the weights of the one before.
+
+    Args:
+        output: every command writes into a folder of its own below.
+        seed: of the statistics, of every stage and of the candidates.
+        max_steps: optimiser steps of each stage; None = the stage's own.
+        max_scenes: training scenes; None = all.
+    """
+    scenes = (f"train_test_split.scene_filter.max_scenes={max_scenes}",) if max_scenes else ()
+    steps = (f"trainer.params.max_steps={max_steps}",) if max_steps else ()
+
+    def place(name: str) -> str:
+        return f"output_dir={output / name}"
+
+    def train(stage: str, before: str, *more: str) -> Command:
+        start = f"agent.init_from={output / before / 'weights'}"
+        words = ("agent=reworld", f"stage={stage}", start, place(f"stage_{stage}"), f"seed={seed}")
+        return Command(f"stage_{stage}", "run_training.py", (*words, *steps, *scenes, *more))
+
+    def score(stage: str) -> Command:
+        weights = f"agent.checkpoint_path={output / f'stage_{stage}' / 'weights'}"
+        words = ("agent=reworld", weights, place(f"score_{stage}"))
+        return Command(f"score_{stage}", "run_pdm_score.py", words)
+
+    statistics = (place("statistics"), f"seed={seed}", *scenes)
+    mined = f"agent.checkpoint_path={output / 'stage_2' / 'weights'}"
+    mine = (mined, place("pool"), f"candidates.seed={seed}", *scenes)
+    pool = f"hard_negatives.pool={output / 'pool' / 'pool.parquet'}"
+    return [
+        Command("statistics", "train/fit_statistics.py", statistics),
+        train("1", "statistics"),
+        train("planner", "stage_1"),
+        score("planner"),
+        train("2", "stage_planner"),
+        score("2"),
+        Command("mine", "train/mine_hard_negatives.py", mine),
+        train("3", "stage_2", pool),
+        score("3"),
+    ]
+
+
+def in_a_process(command: Command, root: Path) -> int:
+    """Run a command as a user would; its exit code.
+
+    The number of threads is fixed: the order of sums, and with it the weights, depends on it.
+    """
+    environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+    words = [sys.executable, str(root / command.script), *command.words]
+    return subprocess.run(words, cwd=root, env=environment).returncode
+
+
+def run_chain(chain: Sequence[Command], output: Path, run: Callable[[Command], int]) -> None:
+    """Run the commands in order and note the time of each in `chain.json`.
+
+    A chain that was cut short goes on: commands that were done, with the same words and after the
+    same commands, are left out.
+
+    Raises:
+        ReWorldError: a command failed.
+    """
+    done = _read_record(output)
+    same = [timing.command == str(step) for timing, step in zip(done, chain, strict=False)]
+    kept = done[: same.index(False) if False in same else len(same)]
+    for command in chain[len(kept) :]:
+        print("$", command, flush=True)
+        wall, cpu = time.monotonic(), _processor_time()
+        code = run(command)
+        if code:
+            hint = f"mend what it says above; then go on with the same output {output}"
+            raise ReWorldError(f"{command.name} ended with code {code}", hint)
+        wall, cpu = time.monotonic() - wall, _processor_time() - cpu
+        kept.append(Timing(str(command), round(wall, 1), round(cpu, 1)))
+        print(f"{command.name}: {wall:.0f} s, {cpu:.0f} s of processor time", flush=True)
+        _write_record(output, kept)
+
+
+def stage_scores(output: Path) -> pd.DataFrame:
+    """The average row of every score of a chain, one row a stage; also written as `stages.csv`.
+
+    Raises:
+        DataError: there is no score below `output`.
+    """
+    rows = []
+    for folder in sorted(output.glob("score_*"), key=lambda path: path.stat().st_mtime):
+        if (folder / SCORES).is_file():
+            average = pd.read_csv(folder / SCORES).iloc[-1].drop("token")
+            rows.append({"stage": folder.name.removeprefix("score_"), **average})
+    if not rows:
+        raise DataError(f"{output} holds no score", "python train/train_demo.py makes it")
+    table = pd.DataFrame(rows)
+    write_csv(output / TABLE, table)
+    return table
+
+
+def _processor_time() -> float:
+    """Seconds of all finished child processes and of this one."""
+    usages = [resource.getrusage(w) for w in (resource.RUSAGE_CHILDREN, resource.RUSAGE_SELF)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def _read_record(output: Path) -> list[Timing]:
+    file = output / RECORD
+    if not file.is_file():
+        return []
+    try:
+        return [Timing(**entry) for entry in json.loads(file.read_text(encoding="utf-8"))]
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{file} is damaged: {error}", "delete it to start over") from error
+
+
+def _write_record(output: Path, timings: Sequence[Timing]) -> None:
+    text = json.dumps([asdict(timing) for timing in timings], indent=1) + "\n"
+    write_atomically(output / RECORD, lambda path: path.write_text(text, encoding="utf-8"))

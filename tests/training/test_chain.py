@@ -1,0 +1,107 @@
+"""The chain of stages: its commands fit each other, it goes on where it stopped, it is counted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import hydra
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from omegaconf import DictConfig
+
+from reworld_agent.errors import DataError, ReWorldError
+from reworld_agent.model import ReWorldModel
+from reworld_agent.negatives.pool import write_pool
+from reworld_agent.training import chain, run, statistics
+from reworld_agent.training.chain import Command, commands, run_chain, stage_scores
+from tests.scenes.small_logs import SPLIT
+from tests.training.test_data import small_loader
+
+
+def compose(command: Command, *more: str) -> DictConfig:
+    """The config of one command of the chain, as Hydra makes it of its words."""
+    with hydra.initialize_config_module("navsim_configs", version_base="1.3"):
+        return hydra.compose("reworld_run_training", [*command.words, *more])
+
+
+def test_the_commands_fit_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every training command in this process, with scoring and mining made up."""
+    torch.set_num_threads(1)
+    loader = small_loader(tmp_path)
+    monkeypatch.setenv("OPENSCENE_DATA_ROOT", str(tmp_path))
+    monkeypatch.setenv("NUPLAN_MAPS_ROOT", str(tmp_path))
+    small = (
+        f"train_test_split.data_split={SPLIT}",
+        f"cache_path={tmp_path / 'cache'}",
+        "trainer.params.accelerator=cpu",
+        "+trainer.params.enable_progress_bar=false",
+        "dataloader.params.batch_size=2",
+        "+agent.overrides.batch_size=4",
+    )
+
+    def in_this_process(command: Command) -> int:
+        if command.script == "run_training.py":
+            return run.run(compose(command, *small))
+        if command.script == "train/fit_statistics.py":
+            return statistics.run(compose(command, *small[:2]))
+        if command.name == "mine":
+            poses = [np.full(24, 3.0)] * len(loader)
+            rows = pd.DataFrame({"token": loader.tokens, "candidate": "0", "poses": poses})
+            pool = tmp_path / "out" / "pool" / "pool.parquet"
+            write_pool(pool, rows.assign(score=0.1), {"split": SPLIT})
+        else:
+            folder = tmp_path / "out" / command.name
+            folder.mkdir()
+            average = pd.DataFrame({"token": ["average"], "score": [0.5]})
+            average.to_csv(folder / chain.SCORES, index=False)
+        return 0
+
+    output = tmp_path / "out"
+    run_chain(commands(output, seed=1, max_steps=2), output, in_this_process)
+    last = ReWorldModel.from_pretrained(output / "stage_3" / "weights")
+    assert last.history == ["statistics", "1", "planner", "2", "3"]
+    assert stage_scores(output)["stage"].tolist() == ["planner", "2", "3"]
+    record = pd.read_json(output / chain.RECORD)
+    assert len(record) == 9 and (record["wall_s"] >= 0).all() and (record["cpu_s"] >= 0).all()
+
+
+def test_mining_and_scoring_words_are_known_to_their_commands(tmp_path: Path) -> None:
+    configs = {
+        "train/mine_hard_negatives.py": "reworld_mine_hard_negatives",
+        "run_pdm_score.py": "reworld_run_pdm_score",
+    }
+    for command in commands(tmp_path, seed=3, max_scenes=5):
+        if command.script in configs:
+            with hydra.initialize_config_module("navsim_configs", version_base="1.3"):
+                cfg: Any = hydra.compose(configs[command.script], list(command.words))
+            assert cfg.agent.checkpoint_path.startswith(str(tmp_path))
+
+
+def test_a_chain_goes_on_after_what_is_done(tmp_path: Path) -> None:
+    steps = commands(tmp_path, seed=1)
+    seen: list[str] = []
+
+    def until_planner(command: Command) -> int:
+        seen.append(command.name)
+        return int(command.name == "stage_planner")
+
+    with pytest.raises(ReWorldError, match="stage_planner ended with code 1"):
+        run_chain(steps, tmp_path, until_planner)
+    assert seen == ["statistics", "stage_1", "stage_planner"]
+    seen.clear()
+    run_chain(steps, tmp_path, lambda command: seen.append(command.name) or 0)
+    assert seen[0] == "stage_planner" and len(seen) == 7
+    seen.clear()
+    run_chain(commands(tmp_path, seed=2), tmp_path, lambda c: seen.append(c.name) or 0)
+    assert len(seen) == 9  # other words: all of it again
+
+
+def test_damaged_record_and_missing_scores_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="holds no score"):
+        stage_scores(tmp_path)
+    (tmp_path / chain.RECORD).write_text("{")
+    with pytest.raises(DataError, match="is damaged"):
+        run_chain(commands(tmp_path), tmp_path, lambda command: 0)
