@@ -57,10 +57,18 @@ class ImageFiles:
         paths: the images, in time order.
         times: seconds of each; None where they are not known.
         name: what messages call the clip.
+        first_stamp: the clock of its source at the first frame, us.
     """
 
-    def __init__(self, paths: Sequence[Path], times: NDArray[np.float64] | None, name: str) -> None:
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        times: NDArray[np.float64] | None,
+        name: str,
+        first_stamp: int = 0,
+    ) -> None:
         self.paths, self.times, self.name = list(paths), times, name
+        self.first_stamp = first_stamp
 
     @classmethod
     def of_folder(cls, folder: Path) -> ImageFiles:
@@ -72,7 +80,10 @@ class ImageFiles:
         paths = list_images(folder)
         if not paths:
             raise DataError(f"{folder}: holds no frames (JPEG or PNG)", "name a folder of images")
-        return cls(paths, _folder_times(folder, paths), str(folder))
+        stamps = _folder_stamps(folder, paths)
+        if stamps is None:
+            return cls(paths, None, str(folder))
+        return cls(paths, (stamps - stamps[0]) * _MICROSECONDS, str(folder), int(stamps[0]))
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -94,7 +105,8 @@ class ImageFiles:
         return np.stack([images[i] for i in indices.tolist()])
 
 
-def _folder_times(folder: Path, paths: list[Path]) -> NDArray[np.float64] | None:
+def _folder_stamps(folder: Path, paths: list[Path]) -> NDArray[np.float64] | None:
+    """Times [us] of the images, as the folder's table gives them; None where it has none."""
     table = next((folder / n for n in TIME_TABLES if (folder / n).is_file()), None)
     if table is None:
         return None
@@ -112,8 +124,7 @@ def _folder_times(folder: Path, paths: list[Path]) -> NDArray[np.float64] | None
             f"{table}: the timestamp of {paths[row].name} is not after the one before it",
             "timestamps must rise in the order of the file names",
         )
-    times: NDArray[np.float64] = (stamps - stamps[0]) * _MICROSECONDS
-    return times
+    return stamps
 
 
 def _first_fault(stamps: NDArray[np.float64]) -> int:

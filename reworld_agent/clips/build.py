@@ -1,0 +1,211 @@
+"""Making an index: from recordings to rows."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from reworld_agent.clips.index import (
+    COLUMNS,
+    MOTION,
+    ClipIndex,
+    content_checksum,
+    file_size,
+    listing,
+    sizes_checksum,
+)
+from reworld_agent.clips.kinematics import covers, motion_at
+from reworld_agent.clips.recording import Recording
+from reworld_agent.clips.sources import Options, Source, folder, nuplan, nuscenes, openscene, town
+from reworld_agent.clips.splits import SplitRule
+from reworld_agent.clips.windows import ClipShape, chosen_files, cut
+from reworld_agent.errors import DataError
+
+SOURCES: dict[str, Source] = {
+    "nuscenes": nuscenes.recordings,
+    "nuplan": nuplan.recordings,
+    "openscene": openscene.recordings,
+    "folder": folder.recordings,
+    "town": town.recordings,
+}
+# frames a second that a source can give; OpenScene keeps every fifth of nuPlan's
+DEFAULT_FPS = {"openscene": 2.0}
+
+
+@dataclass
+class Findings:
+    """What was met while an index was made."""
+
+    recordings: int = 0
+    clips: int = 0
+    gaps: int = 0
+    dropped: int = 0
+    missing: list[str] = field(default_factory=list)
+    motionless: list[str] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def lines(self, fps: float) -> list[str]:
+        """The findings in words, the unremarkable left out."""
+        said = [f"{self.recordings} recordings, {self.clips} clips"]
+        if self.rates:
+            said.append(f"the recordings have {np.median(self.rates):.3g} frames a second (median)")
+        if self.gaps:
+            said.append(
+                f"gaps: {self.gaps} places at {fps:g} fps have no frame within {0.5 / fps:.3g} s; "
+                f"{self.dropped} clips that would reach over one are left out"
+            )
+        if self.missing:
+            said.append(
+                f"images that are not on disk: {len(self.missing)}, {listing(self.missing)}"
+            )
+        if self.motionless:
+            named = listing(self.motionless)
+            said.append(f"recordings without the ego's motion: {len(self.motionless)}, {named}")
+        return said + [f"note: {note}" for note in self.notes]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Counts for the metadata of the index."""
+        return {
+            "recordings": self.recordings,
+            "gaps": self.gaps,
+            "clips_over_gaps": self.dropped,
+            "missing_images": len(self.missing),
+        }
+
+
+def build_index(
+    source: str,
+    root: Path,
+    shape: ClipShape,
+    split: SplitRule,
+    options: Options,
+    content: bool = False,
+) -> tuple[ClipIndex, Findings]:
+    """The index of all clips below a root, and what was met on the way.
+
+    Args:
+        source: a key of SOURCES.
+        root: folder of the data.
+        shape: rate, length and stride of the clips.
+        split: see `splits.split_rule`.
+        options: what the source is told.
+        content: checksums over all bytes of the images, not over their names and sizes.
+
+    Raises:
+        DataError: the source cannot be read, or gives no clip at all (says why).
+    """
+    findings = Findings()
+    rows: list[dict[str, Any]] = []
+    recordings = SOURCES[source](root, options)
+    for recording in tqdm(recordings, desc=f"indexing {source}", unit=" recordings"):
+        rows.extend(_rows(recording, root, shape, split, findings, content))
+    findings.clips = len(rows)
+    if not rows:
+        raise DataError(
+            f"{root}: gives no clip of {shape.frames} frames at {shape.fps:g} fps: "
+            + "; ".join(findings.lines(shape.fps)),
+            "ask for fewer frames= or a lower fps=, or bring the missing images",
+        )
+    _check_names(rows)
+    about = {"source": source, **dataclasses.asdict(shape), **findings.to_dict()}
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    return ClipIndex(table, root, about), findings
+
+
+def _check_names(rows: list[dict[str, Any]]) -> None:
+    counts = Counter(row["clip_id"] for row in rows)
+    twice = [name for name, count in counts.items() if count > 1]
+    if twice:
+        raise DataError(
+            f"{len(twice)} clips have the name of another: {listing(twice)}",
+            "two recordings have one name: take one with part=, or rename it",
+        )
+
+
+def _rows(
+    recording: Recording,
+    root: Path,
+    shape: ClipShape,
+    split: SplitRule,
+    findings: Findings,
+    content: bool,
+) -> Iterator[dict[str, Any]]:
+    names = [recording.video] if recording.video else recording.files
+    sizes = {name: file_size(root / name) for name in names}
+    here = {name: size for name, size in sizes.items() if size is not None}
+    findings.missing.extend(name for name in names if sizes[name] is None)
+    recording = _present(recording, here)
+    found = cut(recording, shape)
+    findings.recordings += 1
+    findings.gaps += found.gaps
+    findings.dropped += found.dropped
+    findings.notes.extend(recording.notes)
+    if found.rate:
+        findings.rates.append(found.rate)
+    if recording.track is None:
+        findings.motionless.append(recording.scene)
+    whole = content_checksum([recording.video], root) if recording.video and here else ""
+    for start, indices in zip(found.starts, found.indices, strict=True):
+        row = _row(recording, shape, start, indices)
+        row["split"] = split(recording.scene, recording.split)
+        files = list(chosen_files(recording, indices))
+        row["checksum"] = whole or (
+            content_checksum(files, root) if content else sizes_checksum(files, here)
+        )
+        yield row
+
+
+def _present(recording: Recording, here: dict[str, int]) -> Recording:
+    """The recording without the images that are not on disk."""
+    if recording.video:
+        return recording
+    kept = [k for k, name in enumerate(recording.files) if name in here]
+    return dataclasses.replace(
+        recording,
+        stamps=recording.stamps[kept],
+        files=tuple(recording.files[k] for k in kept),
+    )
+
+
+def _row(
+    recording: Recording, shape: ClipShape, start: int, indices: NDArray[np.int64]
+) -> dict[str, Any]:
+    stamps = recording.stamps[indices]
+    track = recording.track
+    known = track is not None and covers(track, stamps)
+    motion: dict[str, Any] = (
+        motion_at(track, stamps) if track is not None and known else dict.fromkeys(MOTION)
+    )
+    scene = recording.scene.replace("/", "__")
+    return {
+        "clip_id": f"{scene}_{recording.camera}_{start:05d}",
+        "source": recording.source,
+        "kind": recording.kind,
+        "scene": recording.scene,
+        "camera": recording.camera,
+        "licence": recording.licence,
+        "start_s": start / shape.fps,
+        "fps": shape.fps,
+        "frames": shape.frames,
+        "video": recording.video,
+        "files": [] if recording.video else [recording.files[k] for k in indices.tolist()],
+        "indices": indices,
+        "timestamps": stamps,
+        **motion,
+    }
+
+
+def split_counts(index: ClipIndex) -> Iterable[str]:
+    """`train: 10 clips of 2 scenes`, for every split."""
+    for name, group in index.rows.groupby("split"):
+        yield f"{name}: {len(group)} clips of {group['scene'].nunique()} scenes"

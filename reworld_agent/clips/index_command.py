@@ -1,0 +1,82 @@
+"""`reworld video index`: from data on disk to an index of clips."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reworld_agent.clips.build import DEFAULT_FPS, SOURCES, build_index, split_counts
+from reworld_agent.clips.index import write_index
+from reworld_agent.clips.sources import Options
+from reworld_agent.clips.splits import split_rule
+from reworld_agent.clips.windows import ClipShape
+from reworld_agent.errors import ConfigError
+from reworld_agent.words import Words, parse, shown
+
+USAGE = (
+    "reworld video index source=nuscenes|nuplan|openscene|folder|town root=DIR output=FILE.parquet "
+    "[fps=8] [frames=33] [stride=12] [split=...] [camera=NAME] [part=NAME] [images=DIR]"
+)
+HELP = f"""{USAGE}
+
+Cut recordings into clips of a steady rate, by nearest timestamp, and write one row a clip.
+
+  source=     nuscenes (its json tables), nuplan (.db files), openscene (NAVSIM logs: 2 Hz only),
+              folder (videos, or folders of images, with an optional csv of poses), town
+  root=DIR    folder of the data; paths in the index start from it
+  fps=N       frames a second (8; openscene: 2)
+  frames=N    frames of a clip (33: 9 of history, 24 to imagine)
+  stride=N    frames from one clip to the next (12)
+  split=...   80/10/10 by a hash of the scene's name; train, val or test for all; or a csv with
+              columns scene, split. Not given: the town's own split, 80/10/10 for others
+  camera=NAME the front camera if not given
+  part=NAME   v1.0-trainval of nuscenes; mini, test ... of openscene; town_test ... of town
+  images=DIR  nuplan's images, where they are not in a folder sensor_blobs
+  licence=... of a folder of one's own, kept in every row
+  content=true  checksums over all bytes of the images, not over names and sizes
+
+example: reworld video index source=nuscenes root=/data/nuscenes output=nuscenes_8hz.parquet
+"""
+KNOWN = (
+    *("source", "root", "output", "fps", "frames", "stride", "split", "camera", "part"),
+    *("images", "licence", "content"),
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; 0, or raises ReWorldError."""
+    words = parse(arguments, KNOWN, USAGE)
+    source, root = words.choice("source", tuple(SOURCES)), words.path("root")
+    output = words.path("output")
+    if source is None or root is None or output is None or words.plain:
+        raise ConfigError("source=, root= and output= are needed, and no plain words", USAGE)
+    shape = ClipShape(
+        fps=rate(words, DEFAULT_FPS.get(source, 8.0)),
+        frames=words.number("frames", 33),
+        stride=words.number("stride", 12),
+    )
+    options = Options(
+        camera=words.settings.get("camera"),
+        part=words.settings.get("part"),
+        images=words.path("images"),
+        licence=words.settings.get("licence", "unknown"),
+        fps=shape.fps,
+    )
+    rule = split_rule(words.settings.get("split", ""))
+    index, findings = build_index(source, root, shape, rule, options, words.flag("content"))
+    write_index(output, index)
+    for line in (*findings.lines(shape.fps), *split_counts(index)):
+        print(line)
+    print(f"written: {shown(output)}")
+    return 0
+
+
+def rate(words: Words, default: float) -> float:
+    """The setting fps; raises ConfigError where it is no positive number."""
+    text = words.settings.get("fps", str(default))
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise ConfigError(f"fps={text} is no frame rate", f"say fps={default:g}")
+    return value

@@ -1,0 +1,55 @@
+"""The embedded town's clips: folders of JPEG files at 8 Hz, each with an index.parquet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from reworld_agent.clips.kinematics import COMMANDS, make_track
+from reworld_agent.clips.recording import Recording, in_time_order, relative
+from reworld_agent.clips.sources import Options
+from reworld_agent.errors import DataError
+
+LICENCE = "Apache-2.0"
+_MAKE = "make them: reworld synth split=town_train clips=true (see root=)"
+
+
+def recordings(root: Path, options: Options) -> Iterator[Recording]:
+    """One recording a drive; its split is that of the folder (town_train: train)."""
+    tables = sorted((root / "clips").glob(f"{options.part or '*'}/*/index.parquet"))
+    if not tables:
+        raise DataError(
+            f"{root}: holds no clips of the town (clips/{options.part or '<split>'}/<drive>)", _MAKE
+        )
+    for table in tables:
+        yield _recording(root, table)
+
+
+def _recording(root: Path, path: Path) -> Recording:
+    try:
+        rows = pd.read_parquet(path)
+        stamps = rows["timestamp"].to_numpy(np.int64)
+        poses = rows[["x", "y", "heading"]].to_numpy(np.float64)
+        command = np.array([COMMANDS.index(word) for word in rows["command"]])
+        speed = rows["speed"].to_numpy(np.float64)
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{path}: is no index of a clip ({error})", _MAKE) from error
+    folder = path.parent
+    files = [relative(folder / name, root) for name in rows["file"]]
+    track = make_track(stamps, poses, speed=speed, command=command)
+    name = f"{folder.parent.name}/{folder.name}"
+    sorted_stamps, kept, notes = in_time_order(stamps, files, name)
+    return Recording(
+        source="town",
+        scene=folder.name,
+        camera="CAM_F0",
+        stamps=sorted_stamps,
+        files=kept,
+        track=track,
+        licence=LICENCE,
+        split=folder.parent.name.removeprefix("town_"),
+        notes=notes,
+    )

@@ -1,0 +1,87 @@
+"""Which clips are for training and which for testing; a scene is never on both sides."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from reworld_agent.errors import ConfigError, DataError
+
+NAMES = ("train", "val", "test")
+DEFAULT_SHARES = "80/10/10"
+SplitRule = Callable[[str, str], str]
+_HINT = "say split=80/10/10, split=train|val|test, or split=FILE.csv (columns scene, split)"
+
+
+def scene_place(scene: str) -> float:
+    """A number in [0, 1) that depends on nothing but the scene's name."""
+    return int.from_bytes(hashlib.sha256(scene.encode()).digest()[:6], "big") / 2**48
+
+
+def split_rule(text: str) -> SplitRule:
+    """The function (scene, the source's own split) to split that a setting names.
+
+    Args:
+        text: empty: the source's own split where it has one, else 80/10/10; `A/B/C`: shares of
+            scenes in percent by a hash of their names; train, val or test: all; or a file (csv with
+            columns scene, split, or json with lists of scenes by split).
+
+    Raises:
+        ConfigError: none of these. DataError: the file cannot be read; later, a scene not in it.
+    """
+    if text in NAMES:
+        return lambda scene, own: text
+    if text.endswith((".csv", ".json")):
+        return _from_file(Path(text).expanduser())
+    bounds = _bounds(text or DEFAULT_SHARES)
+
+    def by_hash(scene: str, own: str) -> str:
+        if own and not text:
+            return own
+        place = scene_place(scene)
+        return next((name for name, end in zip(NAMES, bounds, strict=True) if place < end), "test")
+
+    return by_hash
+
+
+def _bounds(text: str) -> list[float]:
+    parts = text.split("/")
+    if len(parts) != 3 or not all(part.isdigit() for part in parts):
+        raise ConfigError(f"split={text} is no split", _HINT)
+    shares = [int(part) for part in parts]
+    if sum(shares) != 100:
+        raise ConfigError(f"split={text}: the shares sum to {sum(shares)}, not 100", _HINT)
+    return [sum(shares[: k + 1]) / 100 for k in range(3)]
+
+
+def _from_file(path: Path) -> SplitRule:
+    known = _read_table(path)
+
+    def listed(scene: str, own: str) -> str:
+        if scene not in known:
+            raise DataError(f"{path}: does not name scene {scene}", "add it, or leave split= out")
+        return known[scene]
+
+    return listed
+
+
+def _read_table(path: Path) -> dict[str, str]:
+    try:
+        if path.suffix == ".json":
+            groups = json.loads(path.read_text(encoding="utf-8"))
+            pairs = [(scene, name) for name, scenes in groups.items() for scene in scenes]
+        else:
+            table = pd.read_csv(path, dtype=str)
+            pairs = list(zip(table["scene"], table["split"], strict=True))
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise DataError(f"{path}: is no table of splits ({error})", _HINT) from error
+    known: dict[str, str] = {}
+    for scene, name in pairs:
+        if known.setdefault(scene, name) != name:
+            message = f"{path}: scene {scene} is in {known[scene]} and in {name}"
+            raise DataError(message, "name every scene once")
+    return known
