@@ -108,7 +108,7 @@ class ReWorldAgent(AbstractAgent):
     ) -> None:
         self.sampling = TrajectorySampling(time_horizon=4, interval_length=INTERVAL_S)
         init_agent(self, self.sampling)
-        self.config = load_model_config(model)
+        self.config = load_model_config(model, recipe)
         self.stage: TrainingStage = load_stage(stage, recipe, model, overrides or {})
         self.stage_applied = stage_applied
         self.checkpoint_path = checkpoint_path

@@ -7,33 +7,27 @@
 from __future__ import annotations
 
 import dataclasses
-import types
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any, TypeVar, get_type_hints
+from typing import Any
 
 import yaml
 
-from reworld_agent.errors import ConfigError
+from reworld_agent.config_fields import (
+    blocks_within,
+    build_dataclass,
+    choice,
+    listed,
+    merged,
+    positive,
+    require,
+)
+from reworld_agent.sigmas import SCHEDULES
 
 CONFIG_NAMES = ("tiny", "paper")
+RECIPES = ("paper", "release")
 ENCODINGS = ("per_frame", "continued", "clip")
-T = TypeVar("T")
-
-
-def _require(condition: bool, message: str, hint: str) -> None:
-    if not condition:
-        raise ConfigError(message, hint)
-
-
-def _choice(key: str, value: str, known: tuple[str, ...]) -> None:
-    _require(value in known, f"{key}={value} does not exist", f"use {key} = " + " | ".join(known))
-
-
-def _positive(owner: str, **values: float) -> None:
-    for key, value in values.items():
-        _require(value > 0, f"{owner}.{key} = {value}", f"{owner}.{key} must be positive")
 
 
 @dataclass(frozen=True)
@@ -53,8 +47,8 @@ class CodecConfig:
     temporal_ratio: int
 
     def __post_init__(self) -> None:
-        _choice("codec.kind", self.kind, ("patch_pca", "ltx_vae"))
-        _positive(
+        choice("codec.kind", self.kind, ("patch_pca", "ltx_vae"))
+        positive(
             "codec",
             latent_channels=self.latent_channels,
             spatial_ratio=self.spatial_ratio,
@@ -62,7 +56,7 @@ class CodecConfig:
         )
         if self.kind == "ltx_vae":
             found = (self.latent_channels, self.spatial_ratio, self.temporal_ratio)
-            _require(
+            require(
                 found == (128, 32, 8),
                 f"codec.kind=ltx_vae with (channels, spatial, temporal) = {found}",
                 "the LTX VAE 0.9.5 has 128 channels, 32 pixels and 8 frames per latent",
@@ -81,7 +75,9 @@ class ClipConfig:
             frame repeated (DriveLaW's planner); `continued`: each history frame alone, the future
             as the continuation of the current frame; `clip`: history and future as one causal
             clip (DriveLaW's video training).
-        rope_time: time coordinate of a latent frame: its `index`, or `seconds`.
+        rope_time: time coordinate of a latent frame: its `index`; `seconds`, with LTX's causal
+            shift; or `unshifted` seconds, index * ratio / fps (the video training of DriveLaW
+            and of the authors' release; of a `clip` only).
     """
 
     height: int
@@ -93,7 +89,7 @@ class ClipConfig:
     rope_time: str
 
     def __post_init__(self) -> None:
-        _positive(
+        positive(
             "clip",
             height=self.height,
             width=self.width,
@@ -101,8 +97,13 @@ class ClipConfig:
             future_frames=self.future_frames,
             fps=self.fps,
         )
-        _choice("clip.encoding", self.encoding, ENCODINGS)
-        _choice("clip.rope_time", self.rope_time, ("index", "seconds"))
+        choice("clip.encoding", self.encoding, ENCODINGS)
+        choice("clip.rope_time", self.rope_time, ("index", "seconds", "unshifted"))
+        require(
+            self.rope_time != "unshifted" or self.encoding == "clip",
+            f"clip.rope_time=unshifted with clip.encoding={self.encoding}",
+            "unshifted seconds are those of one causal clip: use clip.encoding=clip, or seconds",
+        )
 
     def history_latents(self, temporal_ratio: int) -> int:
         """Latent frames of the history (clean, t = 0)."""
@@ -120,17 +121,17 @@ class ClipConfig:
         """Raise ConfigError where the codec cannot cut these frames into whole latents."""
         spatial, temporal = codec.spatial_ratio, codec.temporal_ratio
         for key, size in (("height", self.height), ("width", self.width)):
-            _require(
+            require(
                 size % spatial == 0,
                 f"clip.{key} = {size} is not divisible by the codec's {spatial} pixels",
                 f"use {size // spatial * spatial} or {(size // spatial + 1) * spatial}",
             )
-        _require(
+        require(
             self.future_frames % temporal == 0,
             f"clip.future_frames = {self.future_frames} is no multiple of {temporal}",
             f"a causal clip has {temporal}k+1 frames, the first of them not of the future",
         )
-        _require(
+        require(
             self.encoding != "clip" or (self.history_frames - 1) % temporal == 0,
             f"clip.history_frames = {self.history_frames} is not {temporal}k+1",
             f"a causal clip has {temporal}k+1 frames: use {temporal + 1}",
@@ -146,6 +147,9 @@ class VideoConfig:
         caption_channels: width of text tokens before their projection.
         mid_blocks: blocks (from 1) with an auxiliary velocity head (the paper's set S).
         mid_head: `table` (2xD table and the shared time embedding) or `ig` (own AdaLN).
+        text: what a sample of video training is told: `none` (one null token) or `prompt` (the
+            embeddings of its own sentence, see `video.prompts`).
+        context_tokens: append ego state and command as two learned tokens (Eq. 2's s and g).
     """
 
     num_layers: int
@@ -154,27 +158,20 @@ class VideoConfig:
     caption_channels: int
     mid_blocks: tuple[int, ...]
     mid_head: str = "table"
+    text: str = "none"
+    context_tokens: bool = False
 
     def __post_init__(self) -> None:
-        _positive(
+        positive(
             "video",
             num_layers=self.num_layers,
             num_heads=self.num_heads,
             head_dim=self.head_dim,
             caption_channels=self.caption_channels,
         )
-        _choice("video.mid_head", self.mid_head, ("table", "ig"))
-        for block in self.mid_blocks:
-            _require(
-                1 <= block <= self.num_layers,
-                f"video.mid_blocks names block {block} of {self.num_layers}",
-                f"blocks count from 1: use 1 to {self.num_layers}",
-            )
-        _require(
-            len(set(self.mid_blocks)) == len(self.mid_blocks),
-            f"video.mid_blocks = {self.mid_blocks} names a block twice",
-            "name each block once",
-        )
+        choice("video.mid_head", self.mid_head, ("table", "ig"))
+        choice("video.text", self.text, ("none", "prompt"))
+        blocks_within("video.mid_blocks", self.mid_blocks, self.num_layers)
 
     @property
     def width(self) -> int:
@@ -197,6 +194,9 @@ class PlannerConfig:
         steps, sigmas: Euler steps; `linear_quadratic` or `uniform` noise levels.
         seed: of the plan's noise; every scene gets the same, whatever its batch.
         noise_scale: of that noise; below 1, a plan lies nearer to the mean of what it could be.
+        round_times: give the Action DiT 1000 t as a whole number (DriveLaW, authors' release).
+        projected_blocks: blocks (from 1) with a projected readout, LayerNorm and linear of the
+            attended video states (authors' release); none = the paper's readout.
     """
 
     num_heads: int
@@ -211,9 +211,11 @@ class PlannerConfig:
     sigmas: str = "linear_quadratic"
     seed: int = 42
     noise_scale: float = 1.0
+    round_times: bool = False
+    projected_blocks: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        _positive(
+        positive(
             "planner",
             num_heads=self.num_heads,
             head_dim=self.head_dim,
@@ -223,19 +225,19 @@ class PlannerConfig:
             interval=self.interval,
             steps=self.steps,
         )
-        _choice("planner.normalisation", self.normalisation, ("drivelaw", "waypoint"))
-        _choice("planner.sigmas", self.sigmas, ("linear_quadratic", "uniform"))
-        _require(
+        choice("planner.normalisation", self.normalisation, ("drivelaw", "waypoint"))
+        choice("planner.sigmas", self.sigmas, tuple(SCHEDULES))
+        require(
             self.noise_scale >= 0,
             f"planner.noise_scale = {self.noise_scale}",
             "use 0 (no noise) to 1 (as in training)",
         )
-        _require(
+        require(
             len(self.ego_scale) == 8,
             f"planner.ego_scale has {len(self.ego_scale)} numbers",
             "give 8: vx, vy, ax, ay and the four commands",
         )
-        _require(
+        require(
             self.width % 2 == 0,
             f"planner width {self.width} is odd",
             "num_heads * head_dim must be even (rotary pairs)",
@@ -248,8 +250,44 @@ class PlannerConfig:
 
 
 @dataclass(frozen=True)
+class SamplingConfig:
+    """How a future is imagined.
+
+    Attributes:
+        steps, sigmas: Euler steps and their noise levels, see `sigmas.SCHEDULES`.
+        gamma: strength of self-guidance (Eq. 9); 1 = off.
+        low, high: the noise levels t at which self-guidance is on.
+        cfg: strength of classifier-free guidance; 1 = off. It needs prompts.
+    """
+
+    steps: int = 30
+    sigmas: str = "linear_quadratic"
+    gamma: float = 1.4
+    low: float = 0.0
+    high: float = 1.0
+    cfg: float = 1.0
+
+    def __post_init__(self) -> None:
+        positive("sampling", steps=self.steps, gamma=self.gamma, cfg=self.cfg)
+        choice("sampling.sigmas", self.sigmas, tuple(SCHEDULES))
+        require(
+            0 <= self.low <= self.high <= 1,
+            f"sampling.low = {self.low}, sampling.high = {self.high}",
+            "give an interval of noise levels, 0 <= low <= high <= 1",
+        )
+
+
+@dataclass(frozen=True)
 class ModelConfig:
-    """A whole model. `clip`: what the planner sees; `world_clip`: a sample of video training."""
+    """A whole model.
+
+    Attributes:
+        name: of the configuration.
+        codec, video, planner: the parts.
+        clip: what the planner sees; world_clip: a sample of video training.
+        sampling: how a future is imagined.
+        recipe: `paper`, or `release`: as the authors' own code differs from it.
+    """
 
     name: str
     codec: CodecConfig
@@ -257,14 +295,24 @@ class ModelConfig:
     world_clip: ClipConfig
     video: VideoConfig
     planner: PlannerConfig
+    sampling: SamplingConfig = SamplingConfig()
+    recipe: str = "paper"
 
     def __post_init__(self) -> None:
+        choice("recipe", self.recipe, RECIPES)
         self.clip.check(self.codec)
         self.world_clip.check(self.codec)
+        depth = self.video.num_layers
+        blocks_within("planner.projected_blocks", self.planner.projected_blocks, depth)
+        require(
+            self.sampling.cfg == 1 or self.video.text == "prompt",
+            f"sampling.cfg = {self.sampling.cfg}, but video.text = {self.video.text}",
+            "classifier-free guidance needs prompts: set video.text: prompt, or cfg: 1.0",
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain nested dictionary, tuples as lists; `from_dict` takes it back."""
-        return _listed(dataclasses.asdict(self))
+        return listed(dataclasses.asdict(self))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ModelConfig:
@@ -272,48 +320,11 @@ class ModelConfig:
         return build_dataclass(cls, values, "model")
 
 
-def _listed(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _listed(item) for key, item in value.items()}
-    return list(value) if isinstance(value, tuple) else value
-
-
-def build_dataclass(kind: type[T], values: Any, where: str) -> T:
-    """A dataclass from a mapping, nested ones included; `where` names it in a ConfigError."""
-    _require(isinstance(values, Mapping), f"{where} = {values!r} is not a table", "give key: value")
-    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    unknown = sorted(set(values) - set(fields))
-    _require(
-        not unknown, f"{where} has unknown fields: {', '.join(unknown)}", f"known: {list(fields)}"
-    )
-    needed = [n for n, f in fields.items() if f.default is dataclasses.MISSING and n not in values]
-    _require(not needed, f"{where} lacks: {', '.join(needed)}", "add these fields")
-    hints = get_type_hints(kind)
-    return kind(
-        **{key: _convert(hints[key], value, f"{where}.{key}") for key, value in values.items()}
-    )
-
-
-def _convert(hint: Any, value: Any, where: str) -> Any:
-    """The value as its field's type; ints pass as floats, lists as tuples, nothing else bends."""
-    if dataclasses.is_dataclass(hint):
-        return build_dataclass(hint, value, where)  # type: ignore[arg-type]
-    if getattr(hint, "__origin__", None) is tuple:
-        _require(isinstance(value, list | tuple), f"{where} = {value!r}", f"{where} must be a list")
-        return tuple(_convert(hint.__args__[0], item, where) for item in value)
-    if isinstance(hint, types.UnionType):
-        if value is None:
-            return None
-        hint = next(choice for choice in hint.__args__ if choice is not type(None))
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    fits = isinstance(value, hint) and not (hint is int and isinstance(value, bool))
-    _require(fits, f"{where} = {value!r}", f"{where} must be of type {hint.__name__}")
-    return value
-
-
-def load_model_config(name: str) -> ModelConfig:
-    """The shipped configuration `tiny` or `paper`; ConfigError for any other name."""
-    _choice("model", name, CONFIG_NAMES)
+def load_model_config(name: str, recipe: str = "paper") -> ModelConfig:
+    """The shipped configuration `tiny` or `paper` under a recipe; ConfigError for other names."""
+    choice("model", name, CONFIG_NAMES)
+    choice("recipe", recipe, RECIPES)
     file = resources.files("reworld_agent").joinpath("configs", f"{name}.yaml")
-    return ModelConfig.from_dict(yaml.safe_load(file.read_text(encoding="utf-8")))
+    table = yaml.safe_load(file.read_text(encoding="utf-8"))
+    changes = table.pop("recipes")[recipe]
+    return ModelConfig.from_dict(merged(table, {"recipe": recipe, **changes}))

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from reworld_agent import weights_io
-from reworld_agent.config import ModelConfig
+from reworld_agent.config import ClipConfig, ModelConfig
+from reworld_agent.errors import DataError
 from reworld_agent.planner.action_dit import ActionDiT
 from reworld_agent.planner.actions import ActionNormaliser
 from reworld_agent.planner.sampler import sample_plan, scene_noise
@@ -40,6 +41,8 @@ class ReWorldModel(nn.Module):
         self.action_dit = ActionDiT.build(config.planner, config.video)
         self.normaliser = ActionNormaliser(config.planner.normalisation, config.planner.horizon)
         self.codec.requires_grad_(False)
+        self.planning_prompt: Tensor | None
+        self.register_buffer("planning_prompt", None)  # [1, M, caption channels], or the null token
         self.history: list[str] = []  # stages that the weights have passed
 
     def train(self, mode: bool = True) -> ReWorldModel:
@@ -65,9 +68,43 @@ class ReWorldModel(nn.Module):
         width = self.config.video.caption_channels
         return torch.zeros(batch, 1, width, device=self.device, dtype=self.video_dit.dtype)
 
-    def coords(self, batch: int) -> Tensor:
-        """Positions [B, 3, N] of the planner's clip."""
-        coords = video_coords(self.config.clip, self.config.codec, self.device)
+    def context(
+        self, batch: int, features: dict[str, Tensor] | None = None, planning: bool = False
+    ) -> dict[str, Tensor | None]:
+        """The Video DiT's arguments that carry the condition c^v of B samples (Eq. 2).
+
+        Args:
+            batch: B.
+            features: `ego` [B, 8] for context tokens; `prompt` [B, M, caption channels] and
+                `prompt_mask` [B, M] where video training is told sentences.
+            planning: the planner's own constant prompt (DriveLaW) instead, where the weights
+                have one.
+
+        Raises:
+            DataError: the config asks for prompts, and the features have none.
+        """
+        features = features or {}
+        text, mask = self.text(batch), None
+        if planning and self.planning_prompt is not None:
+            text = self.planning_prompt.to(text).expand(batch, -1, -1)
+        elif not planning and self.config.video.text == "prompt":
+            if "prompt" not in features:
+                raise DataError(
+                    "video.text = prompt, but the batch has no prompts",
+                    "embed them (see reworld_agent.video.prompts), or set video.text: none",
+                )
+            text = features["prompt"].to(text)
+            mask = features["prompt_mask"].to(self.device)
+        ego = features.get("ego") if self.config.video.context_tokens else None
+        return {
+            "encoder_hidden_states": text,
+            "encoder_attention_mask": mask,
+            "ego": None if ego is None else ego.to(self.device),
+        }
+
+    def coords(self, batch: int, clip: ClipConfig | None = None) -> Tensor:
+        """Positions [B, 3, N] of a clip; None = the planner's."""
+        coords = video_coords(clip or self.config.clip, self.config.codec, self.device)
         return coords.expand(batch, -1, -1)
 
     def encode(self, images: Tensor) -> Tensor:
@@ -82,20 +119,25 @@ class ReWorldModel(nn.Module):
         like = next(self.video_dit.parameters())
         return scene_noise(shape, batch, self.config.planner.seed, like)
 
-    def video_states(self, history: Tensor, noise: Tensor) -> list[Tensor]:
-        """States [B, N, D] of every block, from history latents and noise for the future."""
+    def video_states(
+        self, history: Tensor, noise: Tensor, features: dict[str, Tensor] | None = None
+    ) -> list[Tensor]:
+        """States [B, N, D] of every block, from history latents and noise for the future.
+
+        `features` are needed by models with context tokens alone, see `context`.
+        """
         tokens = pack(torch.cat([history, noise], dim=2)).to(self.video_dit.dtype)
         batch = len(tokens)
         times = self.grid.token_times(torch.ones(batch, device=tokens.device))
         blocks = range(1, self.config.video.num_layers + 1)
         output = self.video_dit(
             tokens,
-            self.text(batch),
-            times * 1000,
+            timestep=times * 1000,
             video_coords=self.coords(batch),
             tap=blocks,
             stop_after=blocks[-1],
             run_heads=False,
+            **self.context(batch, features, planning=True),
         )
         return output.states
 
@@ -107,13 +149,20 @@ class ReWorldModel(nn.Module):
         """
         history = self.encode(features["images"])
         batch = len(history)
-        memory = self.action_dit.cache(self.video_states(history, self.future_noise(batch)))
+        states = self.video_states(history, self.future_noise(batch), features)
+        memory = self.action_dit.cache(states)
         ego = features["ego"].to(history)
         planner = self.config.planner
         noise = scene_noise((planner.horizon, 3), batch, planner.seed, self.normaliser.centre)
         noise = planner.noise_scale * noise
         actions = sample_plan(self.action_dit, memory, ego, noise, planner)
         return self.normaliser.denormalise(actions, clamp=True).float()
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """As usual; a prompt, of whatever length, comes with the weights trained on it."""
+        prompt = state_dict.get(prefix + "planning_prompt")
+        self.planning_prompt = None if prompt is None else torch.empty_like(prompt)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def parts(self) -> dict[str, nn.Module]:
         """The parts by the name of their folder in a saved model."""

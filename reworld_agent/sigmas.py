@@ -30,7 +30,13 @@ def linear_quadratic_sigmas(steps: int) -> list[float]:
     return levels
 
 
+def scheduler_sigmas(steps: int) -> list[float]:
+    """What diffusers' `FlowMatchEulerDiscreteScheduler` gives by default: 1 to 0.001, evenly."""
+    return [1 - 0.999 * i / max(steps - 1, 1) for i in range(steps)]
+
+
 SCHEDULES: dict[str, Callable[[int], list[float]]] = {
     "linear_quadratic": linear_quadratic_sigmas,
     "uniform": uniform_sigmas,
+    "scheduler": scheduler_sigmas,
 }

@@ -1,7 +1,8 @@
 """Weights on disk: a folder for each part, safetensors, strict loading with a readable difference.
 
-config.json  README.md  normalisation.safetensors
-codec/ (or vae/)  video_dit/  action_dit/     config.json + diffusion_pytorch_model.safetensors
+config.json  training.json  README.md  normalisation.safetensors  [prompt.safetensors]
+codec/ (or vae/)  video_dit/  action_dit/     config.json + diffusion_pytorch_model.safetensors,
+                                              or its shards and their index, as diffusers has them
 scheduler/scheduler_config.json
 """
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 PART_FILE = "diffusion_pytorch_model.safetensors"
 TRAIN_HINT = "train them: python run_training.py agent=reworld stage=1 (see train/README.md)"
+COPY_HINT = "copy the folder again, whole"
+PROMPT_FILE = "prompt.safetensors"  # the sentence that the planner is told, embedded
+SHARD = "2GB"  # a part is written in pieces of this size, so that saving costs that much memory
 SHOWN = 5
 
 
@@ -36,10 +40,12 @@ def save(model: ReWorldModel, folder: Path, notes: Sequence[str]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, part in model.parts().items():
-            part.save_pretrained(folder / name)  # type: ignore[operator]
+            part.save_pretrained(folder / name, max_shard_size=SHARD)  # type: ignore[operator]
         FlowMatchEulerDiscreteScheduler().save_pretrained(str(folder / "scheduler"))
         state = {key: value.contiguous() for key, value in model.normaliser.state_dict().items()}
         save_file(state, folder / "normalisation.safetensors")
+        if model.planning_prompt is not None:
+            save_file({"tokens": model.planning_prompt.contiguous()}, folder / PROMPT_FILE)
         config = json.dumps(model.config.to_dict(), indent=2)
         (folder / "config.json").write_text(config + "\n", encoding="utf-8")
         training = json.dumps({"stages": model.history})
@@ -82,6 +88,12 @@ def read_config(folder: Path) -> ModelConfig:
 def load(kind: type[ReWorldModel], folder: Path, config: ModelConfig | None) -> ReWorldModel:
     """Build the model of the folder's config without memory, then fill it from the files."""
     found = read_config(folder)
+    if config is not None and config.recipe != found.recipe:
+        raise WeightsError(
+            f"the weights at {folder} were made with recipe={found.recipe}, "
+            f"and recipe={config.recipe} is asked for",
+            f"use recipe={found.recipe}, or weights of recipe={config.recipe}",
+        )
     if config is not None and config != found:
         raise WeightsError(
             f"the weights at {folder} belong to another configuration: "
@@ -93,6 +105,8 @@ def load(kind: type[ReWorldModel], folder: Path, config: ModelConfig | None) -> 
     for name, part in model.parts().items():
         load_part(part, folder / name / PART_FILE)
     load_part(model.normaliser, folder / "normalisation.safetensors")
+    if (folder / PROMPT_FILE).is_file():
+        model.planning_prompt = read_tensors(folder / PROMPT_FILE)["tokens"]
     left = [name for name, tensor in _tensors(model) if tensor.is_meta]
     if left:
         raise WeightsError(f"{folder} leaves tensors unset: {', '.join(left[:SHOWN])}", TRAIN_HINT)
@@ -112,21 +126,40 @@ def _tensors(model: nn.Module) -> list[tuple[str, Tensor]]:
 
 
 def load_part(part: nn.Module, file: Path) -> None:
-    """Fill one part from one file; every missing, unexpected or mis-shaped key is named."""
-    if not file.is_file():
-        raise WeightsError(f"weights file {file} is missing", TRAIN_HINT)
-    try:
-        state = load_file(file)
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(
-            f"{file} is no readable safetensors file: {error}", TRAIN_HINT
-        ) from error
+    """Fill one part from one file, or from its shards; every key that disagrees is named."""
+    state: dict[str, Tensor] = {}
+    for shard in shards(file):
+        state |= read_tensors(shard)
     faults = key_difference(part.state_dict(), state)
     if faults:
         raise WeightsError(
             f"{file} does not fit this configuration:\n  " + "\n  ".join(faults), TRAIN_HINT
         )
     part.load_state_dict(state, strict=True, assign=True)
+
+
+def shards(file: Path) -> list[Path]:
+    """The file itself or, where diffusers split it, the files that its index names."""
+    index = file.with_name(file.name + ".index.json")
+    if file.is_file() or not index.is_file():
+        return [file]
+    try:
+        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (ValueError, KeyError, AttributeError) as error:
+        raise WeightsError(f"{index} is no index of weights: {error}", COPY_HINT) from error
+    return [index.with_name(Path(name).name) for name in sorted(names)]
+
+
+def read_tensors(file: Path) -> dict[str, Tensor]:
+    """The tensors of one safetensors file, mapped from disk rather than copied."""
+    if not file.is_file():
+        raise WeightsError(f"weights file {file} is missing", TRAIN_HINT)
+    try:
+        return load_file(file)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(
+            f"{file} is no readable safetensors file: {error}", TRAIN_HINT
+        ) from error
 
 
 def key_difference(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:

@@ -65,7 +65,7 @@ def generate(
 ) -> Tensor:
     """Candidates [B, K, L, 3] (m, m, rad; ego frame; float32) of a batch of scenes."""
     history = model.encode(features["images"])
-    states = model.video_states(history, model.future_noise(len(history)))
+    states = model.video_states(history, model.future_noise(len(history)), features)
     blind = [torch.zeros_like(state) for state in states]
     dit, ego = model.action_dit, features["ego"].to(history)
     seen, unseen = dit.cache(states), dit.cache(blind)

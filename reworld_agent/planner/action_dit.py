@@ -9,7 +9,7 @@ Shapes: B scenes, K plans per scene, L waypoints, D width, N video tokens, V vid
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import torch
@@ -20,10 +20,12 @@ from torch import Tensor, nn
 from torch.nn.functional import rms_norm
 
 from reworld_agent.config import PlannerConfig, VideoConfig
+from reworld_agent.errors import ConfigError
 from reworld_agent.planner.layers import (
     Attention,
     EgoEmbedding,
     KeyValue,
+    ReadoutProjector,
     SwiGLU,
     rotary_table,
 )
@@ -36,14 +38,19 @@ class Readout:
     """What one block read from the video (paper Eq. 10).
 
     Attributes:
+        query: the stream that asks, before the cross-attention, [B K, L, D].
         state: a, the stream right after the cross-attention was added, [B K, L, D].
         readout: r, the cross-attention's output after its projection, [B K, L, D].
         output: the stream after the whole block, [B K, L, D] (the authors' release aligns it).
+        projected: the release's r: head-averaged attention over the raw video states, which get no
+            gradient, then LayerNorm and linear, [B K, L, D]; None where a block has no projector.
     """
 
+    query: Tensor
     state: Tensor
     readout: Tensor
     output: Tensor
+    projected: Tensor | None = None
 
 
 @dataclass
@@ -65,16 +72,17 @@ class ActionBlock(nn.Module):
         self.scale_shift_table = nn.Parameter(torch.randn(6, width) / width**0.5)
 
     def forward(self, x: Tensor, temb: Tensor, memory: KeyValue, angles: Tensor) -> Readout:
-        """One block on x [B K, L, D] with modulation temb [B K, 1 or L, 6 D]."""
+        """One block on x [B K, L, D] with modulation temb [B K, 1 or L, 6 D], memory of B."""
         table = self.scale_shift_table + temb.unflatten(-1, (6, -1))
         shift, scale, gate, ff_shift, ff_scale, ff_gate = table.unbind(dim=-2)
         width = (x.size(-1),)
         normed = rms_norm(x, width, eps=EPS) * (1 + scale) + shift
         x = x + gate * self.attn(normed, self.attn.key_value(normed, angles), angles)
-        readout = self.cross(x, memory)
+        # the K plans of a scene ask side by side: no copies of its keys and values
+        readout = self.cross(x.reshape(memory[0].size(0), -1, x.size(-1)), memory).view_as(x)
         state = x + readout
         normed = rms_norm(state, width, eps=EPS) * (1 + ff_scale) + ff_shift
-        return Readout(state, readout, state + ff_gate * self.ff(normed))
+        return Readout(x, state, readout, state + ff_gate * self.ff(normed))
 
 
 class ActionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]
@@ -91,10 +99,12 @@ class ActionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]
         ego_hidden: int = 1024,
         ego_scale: Sequence[float] = (1.0,) * 8,
         horizon: int = 8,
+        round_times: bool = False,
+        projected_blocks: Sequence[int] = (),
     ) -> None:
         super().__init__()
         width = num_heads * head_dim
-        self.width, self.horizon = width, horizon
+        self.width, self.horizon, self.round_times = width, horizon, round_times
         self.proj_in = nn.Linear(3, width)
         self.time_embed = AdaLayerNormSingle(width, use_additional_conditions=False)
         self.ego_embed = EgoEmbedding(tuple(ego_scale), ego_hidden, width)
@@ -104,6 +114,9 @@ class ActionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.norm_out = nn.LayerNorm(width, eps=EPS, elementwise_affine=False)
         self.scale_shift_table = nn.Parameter(torch.randn(2, width) / width**0.5)
         self.proj_out = nn.Linear(width, 3)
+        self.projectors = nn.ModuleDict(
+            {str(block): ReadoutProjector(video_width, width) for block in projected_blocks}
+        )
 
     @classmethod
     def build(cls, config: PlannerConfig, video: VideoConfig) -> ActionDiT:
@@ -117,6 +130,8 @@ class ActionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]
             ego_hidden=config.ego_hidden,
             ego_scale=config.ego_scale,
             horizon=config.horizon,
+            round_times=config.round_times,
+            projected_blocks=config.projected_blocks,
         )
         film = model.ego_embed.film[2]
         for layer in (model.proj_out, film):
@@ -140,6 +155,7 @@ class ActionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]
         memory: Sequence[KeyValue],
         *,
         tap: Collection[int] = (),
+        states: Sequence[Tensor] = (),
     ) -> ActionOutput:
         """Velocity of K plans for each of B scenes.
 
@@ -149,11 +165,15 @@ class ActionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]
             ego: [B, 8].
             memory: see `cache`; for B scenes.
             tap: blocks (from 1) whose readouts are returned.
+            states: what `cache` was given; tapped blocks with a projector read it once more.
         """
         plans = actions.size(0) // ego.size(0)
         x = self.proj_in(actions)
+        times = t.flatten() * 1000
         temb, embedded = self.time_embed(
-            t.flatten() * 1000, batch_size=actions.size(0), hidden_dtype=x.dtype
+            times.round() if self.round_times else times,
+            batch_size=actions.size(0),
+            hidden_dtype=x.dtype,
         )
         temb = temb.view(x.size(0), -1, temb.size(-1))
         embedded = embedded.view(x.size(0), -1, embedded.size(-1))
@@ -161,11 +181,25 @@ class ActionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]
         angles = rotary_table(self.horizon, self.width, x.device)
         output = ActionOutput(x)
         for number, (block, pair) in enumerate(zip(self.blocks, memory, strict=True), 1):
-            key, value = (tensor.repeat_interleave(plans, dim=0) for tensor in pair)
-            result = block(x, temb, (key, value), angles)
+            result = block(x, temb, pair, angles)
             x = result.output
             if number in tap:
-                output.readouts[number] = result
+                output.readouts[number] = self._with_projection(number, result, states)
         shift, scale = (self.scale_shift_table + embedded[:, :, None]).unbind(dim=2)
         output.velocity = self.proj_out(self.norm_out(x) * (1 + scale) + shift)
         return output
+
+    def _with_projection(self, number: int, readout: Readout, states: Sequence[Tensor]) -> Readout:
+        """The readout with its `projected`, where the block (from 1) has a projector."""
+        if str(number) not in self.projectors:
+            return readout
+        if not states:
+            raise ConfigError(
+                f"the projected readout of block {number} needs the video states",
+                "call the Action DiT with states=, the list that cache() was given",
+            )
+        source, block = states[number - 1].detach(), cast(ActionBlock, self.blocks[number - 1])
+        scenes, query = source.size(0), readout.query
+        weights = block.cross.head_mean(query.view(scenes, -1, self.width), source)
+        projected = self.projectors[str(number)](weights, source)
+        return replace(readout, projected=projected.view_as(query))

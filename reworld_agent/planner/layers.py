@@ -66,6 +66,12 @@ class Attention(nn.Module):
         mixed = F.scaled_dot_product_attention(self.query(x, angles), *memory)
         return self.to_out(mixed.transpose(1, 2).flatten(2))
 
+    def head_mean(self, x: Tensor, source: Tensor) -> Tensor:
+        """Attention weights [B, L, N] of x [B, L, D] over source, the mean over the heads."""
+        query, (key, _) = self.query(x), self.key_value(source)
+        scores = query @ key.transpose(-2, -1) / query.size(-1) ** 0.5
+        return scores.softmax(dim=-1).mean(dim=1)
+
     def _split(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
@@ -82,6 +88,19 @@ class SwiGLU(nn.Module):
         """[B, L, D] to [B, L, D]."""
         gate, value = self.proj_in(x).chunk(2, dim=-1)
         return self.proj_out(F.silu(gate) * value)
+
+
+class ReadoutProjector(nn.Module):
+    """What a waypoint attends to, from raw video states to its own width (authors' release)."""
+
+    def __init__(self, video_width: int, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(video_width)
+        self.proj = nn.Linear(video_width, width, bias=False)
+
+    def forward(self, weights: Tensor, states: Tensor) -> Tensor:
+        """[B, L, D] of attention weights [B, L, N] and video states [B, N, V]."""
+        return self.proj(self.norm(weights @ states))
 
 
 class EgoEmbedding(nn.Module):

@@ -13,7 +13,7 @@ from torch import Tensor
 from reworld_agent.errors import DataError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.objectives.action_flow import action_flow_loss
-from reworld_agent.objectives.alignment import alignment_loss
+from reworld_agent.objectives.alignment import readout_loss
 from reworld_agent.objectives.flow import (
     clean_estimate,
     draw_times,
@@ -89,10 +89,10 @@ def _video_terms(
     noise = _noise_like(clean, generator)
     output = model.video_dit(
         interpolate(clean, noise, times),
-        model.text(batch),
-        times * 1000,
+        timestep=times * 1000,
         video_coords=model.coords(batch),
         run_heads=stage.weights.intermediate > 0,
+        **model.context(batch, features),
     )
     target, future = velocity_target(clean, noise), grid.future_mask(device)
     terms = {"generation": generation_loss(output.sample, target, future)}
@@ -115,7 +115,7 @@ def _action_terms(
     future = torch.randn(shape, generator=generator, device=device, dtype=history.dtype)
     learns = "video_dit" in stage.trainable
     with contextlib.nullcontext() if learns else torch.no_grad():
-        states = model.video_states(history, future)
+        states = model.video_states(history, future, features)
     ego = features["ego"].to(history)
     if stage.context_drop > 0:
         kept = draw_times((len(ego),), "uniform", generator, ego) >= stage.context_drop
@@ -127,7 +127,7 @@ def _action_terms(
     t = draw_times((len(clean),), stage.action_distribution, generator, clean)
     noise = _noise_like(clean, generator)
     noisy = interpolate(clean, noise, t)
-    output = model.action_dit(noisy, t, ego, memory, tap=stage.align_blocks)
+    output = model.action_dit(noisy, t, ego, memory, tap=stage.align_blocks, states=states)
     terms = {"action_flow": action_flow_loss(output.velocity, velocity_target(clean, noise))}
     logs: Logs = {}
     if stage.weights.alignment > 0:
@@ -146,7 +146,7 @@ def _noise_like(clean: Tensor, generator: torch.Generator | None) -> Tensor:
 def _alignment(output: ActionOutput) -> tuple[Tensor, Logs]:
     """L_align and the ratio |r|/|h|: the loss can also fall by a growing readout."""
     taps = list(output.readouts.values())
-    loss = alignment_loss((tap.state, tap.readout) for tap in taps)
+    loss = readout_loss(taps)
     ratios = [tap.readout.norm() / (tap.state - tap.readout).norm() for tap in taps]
     return loss, {"readout_ratio": torch.stack(ratios).mean()}
 

@@ -51,7 +51,8 @@ def _source(
     else:
         hint = f"run_training.py agent=reworld stage={needed}, then init_from=its weights folder"
     try:
-        source = load_checkpoint(init_from, model.config)
+        closed_form = stage.predecessor is None and init_from is None
+        source = load_checkpoint(init_from, model.config, any_recipe=closed_form)
     except WeightsError as error:
         message = f"stage {stage.name} starts from the weights of stage {needed}: {error.message}"
         raise WeightsError(message, hint) from error
@@ -74,6 +75,8 @@ def set_trainable(model: ReWorldModel, stage: TrainingStage) -> None:
         for name, parameter in model.video_dit.named_parameters():
             if name.startswith(VIDEO_OUTPUTS):
                 parameter.requires_grad_(False)
+    if stage.weights.alignment == 0:
+        model.action_dit.projectors.requires_grad_(False)
     model.train()
 
 

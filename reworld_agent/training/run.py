@@ -50,7 +50,7 @@ def run(cfg: DictConfig) -> int:
     """
     _quiet()
     stage, seed = _stage(cfg), int(cfg.seed)
-    config = load_model_config(cfg.agent.model)
+    config = load_model_config(cfg.agent.model, cfg.agent.recipe)
     pl.seed_everything(seed, verbose=False)
     model = ReWorldModel(config)
     prepare_stage(model, stage, cfg.agent.init_from)
@@ -106,7 +106,7 @@ def load_arrays(cfg: DictConfig, stage: TrainingStage) -> SceneArrays:
     roots = resolve_split(split.data_split)
     loader = roots.loader(hydra.utils.instantiate(split.scene_filter))
     cache = Path(cfg.cache_path) if cfg.get("cache_path") else None
-    config = load_model_config(cfg.agent.model)
+    config = load_model_config(cfg.agent.model, cfg.agent.recipe)
     return scene_arrays(loader, config, stage.needs_future_images, cache)
 
 

@@ -16,12 +16,13 @@ import yaml
 
 from reworld_agent.config import ModelConfig, build_dataclass, load_model_config
 from reworld_agent.errors import ConfigError
-from reworld_agent.objectives.flow import TIME_DISTRIBUTIONS, TIME_MODES
 
 STAGES = ("1", "planner", "2", "3")
 RECIPES = ("paper", "release")
 PARTS = ("video_dit", "action_dit")
 SCHEDULES = ("constant", "cosine")
+TIME_MODES = ("token", "frame", "sample")
+TIME_DISTRIBUTIONS = ("uniform", "logit_normal")
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,14 @@ class TrainingStage:
             raise ConfigError(message, f"blocks count from 1: use 1 to {depth}")
         if self.weights.alignment > 0 and not self.align_blocks:
             raise ConfigError(f"stage {self.name}: no align_blocks", "name a block, such as [12]")
+        projected = config.planner.projected_blocks
+        if (
+            self.weights.alignment > 0
+            and projected
+            and not set(self.align_blocks) <= set(projected)
+        ):
+            message = f"stage {self.name}: align_blocks {self.align_blocks} lack a projector"
+            raise ConfigError(message, f"planner.projected_blocks has {projected}: name the same")
         if self.weights.intermediate > 0 and not config.video.mid_blocks:
             message = f"stage {self.name}: L_Mid is on, but the model has no mid head"
             raise ConfigError(message, "set video.mid_blocks")
@@ -130,7 +139,7 @@ def load_stage(
     for key, value, known in (("stage", name, STAGES), ("recipe", recipe, RECIPES)):
         if value not in known:
             raise ConfigError(f"{key}={value} does not exist", f"use {key}=" + " | ".join(known))
-    config = load_model_config(model)
+    config = load_model_config(model, recipe)
     file = resources.files("reworld_agent").joinpath("configs", "stages.yaml")
     tables = yaml.safe_load(file.read_text(encoding="utf-8"))
     values = {"name": name, "recipe": recipe, **tables["all"][name]}

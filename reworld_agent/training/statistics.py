@@ -26,7 +26,7 @@ SCENES = 1000
 
 def run(cfg: DictConfig) -> int:
     """Fit on the config's split and write `<output_dir>/weights`; 0 when done."""
-    config = load_model_config(cfg.agent.model)
+    config = load_model_config(cfg.agent.model, cfg.agent.recipe)
     pl.seed_everything(int(cfg.seed), verbose=False)
     model = ReWorldModel(config)
     arrays = load_arrays(cfg, load_stage("1", cfg.agent.recipe, cfg.agent.model))

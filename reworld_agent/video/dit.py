@@ -20,6 +20,7 @@ from diffusers.utils import BaseOutput
 from torch import Tensor, nn
 
 from reworld_agent.config import VideoConfig
+from reworld_agent.video.context import ContextTokens
 from reworld_agent.video.heads import HEADS, TableHead
 
 
@@ -61,6 +62,7 @@ class VideoDiT(LTXVideoTransformer3DModel):
         attention_out_bias: bool = True,
         mid_blocks: Sequence[int] = (),
         mid_head: str = "table",
+        context_tokens: bool = False,
     ) -> None:
         super().__init__(
             in_channels,
@@ -82,6 +84,7 @@ class VideoDiT(LTXVideoTransformer3DModel):
         width = num_attention_heads * attention_head_dim
         heads = {str(block): HEADS[mid_head](width, out_channels) for block in mid_blocks}
         self.mid_heads = nn.ModuleDict(heads)
+        self.context_tokens = ContextTokens(caption_channels) if context_tokens else None
 
     @classmethod
     def build(cls, config: VideoConfig, latent_channels: int) -> VideoDiT:
@@ -96,6 +99,7 @@ class VideoDiT(LTXVideoTransformer3DModel):
             caption_channels=config.caption_channels,
             mid_blocks=config.mid_blocks,
             mid_head=config.mid_head,
+            context_tokens=config.context_tokens,
         )
 
     def forward(
@@ -115,6 +119,7 @@ class VideoDiT(LTXVideoTransformer3DModel):
         tap: Collection[int] = (),
         stop_after: int | None = None,
         run_heads: bool = True,
+        ego: Tensor | None = None,
     ) -> Any:
         """Walk the blocks; the stock arguments first, in the stock order.
 
@@ -130,7 +135,12 @@ class VideoDiT(LTXVideoTransformer3DModel):
             tap: blocks (from 1) whose states are returned.
             stop_after: leave after this block; `sample` is then None.
             run_heads: evaluate the mid heads.
+            ego: [B, 8] (vx, vy m/s, ax, ay m/s², command one-hot), of a model with context tokens.
         """
+        if self.context_tokens is not None:
+            encoder_hidden_states, encoder_attention_mask = self.context_tokens.append(
+                encoder_hidden_states, encoder_attention_mask, ego
+            )
         rope = self.rope(
             hidden_states, num_frames, height, width, rope_interpolation_scale, video_coords
         )

@@ -21,8 +21,13 @@ def shipped_folder(model: str) -> Path:
     return Path(__file__).parent / model
 
 
-def load_checkpoint(path: str | Path | None, config: ModelConfig) -> ReWorldModel:
+def load_checkpoint(
+    path: str | Path | None, config: ModelConfig, any_recipe: bool = False
+) -> ReWorldModel:
     """The model of a saved folder, of a Lightning `.ckpt`, or (None) of the shipped weights.
+
+    `any_recipe` lets shipped weights pass whose recipe is not the config's: for their codec and
+    normalisation, which no recipe changes.
 
     Raises WeightsError when nothing is there or when it is of another configuration.
     """
@@ -31,7 +36,7 @@ def load_checkpoint(path: str | Path | None, config: ModelConfig) -> ReWorldMode
         if not folder.is_dir():
             message = f"no weights are shipped for model={config.name} ({folder} is missing)"
             raise WeightsError(message, f"name some with agent.checkpoint_path=; or {TRAIN_HINT}")
-        return ReWorldModel.from_pretrained(folder, config)
+        return ReWorldModel.from_pretrained(folder, None if any_recipe else config)
     path = Path(path)
     if path.suffix == ".ckpt":
         return _load_lightning(path, config)
@@ -51,6 +56,7 @@ def _load_lightning(path: Path, config: ModelConfig) -> ReWorldModel:
     }
     with torch.device("meta"):
         model = ReWorldModel(config)
+    model.planning_prompt = state.get("planning_prompt")
     faults = key_difference(model.state_dict(), state)
     if faults:
         hint = f"use the model= that it was trained with, not model={config.name}"
