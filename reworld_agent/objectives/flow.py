@@ -10,9 +10,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-TIME_MODES = ("token", "frame", "sample")
-TIME_DISTRIBUTIONS = ("uniform", "logit_normal")
-
 
 def interpolate(clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
     """x_t = (1 - t) x_0 + t noise for [B, N, C] and times [B] or [B, N]."""
