@@ -1,0 +1,180 @@
+"""The two sets of clips that are compared: a folder of clips, or an index of `reworld_agent.clips`.
+
+Shapes: T frames, H, W pixels. Frames are RGB.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reworld_agent.clips.decode import open_reader, read_frames
+from reworld_agent.clips.image_files import SUFFIXES as IMAGE_SUFFIXES
+from reworld_agent.clips.image_files import natural_key
+from reworld_agent.clips.resample import steady_grid
+from reworld_agent.errors import ConfigError, DataError
+from reworld_agent.words import shown
+
+Frames = NDArray[np.uint8]
+CLIP_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm", ".m4v", ".npy")
+
+
+class Clip(Protocol):
+    """One clip on disk."""
+
+    @property
+    def name(self) -> str:
+        """Pairs it with the clip of the other set."""
+
+    @property
+    def where(self) -> str:
+        """What messages call it: the file or row."""
+
+    def length(self) -> int:
+        """Frames in it; raises DataError where it cannot be read."""
+
+    def identity(self) -> list[Any]:
+        """What changes when the clip does: file names, sizes, times of change."""
+
+    def read(self, start: int, count: int) -> Frames:
+        """Frames uint8 [count, 3, H, W] from `start` on; raises DataError."""
+
+
+@dataclass(frozen=True)
+class FileClip:
+    """A video file, a folder of images or a .npy array."""
+
+    name: str
+    path: Path
+    fps: float | None = None
+
+    @property
+    def where(self) -> str:
+        """The file."""
+        return shown(self.path)
+
+    def length(self) -> int:
+        """Frames at `fps`, as `read_frames` counts them."""
+        reader = open_reader(self.path)
+        resampled = self.fps is not None and reader.times is not None
+        return len(steady_grid(reader.times, self.fps)) if resampled else len(reader)  # type: ignore[arg-type]
+
+    def identity(self) -> list[Any]:
+        """Path, size and time of change of each of its files; the rate it is read at."""
+        files = sorted(self.path.iterdir()) if self.path.is_dir() else [self.path]
+        return [_stamp(files), self.fps]
+
+    def read(self, start: int, count: int) -> Frames:
+        """Frames uint8 [count, 3, H, W]."""
+        return read_frames(self.path, start, count, self.fps)
+
+
+@dataclass(frozen=True)
+class IndexClip:
+    """A row of an index; it says itself which frames of which file it is."""
+
+    name: str
+    row: dict[str, Any] = field(repr=False)
+    root: Path
+
+    @property
+    def where(self) -> str:
+        """The clip's name in the index."""
+        return f"clip {self.name}"
+
+    def length(self) -> int:
+        """Frames of the row."""
+        return int(self.row["frames"])
+
+    def identity(self) -> list[Any]:
+        """As of a file, and which frames of it."""
+        names = [self.row["video"]] if self.row["video"] else list(self.row["files"])
+        frames = np.asarray(self.row["indices"]).tolist()
+        return [_stamp([self.root / str(name) for name in names]), frames]
+
+    def read(self, start: int, count: int) -> Frames:
+        """Frames uint8 [count, 3, H, W]."""
+        from reworld_agent.clips.dataset import read_row
+
+        indices = np.asarray(self.row["indices"], dtype=np.int64)[: start + count]
+        return read_row(self.row, self.root, indices, None)[start:]
+
+
+def _stamp(files: Sequence[Path]) -> str:
+    lines = []
+    for file in files:
+        try:
+            status = file.stat()
+        except OSError as error:
+            message = f"{shown(file)}: cannot be read ({error.strerror})"
+            raise DataError(message, "bring it back, or make the index again") from error
+        lines.append(f"{file.resolve()}|{status.st_size}|{status.st_mtime_ns}")
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def list_clips(path: Path, fps: float | None = None, split: str | None = None) -> list[Clip]:
+    """The clips of a folder or an index, in natural order of their names.
+
+    A folder holds video files, .npy arrays or folders of images, one each clip, named by its
+    name without ending. An index is a parquet file of `reworld video index`.
+
+    Args:
+        path: the folder or index.
+        fps: rate to read files at, None for their own; an index must have this rate.
+        split: of the index; None for all.
+
+    Raises:
+        DataError: nothing there, or no clips in it.
+        ConfigError: a rate or split that the set does not have.
+    """
+    if path.suffix == ".parquet":
+        return _of_index(path, fps, split)
+    if split is not None:
+        raise ConfigError(f"split={split}: {shown(path)} is no index", "leave split out")
+    if not path.is_dir():
+        raise DataError(f"{shown(path)}: no such folder or index", "name a folder of clips")
+    found = [p for p in path.iterdir() if p.suffix.lower() in CLIP_SUFFIXES or _holds_images(p)]
+    if not found:
+        endings = ", ".join(CLIP_SUFFIXES)
+        raise DataError(
+            f"{shown(path)}: holds no clips",
+            f"put one file ({endings}) or one folder of images there for each clip",
+        )
+    clips = [FileClip(p.name if p.is_dir() else p.stem, p, fps) for p in found]
+    clips.sort(key=lambda clip: natural_key(Path(clip.name)))
+    names = [clip.name for clip in clips]
+    twice = sorted({name for name in names if names.count(name) > 1}) if names else []
+    if twice:
+        raise DataError(f"{shown(path)}: two clips are named {twice[0]}", "rename one of them")
+    return list(clips)
+
+
+def _holds_images(path: Path) -> bool:
+    return path.is_dir() and any(p.suffix.lower() in IMAGE_SUFFIXES for p in path.iterdir())
+
+
+def _of_index(path: Path, fps: float | None, split: str | None) -> list[Clip]:
+    from reworld_agent.clips.index import read_index
+
+    index = read_index(path)
+    if split is not None:
+        index = index.split(split)
+    index.check_files()
+    clips: list[Clip] = []
+    for number in range(len(index)):
+        row = index.row(number)
+        if fps is not None and not np.isclose(row["fps"], fps):
+            raise ConfigError(
+                f"{shown(path)}: its clips are at {row['fps']:g} fps, not at {fps:g}",
+                f"say fps={row['fps']:g}, or make an index at {fps:g}",
+            )
+        clips.append(IndexClip(str(row["clip_id"]), row, index.root))
+    if not clips:
+        raise DataError(f"{shown(path)}: the index is empty", "make it again")
+    return clips

@@ -1,0 +1,223 @@
+"""Two sets of clips to a table of metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from reworld_agent.errors import ConfigError, DataError
+from reworld_agent.video_metrics.clip_sets import Clip, list_clips
+from reworld_agent.video_metrics.encode import Encoder, encode, view, view_key
+from reworld_agent.video_metrics.estimate import ENOUGH, Estimate, estimate, mean_interval
+from reworld_agent.video_metrics.frechet import Moments, frechet_distance
+from reworld_agent.video_metrics.i3d import I3D_WEIGHTS, MIN_FRAMES, i3d_logits, load_i3d
+from reworld_agent.video_metrics.lpips import LPIPS_WEIGHTS, Lpips, load_lpips
+from reworld_agent.video_metrics.pairs import PAIR_METRICS, pair_metrics
+from reworld_agent.video_metrics.records import Records
+from reworld_agent.video_metrics.settings import SET_METRICS, ScoreSettings, Side
+from reworld_agent.video_metrics.views import check_pair
+
+FEW_HINT = "give more clips, or say allow_few=true: the number is then marked as worth little"
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a comparison found.
+
+    Attributes:
+        summary: a row a metric: metric, value, unbiased, low, high, real, generated, few.
+        pairs: a row a frame of each pair: clip, frame and the metrics; None where none were asked.
+        features: logits float32 [N,400] of both sets and the clips' names, for FVD alone.
+        protocol: everything that the numbers depend on.
+    """
+
+    summary: pd.DataFrame
+    pairs: pd.DataFrame | None
+    features: dict[str, NDArray[Any]] = field(repr=False)
+    protocol: dict[str, Any] = field(repr=False)
+
+
+def score(settings: ScoreSettings) -> Score:
+    """Compare two sets of clips.
+
+    Raises:
+        ConfigError: too few clips without allow_few; settings that the clips do not allow.
+        DataError: clips of unequal length, without a partner, or that cannot be read.
+        WeightsError: the networks' weights cannot be had.
+    """
+    sides = {"real": settings.real, "generated": settings.generated}
+    clips = {n: list_clips(s.path, settings.fps, settings.split) for n, s in sides.items()}
+    _check_number(settings, {name: len(group) for name, group in clips.items()})
+    paired = sorted(c.name for c in clips["real"]) == sorted(c.name for c in clips["generated"])
+    if settings.wants(*PAIR_METRICS) and not paired:
+        _refuse_unpaired(clips["real"], clips["generated"])
+    frames = settings.frames or _common_length(clips, sides)
+    _check_lengths(settings, clips, sides, frames)
+
+    records = Records(settings.cache_dir)
+    rows: list[dict[str, Any]] = []
+    features: dict[str, NDArray[Any]] = {}
+    if settings.wants(*SET_METRICS):
+        found, features = _set_metrics(settings, clips, sides, frames, paired, records)
+        rows += found
+    pairs = None
+    if settings.wants(*PAIR_METRICS):
+        pairs = _pair_table(settings, clips, frames, records)
+        rows += _pair_rows(settings, pairs, len(clips["real"]))
+    protocol = settings.protocol(frames, len(clips["real"]), len(clips["generated"]))
+    return Score(pd.DataFrame(rows), pairs, features, protocol)
+
+
+def _check_number(settings: ScoreSettings, numbers: dict[str, int]) -> None:
+    name = min(numbers, key=lambda key: numbers[key])
+    if settings.wants(*SET_METRICS) and numbers[name] < ENOUGH and not settings.allow_few:
+        raise ConfigError(
+            f"{numbers[name]} {name} clips: FVD and FID of fewer than {ENOUGH} are mostly bias",
+            FEW_HINT,
+        )
+
+
+def _refuse_unpaired(real: Sequence[Clip], generated: Sequence[Clip]) -> None:
+    first, second = ({clip.name for clip in group} for group in (real, generated))
+    only = [f"real {n}" for n in sorted(first - second)]
+    only += [f"generated {n}" for n in sorted(second - first)]
+    raise DataError(
+        f"{len(only)} clips have no partner, as {only[0]}",
+        "give both sets the same names, or say metrics=fvd, which needs no pairs",
+    )
+
+
+def _common_length(clips: dict[str, list[Clip]], sides: dict[str, Side]) -> int:
+    name, first = next((name, group[0]) for name, group in clips.items())
+    return max(first.length() - sides[name].start, 0)
+
+
+def _check_lengths(
+    settings: ScoreSettings, clips: dict[str, list[Clip]], sides: dict[str, Side], frames: int
+) -> None:
+    """See before any network runs that each clip can be read and is long enough."""
+    first = clips["real"][0]
+    everything = [(name, clip) for name, group in clips.items() for clip in group]
+    for name, clip in tqdm(everything, desc="looking at clips", unit="clip", leave=False):
+        left = clip.length() - sides[name].start
+        if left < frames or (settings.frames is None and left != frames):
+            asked = "are asked for" if settings.frames else f"real {first.where} has {frames}"
+            raise DataError(
+                f"clips of unequal length: {name} {clip.where} has {max(left, 0)} frames from "
+                f"frame {sides[name].start} on, {asked}",
+                "say frames= as many as all clips have",
+            )
+    if settings.wants("fvd") and frames < MIN_FRAMES:
+        raise DataError(
+            f"{first.where}: {frames} frame{'s' * (frames != 1)}; FVD needs at least {MIN_FRAMES}",
+            "give longer clips, or leave fvd out of metrics=",
+        )
+
+
+def _encoders(settings: ScoreSettings) -> list[Encoder]:
+    found = []
+    if settings.wants("fvd"):
+        load_i3d(settings.i3d_weights, settings.device)
+        found.append(
+            Encoder(
+                I3D_WEIGHTS.sha256,
+                lambda views: i3d_logits(views, settings.i3d_weights, settings.device),
+            )
+        )
+    if settings.wants("fid"):
+        model = _lpips(settings)
+        found.append(
+            Encoder(
+                f"frames {LPIPS_WEIGHTS[settings.lpips_network].sha256}",
+                lambda views: model.frame_features(
+                    views.flatten(0, 1).to(settings.device)
+                ).unflatten(0, views.shape[:2]),
+            )
+        )
+    return found
+
+
+def _lpips(settings: ScoreSettings) -> Lpips:
+    return load_lpips(settings.lpips_network, settings.lpips_weights, settings.device)
+
+
+def _set_metrics(
+    settings: ScoreSettings,
+    clips: dict[str, list[Clip]],
+    sides: dict[str, Side],
+    frames: int,
+    paired: bool,
+    records: Records,
+) -> tuple[list[dict[str, Any]], dict[str, NDArray[Any]]]:
+    """Rows of FVD and FID; logits by set. Of frames only running sums are kept."""
+    encoders = _encoders(settings)
+    logits: dict[str, list[NDArray[Any]]] = {name: [] for name in sides}
+    moments = {name: Moments() for name in sides}
+    for name, side in sides.items():
+        for features in encode(
+            clips[name], side, frames, settings.size, encoders, records, settings.batch, name
+        ):
+            if settings.wants("fvd"):
+                logits[name].append(features[encoders[0].name])
+            if settings.wants("fid"):
+                moments[name].add(features[encoders[-1].name])
+    numbers = {name: len(group) for name, group in clips.items()}
+    rows = []
+    stored: dict[str, NDArray[Any]] = {}
+    if settings.wants("fvd"):
+        stored = {name: np.stack(found) for name, found in logits.items()}
+        stored |= {f"{name}_names": np.array([c.name for c in clips[name]]) for name in sides}
+        real, generated = (stored[name].astype(np.float64) for name in sides)
+        found = estimate(real, generated, paired, settings.resamples, settings.seed)
+        rows.append({"metric": "fvd", **found.to_dict()})
+    if settings.wants("fid"):
+        value = frechet_distance(*(moments[name].gaussian() for name in sides))
+        nan = float("nan")  # frames of one clip are no independent draws: no interval is given
+        few = min(numbers.values()) < ENOUGH
+        plain = Estimate(value, nan, nan, nan, numbers["real"], numbers["generated"], few)
+        rows.append({"metric": settings.fid_name, **plain.to_dict()})
+    return rows, stored
+
+
+def _pair_table(
+    settings: ScoreSettings, clips: dict[str, list[Clip]], frames: int, records: Records
+) -> pd.DataFrame:
+    """clip, frame and each metric; one pair of clips in memory at a time."""
+    metrics = tuple(name for name in PAIR_METRICS if settings.wants(name))
+    model = _lpips(settings) if settings.wants("lpips") else None
+    partners = {clip.name: clip for clip in clips["generated"]}
+    tables = []
+    for real in tqdm(clips["real"], desc="pairs", unit="clip"):
+        both = (real, settings.real), (partners[real.name], settings.generated)
+        key = {
+            "pair": [view_key(clip, side, frames, settings.pair_size) for clip, side in both],
+            "metrics": metrics,
+            "lpips": LPIPS_WEIGHTS[settings.lpips_network].sha256 if model else None,
+        }
+        found = records.get(key)
+        if found is None:
+            views = [view(clip, side, frames, settings.pair_size) for clip, side in both]
+            check_pair(views[0], views[1], real.name)
+            moved = [seen.to(settings.device) for seen in views]
+            found = pair_metrics(moved[0], moved[1], metrics, model)
+            records.put(key, found)
+        tables.append(pd.DataFrame({"clip": real.name, "frame": np.arange(frames), **found}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _pair_rows(settings: ScoreSettings, pairs: pd.DataFrame, count: int) -> list[dict[str, Any]]:
+    """Mean over clips of the mean over frames, and its interval over clips."""
+    rows = []
+    for name in (name for name in PAIR_METRICS if name in pairs):
+        means = pairs.groupby("clip")[name].mean().to_numpy(np.float64)
+        low, high = mean_interval(means, settings.resamples, settings.seed)
+        value = float(means.mean())
+        found = Estimate(value, value, low, high, count, count, False)
+        rows.append({"metric": name, **found.to_dict()})
+    return rows
