@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from reworld_agent.errors import DataError
 from reworld_agent.pdm.cache import SceneCache
 from reworld_agent.pdm.protocols import score_with
 from reworld_agent.pdm.records import Records
+
+if TYPE_CHECKING:
+    from reworld_agent.pdm.reactive_rails import Rails
 
 N_POSES = (8, 40)
 _LOOKED_AT = 256  # candidates that are searched for degrees
@@ -31,7 +34,11 @@ def load(path: str | Path) -> SceneCache:
 
 
 def score(
-    cache: SceneCache, poses: Any, protocol: str = "pdms_v1", explain: bool = False
+    cache: SceneCache,
+    poses: Any,
+    protocol: str = "pdms_v1",
+    explain: bool = False,
+    rails: Rails | None = None,
 ) -> Records:
     """Score N candidates of one scene, each alone with PDM-Closed as the devkit does.
 
@@ -43,6 +50,8 @@ def score(
             `both` in one go, with each column named by its protocol: `pdms_v1_score` …
         explain: also when and why each metric fails (`records.failure_records`) and whether the
             logged driver fails too (`<metric>_human_fails`, NaN without a logged future).
+        rails: of `reactive_rails.build_rails`: the vehicles around react to each candidate, as in
+            NAVSIM v2.2 with `traffic_agents=reactive`; None replays the log. Only `epdms_v2`.
 
     Returns:
         For `pdms_v1` float64 [N] each: no_at_fault_collisions, drivable_area_compliance,
@@ -52,9 +61,9 @@ def score(
     Raises:
         DataError: the poses have another shape, are not numbers, not finite, or none.
         SceneError: the scene cannot be scored (no PDM-Closed trajectory, NaN ego state ...).
-        ConfigError: the protocol is unknown.
+        ConfigError: the protocol is unknown, or knows no reactive traffic.
     """
-    return score_with(cache, check_poses(poses, cache.token), protocol, explain)
+    return score_with(cache, check_poses(poses, cache.token), protocol, explain, rails)
 
 
 def score_many(

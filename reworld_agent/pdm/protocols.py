@@ -4,6 +4,7 @@ here; `epdms_v2` is EPDMS of v2.2, in `epdms`; `both` is the two from one simula
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,9 @@ from reworld_agent.pdm.scorer import (
     weighted_score,
 )
 from reworld_agent.pdm.tracker import simulate
+
+if TYPE_CHECKING:
+    from reworld_agent.pdm.reactive_rails import Rails
 
 PROTOCOLS = ("pdms_v1", "epdms_v2")
 BOTH = "both"  # every column named <protocol>_<column>
@@ -96,12 +100,18 @@ def judge_states(
 
 
 def score_with(
-    cache: SceneCache, poses: NDArray[np.float64], protocol: str, explain: bool
+    cache: SceneCache,
+    poses: NDArray[np.float64],
+    protocol: str,
+    explain: bool,
+    rails: Rails | None = None,
 ) -> Records:
     """Columns of a protocol for checked poses [N, 8 or 40, 3]; see `api.score`."""
     if protocol not in (*PROTOCOLS, BOTH):
         known = ", ".join((*PROTOCOLS, BOTH))
         raise ConfigError(f"protocol {protocol!r} is unknown", f"use one of {known}")
+    if rails is not None:
+        return _reactive(cache, rails, poses, protocol, explain)
     if protocol == "epdms_v2":
         return epdms_v2(cache, poses, explain)
     if protocol == BOTH:
@@ -109,6 +119,18 @@ def score_with(
     scenery = prepare(cache).scenery
     parts = [judge_states(scenery, states, explain) for states in drives(cache, poses)]
     return _pdms_columns(cache, parts, explain)
+
+
+def _reactive(
+    cache: SceneCache, rails: Rails, poses: NDArray[np.float64], protocol: str, explain: bool
+) -> Records:
+    if protocol != "epdms_v2":
+        raise ConfigError(
+            f"protocol {protocol!r} replays the log", "reactive traffic needs protocol='epdms_v2'"
+        )
+    from reworld_agent.pdm.reactive import epdms_v2_reactive  # it needs the map libraries
+
+    return epdms_v2_reactive(cache, rails, poses, explain)
 
 
 def _both(cache: SceneCache, poses: NDArray[np.float64], explain: bool) -> Records:
