@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from reworld_agent.errors import DataError, SceneError
 from reworld_agent.pdm import observation
 from reworld_agent.pdm.cache import SceneCache
+from reworld_agent.pdm.compiling import ensure_compiled
 from reworld_agent.pdm.drivable import drivable_map
 from reworld_agent.pdm.forecast import Forecast, forecast
 from reworld_agent.pdm.frames import Moment, ParsedLog, open_log
@@ -67,12 +68,13 @@ def build_from_log(log: ParsedLog, index: int, maps_root: str | Path) -> SceneCa
             sooner makes a scene whose traffic vanishes where the log ends.
         maps_root: folder of the maps.
     """
+    ensure_compiled()
     past = log.moments(index - N_PAST + 1, index + 1)
     window = log.moments(index, index + observation.N_FRAMES)
     now = window[0].frame
     city = open_city_map(maps_root, now["map_location"])
     try:
-        return _build(past, window, city)
+        return build_from_moments(past, window, city)
     except shapely.errors.GEOSException as error:
         raise DataError(
             f"{city.path}: a polygon near scene {now['token']} is invalid ({error})",
@@ -80,7 +82,12 @@ def build_from_log(log: ParsedLog, index: int, maps_root: str | Path) -> SceneCa
         ) from error
 
 
-def _build(past: list[Moment], window: list[Moment], city: CityMap) -> SceneCache:
+def build_from_moments(past: list[Moment], window: list[Moment], city: CityMap) -> SceneCache:
+    """The scene cache of parsed frames: `past` up to t0, `window` from t0 on, 0.5 s apart.
+
+    Raises:
+        SceneError: the scene has no usable route or no road nearby.
+    """
     now, state, objects = window[0]
     token = str(now["token"])
     frames = [moment.frame for moment in window]

@@ -41,15 +41,31 @@ _NUMPY_CORE = {
 _NUMPY = frozenset({"dtype", "ndarray"})
 
 
-def load_pickle(path: Path) -> Any:
+class Record:
+    """Stands for an instance of a class that is not loaded: `args` it was made with, `fields`."""
+
+    def __init__(self, *args: Any) -> None:
+        self.args = args
+        self.fields: dict[str, Any] = {}
+
+    def __setstate__(self, state: Any) -> None:
+        for part in state if isinstance(state, tuple) else (state,):
+            self.fields.update(part or {})
+
+
+def load_pickle(path: Path, records: tuple[str, ...] = ()) -> Any:
     """The object in a pickle of containers, scalars and numpy arrays.
+
+    Args:
+        path: the file.
+        records: packages whose objects are read as `Record`; nothing of them is imported or run.
 
     Raises:
         DataError: the file is missing, truncated or names anything else (nothing of it is run).
     """
     try:
         with path.open("rb") as stream:
-            return _AllowListUnpickler(stream, path).load()
+            return _AllowListUnpickler(stream, path, records).load()
     except DataError:
         raise
     except FileNotFoundError as error:
@@ -64,9 +80,9 @@ def load_pickle(path: Path) -> Any:
 
 
 class _AllowListUnpickler(pickle.Unpickler):
-    def __init__(self, stream: Any, path: Path) -> None:
+    def __init__(self, stream: Any, path: Path, records: tuple[str, ...]) -> None:
         super().__init__(stream)
-        self._path = path
+        self._path, self._records = path, records
 
     def find_class(self, module: str, name: str) -> Any:
         """The allowed global of this name; DataError, and nothing run, for any other."""
@@ -81,6 +97,8 @@ class _AllowListUnpickler(pickle.Unpickler):
         package, _, submodule = module.rpartition(".")
         if package in ("numpy.core", "numpy._core") and name in _NUMPY_CORE.get(submodule, ()):
             return getattr(_numpy_core(submodule), name)
+        if module.partition(".")[0] in self._records:
+            return Record
         raise DataError(
             f"{self._path}: this pickle names '{module}.{name}', which no NAVSIM log needs; "
             "it may be hostile, and nothing of it was run",
