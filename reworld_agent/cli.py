@@ -1,71 +1,105 @@
-"""The `reworld` command."""
+"""The `reworld` command: finds the command that is asked for and turns its end into an exit code.
+
+Nothing heavy is imported until a command runs.
+"""
 
 from __future__ import annotations
 
-import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
 from reworld_agent import __version__
+from reworld_agent.commands import BY_NAME, COMMANDS, Command
+from reworld_agent.errors import ReWorldError
+from reworld_agent.words import HELP_WORDS, INTERRUPTED, OK, USAGE, UsageError, report_error
 
-EXAMPLES = """examples:
-  reworld doctor                      is this installation to be trusted? (exit code 1: no)
-  reworld doctor --json               the same, for scripts
-  reworld synth split=town_test       make the embedded split, print its environment variables
-  reworld explain RUN                 why did scenes of this run fail? token=... for one of them
-  reworld compare A B                 is A better than B? run folders, parquet or csv tables
+EXIT_CODES = """exit codes
+  0    done
+  1    failed, refused, incomplete, or not to be trusted; stderr says why and what is next
+  2    wrong usage: a command, word or value that is unknown
+  3    done, but an input bears the signs of a broken evaluation (compare)
+  130  interrupted; stderr says what was kept
+"""
+_EXAMPLES = """examples
+  reworld doctor                          may the numbers of this installation be trusted?
+  reworld score agent=reworld             plan and score the embedded split
+  reworld explain outputs/pdm_score/RUN   why did scenes fail?
+  reworld compare RUN_A RUN_B             is A better than B?
+  reworld submit RUN version=1.1 ...      the leaderboard's file
+  eval "$(reworld completion bash)"       completion in this shell
 """
 
 
-# Commands that read their own words and print their own help: module with `main`, summary.
-OWN_WORDS = {
-    "compare": (
-        "reworld_agent.analysis.compare_report",
-        "compare two evaluations scene by scene, with intervals",
-    ),
-    "explain": (
-        "reworld_agent.analysis.explain_report",
-        "why scenes of a run failed, in words and by class",
-    ),
-}
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="reworld",
-        description="Checks and tools beside run_pdm_score.py and run_training.py.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    doctor = commands.add_parser("doctor", help="check libraries, navsim, golden scene, weights")
-    doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
-    synth = commands.add_parser("synth", help="make a split of the embedded town")
-    synth.add_argument(
-        "settings", nargs="*", help="split=... [cameras=all] [root=DIR] [clips=true]"
-    )
-    for name, (_, text) in OWN_WORDS.items():
-        commands.add_parser(name, help=text, add_help=False)
-    return parser
+def help_text() -> str:
+    """What `reworld --help` prints."""
+    width = max(len(command.name) for command in COMMANDS)
+    rows = [f"  {command.name:<{width}}  {command.summary}" for command in COMMANDS]
+    lines = [
+        "reworld COMMAND [key=value ...]     reworld COMMAND --help tells more",
+        "",
+        "ReWorld: a world action model for driving, and the tools to score any planner.",
+        "",
+        "commands",
+        *rows,
+        "",
+    ]
+    notes = "NO_COLOR=1 prints without colours. Long jobs go on where they stopped."
+    return "\n".join([*lines, _EXAMPLES, EXIT_CODES, notes])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; its exit code."""
+    """Run one command; its exit code, as in `EXIT_CODES`."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if words and words[0] in OWN_WORDS:
-        code: int = import_module(OWN_WORDS[words[0]][0]).main(words[1:])
-        return code
-    options = build_parser().parse_args(words)
-    if options.command == "doctor":
-        from reworld_agent import doctor
+    if not words or words[0] in HELP_WORDS:
+        print(help_text())
+        return OK if words else USAGE
+    if words[0] == "--version":
+        print(__version__)
+        return OK
+    command = BY_NAME.get(words[0])
+    if command is None:
+        known = f"one of {', '.join(BY_NAME)}; reworld --help"
+        return report_error(UsageError(f"'{words[0]}' is no command", known))
+    return _run(command, words[1:])
 
-        return doctor.main(options.json)
-    from reworld_agent.scenes.synthetic import __main__ as synth
 
-    return synth.main(options.settings)
+def _run(command: Command, words: list[str]) -> int:
+    if command.help_text and HELP_WORDS & set(words[:1]):
+        print(command.help_text)
+        return OK
+    try:
+        return _call(command, words)
+    except ReWorldError as error:
+        return report_error(error)
+    except KeyboardInterrupt:
+        print(f"\ninterrupted: {command.kept}", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+
+
+def _call(command: Command, words: list[str]) -> int:
+    name, _, function = command.door.partition(":")
+    try:
+        module = import_module(name)
+    except ModuleNotFoundError as error:
+        raise _missing(command, name, error) from error
+    code: int = getattr(module, function)(words)
+    return code
+
+
+def _missing(command: Command, module: str, error: ModuleNotFoundError) -> ReWorldError:
+    """What to say where a command's module, or a library that it needs, is not installed."""
+    if error.name and (module + ".").startswith(error.name + "."):
+        message = f"this installation has no `{command.name}` ({error.name} is missing)"
+        return ReWorldError(message, "install a newer version: pip install --upgrade reworld-agent")
+    return ReWorldError(
+        f"`{command.name}` needs {error.name}, which is not installed",
+        f"pip install {error.name}, or pip install 'reworld-agent[dev]'",
+    )
 
 
 if __name__ == "__main__":

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reworld_agent.errors import ConfigError
+from reworld_agent.errors import ConfigError, ReWorldError
+
+# What every command returns; `reworld --help` prints the table.
+OK, FAILED, USAGE, BROKEN_INPUT, INTERRUPTED = 0, 1, 2, 3, 130
+HELP_WORDS = frozenset({"-h", "--help", "help"})
+
+
+class UsageError(ConfigError):
+    """Words that a command cannot read; its exit code is `USAGE`."""
 
 
 @dataclass(frozen=True)
@@ -18,25 +27,32 @@ class Words:
     settings: Mapping[str, str]
 
     def flag(self, key: str, default: bool = False) -> bool:
-        """A setting that is true or false; raises ConfigError."""
+        """A setting that is true or false; raises UsageError."""
         text = self.settings.get(key, str(default)).lower()
         if text not in ("true", "false"):
-            raise ConfigError(f"{key}={text} is neither true nor false", f"say {key}=true")
+            raise UsageError(f"{key}={text} is neither true nor false", f"say {key}=true")
         return text == "true"
 
     def number(self, key: str, default: int) -> int:
-        """A whole number from 1 on; raises ConfigError."""
+        """A whole number from 1 on; raises UsageError."""
         text = self.settings.get(key, str(default))
         if not text.isdigit() or int(text) < 1:
-            raise ConfigError(f"{key}={text} is no whole number from 1 on", f"say {key}={default}")
+            raise UsageError(f"{key}={text} is no whole number from 1 on", f"say {key}={default}")
         return int(text)
 
     def choice(self, key: str, known: Sequence[str]) -> str | None:
-        """One of some words, None where it is not given; raises ConfigError."""
+        """One of some words, None where it is not given; raises UsageError."""
         text = self.settings.get(key)
         if text is not None and text not in known:
-            raise ConfigError(f"{key}={text} is unknown", f"say {key}={' | '.join(known)}")
+            raise UsageError(f"{key}={text} is unknown", f"say {key}={' | '.join(known)}")
         return text
+
+    def one_of(self, known: Sequence[str]) -> str:
+        """The only plain word, one of `known`; raises UsageError."""
+        if len(self.plain) != 1 or self.plain[0] not in known:
+            given = " ".join(shown(word) for word in self.plain) or "nothing"
+            raise UsageError(f"cannot read {given}", f"say one of {', '.join(known)}")
+        return self.plain[0]
 
     def path(self, key: str) -> Path | None:
         """A path, None where it is not given."""
@@ -48,7 +64,7 @@ def parse(arguments: Sequence[str], known: Sequence[str], usage: str) -> Words:
     """Tell settings from plain words; an existing path with `=` in its name is a plain word.
 
     Raises:
-        ConfigError: a setting that the command does not know.
+        UsageError: a setting that the command does not know.
     """
     plain, settings = [], {}
     for word in arguments:
@@ -56,7 +72,7 @@ def parse(arguments: Sequence[str], known: Sequence[str], usage: str) -> Words:
         if equals and key in known:
             settings[key] = value
         elif equals and not Path(word).exists():
-            raise ConfigError(f"{shown(word)}: {key}= is unknown", usage)
+            raise UsageError(f"{shown(word)}: {key}= is unknown", usage)
         else:
             plain.append(word)
     return Words(tuple(plain), settings)
@@ -65,3 +81,35 @@ def parse(arguments: Sequence[str], known: Sequence[str], usage: str) -> Words:
 def shown(path: str | Path) -> str:
     """A path as text that any terminal can print, whatever bytes its name holds."""
     return os.fsencode(path).decode("utf-8", "replace")
+
+
+def exit_code(error: ReWorldError) -> int:
+    """`USAGE` for words that cannot be read, `FAILED` for all else."""
+    return USAGE if isinstance(error, UsageError) else FAILED
+
+
+def report_error(error: ReWorldError) -> int:
+    """Print an error as `error: what` and `next: what to do` on stderr; its exit code."""
+    text = str(error).encode("utf-8", "replace").decode("utf-8")  # paths of any bytes
+    print(f"error: {text}", file=sys.stderr)
+    return exit_code(error)
+
+
+def run_command(
+    arguments: Sequence[str], help_text: str, known: Sequence[str], body: Callable[[Words], int]
+) -> int:
+    """Help, parsing and errors of a command whose whole work is `body`; its exit code.
+
+    Args:
+        arguments: what follows the command's name; none at all is wrong usage.
+        help_text: printed by `--help`; its first line is the usage.
+        known: names of the settings.
+        body: the command.
+    """
+    if not arguments or HELP_WORDS & set(arguments):
+        print(help_text)
+        return OK if arguments else USAGE
+    try:
+        return body(parse(arguments, known, help_text.partition("\n")[0]))
+    except ReWorldError as error:
+        return report_error(error)

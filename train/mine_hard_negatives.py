@@ -4,26 +4,12 @@ from __future__ import annotations
 
 import sys
 
-import hydra
-from omegaconf import DictConfig
-
-from reworld_agent.errors import ReWorldError
+from reworld_agent.entry import mine
 
 
-@hydra.main(
-    config_path="pkg://navsim_configs",
-    config_name="reworld_mine_hard_negatives",
-    version_base="1.3",
-)
-def main(cfg: DictConfig) -> None:
+def main() -> None:
     """Entry point; exits 0 when every candidate was scored, 1 otherwise."""
-    from reworld_agent.training.mining import run
-
-    try:
-        code = run(cfg)
-    except ReWorldError as error:
-        sys.exit(f"error: {error}")
-    sys.exit(code)
+    sys.exit(mine(sys.argv[1:]))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,13 @@
-"""Before a long run: does every file that it will open exist?"""
+"""Before a long run: does every file that it will open exist?
+
+One log is in memory at a time, and of the files only counts and the first names are kept: a
+hundred thousand scenes cost no more memory than one log.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,11 +15,55 @@ from tqdm import tqdm
 
 from reworld_agent.errors import ConfigError, DataError
 from reworld_agent.scenes.loader import SceneLoader
-from reworld_agent.scenes.logs import FrameDict
+from reworld_agent.scenes.logs import FrameDict, load_log
 from reworld_agent.scenes.maps import city_map_path
 from reworld_agent.scenes.sensors import CAMERA_NAMES, SensorConfig
 
 _SHOWN = 3
+_SIZES = 64  # files whose size is read, for the mean
+_SQLITE = b"SQLite format 3\x00"  # what a GeoPackage starts with
+_DOWNLOAD = "download the split's {} into sensor_blobs, or leave logs out (scene_filter.log_names)"
+
+
+@dataclass
+class Files:
+    """Files of one kind that a run will open.
+
+    Attributes:
+        total: how many.
+        missing: how many of them are not there.
+        first: the first of the missing ones.
+        usual_bytes: size of one file where none is there to tell.
+        sizes: of the first files that are there [bytes].
+    """
+
+    total: int = 0
+    missing: int = 0
+    first: list[str] = field(default_factory=list)
+    usual_bytes: float = 0.0
+    sizes: list[int] = field(default_factory=list)
+
+    def add(self, path: Path, present: bool) -> None:
+        """Count one file."""
+        self.total += 1
+        if not present:
+            self.missing += 1
+            if len(self.first) < _SHOWN:
+                self.first.append(str(path))
+        elif len(self.sizes) < _SIZES:
+            self.sizes.append(path.stat().st_size)
+
+    @property
+    def bytes_to_fetch(self) -> float:
+        """Estimated size of what is missing: mean of the files that are there, or the usual."""
+        mean = sum(self.sizes) / len(self.sizes) if self.sizes else self.usual_bytes
+        return self.missing * mean
+
+    def told(self, what: str) -> str:
+        """`3 images of 10 are missing: a, b, c`."""
+        more = self.missing - len(self.first)
+        rest = f" and {more} more" if more > 0 else ""
+        return f"{self.missing} {what} of {self.total} are missing: {', '.join(self.first)}{rest}"
 
 
 @dataclass
@@ -22,48 +71,46 @@ class Preflight:
     """What a run over the loader's scenes will open, and what of it is missing.
 
     Attributes:
-        scenes, images, point_clouds, cities: how many of each were looked for.
-        missing_images, missing_point_clouds, missing_maps: files that are not there.
+        scenes, logs: how many.
+        images, point_clouds, maps: files of each kind.
         unknown_tokens: tokens that the filter names and the split does not hold.
     """
 
     scenes: int = 0
-    images: int = 0
-    point_clouds: int = 0
-    cities: int = 0
-    missing_images: list[str] = field(default_factory=list)
-    missing_point_clouds: list[str] = field(default_factory=list)
-    missing_maps: list[str] = field(default_factory=list)
+    logs: int = 0
+    images: Files = field(default_factory=lambda: Files(usual_bytes=3e5))
+    point_clouds: Files = field(default_factory=lambda: Files(usual_bytes=2e6))
+    maps: Files = field(default_factory=lambda: Files(usual_bytes=2e8))
     unknown_tokens: list[str] = field(default_factory=list)
 
     def raise_if_missing(self) -> None:
         """Raise ConfigError (no scene, unknown tokens) or DataError (files), counted and named."""
+        error = next(self.errors(), None)
+        if error is not None:
+            raise error
+
+    def errors(self) -> Iterator[ConfigError | DataError]:
+        """One error for each kind of thing that is missing."""
         if self.unknown_tokens:
-            raise ConfigError(
-                _count(self.unknown_tokens, "tokens", "asked for are not in the split"),
+            shown = ", ".join(self.unknown_tokens[:_SHOWN])
+            more = len(self.unknown_tokens) - _SHOWN
+            yield ConfigError(
+                f"{len(self.unknown_tokens)} tokens asked for are not in the split: {shown}"
+                + (f" and {more} more" if more > 0 else ""),
                 "correct scene_filter.tokens, or set train_test_split.data_split to their split",
             )
         if not self.scenes:
-            raise ConfigError(
+            yield ConfigError(
                 "no scene passes the filter",
                 "widen scene_filter (tokens, log_names, has_route, frame_interval)",
             )
-        found = (
-            (self.missing_maps, "city maps", self.cities, "set NUPLAN_MAPS_ROOT, or download them"),
-            (self.missing_images, "images", self.images, _DOWNLOAD.format("sensor data")),
-            (
-                self.missing_point_clouds,
-                "point clouds",
-                self.point_clouds,
-                _DOWNLOAD.format("lidar data"),
-            ),
-        )
-        for missing, what, total, hint in found:
-            if missing:
-                raise DataError(_count(missing, what, f"of {total} are missing"), hint)
-
-
-_DOWNLOAD = "download the split's {} into sensor_blobs, or leave logs out (scene_filter.log_names)"
+        for files, what, hint in (
+            (self.maps, "city maps", "set NUPLAN_MAPS_ROOT, or download them"),
+            (self.images, "images", _DOWNLOAD.format("sensor data")),
+            (self.point_clouds, "point clouds", _DOWNLOAD.format("lidar data")),
+        ):
+            if files.missing:
+                yield DataError(files.told(what), hint)
 
 
 def preflight(
@@ -74,7 +121,8 @@ def preflight(
     Args:
         loader: over the scenes of the run.
         sensor_config: the sensors that the agent asks for.
-        whole_scene: future frames are opened too (an agent that is handed the scene).
+        whole_scene: future frames are opened too (an agent that is handed the scene, or a
+            training stage that learns from future images).
         maps: the city maps are opened too (scoring).
 
     Raises:
@@ -83,53 +131,67 @@ def preflight(
     report = Preflight(scenes=len(loader), unknown_tokens=loader.unknown_tokens())
     history = loader.scene_filter.num_history_frames
     count = loader.scene_filter.num_frames if whole_scene else history
-    images: dict[str, None] = {}
-    clouds: dict[str, None] = {}
+    names = [sensor_config.get_sensors_at_iteration(number) for number in range(count)]
     cities: dict[str, None] = {}
-    for token in tqdm(loader.tokens, desc="checking files", unit="scene", delay=3.0, leave=False):
-        frames = loader.scene_frames_dicts[token]
-        cities[str(frames[history - 1].get("map_location"))] = None
-        for number, frame in enumerate(frames[:count]):
-            names = sensor_config.get_sensors_at_iteration(number)
-            images.update(dict.fromkeys(_image_paths(frame, names)))
-            if "lidar_pc" in names:
-                clouds[str(frame.get("lidar_path"))] = None
-    report.images, report.point_clouds = len(images), len(clouds)
-    report.missing_images = _missing(loader.sensor_blobs_path, images)
-    report.missing_point_clouds = _missing(loader.sensor_blobs_path, clouds)
+    starts: dict[Path, list[int]] = {}
+    for window in loader.scene_frames_dicts.windows.values():
+        starts.setdefault(window.log, []).append(window.start)
+    report.logs = len(starts)
+    for log in tqdm(starts, desc="checking files", unit="log", delay=3.0, leave=False):
+        frames = load_log(log)
+        cities |= {
+            str(frames[start + history - 1].get("map_location")): None for start in starts[log]
+        }
+        wanted: dict[int, set[str]] = {}
+        for start in starts[log]:
+            for number, sensors in enumerate(names):
+                wanted.setdefault(start + number, set()).update(sensors)
+        _count_log(report, loader.sensor_blobs_path, frames, wanted)
     if maps and loader.maps_root is not None:
-        report.cities = len(cities)
-        report.missing_maps = _missing_maps(loader.maps_root, cities)
+        for city in cities:
+            _count_map(report.maps, loader.maps_root, city)
     return report
 
 
-def _image_paths(frame: FrameDict, names: list[str]) -> list[str]:
-    cameras = {name.lower(): entry for name, entry in frame.get("cams", {}).items()}
-    return [
-        str(cameras[name]["data_path"])
-        for name in names
-        if name in CAMERA_NAMES and name in cameras
-    ]
+def _count_log(
+    report: Preflight, blobs: Path, frames: list[FrameDict], wanted: dict[int, set[str]]
+) -> None:
+    """Count the sensor files of one log; folders are listed once, not asked file by file."""
+    listings: dict[str, set[str]] = {}
+    for number, sensors in wanted.items():
+        frame = frames[number]
+        for name in _image_paths(frame, sensors):
+            report.images.add(blobs / name, _listed(listings, blobs, name))
+        if "lidar_pc" in sensors:
+            name = str(frame.get("lidar_path"))
+            report.point_clouds.add(blobs / name, _listed(listings, blobs, name))
 
 
-def _missing(folder: Path, names: Iterable[str]) -> list[str]:
-    return [str(folder / name) for name in names if not (folder / name).is_file()]
-
-
-def _missing_maps(maps_root: Path, cities: Iterable[str]) -> list[str]:
-    missing = []
-    for city in cities:
+def _listed(listings: dict[str, set[str]], blobs: Path, name: str) -> bool:
+    folder, _, file = name.rpartition("/")
+    if folder not in listings:
         try:
-            path = city_map_path(maps_root, city)
-        except DataError as error:
-            missing.append(error.message)
-            continue
-        if not path.is_file():
-            missing.append(str(path))
-    return missing
+            listings[folder] = set(os.listdir(blobs / folder))  # noqa: PTH208 - names are enough
+        except OSError:
+            listings[folder] = set()
+    return file in listings[folder]
 
 
-def _count(names: list[str], what: str, verb: str) -> str:
-    shown = ", ".join(names[:_SHOWN])
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{len(names)} {what} {verb}: {shown}{more}"
+def _image_paths(frame: FrameDict, names: set[str]) -> Iterator[str]:
+    for name, entry in frame.get("cams", {}).items():
+        if name.lower() in names and name.lower() in CAMERA_NAMES:
+            yield str(entry["data_path"])
+
+
+def _count_map(files: Files, maps_root: Path, city: str) -> None:
+    try:
+        path = city_map_path(maps_root, city)
+    except DataError as error:
+        files.add(Path(error.message), False)
+        return
+    try:
+        with path.open("rb") as stream:
+            whole = stream.read(len(_SQLITE)) == _SQLITE
+    except OSError:
+        whole = False
+    files.add(path, whole)

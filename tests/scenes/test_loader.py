@@ -87,8 +87,8 @@ def test_preflight_counts_images_and_maps(tmp_path: Path) -> None:
     loader = roots.loader(SceneFilter(frame_interval=1), FRONT)
     with pytest.raises(DataError, match=r"1 city maps of 1 are missing.*us-ma-boston"):
         preflight(loader, FRONT).raise_if_missing()
-    assert preflight(loader, FRONT, maps=False).images == 10  # history frames of 7 scenes
-    assert preflight(loader, FRONT, maps=False, whole_scene=True).images == 20
+    assert preflight(loader, FRONT, maps=False).images.total == 10  # history frames of 7 scenes
+    assert preflight(loader, FRONT, maps=False, whole_scene=True).images.total == 20
     preflight(loader, FRONT, maps=False).raise_if_missing()
     for index in (1, 2, 3, 5):
         (blobs / frames[index]["cams"]["CAM_F0"]["data_path"]).unlink()

@@ -1,0 +1,128 @@
+"""Are the scene caches whole, of this version, and of the scenes that their names say?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from reworld_agent.doctor.finding import FAIL, OK, WARN, Finding
+from reworld_agent.errors import DataError
+
+_SHOWN = 3
+
+
+@dataclass
+class _Folder:
+    """What lies in one folder of caches."""
+
+    path: Path
+    manifest: dict[str, Any] | None
+    whole: int = 0
+    size: int = 0
+    damaged: list[str] = field(default_factory=list)  # truncated, half-written, other version
+    misnamed: list[str] = field(default_factory=list)  # hold another scene than they say
+    foreign: list[str] = field(default_factory=list)  # no cache at all
+
+
+def check_caches(root: Path | None = None, split: str | None = None) -> Iterator[Finding]:
+    """Every folder of scene caches.
+
+    Args:
+        root: of the folders; None takes `scene_caches` in the cache folder.
+        split: only its folders, and whether they are those that a run would use now.
+    """
+    from reworld_agent.scenes.log_index import cache_home
+
+    root = root or cache_home() / "scene_caches"
+    folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+    current = _current(split, root) if split else None
+    if split:
+        folders = [path for path in folders if path.name.rpartition("-")[0] == split]
+        if current is not None and current not in folders:
+            what = f"none yet for split {split} as it is now; the next run builds them"
+            yield Finding("scene caches", OK, what)
+    elif not folders:
+        yield Finding("scene caches", OK, f"none in {root}; the first run builds them")
+    for path in folders:
+        yield _finding(_look(path), stale=current is not None and path != current)
+
+
+def _current(split: str, root: Path) -> Path:
+    from reworld_agent.evaluation.scene_caches import SceneCaches
+    from reworld_agent.scenes.splits import resolve_split
+
+    roots = resolve_split(split, ())
+    return SceneCaches(roots.data_root, roots.maps_root, split, root).folder
+
+
+def _look(path: Path) -> _Folder:
+    from reworld_agent import pdm
+
+    folder = _Folder(path, _manifest(path / "manifest.json"))
+    files = sorted(file for file in path.iterdir() if file.name != "manifest.json")
+    for file in tqdm(files, desc="reading caches", unit="scene", delay=3.0, leave=False):
+        if file.suffix != ".npz":
+            folder.foreign.append(file.name)
+            continue
+        folder.size += file.stat().st_size
+        if file.name.startswith("."):  # the writer was killed before it renamed its file
+            folder.damaged.append(file.name)
+            continue
+        try:
+            token = pdm.load(file).token
+        except (DataError, TypeError, ValueError):
+            folder.damaged.append(file.name)
+            continue
+        if token == file.stem:
+            folder.whole += 1
+        else:
+            folder.misnamed.append(file.name)
+    return folder
+
+
+def _manifest(path: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _finding(folder: _Folder, stale: bool) -> Finding:
+    manifest = folder.manifest or {}
+    name = f"caches {folder.path.name}"
+    what = f"{folder.whole:,} scenes, {folder.size / 1e6:.1f} MB"
+    remove = f"rm -r '{folder.path}' ; the next run builds them anew"
+    told = f"{manifest.get('data_split')}-{manifest.get('digest')}"
+    if folder.misnamed:
+        shown = _names(folder.misnamed)
+        return Finding(
+            name, FAIL, f"{what}; files hold another scene than their name: {shown}", remove
+        )
+    if folder.manifest is not None and told != folder.path.name:
+        return Finding(name, FAIL, f"{what}; its manifest is of another folder ({told})", remove)
+    if folder.damaged:
+        files = " ".join(f"'{folder.path / item}'" for item in folder.damaged[:20])
+        what += f"; not whole, or of another version: {_names(folder.damaged)}"
+        return Finding(name, WARN, what, f"rm {files} ; the next run builds them anew")
+    if folder.foreign:
+        return Finding(name, WARN, f"{what}; files that are no caches: {_names(folder.foreign)}")
+    if folder.manifest is None:
+        mend = f"reworld score of this split writes it; or {remove}"
+        return Finding(name, WARN, f"{what}; no readable manifest.json says of which data", mend)
+    what += f"; split {manifest.get('data_split')}, version {manifest.get('code_version')}, "
+    what += f"numpy {manifest.get('numpy')}"
+    if stale:
+        what += "; of earlier code or data, no run reads it"
+        return Finding(name, WARN, what, f"rm -r '{folder.path}' frees its room")
+    return Finding(name, OK, what)
+
+
+def _names(names: list[str]) -> str:
+    rest = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{', '.join(names[:_SHOWN])}{rest} ({len(names)})"

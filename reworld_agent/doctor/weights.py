@@ -1,0 +1,118 @@
+"""Are weights whole, finite, and those of their configuration?"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from reworld_agent.doctor.finding import FAIL, OK, WARN, Finding
+from reworld_agent.errors import WeightsError
+
+_CHUNK = 1 << 20
+_SHOWN = 3
+
+
+def check_weights(folder: Path | None = None) -> Iterator[Finding]:
+    """A folder of `save_pretrained`, tensor by tensor: never the whole model in memory.
+
+    Args:
+        folder: None takes the shipped tiny weights.
+
+    Raises:
+        WeightsError: no configuration is there, or it cannot be read.
+    """
+    import torch
+
+    from reworld_agent.model import ReWorldModel
+    from reworld_agent.weights import shipped_folder
+    from reworld_agent.weights_io import PART_FILE, TRAIN_HINT, read_config
+
+    name = "shipped weights" if folder is None else "weights"
+    folder = folder or shipped_folder("tiny")
+    if folder.is_file():
+        raise WeightsError(
+            f"{folder} is a file", "name a folder with config.json, such as OUTPUT_DIR/weights"
+        )
+    config = read_config(folder)
+    with torch.device("meta"):
+        model = ReWorldModel(config)
+    faults, files = [], []
+    for part, module in model.parts().items():
+        files.append(folder / part / PART_FILE)
+        faults += _faults(files[-1], module.state_dict())
+        yield from _config_differs(name, folder / part / "config.json", module)
+    files.append(folder / "normalisation.safetensors")
+    faults += _faults(files[-1], model.normaliser.state_dict())
+    if faults:
+        yield from (Finding(name, FAIL, fault, TRAIN_HINT) for fault in faults)
+        return
+    count = sum(p.numel() for p in model.parameters())
+    stages = ", ".join(_training(folder).get("stages", [])) or "unknown"
+    recipe = _training(folder).get("recipe")
+    hashes = ", ".join(f"{file.relative_to(folder)} {_sha256(file)[:12]}" for file in files)
+    what = f"{config.name}, {count:,} parameters, passed stages: {stages}"
+    what += f", recipe {recipe}" if recipe else ""
+    yield Finding(name, OK, f"{what}; sha256 {hashes}")
+
+
+def _faults(file: Path, wanted: dict[str, Any]) -> list[str]:
+    """What is wrong with one file beside the tensors that the configuration asks for."""
+    import torch
+    from safetensors import SafetensorError, safe_open
+
+    from reworld_agent.weights_io import key_difference
+
+    if not file.is_file():
+        return [f"{file} is missing"]
+    found: dict[str, torch.Tensor] = {}
+    broken = []
+    try:
+        with safe_open(file, framework="pt") as archive:
+            for key in archive.keys():  # noqa: SIM118 - it is no dictionary
+                tensor = archive.get_tensor(key)
+                found[key] = torch.empty(tensor.shape, device="meta")
+                if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+                    broken.append(key)
+    except (SafetensorError, OSError) as error:
+        return [f"{file} is no whole safetensors file ({error})"]
+    faults = [f"{file}: {line}" for line in key_difference(wanted, found)]
+    if broken:
+        rest = f" and {len(broken) - _SHOWN} more" if len(broken) > _SHOWN else ""
+        faults.append(f"{file}: NaN or infinite values in {', '.join(broken[:_SHOWN])}{rest}")
+    return faults
+
+
+def _config_differs(name: str, file: Path, module: Any) -> Iterator[Finding]:
+    """A part's own config.json beside what the folder's config.json makes of it."""
+    from reworld_agent.weights_io import config_difference
+
+    try:
+        saved = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        yield Finding(name, WARN, f"{file} cannot be read ({error})", "save the weights again")
+        return
+    built = json.loads(module.to_json_string())
+    shared = [key for key in saved if key in built and not key.startswith("_")]
+    lines = config_difference({k: built[k] for k in shared}, {k: saved[k] for k in shared})
+    if lines:
+        what = f"{file} disagrees with config.json: {'; '.join(lines[:_SHOWN])}"
+        yield Finding(name, FAIL, what, "take the folder from where it was saved, whole")
+
+
+def _training(folder: Path) -> dict[str, Any]:
+    try:
+        content = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _sha256(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

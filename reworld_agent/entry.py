@@ -1,0 +1,121 @@
+"""The commands that run under Hydra, and the scorer of files, as functions of their words.
+
+`reworld score|train|mine` and the files under eval/ and train/ are doors to these.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+
+from reworld_agent.errors import ReWorldError
+from reworld_agent.words import FAILED, OK, USAGE, report_error
+
+CONFIG_PATH = "pkg://navsim_configs"
+
+
+def run_hydra(config_name: str, target: str, words: Sequence[str]) -> int:
+    """Compose a configuration from words and call a function on it.
+
+    Args:
+        config_name: of a file in `navsim_configs`.
+        target: `module:function` of a configuration that returns an exit code; imported when
+            the words are known to be right.
+        words: overrides, and Hydra's own options such as `--cfg job`.
+
+    Returns:
+        The function's exit code; `FAILED` where it raised a ReWorldError, `USAGE` where Hydra
+        could not compose the configuration. Both are told on stderr.
+    """
+    import hydra
+    from omegaconf import DictConfig
+
+    codes: list[int] = []
+
+    def task(cfg: DictConfig) -> None:
+        codes.append(FAILED)
+        module, _, name = target.partition(":")
+        try:
+            codes[-1] = getattr(import_module(module), name)(cfg)
+        except ReWorldError as error:
+            codes[-1] = report_error(error)
+
+    try:
+        _check_output_dir(words)
+        with _argv([sys.argv[0], *words]):
+            hydra.main(config_path=CONFIG_PATH, config_name=config_name, version_base="1.3")(task)()
+    except ReWorldError as error:
+        return report_error(error)
+    except SystemExit as stop:  # Hydra has printed why; a callback of ours says it here
+        if isinstance(stop.code, str):
+            print(stop.code, file=sys.stderr)
+        return max(codes) if codes else (USAGE if stop.code else OK)
+    return max(codes, default=OK)
+
+
+def _check_output_dir(words: Sequence[str]) -> None:
+    """Hydra writes into output_dir before it calls us, and shows a traceback where it cannot."""
+    from reworld_agent.evaluation.files import check_writable
+
+    for word in words:
+        key, equals, value = word.partition("=")
+        if key == "output_dir" and equals:
+            check_writable(Path(value))
+
+
+@contextmanager
+def _argv(words: list[str]) -> Iterator[None]:
+    """Hydra reads the words of the process, and nothing else."""
+    before, sys.argv = sys.argv, words
+    try:
+        yield
+    finally:
+        sys.argv = before
+
+
+def score(words: Sequence[str]) -> int:
+    """Plan and score a split; or, given `trajectories=FILE`, score that file."""
+    if any(word.startswith("trajectories=") for word in words):
+        return score_trajectories(words)
+    target = "reworld_agent.evaluation.run:run"
+    return run_hydra("reworld_run_pdm_score", target, words)
+
+
+def train(words: Sequence[str]) -> int:
+    """Train one stage."""
+    return run_hydra("reworld_run_training", "reworld_agent.training.run:run", words)
+
+
+def mine(words: Sequence[str]) -> int:
+    """Mine hard negatives."""
+    target = "reworld_agent.training.mining:run"
+    return run_hydra("reworld_mine_hard_negatives", target, words)
+
+
+def fit_statistics(words: Sequence[str]) -> int:
+    """Fit codec and action normalisation."""
+    target = "reworld_agent.training.statistics:run"
+    return run_hydra("reworld_run_training", target, words)
+
+
+def score_trajectories(words: Sequence[str]) -> int:
+    """Score a file of trajectories of any planner; `FAILED` where a row has no score."""
+    from reworld_agent.evaluation import score_file
+
+    if not words or any(word in ("-h", "--help", "help") for word in words):
+        print(score_file.help_text())
+        return OK if words else USAGE
+    try:
+        request = score_file.parse(words)
+        if score_file.degrees_suspected(score_file.read_trajectories(request.trajectories)):
+            warnings.warn("headings look like degrees; they are read as radians", stacklevel=1)
+        table = score_file.score_file(request)
+    except ReWorldError as error:
+        return report_error(error)
+    print(score_file.summary(table, request.protocol))
+    print(f"results in {request.output} and {request.output.with_suffix('.csv')}")
+    return OK if table["valid"].all() else FAILED

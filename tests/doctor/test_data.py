@@ -1,0 +1,132 @@
+"""What a run would open is looked for before it starts."""
+
+from __future__ import annotations
+
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reworld_agent.doctor.data import check_data, compose
+from reworld_agent.doctor.finding import FAIL, OK, Finding, run_checks
+from reworld_agent.errors import ConfigError
+from reworld_agent.scenes import logs
+from reworld_agent.scenes.filter import SceneFilter
+from reworld_agent.scenes.preflight import preflight
+from reworld_agent.scenes.splits import DataRoots
+from reworld_agent.scenes.types import SensorConfig
+from tests.scenes.small_logs import CAMERAS, SPLIT, make_log, write_images, write_split
+
+WORDS = [f"train_test_split.data_split={SPLIT}", "train_test_split.scene_filter.frame_interval=1"]
+
+
+@pytest.fixture
+def frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict]:
+    """A split of one log of 20 frames (7 scenes) with front images and a map's first bytes."""
+    monkeypatch.setenv("OPENSCENE_DATA_ROOT", str(tmp_path))
+    monkeypatch.setenv("NUPLAN_MAPS_ROOT", str(tmp_path / "maps"))
+    monkeypatch.setenv("REWORLD_HOME", str(tmp_path / "home"))
+    frames = make_log("a", 20)
+    write_split(tmp_path, {"a": frames})
+    write_images(tmp_path, frames)
+    city = tmp_path / "maps" / "us-ma-boston" / "1"
+    city.mkdir(parents=True)
+    (city / "map.gpkg").write_bytes(b"SQLite format 3\x00")
+    return frames
+
+
+def _by_name(*words: str, stage: str | None = None) -> dict[str, Finding]:
+    findings = run_checks([lambda: check_data([*WORDS, *words], stage)])
+    return {finding.name: finding for finding in findings}
+
+
+def _image(root: Path, frame: dict) -> Path:
+    path: Path = root / "sensor_blobs" / SPLIT / frame["cams"]["CAM_F0"]["data_path"]
+    return path
+
+
+def test_a_whole_split_passes(frames: list[dict]) -> None:
+    found = _by_name("agent=reworld")
+    assert {name: finding.status for name, finding in found.items()} == {
+        "scenes": OK,
+        "maps": OK,
+        "images": OK,
+    }
+    assert found["scenes"].what == f"7 scenes of 1 logs of split {SPLIT}"
+    assert found["images"].what == "10 images, all there"
+    assert set(_by_name("agent=human")) == {"scenes", "maps"}  # it opens no image
+
+
+def test_missing_images_are_counted_named_and_weighed(tmp_path: Path, frames: list[dict]) -> None:
+    size = _image(tmp_path, frames[0]).stat().st_size
+    for frame in frames[2:6]:
+        _image(tmp_path, frame).unlink()
+    found = _by_name("agent=reworld")["images"]
+    assert found.status == FAIL
+    assert found.what.startswith("4 images of 10 are missing: ")
+    assert str(_image(tmp_path, frames[2])) in found.what and "and 1 more" in found.what
+    assert f"about {4 * size / 1e9:.2g} GB to fetch" in found.what
+    assert "log_names" in found.mend
+
+
+def test_future_images_are_asked_for_by_the_stage_that_learns_from_them(
+    tmp_path: Path, frames: list[dict]
+) -> None:
+    assert _by_name("agent=reworld", stage="planner")["images"].what.startswith("10 images")
+    assert "maps" not in _by_name("agent=reworld", stage="planner")
+    assert _by_name("agent=reworld", stage="1")["images"].what.startswith("18 images")
+    _image(tmp_path, frames[17]).unlink()
+    assert _by_name("agent=reworld", stage="planner")["images"].status == OK
+    assert "stage 1 needs the images of the 4 s after" in _by_name(stage="1")["images"].mend
+
+
+def test_a_lidar_that_the_agent_asks_for_is_looked_for(tmp_path: Path, frames: list[dict]) -> None:
+    roots = DataRoots(tmp_path, tmp_path / "maps", SPLIT)
+    wish = SensorConfig(**{**SensorConfig.build_no_sensors().__dict__, "lidar_pc": [3]})
+    report = preflight(roots.loader(SceneFilter(frame_interval=1), wish), wish)
+    assert (report.point_clouds.total, report.point_clouds.missing) == (7, 7)
+    assert report.point_clouds.bytes_to_fetch == 7 * report.point_clouds.usual_bytes
+
+
+def test_damaged_logs_and_maps(tmp_path: Path, frames: list[dict]) -> None:
+    (tmp_path / "maps" / "us-ma-boston" / "1" / "map.gpkg").write_bytes(b"<html>404")
+    found = _by_name("agent=human")
+    assert found["maps"].status == FAIL and "NUPLAN_MAPS_ROOT" in found["maps"].mend
+    (tmp_path / "navsim_logs" / SPLIT / "b.pkl").write_bytes(b"\x80\x05")
+    (found_logs,) = _by_name("agent=human").values()
+    assert found_logs.status == FAIL and "1 logs of" in found_logs.what
+    assert "b.pkl" in found_logs.what
+
+
+def test_scenes_that_are_not_there(frames: list[dict]) -> None:
+    words = "train_test_split.scene_filter.tokens=[0123456789abcdef]"
+    found = list(run_checks([lambda: check_data([*WORDS, words, "agent=human"])]))
+    assert "1 tokens asked for are not in the split" in found[0].what
+    assert "no scene passes the filter" in found[1].what
+    (absent,) = _by_name("train_test_split.scene_filter.log_names=[zzz]").values()
+    assert absent.status == FAIL and "zzz" in absent.what
+    (absent,) = _by_name("train_test_split.data_split=nowhere").values()
+    assert absent.status == FAIL and "present: small" in absent.what
+    with pytest.raises(ConfigError, match="cannot compose agent=nobody"):
+        compose(["agent=nobody"])
+
+
+def test_memory_does_not_grow_with_the_scenes(tmp_path: Path) -> None:
+    """Four times as many logs, all images missing: the same memory but for the list of tokens."""
+    wish = SensorConfig.build_all_sensors(True)
+    peaks = []
+    for count in (8, 32):  # more than the reader keeps in memory
+        root = tmp_path / str(count)
+        write_split(root, {f"log{i:03d}": make_log(f"log{i:03d}", 20) for i in range(count)})
+        roots = DataRoots(root, root / "maps", SPLIT)
+        loader = roots.loader(SceneFilter(frame_interval=1), wish)
+        logs._load_log.cache_clear()
+        tracemalloc.start()
+        report = preflight(loader, wish, whole_scene=True, maps=False)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert report.scenes == 7 * count
+        assert report.images.total == report.images.missing == len(CAMERAS) * 20 * count
+    assert peaks[1] < 1.5 * peaks[0]
+    assert np.isfinite(report.images.bytes_to_fetch)
