@@ -1,0 +1,39 @@
+"""`reworld video index|generate|latents|score`: hands the words to the module that knows them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from reworld_agent.errors import ConfigError, ReWorldError
+
+# modules are imported when their command is asked for: torch takes seconds
+COMMANDS = {
+    "index": ("reworld_agent.clips.index_command", "cut recordings into clips"),
+    "generate": ("reworld_agent.clips.generate_command", "imagine how clips go on"),
+    "latents": ("reworld_agent.clips.latents_command", "encode the clips of an index once"),
+    "score": ("reworld_agent.video_metrics.command", "FVD and the like of generated clips"),
+}
+USAGE = f"reworld video {'|'.join(COMMANDS)} ..."
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command; its exit code: 0 done, 1 refused, 2 wrong usage."""
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(USAGE + "\n")
+        for name, (_, text) in COMMANDS.items():
+            print(f"  {name:<9} {text}; reworld video {name} --help")
+        return 0 if words else 2
+    try:
+        if words[0] not in COMMANDS:
+            raise ConfigError(f"there is no command video {words[0]}", USAGE)
+        module = import_module(COMMANDS[words[0]][0])
+        if {"-h", "--help", "help"} & set(words[1:]) and hasattr(module, "HELP"):
+            print(module.HELP)
+            return 0
+        code: int = module.main(words[1:])
+    except ReWorldError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return code

@@ -1,0 +1,232 @@
+"""`reworld video generate`: futures of clips and scenes, as videos beside the real ones."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from reworld_agent.clips.generate import TILE, Settings, generate
+from reworld_agent.clips.index import read_index
+from reworld_agent.clips.model_words import clip_setting, load_model, number, whole
+from reworld_agent.clips.samples import Sample, from_file, from_index, from_scene, other_future
+from reworld_agent.clips.side_by_side import contact_sheet, side_by_side, write_picture
+from reworld_agent.clips.video_out import write_video
+from reworld_agent.config import ClipConfig
+from reworld_agent.errors import ConfigError
+from reworld_agent.evaluation.files import check_writable, write_atomically
+from reworld_agent.evaluation.provenance import code_version, weights_hash
+from reworld_agent.model import ReWorldModel
+from reworld_agent.words import Words, parse, shown
+
+USAGE = (
+    "reworld video generate clip=FILE | index=FILE row=N|A:B|all | scene token=TOKEN "
+    "[checkpoint=DIR] [gamma=1.4] [steps=30] [seed=0] [size=HxW] [batch=1] [other=FILE] "
+    "[output=DIR]"
+)
+HELP = f"""{USAGE}
+
+Imagine how a clip goes on, and write it as mp4, beside what really came.
+
+  clip=FILE       a video, or a folder of images; start=N begins at frame N
+  index=FILE      clips of `reworld video index`; row=3, row=0:16 or row=all; root=DIR where the
+                  data have moved
+  scene token=T   a scene of NAVSIM or the town; data_split=town_test
+  checkpoint=DIR  a saved model (the shipped tiny weights)
+  gamma=G         self-guidance, 1 = off (of the checkpoint's config)
+  steps=N         Euler steps (of the checkpoint's config)
+  seed=N          clip number k gets the noise of seed + k (0)
+  size=HxW        pixels of a frame (of the checkpoint's config)
+  fps=, history=, future=   rate and frames, where they shall differ from the checkpoint's
+  batch=N         clips at once (1)
+  tile=N          decode in tiles of N pixels (512); 0: whole frames
+  device=NAME     cpu or cuda (cuda where there is one)
+  other=FILE      another model's future, shown beside ours; with an index a folder of NAME.mp4
+  output=DIR      (outputs/generated)
+
+Written: clips/ (history and future), side_by_side/ (mp4 and png), and without loss futures/ and
+real/, which `reworld video score real=DIR/real generated=DIR/futures` takes. What is there already
+is not made again.
+
+example: reworld video generate index=town.parquet row=0:4 gamma=1.4 output=outputs/generated
+"""
+KNOWN = (
+    *("clip", "start", "index", "row", "root", "token", "data_split", "checkpoint"),
+    *("gamma", "steps", "seed", "size", "fps", "history", "future", "batch", "tile", "device"),
+    *("other", "output"),
+)
+SETTINGS_FILE = "generation.json"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; 0, or raises ReWorldError."""
+    words = parse(arguments, KNOWN, USAGE)
+    _one_source(words)
+    model = load_model(words)
+    _say_what_it_learned(model)
+    settings = _settings(words, model)
+    base = model.config.clip if "scene" in words.plain else model.config.world_clip
+    clip = clip_setting(words, model, base)
+    output = words.path("output") or Path("outputs/generated")
+    check_writable(output)
+    _keep_settings(output, model, clip, settings)
+    count = 0
+    for batch in _batches(_samples(words, clip, output), settings.batch):
+        _run(model, clip, settings, batch, output, words.path("other"))
+        count += len(batch)
+    print(f"{count} futures written to {shown(output)}")
+    return 0
+
+
+def _one_source(words: Words) -> None:
+    named = [key for key in ("clip", "index") if key in words.settings]
+    named += [word for word in words.plain if word == "scene"]
+    strange = [word for word in words.plain if word != "scene"]
+    if len(named) != 1 or strange:
+        message = f"cannot read {strange[0]}" if strange else "name one of clip=, index= and scene"
+        raise ConfigError(message, USAGE)
+    if named == ["scene"] and "token" not in words.settings:
+        raise ConfigError("scene needs a token", "say scene token=TOKEN data_split=town_test")
+
+
+def _say_what_it_learned(model: ReWorldModel) -> None:
+    """A note where the Video DiT was trained last without a video loss: it may have forgotten."""
+    later = [stage for stage in model.history if stage in ("planner", "3")]
+    if later:
+        print(
+            f"note: stage {later[-1]} trained this Video DiT to plan, without a loss on video; "
+            "for futures take a checkpoint of stage 1"
+        )
+
+
+def _settings(words: Words, model: ReWorldModel) -> Settings:
+    sampling = model.config.sampling
+    return Settings(
+        gamma=number(words, "gamma", sampling.gamma),
+        steps=words.number("steps", sampling.steps),
+        seed=whole(words, "seed", 0),
+        batch=words.number("batch", 1),
+        tile=whole(words, "tile", TILE),
+    )
+
+
+def _samples(words: Words, clip: ClipConfig, output: Path) -> Iterator[tuple[int, Sample]]:
+    """Samples that are not done yet, with their numbers, which choose their noise."""
+    file, table = words.path("clip"), words.path("index")
+    if table is not None:
+        index = read_index(table, words.path("root"))
+        index.check_files()
+        names = list(index.rows["clip_id"])
+        wanted = _rows(words.settings.get("row", "0"), len(index))
+        numbers = [n for n in wanted if n >= len(names) or not _done(output, names[n])]
+        yield from zip(numbers, from_index(index, numbers, clip), strict=True)
+    elif file is not None:
+        if not _done(output, file.stem):
+            yield 0, from_file(file, clip, whole(words, "start", 0))
+    elif not _done(output, words.settings["token"]):
+        split = words.settings.get("data_split", "town_test")
+        yield 0, from_scene(words.settings["token"], split, clip)
+
+
+def _rows(text: str, count: int) -> range:
+    """`3`, `0:16` or `all`; raises ConfigError."""
+    if text == "all":
+        return range(count)
+    first, colon, last = text.partition(":")
+    if not first.isdigit() or (colon and not last.isdigit()):
+        raise ConfigError(f"row={text} names no rows", "say row=3, row=0:16 or row=all")
+    return range(int(first), int(last) if colon else int(first) + 1)
+
+
+def _keep_settings(output: Path, model: ReWorldModel, clip: ClipConfig, settings: Settings) -> None:
+    """Write how the futures are made; ConfigError where the folder holds others."""
+    varied = ("batch", "tile")  # neither changes what is imagined
+    chosen = {k: v for k, v in dataclasses.asdict(settings).items() if k not in varied}
+    about: dict[str, Any] = {
+        "model": model.config.name,
+        "stages": model.history,
+        "weights_sha256": weights_hash(model),
+        "clip": dataclasses.asdict(clip),
+        "sigmas": "linear_quadratic",
+        **chosen,
+    }
+    path = output / SETTINGS_FILE
+    if path.is_file():
+        known = json.loads(path.read_text(encoding="utf-8"))
+        other = [key for key in about if known.get(key) != about[key]]
+        if other:
+            raise ConfigError(
+                f"{shown(output)} holds futures with another {other[0]} "
+                f"({known.get(other[0])}, not {about[other[0]]})",
+                "choose another output=",
+            )
+        return
+    text = json.dumps({**about, "code_version": code_version()}, indent=1)
+    write_atomically(path, lambda partial: partial.write_text(text + "\n", encoding="utf-8"))
+
+
+def _done(output: Path, name: str) -> bool:
+    return (output / "side_by_side" / f"{name}.png").is_file()
+
+
+def _batches(items: Iterable[tuple[int, Sample]], size: int) -> Iterator[list[tuple[int, Sample]]]:
+    """Runs of consecutive numbers of at most `size`; the next is read when it is asked for."""
+    run: list[tuple[int, Sample]] = []
+    for item in tqdm(items, desc="clips read", unit=" clips"):
+        if run and (len(run) == size or item[0] != run[-1][0] + 1):
+            yield run
+            run = []
+        run.append(item)
+    if run:
+        yield run
+
+
+def _run(
+    model: ReWorldModel,
+    clip: ClipConfig,
+    settings: Settings,
+    batch: list[tuple[int, Sample]],
+    output: Path,
+    other: Path | None,
+) -> None:
+    history = torch.from_numpy(np.stack([sample.history for _, sample in batch]))
+    futures = generate(model, history, clip, settings, batch[0][0], progress=True)
+    for (_, sample), future in zip(batch, futures.numpy(), strict=True):
+        write_sample(output, sample, future, clip, _other(other, sample, clip))
+
+
+def _other(path: Path | None, sample: Sample, clip: ClipConfig) -> Any:
+    if path is None:
+        return None
+    return other_future(path / f"{sample.name}.mp4" if path.is_dir() else path, clip)
+
+
+def write_sample(
+    output: Path, sample: Sample, future: Any, clip: ClipConfig, other: Any = None
+) -> None:
+    """Write all files of one clip, the picture last: it says that the rest is there.
+
+    Args:
+        output: the folder.
+        sample: the clip.
+        future: uint8 [T, 3, H, W].
+        clip: its rate.
+        other: another model's future.
+    """
+    name, fps = f"{sample.name}.mp4", clip.fps
+    write_video(output / "futures" / name, future, fps, lossless=True)
+    if sample.real is not None:
+        write_video(output / "real" / name, sample.real, fps, lossless=True)
+    write_video(output / "clips" / name, np.concatenate([sample.history, future]), fps)
+    panels = {"real": sample.real, "ours": future, "other": other}
+    shown_panels = {key: value for key, value in panels.items() if value is not None}
+    joined = side_by_side(sample.history, shown_panels, fps)
+    write_video(output / "side_by_side" / name, joined, fps)
+    sheet = contact_sheet(sample.history, shown_panels, fps)
+    write_picture(output / "side_by_side" / f"{sample.name}.png", sheet)

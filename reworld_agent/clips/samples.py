@@ -1,0 +1,119 @@
+"""What a future is generated from: a video file, a row of an index, or a scene of an agent.
+
+Shapes: T frames, H, W pixels; clips are uint8 [T, 3, H, W].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reworld_agent.clips.dataset import read_row
+from reworld_agent.clips.decode import read_frames
+from reworld_agent.clips.index import ClipIndex
+from reworld_agent.clips.resample import nearest, steady_grid
+from reworld_agent.config import ClipConfig
+from reworld_agent.errors import DataError
+
+Clip = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One clip.
+
+    Attributes:
+        name: names its files.
+        history: the frames up to the present one.
+        real: the frames after it; None where the source has not enough.
+    """
+
+    name: str
+    history: Clip
+    real: Clip | None
+
+
+def from_file(path: Path, clip: ClipConfig, start: int = 0) -> Sample:
+    """The first frames of a video or folder, at the clip's rate; DataError where too few."""
+    size, past = (clip.height, clip.width), clip.history_frames
+    history = read_frames(path, start, past, clip.fps, size)
+    try:
+        real = read_frames(path, start + past, clip.future_frames, clip.fps, size)
+    except DataError as error:
+        if "asked for" not in error.message:  # a damaged file, not a short one
+            raise
+        real = None
+    return Sample(path.stem, history, real)
+
+
+def from_index(index: ClipIndex, numbers: Sequence[int], clip: ClipConfig) -> Iterator[Sample]:
+    """Clips of an index, at the model's rate; DataError where a row is too short."""
+    for number in numbers:
+        row = index.row(number)
+        stamps = np.asarray(row["timestamps"], dtype=np.int64)
+        times = (stamps - stamps[0]) / 1e6
+        places = nearest(times, steady_grid(times, clip.fps))
+        past, both = clip.history_frames, clip.history_frames + clip.future_frames
+        if len(places) < past:
+            raise DataError(
+                f"{row['clip_id']}: has {len(places)} frames at {clip.fps:g} fps, "
+                f"the history needs {past}",
+                "make an index of longer clips, or say fps= to read it at another rate",
+            )
+        wanted = places[: both if len(places) >= both else past]
+        frames = read_row(row, index.root, wanted, (clip.height, clip.width))
+        real = frames[past:] if len(wanted) == both else None
+        yield Sample(str(row["clip_id"]), frames[:past], real)
+
+
+def from_scene(token: str, data_split: str, clip: ClipConfig) -> Sample:
+    """An agent's scene: its history at 2 Hz and, where there are images, what came after.
+
+    Raises:
+        ConfigError, DataError, SceneError: the split or the token is not there; the clip is not
+            of 2 Hz.
+    """
+    from reworld_agent.features import frame_image
+    from reworld_agent.scenes.filter import SceneFilter
+    from reworld_agent.scenes.sensors import SensorConfig
+    from reworld_agent.scenes.splits import resolve_split
+
+    past, ahead = clip.history_frames, clip.future_frames
+    scene_filter = SceneFilter(
+        num_history_frames=past,
+        num_future_frames=ahead,
+        frame_interval=1,
+        has_route=False,
+        tokens=[token],
+    )
+    sensors = SensorConfig.build_no_sensors()
+    sensors.cam_f0 = True
+    loader = resolve_split(data_split).loader(scene_filter, sensors)
+    given = loader.get_agent_input_from_token(token)
+    where = f"scene {token}"
+    history = np.stack([frame_image(cameras, clip, where) for cameras in given.cameras])
+    try:
+        scene = loader.get_scene_from_token(token)
+        later = scene.frames[past : past + ahead]
+        real = np.stack([frame_image(frame.cameras, clip, where) for frame in later])
+    except DataError:  # NAVSIM's own splits have images of the history alone
+        real = None
+    return Sample(token, history, real)
+
+
+def other_future(path: Path, clip: ClipConfig) -> Clip:
+    """Another model's future: a file of the future's frames, or of history and future.
+
+    Raises:
+        DataError: it has neither number of frames.
+    """
+    frames = read_frames(path, size=(clip.height, clip.width))
+    ahead = clip.future_frames
+    if len(frames) not in (ahead, clip.history_frames + ahead):
+        message = f"{path}: has {len(frames)} frames, not the {ahead} of the future"
+        raise DataError(message, f"or the {clip.history_frames + ahead} of history and future")
+    return frames[-ahead:]
