@@ -164,16 +164,28 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
 
 def key_difference(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:
     """One line for each kind of disagreement between two state dictionaries."""
-    common = [key for key in wanted if key in found]
-    shapes = [
-        f"{key} {tuple(found[key].shape)} instead of {tuple(wanted[key].shape)}"
-        for key in common
-        if found[key].shape != wanted[key].shape
-    ]
+    shapes = [{key: tuple(value.shape) for key, value in side.items()} for side in (wanted, found)]
+    return key_lines(shapes[0], shapes[1])
+
+
+def key_lines(
+    wanted: Mapping[str, tuple[int, ...]],
+    found: Mapping[str, tuple[int, ...]],
+    spelled: Mapping[str, str] | None = None,
+) -> list[str]:
+    """One line for each kind of disagreement between the shapes of two sets of tensors.
+
+    `spelled` has a fuller name of some that were found.
+    """
+    names = spelled or {}
     kinds = {
         "missing": [key for key in wanted if key not in found],
-        "unexpected": [key for key in found if key not in wanted],
-        "mis-shaped": shapes,
+        "unexpected": [names.get(key, key) for key in found if key not in wanted],
+        "mis-shaped": [
+            f"{names.get(key, key)} {found[key]} instead of {shape}"
+            for key, shape in wanted.items()
+            if key in found and found[key] != shape
+        ],
     }
     return [f"{kind} ({len(keys)}): {_some(keys)}" for kind, keys in kinds.items() if keys]
 

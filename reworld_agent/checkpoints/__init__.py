@@ -1,0 +1,1 @@
+"""Everybody's weights: LTX-Video, DriveLaW and the authors' ReWorld release into our folders."""

@@ -1,0 +1,97 @@
+"""Parts that an ancestor's checkpoint does not have, and how each of them starts.
+
+Mid heads start as copies of the output layer, as the authors' release has it; the Action DiT and
+the projectors of `recipe=release` from a seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from reworld_agent.checkpoints.keys import ACTION, VIDEO
+from reworld_agent.checkpoints.match import Match
+from reworld_agent.errors import ConfigError
+from reworld_agent.model import ReWorldModel
+from reworld_agent.planner.action_dit import ActionDiT
+from reworld_agent.planner.layers import ReadoutProjector
+from reworld_agent.video.dit import VideoDiT
+from reworld_agent.video.heads import TableHead
+
+SEED = 42
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """What starts afresh.
+
+    Attributes:
+        planner: the whole Action DiT.
+        heads, projectors: by block (from 1).
+    """
+
+    planner: bool
+    heads: tuple[str, ...]
+    projectors: tuple[str, ...]
+
+    @classmethod
+    def of(cls, match: Match, model: ReWorldModel) -> Fresh:
+        """Parts of the model of which the match has no tensor at all."""
+        video, action = match.part(VIDEO), match.part(ACTION)
+        heads = [b for b in model.video_dit.mid_heads if not _any(video, f"mid_heads.{b}.")]
+        projectors = [
+            b for b in model.action_dit.projectors if not _any(action, f"projectors.{b}.")
+        ]
+        return cls(not action, tuple(heads), tuple(projectors))
+
+    def covers(self, part: str, name: str) -> bool:
+        """True for a tensor that no file needs to have."""
+        if part == ACTION and self.planner:
+            return True
+        stem, blocks = (
+            ("mid_heads", self.heads) if part == VIDEO else ("projectors", self.projectors)
+        )
+        return name.startswith(tuple(f"{stem}.{block}." for block in blocks))
+
+    def start(self, model: ReWorldModel, dtype: torch.dtype) -> list[str]:
+        """Give all of them their first values; lines of the card on them."""
+        notes = []
+        for block in self.heads:
+            _copy_output(model.video_dit, block)
+        if self.heads:
+            notes.append(f"- mid heads {_list(self.heads)}: copies of the output layer, untrained")
+        with torch.random.fork_rng():
+            torch.manual_seed(SEED)
+            if self.planner:
+                config = model.config
+                model.action_dit = ActionDiT.build(config.planner, config.video)
+                nn.Module.to(model.action_dit, dtype)  # ModelMixin's own `to` warns in vain
+                return [*notes, f"- Action DiT: from seed {SEED}, untrained"]
+            for block in self.projectors:
+                layer = model.action_dit.projectors[block].proj
+                fresh = ReadoutProjector(layer.in_features, layer.out_features)
+                model.action_dit.projectors[block] = fresh.to(dtype)
+        if self.projectors:
+            notes.append(f"- projectors {_list(self.projectors)}: from seed {SEED}, untrained")
+        return notes
+
+
+def _any(names: Mapping[str, object], start: str) -> bool:
+    return any(name.startswith(start) for name in names)
+
+
+def _list(blocks: tuple[str, ...]) -> str:
+    return ", ".join(blocks)
+
+
+def _copy_output(dit: VideoDiT, block: str) -> None:
+    head = dit.mid_heads[block]
+    if not isinstance(head, TableHead):
+        message = f"mid head {block} cannot start as a copy of the output layer"
+        raise ConfigError(message, "set video.mid_head: table")
+    head.scale_shift_table = nn.Parameter(dit.scale_shift_table.detach().clone())
+    state = {key: value.clone() for key, value in dit.proj_out.state_dict().items()}
+    head.proj.load_state_dict(state, assign=True)

@@ -1,0 +1,130 @@
+"""An ancestor's checkpoint on disk: its tensors one by one, never more of them than are asked for.
+
+Read are safetensors, whole or in diffusers' shards, and files of `torch.save`, of which tensors
+alone are unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from reworld_agent.errors import WeightsError
+from reworld_agent.weights_io import COPY_HINT, PART_FILE, shards
+
+TORCH_FILES = (".pt", ".pth", ".bin", ".ckpt")
+ORIGINAL_LAYOUT = "patchify_proj."  # Lightricks' own names, before diffusers
+SOURCE_HINT = "name a .safetensors file, or a folder of diffusers' save_pretrained"
+
+
+@dataclass
+class Source:
+    """The tensors of a checkpoint.
+
+    Attributes:
+        path: what the user named.
+        shapes: of every tensor, by its name in the files.
+        config: the folder's config.json; empty where there is none.
+    """
+
+    path: Path
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    _files: dict[str, Path] = field(default_factory=dict)
+    _loaded: dict[str, Tensor] = field(default_factory=dict)
+
+    def tensor(self, name: str) -> Tensor:
+        """One tensor, mapped from its file."""
+        if name in self._loaded:
+            return self._loaded[name]
+        with _opened(self._files[name]) as file:
+            return file.get_tensor(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.shapes)
+
+
+def open_source(path: Path, subfolder: str | None = None) -> Source:
+    """Open a file, or a folder (or its subfolder where it has that one).
+
+    Raises:
+        WeightsError: nothing is there, it cannot be read, or it has a layout of its own.
+    """
+    if subfolder and (path / subfolder).is_dir():
+        path = path / subfolder
+    source = Source(path)
+    for file in _files(path):
+        if file.suffix in TORCH_FILES:
+            source._loaded |= _load_torch(file)
+            continue
+        with _opened(file) as opened:
+            for name in opened.keys():  # noqa: SIM118 (no mapping)
+                source.shapes[name] = tuple(opened.get_slice(name).get_shape())
+                source._files[name] = file
+    source.shapes |= {name: tuple(tensor.shape) for name, tensor in source._loaded.items()}
+    source.config = _read_config(path)
+    if any(ORIGINAL_LAYOUT in name for name in source):
+        raise WeightsError(
+            f"{path} has the names of Lightricks' single file, not those of diffusers",
+            "take the diffusers folder of LTX-Video 0.9.5 (transformer/, vae/)",
+        )
+    return source
+
+
+def _files(path: Path) -> list[Path]:
+    """The weight files of a path: itself, the usual name or its shards, or the only one there."""
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise WeightsError(f"no checkpoint at {path}", SOURCE_HINT)
+    usual = shards(path / PART_FILE)
+    if usual != [path / PART_FILE] or usual[0].is_file():
+        missing = [file.name for file in usual if not file.is_file()]
+        if missing:
+            raise WeightsError(f"{path} lacks shards: {', '.join(missing)}", COPY_HINT)
+        return usual
+    found = [f for f in sorted(path.iterdir()) if f.suffix in (".safetensors", *TORCH_FILES)]
+    if len(found) != 1:
+        names = ", ".join(file.name for file in found) or "none"
+        raise WeightsError(f"{path} has no {PART_FILE}; weight files there: {names}", SOURCE_HINT)
+    return found
+
+
+def _opened(file: Path) -> Any:
+    try:
+        return safe_open(file, framework="pt")
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{file} is no readable safetensors file: {error}", COPY_HINT) from error
+
+
+def _load_torch(file: Path) -> dict[str, Tensor]:
+    """Tensors of a `torch.save` file, mapped; anything but tensors in it is refused."""
+    try:
+        content = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        message = f"{file} is no readable file of tensors: {str(error).splitlines()[0]}"
+        raise WeightsError(message, SOURCE_HINT) from error
+    for wrapper in ("state_dict", "model", "module"):
+        content = content.get(wrapper, content) if isinstance(content, dict) else content
+    if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
+        raise WeightsError(f"{file} is no dictionary of tensors", SOURCE_HINT)
+    return content
+
+
+def _read_config(path: Path) -> Mapping[str, Any]:
+    file = (path if path.is_dir() else path.parent) / "config.json"
+    if not file.is_file():
+        return {}
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise WeightsError(f"{file} cannot be read: {error}", COPY_HINT) from error
+    return content if isinstance(content, dict) else {}

@@ -1,0 +1,118 @@
+"""Sentences to embeddings: T5 from a local folder, each sentence once, kept as safetensors.
+
+Where every sentence is in the cache, T5 is neither needed nor imported.
+Shapes: B sentences, M tokens of the longest, C caption channels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from tqdm import tqdm
+
+from reworld_agent.errors import WeightsError
+
+MAX_TOKENS = 256
+T5_HINT = "name a local folder with text_encoder/ and tokenizer/ (LTX-Video's): t5=PATH"
+
+
+class T5Encoder:
+    """A frozen T5 encoder and its tokenizer, from a folder on disk; nothing is downloaded.
+
+    Args:
+        folder: holds `text_encoder/` and `tokenizer/`, as LTX-Video's does.
+        max_tokens: length to which T5 sees every sentence padded (without a mask, as LTX-Video
+            and DriveLaW were trained); longer ones are cut.
+        device, dtype: of the encoder.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        max_tokens: int = MAX_TOKENS,
+        device: str = "cpu",
+        dtype: torch.dtype = torch.bfloat16,
+    ) -> None:
+        from transformers import AutoTokenizer, T5EncoderModel
+
+        self.max_tokens = max_tokens
+        places = [folder / name for name in ("tokenizer", "text_encoder")]
+        for place in places:
+            if not place.is_dir():
+                raise WeightsError(f"{place} is missing", T5_HINT)
+        try:
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(places[0], local_files_only=True)
+            self.model: Any = T5EncoderModel.from_pretrained(
+                places[1], local_files_only=True, dtype=dtype, use_safetensors=True
+            )
+        except (OSError, ValueError, ImportError) as error:
+            reason = str(error).splitlines()[0]
+            raise WeightsError(f"T5 at {folder} cannot be loaded: {reason}", T5_HINT) from error
+        self.model.to(device).eval()  # type: ignore[arg-type]
+
+    @torch.no_grad()
+    def encode(self, sentence: str) -> Tensor:
+        """Embeddings [M, C] of the sentence's own tokens, without those of the padding."""
+        found = self.tokenizer(
+            sentence,
+            padding="max_length",
+            max_length=self.max_tokens,
+            truncation=True,
+            return_tensors="pt",
+        )
+        states = self.model(found.input_ids.to(self.model.device)).last_hidden_state[0]
+        return states[found.attention_mask[0].bool().to(states.device)].cpu()
+
+
+class PromptBook:
+    """Embeddings of sentences, each computed once and kept in a folder.
+
+    Args:
+        folder: of the cache; one safetensors file for each sentence.
+        encoder: computes what is not there; None = nothing may be missing.
+    """
+
+    def __init__(self, folder: Path, encoder: T5Encoder | None = None) -> None:
+        self.folder, self.encoder = folder, encoder
+
+    def file(self, sentence: str) -> Path:
+        """Where a sentence's embeddings are kept."""
+        return self.folder / f"{hashlib.sha256(sentence.encode()).hexdigest()[:32]}.safetensors"
+
+    def prepare(self, sentences: Sequence[str]) -> None:
+        """Compute what is missing; raises WeightsError where there is no encoder for it."""
+        missing = [s for s in dict.fromkeys(sentences) if not self.file(s).is_file()]
+        if missing and self.encoder is None:
+            message = f"{len(missing)} sentences are not embedded in {self.folder}: {missing[0]!r}"
+            raise WeightsError(message, T5_HINT)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for sentence in tqdm(missing, desc="embedding prompts", disable=len(missing) < 2):
+            self._write(sentence)
+
+    def _write(self, sentence: str) -> None:
+        assert self.encoder is not None
+        file = self.file(sentence)
+        partial = file.with_suffix(f".{os.getpid()}.partial")
+        tensors = {"tokens": self.encoder.encode(sentence).contiguous()}
+        about = {"prompt": sentence, "max_tokens": str(self.encoder.max_tokens)}
+        save_file(tensors, partial, metadata=about)
+        partial.chmod(0o644)
+        partial.replace(file)
+
+    def embeddings(self, sentences: Sequence[str]) -> dict[str, Tensor]:
+        """`prompt` [B, M, C] and `prompt_mask` [B, M], 1 where a token counts; see `context`."""
+        self.prepare(sentences)
+        rows = [load_file(self.file(sentence))["tokens"] for sentence in sentences]
+        mask = [torch.ones(len(row), dtype=torch.long) for row in rows]
+        return {
+            "prompt": pad_sequence(rows, batch_first=True),
+            "prompt_mask": pad_sequence(mask, batch_first=True),
+        }
