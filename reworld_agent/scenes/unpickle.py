@@ -44,9 +44,14 @@ _NUMPY = frozenset({"dtype", "ndarray"})
 class Record:
     """Stands for an instance of a class that is not loaded: `args` it was made with, `fields`."""
 
-    def __init__(self, *args: Any) -> None:
-        self.args = args
-        self.fields: dict[str, Any] = {}
+    args: tuple[Any, ...]
+    fields: dict[str, Any]
+
+    def __new__(cls, *args: Any) -> Record:
+        """How a pickle makes objects, with or without arguments."""
+        self = super().__new__(cls)
+        self.args, self.fields = args, {}
+        return self
 
     def __setstate__(self, state: Any) -> None:
         for part in state if isinstance(state, tuple) else (state,):
