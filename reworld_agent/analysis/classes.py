@@ -27,10 +27,12 @@ WALKER, STATIC, LANE_CHANGE = "vulnerable road user", "static object", "lane cha
 CURVE, JUNCTION, DRIFT = "kerb on curve", "junction overrun", "drift off a straight road"
 STANDSTILL, SLOW, OFF_ROUTE = "standstill", "too slow", "off the route"
 HARSH_START, HARSH = "harsh start", "harsh driving"
+WRONG_LANE, RED_LIGHT, OFF_CENTRE = "off the route's lanes", "red light", "off the lane's centre"
 AMBIGUOUS = "reference ambiguity"
 
 _ALIGNED = math.radians(45.0)
 _SAME_LANE_M = 1.5
+_ON_ROUTE_M = 1.75  # half a lane
 _BEND_RAD = math.radians(6.0)
 _LANE_CHANGE_M = 1.5
 _START_S = 0.5
@@ -44,12 +46,13 @@ def of_contact(met: Encounter) -> str:
 
     Same direction within 45° and at most 1.5 m beside: lead vehicle; farther beside: lane change
     (of either); 135° or more: oncoming; else cross traffic. A vehicle that stands all the time
-    is a lead vehicle only in the ego's own lane and direction, else a static object.
+    is a lead vehicle only on the route and in the ego's direction, else (parked) a static object.
     """
     if met.kind in ("pedestrian", "bicycle"):
         return WALKER
     in_line = met.turned_rad < _ALIGNED and abs(met.left_m) <= _SAME_LANE_M and met.ahead_m > 0.0
-    if met.kind != "vehicle" or (met.stands and not in_line):
+    parked = met.stands and not (in_line and met.beside_route_m <= _ON_ROUTE_M)
+    if met.kind != "vehicle" or parked:
         return STATIC
     if in_line:
         return LEAD

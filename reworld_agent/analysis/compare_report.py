@@ -89,7 +89,7 @@ def report(found: Comparison) -> str:
         *_table(found, percent),
         "",
         *_outcomes(found),
-        _verdict(found),
+        verdict(found),
         "",
         f"{percent} intervals: BCa bootstrap, {found.settings['resamples']:,} resamples of {kind}, "
         f"seed {found.settings['seed']}; `detectable`: true difference found 4 times in 5",
@@ -128,7 +128,7 @@ def _outcomes(found: Comparison) -> Iterator[str]:
         yield f"A {verb} {len(scenes):,} scenes" + (f", decided by {by}" if by else "")
 
 
-def _verdict(found: Comparison) -> str:
+def verdict(found: Comparison) -> str:
     row = found.metrics[found.metrics["metric"] == SCORE].iloc[0]
     if any(notice.level == ERROR for _, notice in found.notices):
         return "VERDICT: none; a table bears the signs of a broken evaluation (see ERROR below)"

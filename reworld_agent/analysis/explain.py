@@ -15,7 +15,19 @@ from numpy.typing import NDArray
 
 from reworld_agent import pdm
 from reworld_agent.analysis import classes, situations
-from reworld_agent.analysis.protocols import COMFORT, DAC, EP, NC, SCORE, SHORT, TTC
+from reworld_agent.analysis.facts import facts
+from reworld_agent.analysis.protocols import (
+    DAC,
+    DDC,
+    EP,
+    NC,
+    PDMS_V1,
+    PROTOCOLS,
+    SCORE,
+    SHORT,
+    TLC,
+    TTC,
+)
 from reworld_agent.analysis.sentences import sentence
 from reworld_agent.analysis.variants import (
     BRAKE,
@@ -34,14 +46,19 @@ from reworld_agent.pdm.cache import SceneCache
 
 Array = NDArray[np.float64]
 EP_BELOW = 0.5
-METRICS = {SHORT[name]: name for name in (NC, DAC, TTC, EP, COMFORT)}
-"""What can fail, by what it costs: with EP below 0.5 no later one costs more than an earlier."""
+METRICS = {SHORT[name]: name for item in PROTOCOLS.values() for name in item.explained}
+"""Column of each metric that is explained, by its short name."""
 
-_SAFE = (NC, DAC, TTC)  # a counterfactual must not lose any of these
+_SAFE = (NC, DAC, TTC, DDC, TLC)  # a counterfactual must not lose any of these
+_V1 = PDMS_V1.name
 _FAMILIES = {
     "NC": (EARLIER, BRAKE, SPEED, SHIFT),
     "TTC": (EARLIER, BRAKE, SPEED, SHIFT),
     "DAC": (SHIFT, SPEED, EARLIER, BRAKE, SMOOTH),
+    "DDC": (SHIFT, SPEED, EARLIER, BRAKE),
+    "TLC": (EARLIER, BRAKE, SPEED),
+    "LK": (SHIFT, SMOOTH, SPEED),
+    "HC": (SMOOTH, SPEED, EARLIER, BRAKE),
     "EP": (SPEED, SHIFT),
     "Comf": (SMOOTH, SPEED, EARLIER, BRAKE),
 }
@@ -86,19 +103,22 @@ class ExplainTask:
     caches: SceneCaches
     scenes: tuple[SceneTask, ...]
     ep_below: float = EP_BELOW
+    protocol: str = _V1
 
 
-def failed_metrics(scores: Mapping[str, float], ep_below: float = EP_BELOW) -> list[str]:
+def failed_metrics(
+    scores: Mapping[str, float], ep_below: float = EP_BELOW, protocol: str = _V1
+) -> list[str]:
     """Short names of the metrics that failed, what costs most first.
 
-    EP is read only where nothing was hit and the road was kept, for it is zero otherwise.
+    EP of PDMS is read only where nothing was hit and the road was kept, for it is zero otherwise.
     """
-    clean = scores[NC] == 1.0 and scores[DAC] == 1.0
+    clean = protocol != _V1 or (scores[NC] == 1.0 and scores[DAC] == 1.0)
     failed = []
-    for short, name in METRICS.items():
+    for name in PROTOCOLS[protocol].explained:
         bad = clean and scores[name] < ep_below if name == EP else scores[name] < 1.0
         if bad:
-            failed.append(short)
+            failed.append(SHORT[name])
     return failed
 
 
@@ -113,7 +133,7 @@ def explain_chunk(task: ExplainTask) -> tuple[pa.Table, list[tuple[str, str]]]:
             continue
         try:
             cache = task.caches.get(scene.token)
-            found = explain_scene(cache, scene.poses.reshape(-1, 3), task.ep_below)
+            found = explain_scene(cache, scene.poses.reshape(-1, 3), task.ep_below, task.protocol)
         except ReWorldError as error:
             problems.append((scene.token, error.message))
             continue
@@ -123,7 +143,7 @@ def explain_chunk(task: ExplainTask) -> tuple[pa.Table, list[tuple[str, str]]]:
 
 
 def explain_scene(
-    cache: SceneCache, poses: Array, ep_below: float = EP_BELOW
+    cache: SceneCache, poses: Array, ep_below: float = EP_BELOW, protocol: str = _V1
 ) -> list[dict[str, Any]]:
     """Explain one plan.
 
@@ -131,6 +151,7 @@ def explain_scene(
         cache: the scene.
         poses: [8, 3] at 2 Hz or [40, 3] at 10 Hz, ego frame, m and rad.
         ep_below: EP that counts as a failure.
+        protocol: `pdms_v1` or `epdms_v2`; of the latter without EC, which needs two frames.
 
     Returns:
         One dict (keys of `SCHEMA`) for each failed metric, what costs most first.
@@ -138,12 +159,12 @@ def explain_scene(
     Raises:
         ReWorldError: the poses or the scene cannot be scored.
     """
-    scored = _first(pdm.score(cache, poses[None], explain=True))
-    failed = failed_metrics(scored, ep_below)
+    scored = _first(pdm.score(cache, poses[None], protocol, explain=True))
+    failed = failed_metrics(scored, ep_below, protocol)
     if not failed:
         return []
     plan = dense(poses)
-    tried, results, human_progress = try_variants(cache, plan)
+    tried, results, human_progress = try_variants(cache, plan, protocol)
     states = situations.drive(cache, poses)
     common = {
         "token": cache.token,
@@ -161,7 +182,7 @@ def explain_scene(
     human_fails["EP"] = float(human_progress < ep_below) if np.isfinite(human_progress) else np.nan
     rows = []
     for short in failed:
-        found = _facts(short, cache, states, scored)
+        found = facts(METRICS[short], cache, states, scored)
         row = {
             **common,
             "metric": short,
@@ -176,61 +197,22 @@ def explain_scene(
     return rows
 
 
-def try_variants(cache: SceneCache, plan: Array) -> tuple[list[Variant], dict[str, Array], float]:
+def try_variants(
+    cache: SceneCache, plan: Array, protocol: str = _V1
+) -> tuple[list[Variant], dict[str, Array], float]:
     """Variants of a plan [41, 3], their scores [V], and the human's EP (NaN without a future)."""
     tried = variants(plan)
     batch = [variant.poses for variant in tried]
     knows_human = cache.human_poses.shape == (8, 3) and np.isfinite(cache.human_poses).all()
     if knows_human:
         batch.append(dense(np.array(cache.human_poses))[1:])
-    results = pdm.score(cache, np.stack(batch))
+    results = pdm.score(cache, np.stack(batch), protocol)
     human = float(results[EP][-1]) if knows_human else np.nan
     return tried, {name: values[: len(tried)] for name, values in results.items()}, human
 
 
 def _first(records: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     return {name: values[0].item() for name, values in records.items()}
-
-
-def _facts(
-    short: str, cache: SceneCache, states: Array, scored: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What happened: time, object, place, quantity, and the mechanism."""
-    name = METRICS[short]
-    time = scored.get(f"{name}_failure_time_s", np.nan)
-    facts: dict[str, Any] = {
-        "failure_time_s": time,
-        **dict.fromkeys(("detail", "near", "object_token", "object_class"), ""),
-        **dict.fromkeys(("closing_mps", "distance_outside_m", "excess"), np.nan),
-    }
-    if short in ("NC", "TTC"):
-        met = situations.encounter(cache, states, int(scored[f"{name}_track_index"]), time)
-        detail = "collision_type" if short == "NC" else "side"
-        facts |= {
-            "detail": scored[f"{name}_{detail}"],
-            "object_token": scored[f"{name}_track_token"],
-            "object_class": scored[f"{name}_track_class"],
-            "closing_mps": met.closing_mps,
-            "mechanism": classes.of_contact(met),
-        }
-    elif short == "DAC":
-        kind = scored[f"{name}_polygon_kind"]
-        facts |= {
-            "detail": scored[f"{name}_corner"],
-            "near": kind,
-            "distance_outside_m": scored[f"{name}_distance_outside_m"],
-            "mechanism": classes.of_road(cache, states, time, kind),
-        }
-    elif short == "EP":
-        reference = scored["pdm_closed_progress_m"]
-        facts["mechanism"] = classes.of_progress(cache, states, scored["progress_m"], reference)
-    else:
-        facts |= {
-            "detail": scored[f"{name}_quantity"],
-            "excess": scored[f"{name}_excess"],
-            "mechanism": classes.of_comfort(time),
-        }
-    return facts
 
 
 def _counterfactual(
@@ -243,7 +225,7 @@ def _counterfactual(
     """The smallest changes, at most one of a family, that mend the metric and break no other."""
     name = METRICS[short]
     mends = results[name] >= (ep_below if short == "EP" else 1.0)
-    for other in _SAFE:
+    for other in (column for column in _SAFE if column in results):
         mends = mends & (results[other] >= scored[other])
     found = list(_smallest(short, tried, mends))[:_NAMED]
     if not found:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 from tqdm import tqdm
 
+from reworld_agent.analysis.charts import GROUPS
 from reworld_agent.analysis.explain import (
     EP_BELOW,
     METRICS,
@@ -23,51 +23,42 @@ from reworld_agent.analysis.explain import (
     failed_metrics,
     try_variants,
 )
-from reworld_agent.analysis.protocols import PDMS_V1, SCORE, SHORT
-from reworld_agent.analysis.raw_tables import open_table
-from reworld_agent.analysis.tables_io import ScoreTable, read_table
+from reworld_agent.analysis.gallery import write_gallery
+from reworld_agent.analysis.picture import write_picture
+from reworld_agent.analysis.protocols import EXTENDED_COMFORT, SCORE, SHORT
+from reworld_agent.analysis.runs import WHERE, WHERE_HELP, Run, open_run
 from reworld_agent.analysis.variants import dense
 from reworld_agent.errors import ConfigError, DataError, ReWorldError
 from reworld_agent.evaluation.files import write_csv, write_parquet
 from reworld_agent.evaluation.provenance import code_version
-from reworld_agent.evaluation.scene_caches import SceneCaches
 from reworld_agent.evaluation.workers import run_tasks
-from reworld_agent.scenes.splits import resolve_split
 from reworld_agent.words import Words, parse, shown
 
-USAGE = "reworld explain RUN [token=TOKEN] [metric=NC|DAC|TTC|EP|Comf] [show=N] [output=DIR]"
+USAGE = "reworld explain RUN [token=TOKEN [picture=FILE]] [metric=NAME] [pictures=true] [show=N]"
 HELP = f"""{USAGE}
 
 Why did scenes fail? From a run's tables alone: RUN is the output folder of run_pdm_score.py, or
 an agent's folder in it.
 
   token=TOKEN       one scene, with everything that was tried
+  picture=FILE      of that scene: .png, .jpg, .webp, .pdf, .svg; .gif and .mp4 show its 4 s
   metric=NAME       only failures of {" | ".join(METRICS)} (EP: below {EP_BELOW})
   show=N            sentences to print, worst scenes first (20)
+  pictures=true     also a picture of each scene that is shown, in the folder `pictures` of output
   output=DIR        where explanations.parquet and .csv go (default: RUN)
-  data_root=DIR, maps_root=DIR, data_split=NAME
-                    where the run's scenes lie, if not where they were
-  cache_dir=DIR     folder of scene caches
   workers=N         processes (default: one for each core)
+{WHERE_HELP}
 
-example: reworld explain outputs/pdm_score/2026.11.21.13.08.27 metric=NC
+examples: reworld explain outputs/pdm_score/2026.11.21.13.08.27 metric=NC pictures=true
+          reworld explain outputs/pdm_score/2026.11.21.13.08.27 token=d29c3bf01629ee6e \\
+              picture=why.png
 
 exit codes: 0 all failures explained (or none); 1 refused, or some scenes could not be explained;
 2 wrong usage.
 """
-_KNOWN = (
-    *("token", "metric", "show", "output", "data_root", "maps_root", "data_split", "cache_dir"),
-    "workers",
-)
+_KNOWN = ("token", "picture", "metric", "show", "pictures", "output", "workers", *WHERE)
 _CHUNK = 16  # scenes a task
 _WORTH_A_POOL = 200  # scenes; starting processes costs seconds
-_GROUPS = {  # what is counted by, and what its bins are sorted by
-    "command": None,
-    "speed": "speed_mps",
-    "curvature": "curvature_1pm",
-    "density": "objects_near",
-    "city": None,
-}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -79,23 +70,37 @@ def main(arguments: Sequence[str]) -> int:
         words = parse(arguments, _KNOWN, USAGE)
         if len(words.plain) != 1:
             raise ConfigError(f"explain takes one run, not {len(words.plain)}", USAGE)
-        metric = words.choice("metric", tuple(METRICS))
         run = open_run(Path(words.plain[0]), words)
         if "token" in words.settings:
-            return _one(run, words.settings["token"])
-        workers = words.number("workers", 1) if "workers" in words.settings else None
-        rows, problems = explain_run(run, metric, workers)
-        print(report(run, rows, problems, words.number("show", 20)))
-        output = words.path("output") or run.table.path.parent
-        print(f"written: {', '.join(shown(path) for path in write(run, rows, output))}")
+            return _one(run, words.settings["token"], words.path("picture"))
+        problems = _all(run, words)
     except ReWorldError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 1 if problems else 0
 
 
+def _all(run: Run, words: Words) -> list[tuple[str, str]]:
+    """Explain a run, print and write; what could not be explained."""
+    explained = [SHORT[name] for name in run.table.protocol.explained]
+    metric, show = words.choice("metric", explained), words.number("show", 20)
+    if "picture" in words.settings:
+        raise ConfigError("picture= is of one scene", "say token=TOKEN, or pictures=true")
+    workers = words.number("workers", 1) if "workers" in words.settings else None
+    rows, problems = explain_run(run, metric, workers)
+    print(report(run, rows, problems, show))
+    output = words.path("output") or run.table.path.parent
+    written = list(write(run, rows, output))
+    if words.flag("pictures"):
+        made, unpictured = write_gallery(run, rows, output / "pictures", show, workers)
+        written += [made]
+        problems += unpictured
+    print(f"written: {', '.join(shown(path) for path in written)}")
+    return problems
+
+
 def explain_run(
-    run: Run, metric: str | None = None, workers: int | None = None
+    run: Run, metric: str | None = None, workers: int | None = None, most: int | None = None
 ) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
     """Explain every failed scene.
 
@@ -103,14 +108,19 @@ def explain_run(
         run: its tables.
         metric: short name of the only metric to explain.
         workers: processes; None takes one for each core where there is much to do.
+        most: explain no more than a random choice of so many failed scenes.
 
     Returns:
         One row a failure (columns of `explain.SCHEMA`), worst scenes first, and (token, reason)
         of scenes that could not be explained.
     """
     failed, problems = _failed(run, metric)
+    if most is not None and len(failed) > most:
+        chosen = np.random.default_rng(0).choice(len(failed), most, replace=False)
+        failed = [failed[i] for i in sorted(chosen.tolist())]
+    name = run.table.protocol.name
     tasks = [
-        ExplainTask(run.caches, tuple(failed[i : i + _CHUNK]))
+        ExplainTask(run.caches, tuple(failed[i : i + _CHUNK]), protocol=name)
         for i in range(0, len(failed), _CHUNK)
     ]
     worker = "processes" if workers or len(failed) >= _WORTH_A_POOL else "sequential"
@@ -133,7 +143,7 @@ def _failed(run: Run, metric: str | None) -> tuple[list[SceneTask], list[tuple[s
     """Failed scenes of the run's table, and those that have a score and no trajectory."""
     tasks, problems = [], []
     for token, scores in zip(run.table.frame.index, _records(run.table.frame), strict=True):
-        names = failed_metrics(scores)
+        names = failed_metrics(scores, protocol=run.table.protocol.name)
         if not names or (metric is not None and metric not in names):
             continue
         if token not in run.poses.index:
@@ -170,13 +180,17 @@ def report(
         counts = counts.reindex(columns=[name for name in METRICS if name in counts])
         counts = counts.loc[counts.sum(axis=1).sort_values(ascending=False).index]
         lines += ["", "failures by class", counts.rename_axis(columns=None).to_string(), ""]
-        lines += [f"{name}: {_counts(decisive, name, by)}" for name, by in _GROUPS.items()]
+        lines += [
+            f"{name}: {_counts(decisive, name, by)}"
+            for name, by in GROUPS.items()
+            if name != "class"
+        ]
         lines += [""]
     for row in decisive.head(show).to_dict("records"):
         lines.append(f"{row['token']}  {row['score']:.2f}  [{row['class']}] {row['sentence']}")
     if len(decisive) > show:
         lines.append(f"... {len(decisive) - show} more: show={len(decisive)}, or the table")
-    changed = decisive[(decisive["score"] - decisive["table_score"]).abs() > 1e-6]
+    changed = scored_otherwise(run, decisive)
     if len(changed):
         lines.append(
             f"WARNING: {len(changed)} scenes score otherwise now than in the run's table (first "
@@ -186,6 +200,14 @@ def report(
         tokens = [token for token, own in problems if own == reason]
         lines.append(f"ERROR: not explained: {len(tokens)} ({tokens[0]} ...): {reason}")
     return "\n".join(lines)
+
+
+def scored_otherwise(run: Run, decisive: pd.DataFrame) -> pd.DataFrame:
+    """Explained scenes whose score is not that of the run's table. With EC in it (which needs two
+    frames) the table's score cannot be had from one scene, and none is named."""
+    if EXTENDED_COMFORT in run.table.frame:
+        return decisive.head(0)
+    return decisive[(decisive["score"] - decisive["table_score"]).abs() > 1e-6]
 
 
 def _counts(rows: pd.DataFrame, name: str, by: str | None) -> str:
@@ -215,15 +237,12 @@ def write(run: Run, rows: pd.DataFrame, output: Path) -> tuple[Path, Path]:
     return parquet, csv
 
 
-def _one(run: Run, token: str) -> int:
-    """Print all about one scene."""
-    if token not in run.table.frame.index or token not in run.poses.index:
-        raise DataError(
-            f"{shown(run.table.path)}: token {token} has no score or no trajectory",
-            f"tokens look like {run.table.frame.index[0]}",
-        )
-    poses = np.asarray(run.poses[token], np.float64)
-    task = ExplainTask(run.caches, (SceneTask(token, poses, np.nan),))
+def _one(run: Run, token: str, picture: Path | None) -> int:
+    """Print all about one scene; draw it where a file is named."""
+    plan, protocol = run.plan(token), run.table.protocol
+    task = ExplainTask(
+        run.caches, (SceneTask(token, plan.ravel(), np.nan),), EP_BELOW, protocol.name
+    )
     rows, problems = explain_chunk(task)
     if problems:
         raise DataError(f"token {token}: {problems[0][1]}")
@@ -231,8 +250,10 @@ def _one(run: Run, token: str) -> int:
     print(f"{token}: {'passes every metric' if not found else ''}".rstrip(": "))
     for row in found:
         print(f"  [{row['class']}] {row['sentence']}")
-    tried, results, _ = try_variants(run.caches.get(token), dense(poses.reshape(-1, 3)))
-    values = {short: results[name] for short, name in (*METRICS.items(), ("score", SCORE))}
+    tried, results, _ = try_variants(run.caches.get(token), dense(plan), protocol.name)
+    values = {SHORT[name]: results[name] for name in (*protocol.explained, SCORE)}
     table = pd.DataFrame(values, index=[variant.text for variant in tried])
     print(table.to_string(float_format=lambda value: f"{value:.2f}"))
+    if picture is not None:
+        print(f"written: {shown(write_picture(run, token, picture, found))}")
     return 0

@@ -46,6 +46,7 @@ class Protocol:
         multipliers: metrics whose product multiplies the rest.
         weights: of the metrics in the weighted mean; one that is NaN in a scene drops out of it.
         unweighted: metrics that are reported and do not count.
+        explained: metrics whose failures are explained, by what they cost when they fail.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Protocol:
     multipliers: tuple[str, ...]
     weights: Mapping[str, float]
     unweighted: tuple[str, ...] = ()
+    explained: tuple[str, ...] = ()
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -85,11 +87,13 @@ PDMS_V1 = Protocol(
     multipliers=(NC, DAC),
     weights={EP: 5.0, TTC: 5.0, COMFORT: 2.0},
     unweighted=(DDC,),
+    explained=(NC, DAC, TTC, EP, COMFORT),
 )
 EPDMS_V2 = Protocol(
     "epdms_v2",
     "EPDMS of NAVSIM v2",
     multipliers=(NC, DAC, DDC, TLC),
     weights={EP: 5.0, TTC: 5.0, LANE_KEEPING: 2.0, HISTORY_COMFORT: 2.0, EXTENDED_COMFORT: 2.0},
+    explained=(NC, DAC, DDC, TLC, TTC, EP, LANE_KEEPING, HISTORY_COMFORT),
 )
 PROTOCOLS = {protocol.name: protocol for protocol in (PDMS_V1, EPDMS_V2)}

@@ -89,7 +89,22 @@ def _little_progress(facts: Mapping[str, Any]) -> str:
 def _discomfort(facts: Mapping[str, Any]) -> str:
     name, unit = _QUANTITIES[facts["detail"]]
     time = facts["failure_time_s"]
-    return f"{name} beyond its bound from {time:.1f} s on, by up to {facts['excess']:.2g} {unit}"
+    since = f"from {time:.1f} s on" if time >= 0.0 else f"from {-time:.1f} s before the plan on"
+    return f"{name} beyond its bound {since}, by up to {facts['excess']:.2g} {unit}"
+
+
+def _wrong_lane(facts: Mapping[str, Any]) -> str:
+    far, time = facts["excess"], facts["failure_time_s"]
+    return f"drove {far:.1f} m within a second off the route's lanes, noticed at {time:.1f} s"
+
+
+def _red_light(facts: Mapping[str, Any]) -> str:
+    return f"entered turning lane {facts['detail']} on red at {facts['failure_time_s']:.1f} s"
+
+
+def _off_centre(facts: Mapping[str, Any]) -> str:
+    time = facts["failure_time_s"]
+    return f"more than 0.5 m off the lane's centre for 2 s in all, reached at {time:.1f} s"
 
 
 _WHAT = {
@@ -98,6 +113,10 @@ _WHAT = {
     "TTC": _threat,
     "EP": _little_progress,
     "Comf": _discomfort,
+    "HC": _discomfort,
+    "DDC": _wrong_lane,
+    "TLC": _red_light,
+    "LK": _off_centre,
 }
 
 

@@ -20,6 +20,7 @@ COMMANDS = ("left", "straight", "right", "unknown")
 _NEAR_M = 40.0
 _VELOCITY_STEPS = 3  # each side of the instant
 _STANDS_M = 1.0  # an object that moves less in the whole scene stands
+_WINDOW = 10  # steps before the current one that DDC looks back
 _BEND_M = 10.0  # past the place up to which a bend is looked for
 
 
@@ -34,6 +35,7 @@ class Encounter:
         speed_mps: its speed.
         closing_mps: how fast the distance of the centres shrinks.
         stands: it moves less than 1 m in the whole scene.
+        beside_route_m: how far its centre lies from the route's centreline.
     """
 
     kind: str
@@ -43,6 +45,7 @@ class Encounter:
     speed_mps: float
     closing_mps: float
     stands: bool
+    beside_route_m: float
 
 
 def drive(cache: SceneCache, poses: Array) -> Array:
@@ -76,6 +79,7 @@ def encounter(cache: SceneCache, states: Array, track: int, time_s: float) -> En
         speed_mps=float(np.hypot(*velocity)),
         closing_mps=float(relative @ apart) / gap,
         stands=bool(np.hypot(*np.ptp(path, axis=0)) < _STANDS_M),
+        beside_route_m=abs(route_offset(cache, pose[:2])),
     )
 
 
@@ -96,24 +100,45 @@ def _velocity(cache: SceneCache, track: int, step: int) -> Array:
 
 def in_junction(cache: SceneCache, point: Array) -> bool:
     """Whether a global point [2] lies in an intersection of the map (even-odd rule)."""
-    for polygon in np.flatnonzero(cache.polygon_kind == INTERSECTION):
+    return bool(inside(cache, cache.polygon_kind == INTERSECTION, point[None])[0])
+
+
+def inside(cache: SceneCache, chosen: NDArray[np.bool_], points: Array) -> NDArray[np.bool_]:
+    """Which global points [n, 2] lie in any of the chosen [P] polygons of the map."""
+    found = np.zeros(len(points), np.bool_)
+    for polygon in np.flatnonzero(chosen):
         first, last = cache.polygon_ring_start[polygon : polygon + 2]
-        crossings = sum(
-            _crossings(cache.ring_xy[cache.ring_start[r] : cache.ring_start[r + 1]], point)
-            for r in range(first, last)
-        )
-        if crossings % 2:
-            return True
-    return False
+        crossings = np.zeros(len(points), np.int64)
+        for ring in range(first, last):
+            corners = cache.ring_xy[cache.ring_start[ring] : cache.ring_start[ring + 1]]
+            crossings += _crossings(corners, points)
+        found |= crossings % 2 == 1
+    return found
 
 
-def _crossings(ring: Array, point: Array) -> int:
-    """Edges of a ring that a ray from the point along +x crosses."""
+def _crossings(ring: Array, points: Array) -> NDArray[np.int64]:
+    """Edges of a ring [v, 2] that a ray from each point [n, 2] along +x crosses, [n]."""
     start, end = ring, np.roll(ring, -1, axis=0)
-    spans = (start[:, 1] > point[1]) != (end[:, 1] > point[1])
-    start, end = start[spans], end[spans]
-    share = (point[1] - start[:, 1]) / (end[:, 1] - start[:, 1])
-    return int((start[:, 0] + share * (end[:, 0] - start[:, 0]) > point[0]).sum())
+    x, y = points[:, :1], points[:, 1:]
+    spans = (start[:, 1] > y) != (end[:, 1] > y)
+    rise = np.where(start[:, 1] == end[:, 1], 1.0, end[:, 1] - start[:, 1])
+    share = (y - start[:, 1]) / rise
+    right = start[:, 0] + share * (end[:, 0] - start[:, 0]) > x
+    crossings: NDArray[np.int64] = (spans & right).sum(axis=1)
+    return crossings
+
+
+def off_route(cache: SceneCache, states: Array) -> Array:
+    """Metres [41] that the ego's centre has driven within the second up to each step while off
+    the route's lanes and off intersections: what DDC of EPDMS counts."""
+    ahead = np.stack([np.cos(states[:, HEADING]), np.sin(states[:, HEADING])], axis=1)
+    centres = states[:, [X, Y]] + REAR_AXLE_TO_CENTER * ahead
+    allowed = (cache.polygon_kind == INTERSECTION) | cache.polygon_on_route
+    wrong = ~inside(cache, allowed, centres)
+    steps = np.concatenate([[0.0], np.hypot(*np.diff(centres, axis=0).T)]) * wrong
+    total = np.concatenate([np.zeros(_WINDOW + 1), steps.cumsum()])
+    driven: Array = (total[_WINDOW + 1 :] - total[: -_WINDOW - 1]) * wrong
+    return driven
 
 
 def route_turn(cache: SceneCache, start: Array, end: Array) -> float:

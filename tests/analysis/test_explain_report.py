@@ -162,7 +162,7 @@ def test_runs_that_cannot_be_explained(
     write(scores(), foreign / "x.csv")
     for folder, reason in (
         (empty, "no pdm_scores.parquet"),
-        (v2, "scored by epdms_v2"),
+        (v2, "trajectories.parquet: no such file"),
         (foreign, "trajectories.parquet: no such file"),
         (tmp_path / "absent", "no such file or folder"),
     ):
