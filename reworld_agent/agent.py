@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -35,6 +35,9 @@ from reworld_agent.model import ReWorldModel
 from reworld_agent.training.stages import TrainingStage, load_stage
 from reworld_agent.weights import load_checkpoint
 
+if TYPE_CHECKING:
+    from reworld_agent.negatives.targets import NegativeTargets
+
 logger = logging.getLogger(__name__)
 
 HISTORY_FRAMES = (0, 1, 2, 3)
@@ -58,20 +61,34 @@ class ReWorldFeatureBuilder(AbstractFeatureBuilder):
 
 
 class ReWorldTargetBuilder(AbstractTargetBuilder):
-    """`Scene` → expert trajectory [8, 3] and, where the stage needs them, future images."""
+    """`Scene` → expert trajectory [8, 3] and what else the stage learns from.
 
-    def __init__(self, config: ModelConfig, future_images: bool) -> None:
+    Args:
+        config: the model.
+        future_images: also the images after the current frame (Stage 1).
+        negatives: also the hard negative (Stage 3).
+    """
+
+    def __init__(
+        self, config: ModelConfig, future_images: bool, negatives: NegativeTargets | None = None
+    ) -> None:
         super().__init__()
         self.config = config
         self.future_images = future_images
+        self.negatives = negatives
 
     def get_unique_name(self) -> str:
-        """Cache name; with and without future images are different caches."""
-        return f"reworld_targets_{self.config.name}" + ("_video" if self.future_images else "")
+        """Cache name; other kinds of targets, and other pools, are other caches."""
+        name = f"reworld_targets_{self.config.name}" + ("_video" if self.future_images else "")
+        return name if self.negatives is None else f"{name}_negatives_{self.negatives.identity}"
 
     def compute_targets(self, scene: Scene) -> dict[str, Tensor]:
         """Targets of one scene; raises DataError naming what is missing."""
-        return feature_functions.build_targets(scene, self.config, self.future_images)
+        targets = feature_functions.build_targets(scene, self.config, self.future_images)
+        if self.negatives is not None:
+            token = str(scene.scene_metadata.initial_token)
+            targets |= self.negatives.targets(token, targets["trajectory"].numpy())
+        return targets
 
 
 class ReWorldAgent(AbstractAgent):
@@ -89,6 +106,8 @@ class ReWorldAgent(AbstractAgent):
         device: torch device; None takes CUDA where there is one.
         dtype: `float32` or `bfloat16`, of planning.
         overrides: settings of the training stage to change.
+        hard_negatives: of Stage 3: `pool` (a file or None), `delta`, `space`.
+        split: the training split, which a pool must be of; None = unknown.
     """
 
     requires_scene = False
@@ -105,6 +124,8 @@ class ReWorldAgent(AbstractAgent):
         device: str | None = None,
         dtype: str = "float32",
         overrides: Mapping[str, Any] | None = None,
+        hard_negatives: Mapping[str, Any] | None = None,
+        split: str | None = None,
     ) -> None:
         self.sampling = TrajectorySampling(time_horizon=4, interval_length=INTERVAL_S)
         init_agent(self, self.sampling)
@@ -113,10 +134,12 @@ class ReWorldAgent(AbstractAgent):
         self.stage_applied = stage_applied
         self.checkpoint_path = checkpoint_path
         self.init_from = init_from
+        self.hard_negatives, self.split = hard_negatives or {}, split
         self.plan_device = _device(device)
         self.plan_dtype = _dtype(dtype)
         self.fallback_reasons: list[str | None] = []
         self.fallback_count = 0
+        self.loss_terms: dict[str, Tensor] = {}
         self.model = ReWorldModel(self.config) if purpose == "train" else None
         self._training_prepared = False
 
@@ -144,8 +167,18 @@ class ReWorldAgent(AbstractAgent):
         return [ReWorldFeatureBuilder(self.config)]
 
     def get_target_builders(self) -> list[AbstractTargetBuilder]:
-        """One builder: the expert's trajectory, and the future images a video stage learns from."""
-        return [ReWorldTargetBuilder(self.config, self.stage.needs_future_images)]
+        """One builder: expert trajectory, future images of a video stage, negatives of Stage 3.
+
+        Raises:
+            DataError: the pool of negatives is damaged or of another split.
+        """
+        stage = self.stage
+        negatives = None
+        if stage.weights.repulsion > 0:
+            from reworld_agent.negatives.targets import NegativeTargets
+
+            negatives = NegativeTargets.open(self.hard_negatives, self.split)
+        return [ReWorldTargetBuilder(self.config, stage.needs_future_images, negatives)]
 
     def forward(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
         """Batched features → {"trajectory": [B, 8, 3]}; in training, nothing."""
@@ -220,10 +253,16 @@ class ReWorldAgent(AbstractAgent):
         targets: dict[str, Tensor],
         predictions: dict[str, Tensor],
     ) -> Tensor:
-        """Loss of the stage on one batch."""
-        from reworld_agent.training.losses import stage_loss
+        """Loss of the stage on one batch; raises DataError where it is not finite.
 
-        return stage_loss(self._loaded_model(), self.stage, features, targets)[0]
+        The terms of the last batch are in `loss_terms`: the devkit's trainer logs the sum alone.
+        """
+        from reworld_agent.training.losses import require_finite, stage_loss
+
+        model = self._loaded_model()
+        loss, self.loss_terms = stage_loss(model, self.stage, features, targets)
+        require_finite(loss, "in a batch of the devkit's loader, which names no scenes")
+        return loss
 
     def get_optimizers(self) -> Any:
         """Optimiser and schedule of the stage over its trainable parameters."""
@@ -233,11 +272,11 @@ class ReWorldAgent(AbstractAgent):
         return build_optimizers(self._loaded_model(), self.stage)
 
     def get_training_callbacks(self) -> list[Any]:
-        """Writes the weights folder, `weights` in the run's output folder, when training ends."""
-        from reworld_agent.training.callbacks import ExportWeights
+        """Export of the weights folder when training ends, and the logs of every term."""
+        from reworld_agent.training.callbacks import ExportWeights, LogTerms
 
         self._prepare_training()
-        return [ExportWeights(self._loaded_model(), self.stage)]
+        return [ExportWeights(self._loaded_model(), self.stage), LogTerms(self)]
 
     def _prepare_training(self) -> None:
         """Once: refuse an unmerged stage, load the predecessor, freeze what the stage freezes."""

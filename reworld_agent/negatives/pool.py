@@ -85,11 +85,3 @@ def read_pool(path: Path, split: str | None = None) -> NegativePool:
         {str(t): g["score"].to_numpy(np.float64) for t, g in groups},
         provenance,
     )
-
-
-def hard_negatives(
-    pool: NegativePool, experts: Mapping[str, NDArray[np.floating]], settings: SelectionSettings
-) -> dict[str, NDArray[np.float32]]:
-    """The hard negative of every scene that has one, by token."""
-    found = {token: pool.nearest(token, expert, settings) for token, expert in experts.items()}
-    return {token: poses for token, poses in found.items() if poses is not None}

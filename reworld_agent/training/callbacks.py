@@ -1,15 +1,23 @@
-"""Lightning callbacks."""
+"""Lightning callbacks, for our trainer and for the devkit's."""
 
 from __future__ import annotations
 
+import logging
+import math
+from collections import deque
 from pathlib import Path
-from typing import Any
+from statistics import median
+from typing import Any, Protocol
 
 from lightning.pytorch import Callback
+from torch import Tensor
 
 from reworld_agent.model import ReWorldModel
+from reworld_agent.training.export import save_weights
 from reworld_agent.training.prepare import finish_stage
 from reworld_agent.training.stages import TrainingStage
+
+logger = logging.getLogger(__name__)
 
 
 class ExportWeights(Callback):
@@ -25,6 +33,71 @@ class ExportWeights(Callback):
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Lightning's hook."""
         finish_stage(self.model, self.stage)
-        if trainer.is_global_zero:
-            notes = [f"Stages passed: {', '.join(self.model.history)}."]
-            self.model.save_pretrained(Path(trainer.default_root_dir) / "weights", notes)
+        notes = [f"Stages passed: {', '.join(self.model.history)}."]
+        folder = Path(trainer.default_root_dir) / "weights"
+        save_weights(self.model, folder, notes, trainer.is_global_zero)
+
+
+class HasTerms(Protocol):
+    """What keeps the terms of its last loss: the agent, in the devkit's trainer."""
+
+    loss_terms: dict[str, Tensor]
+
+
+class LogTerms(Callback):
+    """Logs every term of the loss where the trainer's own module logs the sum alone (devkit).
+
+    At the end it says which share of the samples had a hard negative.
+    """
+
+    def __init__(self, source: HasTerms) -> None:
+        super().__init__()
+        self.source = source
+        self.shares: list[float] = []
+
+    def on_train_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Lightning's hook."""
+        terms = self.source.loss_terms
+        pl_module.log_dict({f"train/{name}": value for name, value in terms.items()})
+        if "negatives" in terms:
+            self.shares.append(float(terms["negatives"]))
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        """Lightning's hook."""
+        if self.shares:
+            share = sum(self.shares) / len(self.shares)
+            level = logging.INFO if share else logging.WARNING
+            logger.log(level, "%.1f %% of the samples had a hard negative", 100 * share)
+
+
+class SpikeWatch(Callback):
+    """Logs a warning, with the batch's scenes, where the loss leaps away from its recent course.
+
+    Args:
+        window: losses that make up the course.
+        factor: a leap is so many times the median distance from the median.
+    """
+
+    def __init__(self, window: int = 100, factor: float = 20.0) -> None:
+        super().__init__()
+        self.recent: deque[float] = deque(maxlen=window)
+        self.factor = factor
+        self.spikes = 0
+
+    def on_train_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Lightning's hook."""
+        loss = float(outputs["loss"]) * trainer.accumulate_grad_batches
+        if len(self.recent) >= (self.recent.maxlen or 0) // 5:
+            middle = median(self.recent)
+            spread = median(abs(value - middle) for value in self.recent)
+            if loss - middle > self.factor * spread:
+                self.spikes += 1
+                scenes = ", ".join(batch[2])
+                message = "loss spike at step %d: %.4g after %.4g; the batch's scenes: %s"
+                logger.warning(message, trainer.global_step, loss, middle, scenes)
+        if math.isfinite(loss):
+            self.recent.append(loss)

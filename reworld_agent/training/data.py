@@ -27,9 +27,11 @@ from tqdm import tqdm
 from reworld_agent.config import ModelConfig
 from reworld_agent.errors import DataError
 from reworld_agent.features import build_targets, ego_features, frame_image
+from reworld_agent.negatives.targets import negative_targets
 from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.logs import load_log
 from reworld_agent.scenes.sensors import Cameras
+from reworld_agent.training.future_images import check_future_images
 
 Sample = tuple[dict[str, Tensor], dict[str, Tensor], str]
 
@@ -78,10 +80,7 @@ class SceneDataset(Dataset[Sample]):
             targets["future_images"] = images[self.history :]
         token = arrays.tokens[number]
         if self.negatives is not None:
-            negative = self.negatives.get(token)
-            blank = np.zeros_like(arrays.trajectory[number])
-            targets["hard_negative"] = torch.from_numpy(blank if negative is None else negative)
-            targets["hard_negative_valid"] = torch.tensor(negative is not None)
+            targets |= negative_targets(self.negatives.get(token), arrays.trajectory[number])
         return features, targets, token
 
 
@@ -102,18 +101,25 @@ def scene_arrays(
     if not len(loader):
         message = f"{loader.data_path} has no scene that the filter lets through"
         raise DataError(message, "loosen train_test_split.scene_filter")
-    folder = (cache or default_cache()) / _key(loader, config, future_images)
+    root = cache or default_cache()
+    folder, with_future = (root / _key(loader, config, video) for video in (future_images, True))
+    if (with_future / "scenes.json").is_file():  # holds the history too
+        return _read(with_future, _frame_count(config, future_images))
     if not (folder / "scenes.json").is_file():
+        if future_images:
+            check_future_images(loader, config.clip)
         _write(folder, loader, config, future_images)
     return _read(folder)
 
 
-def _read(folder: Path) -> SceneArrays:
+def _read(folder: Path, frames: int | None = None) -> SceneArrays:
+    """The arrays of a folder; of its scenes the first `frames` frames, None = all."""
     names = json.loads((folder / "scenes.json").read_text(encoding="utf-8"))
     arrays = {
         name: np.load(folder / f"{name}.npy", mmap_mode="c" if name == "frames" else None)
         for name in ("frames", "frame_index", "ego", "trajectory")
     }
+    arrays["frame_index"] = arrays["frame_index"][:, :frames]
     return SceneArrays(**arrays, tokens=names["tokens"], logs=names["logs"])
 
 

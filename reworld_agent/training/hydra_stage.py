@@ -14,7 +14,7 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from reworld_agent.errors import ConfigError
+from reworld_agent.errors import ConfigError, ReWorldError
 from reworld_agent.training.stages import TrainingStage, load_stage
 
 
@@ -55,6 +55,12 @@ class StageCallback(Callback):
         """Hydra's hook, called once before the program's own main."""
         try:
             self.merge(config)
+            if self.stage.needs_future_images and "dataloader" in config:
+                from reworld_agent.training.future_images import check_host_config
+
+                check_host_config(config)
+        except ReWorldError as error:
+            raise SystemExit(f"error: {error}") from None
         except Exception as error:
             message = f"error: stage {self.stage.name} could not be applied: {error}"
             raise SystemExit(message) from error

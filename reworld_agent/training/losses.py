@@ -68,6 +68,15 @@ def stage_loss(
     return total, {"loss": total.detach(), **detached}
 
 
+def require_finite(loss: Tensor, where: str) -> None:
+    """Raise DataError where a loss is NaN or infinite; `where` names step and scenes."""
+    if not torch.isfinite(loss):
+        raise DataError(
+            f"the loss is {loss.item()} {where}",
+            "look at these scenes, or lower the learning rate; the last checkpoint is kept",
+        )
+
+
 def _video_terms(
     model: ReWorldModel,
     stage: TrainingStage,

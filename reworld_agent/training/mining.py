@@ -52,7 +52,7 @@ def run(cfg: DictConfig) -> int:
     split = str(cfg.train_test_split.data_split)
     refuse_held_out(split, _chosen_split())
     settings = CandidateSettings(**cfg.candidates)
-    selection = SelectionSettings(**cfg.hard_negatives)
+    selection = SelectionSettings(cfg.hard_negatives.delta, cfg.hard_negatives.space)
     output = Path(cfg.output_dir).absolute()
     check_writable(output)
     config = load_model_config(cfg.agent.model, cfg.agent.recipe)

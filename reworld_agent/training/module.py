@@ -8,13 +8,10 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
-from reworld_agent.errors import DataError
 from reworld_agent.model import ReWorldModel
-from reworld_agent.training.losses import Batch, stage_loss
+from reworld_agent.training.losses import Batch, require_finite, stage_loss
 from reworld_agent.training.optim import build_optimizers
 from reworld_agent.training.stages import TrainingStage
-
-SHOWN_TOKENS = 8
 
 
 class StageModule(LightningModule):
@@ -37,12 +34,8 @@ class StageModule(LightningModule):
         generator = torch.Generator(self.device)
         generator.manual_seed((self.seed * 1_000_003 + batch_idx) * 4099 + self.global_rank)
         loss, logs = stage_loss(self.model, self.stage, features, targets, generator)
-        if not torch.isfinite(loss):
-            raise DataError(
-                f"the loss is {loss.item()} at step {self.global_step}; the batch's scenes: "
-                + ", ".join(tokens[:SHOWN_TOKENS]),
-                "look at these scenes, or lower the learning rate; the last checkpoint is kept",
-            )
+        scenes = ", ".join(tokens)
+        require_finite(loss, f"at step {self.global_step}; the batch's scenes: {scenes}")
         for name, value in logs.items():
             self.log(f"train/{name}", value, prog_bar=name == "loss", batch_size=len(tokens))
         return loss

@@ -20,8 +20,7 @@ from reworld_agent.config import load_model_config
 from reworld_agent.errors import ConfigError
 from reworld_agent.evaluation.provenance import weights_hash
 from reworld_agent.model import ReWorldModel
-from reworld_agent.negatives.pool import hard_negatives, read_pool
-from reworld_agent.negatives.selection import SelectionSettings
+from reworld_agent.negatives.targets import NegativeTargets
 from reworld_agent.scenes.splits import resolve_split
 from reworld_agent.training.callbacks import ExportWeights
 from reworld_agent.training.data import SceneArrays, SceneDataset, scene_arrays
@@ -120,19 +119,11 @@ def load_negatives(
     if stage.weights.repulsion <= 0:
         return None
     settings: Any = OmegaConf.to_container(cfg.hard_negatives, resolve=True)
-    file = settings.pop("pool")
-    selection = SelectionSettings(**settings)
-    if file is None:
-        logger.warning("no pool of hard negatives: L_RDE is 0 (hard_negatives.pool=FILE)")
-        return {}
-    pool = read_pool(Path(file), str(cfg.train_test_split.data_split))
-    experts = dict(zip(arrays.tokens, arrays.trajectory, strict=True))
-    found = hard_negatives(pool, experts, selection)
-    level = logging.INFO if found else logging.WARNING
-    absent = sum(token not in pool.poses for token in experts)
-    counts = (len(found), len(experts), absent)
-    logger.log(level, "%d of %d scenes have a hard negative, %d are not in the pool", *counts)
-    return found
+    targets = NegativeTargets.open(settings, str(cfg.train_test_split.data_split))
+    experts = zip(arrays.tokens, arrays.trajectory, strict=True)
+    nearest = {token: targets.nearest(token, expert) for token, expert in experts}
+    logger.log(logging.INFO if targets.found else logging.WARNING, targets.summary())
+    return {token: poses for token, poses in nearest.items() if poses is not None}
 
 
 def _batches(cfg: DictConfig, stage: TrainingStage, scenes: int) -> tuple[TrainingStage, BatchPlan]:

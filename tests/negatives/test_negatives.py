@@ -14,8 +14,9 @@ import torch
 from reworld_agent.errors import ConfigError, DataError
 from reworld_agent.negatives.beyonddrive import MATRIX, export_pool, import_pool
 from reworld_agent.negatives.generator import CandidateSettings, generate
-from reworld_agent.negatives.pool import hard_negatives, read_pool, write_pool
+from reworld_agent.negatives.pool import read_pool, write_pool
 from reworld_agent.negatives.selection import SelectionSettings, nearest_unsafe
+from reworld_agent.negatives.targets import NegativeTargets
 from reworld_agent.planner.sampler import sample_plan
 from reworld_agent.training.mining import refuse_held_out
 from tests.model.micro import batch, micro_model
@@ -123,11 +124,14 @@ def test_pool_file_gives_back_candidates_and_provenance(tmp_path: Path) -> None:
     pool = read_pool(tmp_path / "pool.parquet", "town_train")
     assert pool.provenance["agent"] == "reworld"
     assert pool.poses["b"].shape == (3, 8, 3) and pool.scores["a"].tolist() == [0.9, 0.2, 0.3]
-    experts = {"a": EXPERT, "b": EXPERT, "absent": EXPERT}
-    found = hard_negatives(pool, experts, SelectionSettings())
-    assert list(found) == ["a"]
+    targets = NegativeTargets(pool, SelectionSettings())
+    found = {token: targets.nearest(token, EXPERT) for token in ("a", "b", "absent")}
+    assert found["b"] is None and found["absent"] is None and found["a"] is not None
     near = min((1, 2), key=lambda i: nearness(table["poses"][i]))
     np.testing.assert_allclose(found["a"].ravel(), table["poses"][near], rtol=1e-6)
+    assert targets.summary() == "1 of 3 scenes have a hard negative, 1 are not in the pool"
+    empty = targets.targets("b", EXPERT)
+    assert not empty["hard_negative_valid"] and empty["hard_negative"].shape == (8, 3)
 
 
 def nearness(poses: np.ndarray) -> float:
@@ -149,6 +153,26 @@ def test_pools_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     write_pool(file, rows().drop(columns="score"), {})
     with pytest.raises(DataError, match="no column score"):
         read_pool(file)
+
+
+def test_no_pool_is_said_and_is_no_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    settings = {"pool": None, "delta": 0.6, "space": "raw"}
+    assert NegativeTargets.open(settings, "town_train").nearest("a", EXPERT) is None
+    absent = {**settings, "pool": str(tmp_path / "nowhere.parquet")}
+    assert NegativeTargets.open(absent, "town_train").nearest("a", EXPERT) is None
+    assert "no pool of hard negatives" in caplog.text and "nowhere.parquet" in caplog.text
+
+
+def test_another_pool_or_selection_is_another_cache_of_targets(tmp_path: Path) -> None:
+    write_pool(tmp_path / "pool.parquet", rows(), {"split": "town_train"})
+    settings = {"pool": str(tmp_path / "pool.parquet"), "delta": 0.6, "space": "raw"}
+    first = NegativeTargets.open(settings, "town_train").identity
+    assert first == NegativeTargets.open(settings, None).identity
+    assert first != NegativeTargets.open({**settings, "delta": 0.5}, None).identity
+    write_pool(tmp_path / "pool.parquet", rows().iloc[:3], {"split": "town_train"})
+    assert first != NegativeTargets.open(settings, None).identity
+    with pytest.raises(DataError, match="not of trainval"):
+        NegativeTargets.open(settings, "trainval")
 
 
 def test_beyonddrive_round_trip(tmp_path: Path) -> None:

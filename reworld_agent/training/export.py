@@ -1,0 +1,46 @@
+"""Weights folders out of whatever way a run holds its parameters: whole, or sharded (FSDP2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+from torch.distributed.tensor import DTensor
+
+from reworld_agent.model import ReWorldModel
+
+
+def is_sharded(model: ReWorldModel) -> bool:
+    """True where processes hold parts of the parameters."""
+    return any(isinstance(parameter, DTensor) for parameter in model.parameters())
+
+
+def save_weights(
+    model: ReWorldModel, folder: Path, notes: Sequence[str], is_first: bool = True
+) -> None:
+    """Write `save_pretrained`'s folder; every process must call it.
+
+    Args:
+        model: whole or sharded.
+        folder: where to.
+        notes: lines of the card.
+        is_first: this is the process that writes.
+    """
+    if is_sharded(model):
+        options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+        state = get_model_state_dict(model, options=options)
+        if is_first:
+            whole_model(model, state).save_pretrained(folder, notes)
+    elif is_first:
+        model.save_pretrained(folder, notes)
+
+
+def whole_model(model: ReWorldModel, state: dict[str, torch.Tensor]) -> ReWorldModel:
+    """A new model of the same configuration and history with the given weights, on the CPU."""
+    with torch.device("meta"):
+        whole = ReWorldModel(model.config)
+    whole.load_state_dict(state, assign=True)
+    whole.history = list(model.history)
+    return whole
