@@ -1,0 +1,290 @@
+"""Futures: shapes, determinism, tiles, the LTX layout of 8k + 1 frames, files, the command."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from reworld_agent.clips.command import main
+from reworld_agent.clips.decode import read_frames
+from reworld_agent.clips.generate import Settings, generate, resized, tiled
+from reworld_agent.clips.samples import from_file
+from reworld_agent.clips.side_by_side import LABEL, MARGIN, contact_sheet, fitted, side_by_side
+from reworld_agent.clips.video_out import write_video
+from reworld_agent.config import ClipConfig, CodecConfig, load_model_config
+from reworld_agent.errors import ConfigError, DataError, SceneError, WeightsError
+from reworld_agent.model import ReWorldModel
+from reworld_agent.scenes.logs import load_log
+from reworld_agent.video.codec import LTX_095, LTXCodec
+from reworld_agent.video.dit import VideoDiT
+from reworld_agent.weights import shipped_folder
+from tests.clips.media import frame, levels, write_images
+from tests.clips.media import write_video as write_test_video
+from tests.clips.tables import write_openscene
+
+SMALL_VAE = {
+    "block_out_channels": (8, 8, 16, 16, 32),
+    "decoder_block_out_channels": (8, 16, 32),
+    "layers_per_block": (1, 1, 1, 1, 1),
+    "decoder_layers_per_block": (1, 1, 1, 1),
+}
+
+
+def ltx_like() -> ReWorldModel:
+    """Random weights behind the LTX VAE's ratios (32 x 32 x 8, 128 channels), narrow inside."""
+    torch.manual_seed(0)
+    tiny = load_model_config("tiny")
+    clip = ClipConfig(128, 192, 9, 24, 8.0, "clip", "seconds")
+    codec = CodecConfig("ltx_vae", 128, 32, 8)
+    config = dataclasses.replace(tiny, name="ltx-like", codec=codec, clip=clip, world_clip=clip)
+    with torch.device("meta"):
+        model = ReWorldModel(config)
+    model.codec = LTXCodec(**{**LTX_095, **SMALL_VAE})
+    model.video_dit = VideoDiT.build(config.video, 128)
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def ltx() -> ReWorldModel:
+    return ltx_like()
+
+
+@pytest.fixture(scope="module")
+def tiny() -> ReWorldModel:
+    return ReWorldModel.from_pretrained(shipped_folder("tiny"))
+
+
+def histories(clip: ClipConfig, batch: int = 2) -> torch.Tensor:
+    shape = (batch, clip.history_frames, 3, clip.height, clip.width)
+    return torch.randint(0, 255, shape, dtype=torch.uint8, generator=torch.manual_seed(3))
+
+
+def test_ltx_layout(ltx: ReWorldModel) -> None:
+    clip = ltx.config.world_clip
+    future = generate(ltx, histories(clip, 1), clip, Settings(steps=2))
+    assert future.shape == (1, 24, 3, 128, 192) and future.dtype == torch.uint8
+    taller = resized(ltx, clip, height=160, future_frames=16)
+    assert generate(ltx, histories(taller, 1), taller, Settings(steps=1)).shape[1:] == (
+        *(16, 3),
+        *(160, 192),
+    )
+    with pytest.raises(ConfigError, match="not divisible by the codec's 32"):
+        resized(ltx, clip, height=700)
+    with pytest.raises(ConfigError, match="no multiple of 8"):
+        resized(ltx, clip, future_frames=25)
+
+
+def test_batch_and_seed_do_not_mix(tiny: ReWorldModel) -> None:
+    clip = tiny.config.world_clip
+    past = histories(clip, 3)
+    together = generate(tiny, past, clip, Settings(steps=3, seed=7))
+    alone = generate(tiny, past[2:], clip, Settings(steps=3, seed=7), first=2)
+    assert (together[2:].int() - alone.int()).abs().max() <= 1
+    assert torch.equal(together, generate(tiny, past, clip, Settings(steps=3, seed=7)))
+    other = generate(tiny, past, clip, Settings(steps=3, seed=8))
+    assert not torch.equal(together, other)
+    same_noise = generate(tiny, past[2:], clip, Settings(steps=3, seed=9))
+    assert (same_noise.int() - alone.int()).abs().max() <= 1  # seed 9 = seed 7 of clip 2
+
+
+def test_gamma_guides(tiny: ReWorldModel) -> None:
+    clip = tiny.config.world_clip
+    past = histories(clip, 1)
+    plain, strong = (generate(tiny, past, clip, Settings(gamma=g, steps=3)) for g in (1.0, 1.8))
+    assert not torch.equal(plain, strong)
+
+
+def test_tiles_join(ltx: ReWorldModel) -> None:
+    """The first cell is 11 cells from the end of its tile, more than the decoder sees."""
+    latents = torch.randn(1, 128, 1, 14, 14, generator=torch.manual_seed(0))
+    with torch.no_grad():
+        whole = ltx.codec.decode(latents).sample
+        with tiled(ltx.codec, 384):
+            assert ltx.codec.use_tiling
+            joined = ltx.codec.decode(latents).sample
+    assert not ltx.codec.use_tiling and joined.shape == whole.shape == (1, 3, 1, 448, 448)
+    first = (..., slice(32), slice(32))
+    torch.testing.assert_close(joined[first], whole[first], atol=1e-4, rtol=0)
+    assert not torch.equal(joined, whole)  # but where tiles meet, they are blended
+
+
+def test_not_finite(tiny: ReWorldModel) -> None:
+    clip = tiny.config.world_clip
+    broken = ReWorldModel(tiny.config).eval()
+    with torch.no_grad():
+        broken.video_dit.proj_out.bias.fill_(float("nan"))
+    with pytest.raises(WeightsError, match="future of clip 0 is not finite"):
+        generate(broken, histories(clip, 1), clip, Settings(steps=1))
+
+
+def test_wrong_history(tiny: ReWorldModel) -> None:
+    clip = tiny.config.world_clip
+    with pytest.raises(DataError, match="the history is"):
+        generate(tiny, histories(clip)[:, :, :, ::2], clip, Settings())
+    with pytest.raises(DataError, match=r"the history is torch\.float32"):
+        generate(tiny, histories(clip).float(), clip, Settings())
+
+
+@pytest.mark.parametrize("words", [{"steps": 0}, {"gamma": float("nan")}, {"batch": 0}])
+def test_settings_out_of_range(words: dict) -> None:
+    with pytest.raises(ConfigError):
+        Settings(**words)
+
+
+@pytest.mark.parametrize("size", [(48, 64), (45, 63)])
+@pytest.mark.parametrize("lossless", [True, False])
+def test_video_comes_back(tmp_path: Path, size: tuple[int, int], lossless: bool) -> None:
+    images = np.stack([frame(k, *size) for k in range(6)]).transpose(0, 3, 1, 2)
+    path = tmp_path / "v.mp4"
+    write_video(path, np.ascontiguousarray(images), 8, lossless)
+    again = read_frames(path)
+    assert again.shape == images.shape
+    assert (again == images).all() if lossless else levels(again) == list(range(6))
+    assert levels(read_frames(path, fps=4)) == [0, 2, 4]
+    with pytest.raises(DataError, match="no frames"):
+        write_video(path, images[:0], 8)
+
+
+def panels(count: int, value: int) -> np.ndarray:
+    return np.full((count, 3, 40, 60), value, dtype=np.uint8)
+
+
+def test_side_by_side() -> None:
+    history = np.concatenate([panels(1, 10), panels(1, 20)])
+    video = side_by_side(history, {"real": panels(3, 100), "ours": panels(3, 200)}, fps=8)
+    assert video.shape == (5, 3, LABEL + 40, 3 * 60 + 2 * MARGIN)
+    middles = [60 // 2 + k * (60 + MARGIN) for k in range(3)]
+    told = video[:, 0, LABEL + 20, middles]
+    assert told.tolist() == [[10] * 3, [20] * 3, *[[20, 100, 200]] * 3]
+    sheet = contact_sheet(history, {"real": panels(3, 100), "ours": panels(3, 200)}, fps=8)
+    assert sheet.shape == (3, 2 * (LABEL + 40) + MARGIN, 4 * 60 + 3 * MARGIN)
+    with pytest.raises(DataError, match="ours has 2 frames, real 3"):
+        side_by_side(history, {"real": panels(3, 0), "ours": panels(2, 0)}, 8)
+    with pytest.raises(DataError, match="is of size"):
+        side_by_side(history, {"real": fitted(panels(3, 0), (20, 30))}, 8)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("index")
+    path = folder / "index.parquet"
+    words = ["index", "source=openscene", f"root={write_openscene(folder / 'data')}"]
+    assert main([*words, f"output={path}", "frames=12", "stride=2"]) == 0
+    return path
+
+
+def test_command_from_an_index(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["generate", f"index={table}", "row=0:3", "batch=2", "steps=2"]
+    assert main([*words, f"output={tmp_path}"]) == 0
+    names = {path.stem for path in (tmp_path / "futures").glob("*.mp4")}
+    assert len(names) == 3
+    name = sorted(names)[0]
+    assert read_frames(tmp_path / "futures" / f"{name}.mp4").shape == (8, 3, 64, 112)
+    assert read_frames(tmp_path / "real" / f"{name}.mp4").shape == (8, 3, 64, 112)
+    assert read_frames(tmp_path / "clips" / f"{name}.mp4").shape == (12, 3, 64, 112)
+    about = json.loads((tmp_path / "generation.json").read_text())
+    assert about["gamma"] == 1.4 and about["steps"] == 2 and len(about["weights_sha256"]) == 64
+    stamp = (tmp_path / "futures" / f"{name}.mp4").stat().st_mtime_ns
+    other = tmp_path / "other"
+    (tmp_path / "real").rename(other)
+    assert main([*words, f"output={tmp_path}", f"other={other}"]) == 0
+    assert "0 futures written" in capsys.readouterr().out
+    assert (tmp_path / "futures" / f"{name}.mp4").stat().st_mtime_ns == stamp
+    more = ["generate", f"index={table}", "row=0", "steps=2", f"other={other}"]
+    assert main([*more, f"output={tmp_path / 'second'}"]) == 0
+    joined = read_frames(tmp_path / "second" / "side_by_side" / f"{name}.mp4")
+    assert joined.shape[3] == 4 * 112 + 3 * MARGIN  # history, real, ours, other
+    assert main([*words, f"output={tmp_path}", "gamma=1.2"]) == 1
+    assert "holds futures with another gamma" in capsys.readouterr().err
+
+
+def test_command_from_a_file(tmp_path: Path) -> None:
+    path = write_test_video(tmp_path / "v.mp4", [frame(k, 64, 112) for k in range(6)])
+    words = ["generate", f"clip={path}", "fps=8", "steps=1"]
+    assert main([*words, f"output={tmp_path / 'out'}"]) == 0
+    assert not (tmp_path / "out" / "real").exists()  # 6 frames: a history of 4, no whole future
+    assert levels(read_frames(tmp_path / "out" / "clips" / "v.mp4")[:4]) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["generate"], "name one of clip=, index= and scene"),
+        (["generate", "scene"], "scene needs a token"),
+        (["generate", "clip=a.mp4", "scene"], "name one of"),
+        (["generate", "clip=nothing.mp4"], "no such clip"),
+        (["generate", "clip=a.mp4", "size=64"], "is no size"),
+        (["generate", "clip=a.mp4", "size=65x112"], "not divisible by"),
+        (["generate", "clip=a.mp4", "gamma=much"], "gamma=much is no number"),
+        (["generate", "clip=a.mp4", "device=abacus"], "device=abacus is not there"),
+        (["generate", "clip=a.mp4", "checkpoint=nowhere"], "nowhere"),
+        (["generate", "index=nothing.parquet"], "cannot be read"),
+        (["index", "source=town"], "are needed"),
+        (["index", "source=waymo"], "source=waymo is unknown"),
+        (["latents", "index=a"], "are needed"),
+        (["paint"], "there is no command video paint"),
+    ],
+)
+def test_commands_refuse(
+    words: list[str],
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2 and main(["--help"]) == 0
+    for name in ("index", "generate", "latents"):
+        assert main([name, "--help"]) == 0
+    assert "example:" in capsys.readouterr().out
+
+
+def test_latents_command(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["latents", f"index={table}", f"output={tmp_path}", "split=train"]
+    assert main([*words, "forecast=true"]) == 0
+    assert not list(tmp_path.rglob("*.safetensors"))
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "5 clips x" in said and "5 clips encoded, 0 were there" in said
+
+
+def test_real_clip_has_the_format_of_the_paper(shared_data: Path, ltx: ReWorldModel) -> None:
+    """9 frames of history at 8 Hz, as published, go in; 24 frames come out."""
+    clip = ltx.config.world_clip
+    sample = from_file(shared_data / "video_pairs" / "scene_0001_conditioning.mp4", clip)
+    assert sample.history.shape == (9, 3, 128, 192) and sample.real is None
+    past = torch.from_numpy(sample.history)[None]
+    assert generate(ltx, past, clip, Settings(steps=1)).shape == (1, 24, 3, 128, 192)
+
+
+def test_a_broken_clip_is_not_taken_for_a_short_one(tmp_path: Path, tiny: ReWorldModel) -> None:
+    folder = write_images(tmp_path / "clip", [frame(k) for k in range(12)])
+    (folder / "7.jpg").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"7\.jpg: the image is damaged"):
+        from_file(folder, tiny.config.world_clip)
+
+
+def test_scene_of_an_agent(devkit_reference: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from reworld_agent.clips.samples import from_scene
+
+    monkeypatch.setenv("OPENSCENE_DATA_ROOT", str(devkit_reference))
+    monkeypatch.setenv("NUPLAN_MAPS_ROOT", str(devkit_reference / "maps"))
+    log = next((devkit_reference / "navsim_logs" / "toy").glob("*.pkl"))
+    token = load_log(log)[8]["token"]
+    sample = from_scene(token, "toy", load_model_config("tiny").clip)
+    assert sample.name == token and sample.history.shape == (4, 3, 64, 112)
+    assert sample.real is not None and sample.real.shape == (8, 3, 64, 112)
+    with pytest.raises(SceneError, match="token unknown is none"):
+        from_scene("unknown", "toy", load_model_config("tiny").clip)
