@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from reworld_agent.errors import DataError
 from reworld_agent.pdm.cache import SceneCache
+from reworld_agent.pdm.compiling import ensure_compiled
 from reworld_agent.pdm.protocols import score_with
 from reworld_agent.pdm.records import Records
 
@@ -107,6 +108,7 @@ def _run(tasks: list[_Task], workers: int) -> Iterator[Records]:
         yield from map(_score_task, tasks)
         return
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    ensure_compiled()
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
         yield from pool.map(_score_task, tasks, chunksize=max(len(tasks) // (8 * workers), 1))

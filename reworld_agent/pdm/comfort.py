@@ -63,7 +63,9 @@ def savgol_weights(
     factor = np.array([math.perm(int(p), derivative) for p in powers], np.float64)
     exponent = np.maximum(powers - derivative, 0)
     evaluate = factor * (place[:, None] - middle) ** exponent
-    return np.ascontiguousarray(evaluate @ fit / delta**derivative)
+    weights = np.ascontiguousarray(evaluate @ fit / delta**derivative)
+    weights.flags.writeable = False  # numba compiles anew for arrays that can be written
+    return weights
 
 
 def _projections() -> NDArray[np.float64]:

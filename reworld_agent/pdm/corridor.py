@@ -46,7 +46,7 @@ def find_hits(strips: list[shapely.Geometry], obstacles: Forecast) -> Hits:
         meets[sample, p, obstacle] = shapely.intersects(strip, boxes)
         meets[:, p, n:] = shapely.intersects(strip, obstacles.lights) & ~obstacles.overlaps[n:]
     counts = meets.sum(axis=2)
-    return Hits(np.nonzero(meets)[2], np.append(0, np.cumsum(counts)))
+    return Hits(np.nonzero(meets)[2].copy(), np.append(0, np.cumsum(counts)))
 
 
 def in_tree_order(strips: list[shapely.Geometry], obstacles: Forecast) -> Hits:

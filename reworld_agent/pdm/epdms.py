@@ -7,6 +7,7 @@ frames (EC) it is (… + 2·EC) / 16. The human filter sets a metric to 1 where 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from reworld_agent.errors import SceneError
 from reworld_agent.pdm.cache import N_STEPS, SceneCache
-from reworld_agent.pdm.collision import EGO_COS, EGO_SIN, EGO_X, EGO_Y, N_EGO, meets
+from reworld_agent.pdm.compiling import ensure_compiled
 from reworld_agent.pdm.drive import drives, simulated
 from reworld_agent.pdm.extended import (
     DDC,
@@ -29,7 +30,13 @@ from reworld_agent.pdm.extended import (
     extended_metrics,
     make_lights,
 )
-from reworld_agent.pdm.geometry import REAR_AXLE_TO_CENTER
+from reworld_agent.pdm.geometry import (
+    HALF_LENGTH,
+    HALF_WIDTH,
+    RADIUS,
+    REAR_AXLE_TO_CENTER,
+    box_meets_box,
+)
 from reworld_agent.pdm.history_comfort import (
     HC,
     HC_EXCESS,
@@ -41,7 +48,6 @@ from reworld_agent.pdm.history_comfort import (
     past_at_10_hz,
     two_frame_comfort,
 )
-from reworld_agent.pdm.kernel import kernel
 from reworld_agent.pdm.progress import MIN_BEST_PROGRESS
 from reworld_agent.pdm.records import Names, Records, failure_records, outside, quantity_names
 from reworld_agent.pdm.scenery import Scenery, Traffic, make_traffic, scenery_of
@@ -112,6 +118,7 @@ def prepare(cache: SceneCache) -> Prepared:
             f"scene {cache.token}: its cache has no PDM-Closed v2.2 or no past, which EPDMS needs",
             "build its cache from the logs with pdm.build_scene_cache",
         )
+    ensure_compiled()
     scenery = scenery_of(cache)
     scenery = scenery._replace(traffic=replayed_traffic(cache, scenery))
     past = past_at_10_hz(cache.past_states, cache.past_time_us)
@@ -155,21 +162,24 @@ def replayed_traffic(cache: SceneCache, scenery: Scenery) -> Traffic:
     return make_traffic(pose, cache.track_size, cache.track_type, cache.track_speed, scenery.origin)
 
 
-@kernel
 def _overlapping(
     traffic: Traffic, ego_state: NDArray[np.float64], origin: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
     """[T] tracks whose box meets the ego's at t0."""
-    ego, out = np.zeros((1, N_EGO)), np.zeros(len(traffic.traits), np.bool_)
-    cos, sin = np.cos(ego_state[2]), np.sin(ego_state[2])
-    ego[0, EGO_X] = ego_state[0] + REAR_AXLE_TO_CENTER * cos - origin[0]
-    ego[0, EGO_Y] = ego_state[1] + REAR_AXLE_TO_CENTER * sin - origin[1]
-    ego[0, EGO_COS], ego[0, EGO_SIN] = cos, sin
-    pose, traits = traffic.pose, traffic.traits
-    for k in range(len(traits)):
-        x, y, cos_k, sin_k = pose[k, 0, 0], pose[k, 0, 1], pose[k, 0, 2], pose[k, 0, 3]
-        out[k] = meets(ego, 0, 0.0, x, y, cos_k, sin_k, traits[k, 0], traits[k, 1])
-    return out
+    x, y, heading = ego_state[:3].tolist()
+    cos, sin = math.cos(heading), math.sin(heading)
+    ahead = np.array([cos, sin]) * REAR_AXLE_TO_CENTER
+    apart = traffic.pose[:, 0, :2] - (np.array([x, y]) + ahead - origin)
+    near = np.hypot(*apart.T) <= RADIUS + traffic.traits[:, :2].sum(axis=1)
+    meets = near.copy()
+    for k in np.flatnonzero(near).tolist():
+        dx, dy = apart[k].tolist()
+        cos_k, sin_k = traffic.pose[k, 0, 2:].tolist()
+        length, width = traffic.traits[k, :2].tolist()
+        meets[k] = box_meets_box(
+            dx, dy, cos, sin, HALF_LENGTH, HALF_WIDTH, cos_k, sin_k, length, width
+        )
+    return meets
 
 
 def _drive(cache: SceneCache, reference: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -50,8 +50,7 @@ def offset(x: float, y: float, heading: float, lon: float, lat: float) -> tuple[
     )
 
 
-@helper
-def boxes_meet(
+def box_meets_box(
     dx: float,
     dy: float,
     cos_a: float,
@@ -88,6 +87,9 @@ def boxes_meet(
         abs(dy * cos_b - dx * sin_b)
         <= half_width_b + half_length_a * sin_ab + half_width_a * cos_ab
     )
+
+
+boxes_meet = helper(box_meets_box)
 
 
 @helper

@@ -310,7 +310,7 @@ def build_grid(
 
 @helper
 def _crosses(
-    edges: NDArray[np.float64], e: int, x: float, y: float, x0: float, y0: float
+    edges: NDArray[np.float64], e: int | np.int64, x: float, y: float, x0: float, y0: float
 ) -> tuple[bool, bool]:
     """(the point (x, y) lies on edge e, the path (x0, y0) → (x0, y) → (x, y) crosses it)."""
     ax, ay, bx, by = edges[e, 0], edges[e, 1], edges[e, 2], edges[e, 3]
@@ -345,7 +345,7 @@ def _entry_holds(
     """Whether (x, y) is strictly inside the polygon of `entry`; (x0, y0) is the cell's corner."""
     inside = entries[entry, _INSIDE] == 1
     for k in range(entries[entry, _FIRST], entries[entry, _LAST]):
-        on_edge, odd = _crosses(edges, listed[k], x, y, x0, y0)
+        on_edge, odd = _crosses(edges, np.int64(listed[k]), x, y, x0, y0)
         if on_edge:
             return False
         if odd:

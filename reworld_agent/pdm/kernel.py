@@ -1,14 +1,22 @@
-"""How the hot loops are compiled: numba, one thread, exact arithmetic, cached on disk."""
+"""How the hot loops are compiled: numba, one thread, exact arithmetic, cached on disk.
+
+Helpers are compiled as link-only parts of the kernels that call them: numba would otherwise
+optimise every helper, with all that it calls, by itself and make machine code that nobody runs.
+"""
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+import numba._dynfunc as dynfunc
 from numba.core.caching import IndexDataCacheFile
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -26,9 +34,57 @@ def _code_stamp() -> str:
 _CODE_STAMP = _code_stamp()
 
 
+class _KernelCompiler(Compiler):
+    """Numba's compiler with Python's garbage collector paused: it makes millions of objects."""
+
+    def compile_extra(self, func: Callable[..., Any]) -> Any:
+        """Compile `func`; see `numba.core.compiler.CompilerBase.compile_extra`."""
+        paused = gc.isenabled()
+        gc.disable()
+        try:
+            return super().compile_extra(func)
+        finally:
+            if paused:
+                gc.enable()
+
+
+class _LinkOnlyLibrary(JITCodeLibrary):
+    """Code of a helper: linked into its callers, which optimise it and make the machine code."""
+
+    def finalize(self) -> None:
+        """Link what the helper calls; nothing else."""
+        self._raise_if_finalized()
+        for library in dict.fromkeys(self._linking_libraries):
+            self._reload_init.update(library._reload_init)
+            self._final_module.link_in(library._get_module_for_linking(), preserve=True)
+        self._finalized = True
+
+
+class _HelperCompiler(_KernelCompiler):
+    """Compiles a function into a `_LinkOnlyLibrary`, without an entry for Python."""
+
+    def compile_extra(self, func: Callable[..., Any]) -> Any:
+        """Compile `func`; see `numba.core.compiler.CompilerBase.compile_extra`."""
+        context = self.state.targetctx
+        self.state.library = _LinkOnlyLibrary(context.codegen(), func.__qualname__)
+        context.get_executable = _no_executable
+        return super().compile_extra(func)
+
+
+def _no_executable(library: Any, description: Any, environment: Any) -> Any:
+    """Stands for the machine code that a link-only library does not have."""
+    library._ensure_finalized()
+    module, name = description.lookup_module(), description.qualname.split(".")[-1]
+    return dynfunc.make_function(module, name, "", 0, environment, (library,))
+
+
 def helper(function: Function) -> Function:
     """Compile `function` as a part of the kernels that call it; Python cannot call it."""
-    options: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    options: dict[str, Any] = {
+        "no_cpython_wrapper": True,
+        "no_cfunc_wrapper": True,
+        "pipeline_class": _HelperCompiler,
+    }
     return cast(Function, numba.njit(error_model="numpy", **options)(function))
 
 
@@ -39,7 +95,8 @@ def kernel(function: Function) -> Function:
     or class that it uses changes. The stamp of all files in the cache's name makes a stale kernel
     impossible; with a numba whose cache looks different inside, its own rule stays.
     """
-    compiled: Any = numba.njit(cache=True, error_model="numpy")(function)
+    options: dict[str, Any] = {"no_cfunc_wrapper": True, "pipeline_class": _KernelCompiler}
+    compiled: Any = numba.njit(cache=True, error_model="numpy", **options)(function)
     cache = compiled._cache
     try:
         name = f"{cache._impl.filename_base}-{_CODE_STAMP[:12]}"

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from reworld_agent.pdm.cache import N_REPLAY_STEPS
 from reworld_agent.pdm.frames import Boxes
-from reworld_agent.pdm.geometry import TWO_PI, wrap
-from reworld_agent.pdm.kernel import helper, kernel
+from reworld_agent.pdm.geometry import TWO_PI
 
 FRAME_S = 0.5
 STEP_S = 0.1
@@ -54,8 +53,7 @@ def replay(frames: list[Boxes]) -> Tracks:
         seen[k, tracks] = True
         state[k, tracks, :_VX] = frame.pose
         state[k, tracks, _VX:] = frame.velocity
-    pose = np.full((N_REPLAY_STEPS, len(first), 3), np.nan)
-    speed, heading = _interpolate(seen, state, pose)
+    pose, speed, heading = _interpolate(seen, state)
     return Tracks(
         np.array(list(index), np.str_),
         np.array([frames[k].kind[row] for k, row in first], np.int8),
@@ -76,78 +74,62 @@ def _span(seen: NDArray[np.bool_]) -> NDArray[np.int8]:
     return np.where(np.any(seen, axis=0)[:, None], span, -1).astype(np.int8)
 
 
-@helper
-def _turn(change: float) -> float:
-    """What to add [rad] to a heading that changed by `change`, so that it does not jump."""
-    if abs(change) < math.pi:
-        return 0.0
+def _turn(change: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What to add [rad] to headings that changed by `change`, so that they do not jump."""
     wrapped = (change + math.pi) % TWO_PI - math.pi
-    if wrapped == -math.pi and change > 0.0:
-        wrapped = math.pi
-    return wrapped - change
+    wrapped = np.where((wrapped == -math.pi) & (change > 0.0), math.pi, wrapped)
+    return np.where(np.abs(change) < math.pi, 0.0, wrapped - change)
 
 
-@kernel
 def _interpolate(
-    seen: NDArray[np.bool_], state: NDArray[np.float64], pose: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """[F, T] sightings and [F, T, 5] states → speeds [T], headings [T], and `pose` [51, T, 3].
+    seen: NDArray[np.bool_], state: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """[F, T] sightings and [F, T, 5] states → poses [51, T, 3], speeds [T], headings [T]."""
+    values = _sampled(seen, _unwrapped(seen, state))
+    first = np.argmax(~np.isnan(values[..., _X]), axis=0)
+    onset = values[first, np.arange(len(first))]
+    speed = np.hypot(onset[:, _VX], onset[:, _VY])
+    return values[..., :_VX].copy(), speed, onset[:, _HEADING].copy()
 
-    Values are copied one by one: array assignments take numba seconds to compile.
+
+def _unwrapped(seen: NDArray[np.bool_], state: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The states with headings that do not jump from one sighting to the next."""
+    knots = state.copy()
+    turns, before = np.zeros(seen.shape[1]), np.zeros(seen.shape[1])
+    known = np.zeros(seen.shape[1], np.bool_)
+    for k, now in enumerate(seen):
+        change = state[k, :, _HEADING] - before
+        turns = np.where(now & known, turns + _turn(change), turns)
+        before = np.where(now, state[k, :, _HEADING], before)
+        knots[k, :, _HEADING] += turns
+        known |= now
+    return knots
+
+
+def _sampled(seen: NDArray[np.bool_], knots: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Linear interpolation of [F, T, 5] between sightings: [51, T, 5], NaN where absent.
+
+    A single sighting holds at any time.
     """
     n_frames, n_tracks = seen.shape
-    speed, heading = np.zeros(n_tracks), np.zeros(n_tracks)
-    when, knots = np.empty(n_frames), np.empty((n_frames, 5))
-    value = np.empty(5)
-    for j in range(n_tracks):
-        n, turns, before = 0, 0.0, 0.0
-        for k in range(n_frames):
-            if not seen[k, j]:
-                continue
-            when[n] = k * FRAME_S
-            for i in range(5):
-                knots[n, i] = state[k, j, i]
-            turns = 0.0 if n == 0 else turns + _turn(knots[n, _HEADING] - before)
-            before = knots[n, _HEADING]
-            knots[n, _HEADING] += turns
-            n += 1
-        present = False
-        for step in range(N_REPLAY_STEPS):
-            if not _between(when, knots, n, step * STEP_S, value):
-                continue
-            for i in range(_VX):
-                pose[step, j, i] = value[i]
-            if not present:
-                present = True
-                heading[j] = value[_HEADING]
-                speed[j] = math.hypot(value[_VX], value[_VY])
-    return speed, heading
-
-
-@helper
-def _between(
-    when: NDArray[np.float64],
-    knots: NDArray[np.float64],
-    n: int,
-    time: float,
-    value: NDArray[np.float64],
-) -> bool:
-    """Linear interpolation of `n` knots at `time` into `value`; False outside their times.
-
-    A single knot holds at any time.
-    """
-    if n == 1:
-        for i in range(5):
-            value[i] = knots[0, i]
-        return True
-    if not when[0] <= time <= when[n - 1]:
-        return False
-    high = 1
-    while high < n - 1 and when[high] < time:
-        high += 1
-    low = high - 1
-    for i in range(5):
-        slope = (knots[high, i] - knots[low, i]) / (when[high] - when[low])
-        value[i] = slope * (time - when[low]) + knots[low, i]
-    value[_HEADING] = wrap(value[_HEADING])
-    return True
+    frame, track = np.arange(n_frames)[:, None], np.arange(n_tracks)
+    when, time = np.arange(n_frames) * FRAME_S, np.arange(N_REPLAY_STEPS) * STEP_S
+    first, last = seen.argmax(axis=0), n_frames - 1 - seen[::-1].argmax(axis=0)
+    after = np.where(seen & (frame > first), frame, n_frames)
+    after = np.minimum.accumulate(after[::-1])[::-1]  # the next sighting, the first one aside
+    before = np.maximum.accumulate(np.where(seen, frame, -1))
+    upper = np.minimum(np.searchsorted(when, time), n_frames - 1)
+    high = np.minimum(after[upper], last)
+    low = np.where(high > 0, before[high - 1, track], 0)
+    low_knot, high_knot = knots[low, track], knots[high, track]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slope = (high_knot - low_knot) / (when[high] - when[low])[..., None]
+        values: NDArray[np.float64] = slope * (time[:, None] - when[low])[..., None] + low_knot
+    outside = np.abs(values[..., _HEADING]) > math.pi
+    turned = values[outside, _HEADING]
+    values[outside, _HEADING] = np.arctan2(np.sin(turned), np.cos(turned))
+    absent = (time[:, None] < when[first]) | (time[:, None] > when[last])
+    values[absent] = np.nan
+    once = first == last
+    values[:, once] = knots[first[once], track[once]]
+    return values

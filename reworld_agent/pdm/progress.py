@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.pdm.kernel import helper, kernel
+from reworld_agent.pdm.kernel import helper
 
 BLOCK = 8  # segments of the centreline that are skipped together
 MIN_BEST_PROGRESS = 5.0  # m; below, everybody who does not fail gets 1
@@ -27,28 +27,14 @@ def _square_distance(
     return dx * dx + dy * dy, share
 
 
-@kernel
 def bound_blocks(line: NDArray[np.float64]) -> NDArray[np.float64]:
     """Low x, low y, high x, high y of each `BLOCK` segments of the polyline [K, 2]."""
-    n = max((len(line) - 2) // BLOCK + 1, 0)
-    bounds = np.empty((n, 4))
-    for b in range(n):
-        bounds[b, 0], bounds[b, 1], bounds[b, 2], bounds[b, 3] = (
-            math.inf,
-            math.inf,
-            -math.inf,
-            -math.inf,
-        )
-        for i in range(b * BLOCK, min((b + 1) * BLOCK + 1, len(line))):
-            bounds[b, 0], bounds[b, 1] = (
-                min(bounds[b, 0], line[i, 0]),
-                min(bounds[b, 1], line[i, 1]),
-            )
-            bounds[b, 2], bounds[b, 3] = (
-                max(bounds[b, 2], line[i, 0]),
-                max(bounds[b, 3], line[i, 1]),
-            )
-    return bounds
+    first = np.arange(0, len(line) - 1, BLOCK)
+    if not len(first):
+        return np.empty((0, 4))
+    start, end = line[:-1, :2], line[1:, :2]
+    low = np.minimum.reduceat(np.minimum(start, end), first)
+    return np.hstack([low, np.maximum.reduceat(np.maximum(start, end), first)])
 
 
 @helper
@@ -103,6 +89,18 @@ def project(
     """
     _, nearest, place = nearest_on_line(line, blocks, x, y)
     return arc[nearest] + place * (arc[nearest + 1] - arc[nearest])
+
+
+def arc_length_at(line: NDArray[np.float64], arc: NDArray[np.float64], x: float, y: float) -> float:
+    """`project` for one point, without compiled code and without blocks."""
+    ax, ay = line[:-1, 0], line[:-1, 1]
+    ux, uy = line[1:, 0] - ax, line[1:, 1] - ay
+    square = ux * ux + uy * uy
+    along = (x - ax) * ux + (y - ay) * uy
+    share = np.clip(np.divide(along, square, out=np.zeros_like(along), where=square > 0.0), 0, 1)
+    dx, dy = x - ax - share * ux, y - ay - share * uy
+    nearest = int(np.argmin(dx * dx + dy * dy))
+    return float(arc[nearest] + share[nearest] * (arc[nearest + 1] - arc[nearest]))
 
 
 def normalised_progress(

@@ -19,7 +19,7 @@ from reworld_agent.pdm.idm import idm_step
 from reworld_agent.pdm.kernel import helper, kernel
 from reworld_agent.pdm.path import pose_at
 from reworld_agent.pdm.polygon_distance import box_to_polygon
-from reworld_agent.pdm.progress import bound_blocks, project
+from reworld_agent.pdm.progress import arc_length_at, bound_blocks, project
 
 STEP_S = 0.1
 SAMPLE_STEPS = 2  # obstacles and leaders are looked at every second step
@@ -56,22 +56,15 @@ class Hits(NamedTuple):
     start: NDArray[np.int64]  # [samples * P + 1]
 
 
-@kernel
 def lay_out(states: NDArray[np.float64], x: float, y: float) -> Course:
     """Measure the paths [P, K, 3]; the ego starts where (x, y) projects onto each."""
-    n, k, _ = states.shape
-    along, begin = np.zeros((n, k)), np.empty(n)
-    blocks = np.empty((n, len(bound_blocks(states[0])), 4))
-    for p in range(n):
-        bounds = bound_blocks(states[p])
-        for b in range(len(bounds)):
-            for i in range(4):
-                blocks[p, b, i] = bounds[b, i]
-        for i in range(1, k):
-            dx = states[p, i, 0] - states[p, i - 1, 0]
-            dy = states[p, i, 1] - states[p, i - 1, 1]
-            along[p, i] = along[p, i - 1] + math.sqrt(dx * dx + dy * dy)
-        begin[p] = project(states[p], along[p], blocks[p], x, y)
+    step = np.diff(states[..., :2], axis=1)
+    along = np.zeros(states.shape[:2])
+    np.cumsum(
+        np.sqrt(step[..., 0] * step[..., 0] + step[..., 1] * step[..., 1]), 1, out=along[:, 1:]
+    )
+    blocks = np.stack([bound_blocks(path) for path in states])
+    begin = np.array([arc_length_at(*path, x, y) for path in zip(states, along, strict=True)])
     return Course(states, along, blocks, begin)
 
 

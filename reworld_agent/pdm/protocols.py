@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from reworld_agent.errors import ConfigError, SceneError
 from reworld_agent.pdm import epdms
 from reworld_agent.pdm.cache import N_STEPS, SceneCache
+from reworld_agent.pdm.compiling import ensure_compiled
 from reworld_agent.pdm.drive import drives, simulated
 from reworld_agent.pdm.epdms import epdms_columns, epdms_v2, joined
 from reworld_agent.pdm.progress import normalised_progress
@@ -70,6 +71,7 @@ def prepare(cache: SceneCache) -> Prepared:
     known: Prepared | None = vars(cache).get("_prepared")
     if known is None:
         _check(cache)
+        ensure_compiled()
         scenery = scenery_of(cache)
         states = simulate(np.array(cache.ego_state), np.array(cache.pdm_closed_poses[None]))
         known = Prepared(scenery, score_states(states, scenery, LAST_TTC_STEP)[0], Names.of(cache))
