@@ -84,7 +84,7 @@ class VideoDiT(LTXVideoTransformer3DModel):
         width = num_attention_heads * attention_head_dim
         heads = {str(block): HEADS[mid_head](width, out_channels) for block in mid_blocks}
         self.mid_heads = nn.ModuleDict(heads)
-        self.context_tokens = ContextTokens(caption_channels) if context_tokens else None
+        self.context_embed = ContextTokens(caption_channels) if context_tokens else None
 
     @classmethod
     def build(cls, config: VideoConfig, latent_channels: int) -> VideoDiT:
@@ -137,8 +137,8 @@ class VideoDiT(LTXVideoTransformer3DModel):
             run_heads: evaluate the mid heads.
             ego: [B, 8] (vx, vy m/s, ax, ay m/s², command one-hot), of a model with context tokens.
         """
-        if self.context_tokens is not None:
-            encoder_hidden_states, encoder_attention_mask = self.context_tokens.append(
+        if self.context_embed is not None:
+            encoder_hidden_states, encoder_attention_mask = self.context_embed.append(
                 encoder_hidden_states, encoder_attention_mask, ego
             )
         rope = self.rope(

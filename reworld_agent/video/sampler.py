@@ -1,4 +1,4 @@
-"""Imagining the future: Euler sampler with self-guidance (paper Eq. 9).
+"""Imagining the future: Euler sampler with self-guidance (paper Eq. 9) and, with text, CFG.
 
 t runs from 1 (noise) to 0 (data); the network predicts the velocity noise - data.
 Shapes: B batch, N tokens, C latent channels.
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from reworld_agent.config import SamplingConfig
 from reworld_agent.errors import ConfigError
 from reworld_agent.sigmas import SCHEDULES
 from reworld_agent.video.dit import VideoDiT
@@ -33,6 +34,11 @@ class Guidance:
     low: float = 0.0
     high: float = 1.0
 
+    @classmethod
+    def of(cls, config: SamplingConfig) -> Guidance | None:
+        """The self-guidance of a configuration; None where gamma switches it off."""
+        return None if config.gamma == 1 else cls(config.gamma, None, config.low, config.high)
+
 
 def guided_velocity(mid: Tensor, final: Tensor, gamma: float) -> Tensor:
     """Eq. 9: v_mid + gamma (v_final - v_mid)."""
@@ -43,7 +49,12 @@ Velocity = Callable[[Tensor, Tensor], Tensor]
 
 
 def dit_velocity(
-    dit: VideoDiT, text: Tensor, coords: Tensor, guidance: Guidance | None = None
+    dit: VideoDiT,
+    text: Tensor,
+    coords: Tensor,
+    guidance: Guidance | None = None,
+    mask: Tensor | None = None,
+    ego: Tensor | None = None,
 ) -> Velocity:
     """The function (latents [B, N, C], token times [B, N]) to velocity [B, N, C].
 
@@ -52,9 +63,14 @@ def dit_velocity(
         text: text tokens [B, M, caption channels].
         coords: positions [1, 3, N].
         guidance: None = the plain velocity.
+        mask: [B, M], 1 where a text token counts; None = all of them.
+        ego: [B, 8], of a model with context tokens.
     """
     if guidance is not None and not dit.mid_heads:
         raise ConfigError("self-guidance needs a mid head", "set video.mid_blocks, or gamma=1")
+    if guidance is not None and guidance.block and str(guidance.block) not in dit.mid_heads:
+        known = ", ".join(dit.mid_heads)
+        raise ConfigError(f"block {guidance.block} has no mid head", f"guide by block {known}")
 
     def velocity(latents: Tensor, times: Tensor) -> Tensor:
         """Velocity [B, N, C] of latents [B, N, C] at token times [B, N], guided where asked."""
@@ -64,6 +80,8 @@ def dit_velocity(
             latents,
             text,
             times * 1000,
+            mask,
+            ego=ego,
             video_coords=coords.expand(latents.size(0), -1, -1),
             run_heads=guided,
         )
@@ -71,6 +89,26 @@ def dit_velocity(
             return output.sample
         block = guidance.block or min(output.mid)
         return guided_velocity(output.mid[block], output.sample, guidance.gamma)
+
+    return velocity
+
+
+def cfg_velocity(conditional: Velocity, free: Velocity, scale: float) -> Velocity:
+    """Classifier-free guidance: free + scale (conditional - free), each self-guided before.
+
+    That order is Internal Guidance's (arXiv 2512.24176).
+
+    Args:
+        conditional, free: see `dit_velocity`; with the prompt, and with the negative or null one.
+        scale: 1 = off, and `free` is not evaluated.
+    """
+    if scale == 1:
+        return conditional
+
+    def velocity(latents: Tensor, times: Tensor) -> Tensor:
+        """Velocity [B, N, C] of latents [B, N, C] at token times [B, N]."""
+        base = free(latents, times)
+        return base + scale * (conditional(latents, times) - base)
 
     return velocity
 

@@ -11,10 +11,17 @@ from diffusers.schedulers.scheduling_flow_match_euler_discrete import (
     FlowMatchEulerDiscreteScheduler,
 )
 
+from reworld_agent.config import SamplingConfig
 from reworld_agent.errors import ConfigError
 from reworld_agent.sigmas import SCHEDULES, linear_quadratic_sigmas
 from reworld_agent.video.dit import VideoDiT
-from reworld_agent.video.sampler import Guidance, dit_velocity, guided_velocity, sample_video
+from reworld_agent.video.sampler import (
+    Guidance,
+    cfg_velocity,
+    dit_velocity,
+    guided_velocity,
+    sample_video,
+)
 from tests.video.small import SIZES, inputs, stock_and_ours
 
 
@@ -91,3 +98,38 @@ def test_guided_velocity_of_a_model_follows_equation_9_inside_its_interval() -> 
 def test_guidance_without_a_head_is_refused() -> None:
     with pytest.raises(ConfigError, match="needs a mid head"):
         dit_velocity(VideoDiT(**SIZES), torch.zeros(1), torch.zeros(1), Guidance())
+
+
+def test_scheduler_levels_are_diffusers_own() -> None:
+    scheduler = FlowMatchEulerDiscreteScheduler()
+    scheduler.set_timesteps(30)
+    found = [*SCHEDULES["scheduler"](30), 0.0]
+    np.testing.assert_allclose(found, scheduler.sigmas.numpy(), atol=1e-6)
+
+
+def test_classifier_free_guidance_follows_self_guidance() -> None:
+    _, ours = stock_and_ours()
+    arguments = inputs()
+    latents, times = arguments["hidden_states"], arguments["timestep"] / 1000
+    coords, text = arguments["video_coords"][:1], arguments["encoder_hidden_states"]
+    guidance = Guidance(1.4, block=2)
+    mask = arguments["encoder_attention_mask"]
+    told = dit_velocity(ours, text, coords, guidance, mask)
+    free = dit_velocity(ours, text * 0, coords, guidance)
+    with torch.no_grad():
+        a, b = told(latents, times), free(latents, times)
+        found = cfg_velocity(told, free, 3.0)(latents, times)
+        torch.testing.assert_close(found, b + 3 * (a - b))
+        arguments["video_coords"] = coords.expand(2, -1, -1)
+        output = ours(**arguments)
+        expected = output.mid[2] + 1.4 * (output.sample - output.mid[2])
+        torch.testing.assert_close(a, expected)
+    assert cfg_velocity(told, free, 1.0) is told
+
+
+def test_guidance_of_a_configuration() -> None:
+    assert Guidance.of(SamplingConfig(gamma=1.0)) is None
+    assert Guidance.of(SamplingConfig(low=0.3)) == Guidance(1.4, None, 0.3, 1.0)
+    _, ours = stock_and_ours()
+    with pytest.raises(ConfigError, match=r"block 3 has no mid head[\s\S]*block 1, 2"):
+        dit_velocity(ours, torch.zeros(1, 1, 16), torch.zeros(1, 3, 24), Guidance(block=3))
