@@ -126,10 +126,10 @@ class WorldModule(LightningModule):
         self.log_dict({f"train/{k}": v for k, v in logs.items()}, batch_size=len(frames))
         return total
 
-    def on_train_batch_end(self, outputs: Any, batch: Tensor, batch_idx: int) -> None:
-        """The average follows each step of the optimiser."""
-        if self.global_step > int(self.averaged.n_averaged):
-            self.averaged.update_parameters(self.dit)
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """The average follows each step."""
+        super().optimizer_step(*args, **kwargs)
+        self.averaged.update_parameters(self.dit)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Frozen encoders are built anew from their folder."""

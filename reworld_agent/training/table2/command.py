@@ -1,0 +1,130 @@
+"""`python train/benchmark_objectives.py`: what the rivals cost, and how they compare."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from reworld_agent.clips.index import read_index
+from reworld_agent.errors import ConfigError
+from reworld_agent.evaluation.files import check_writable, write_csv, write_parquet
+from reworld_agent.evaluation.provenance import blas_name, code_version
+from reworld_agent.training.table2 import figures
+from reworld_agent.training.table2.costs import cost_table
+from reworld_agent.training.table2.data import FrameClips, fitted_codec, town_index
+from reworld_agent.training.table2.protocol import SIZES, Protocol, load_protocol
+from reworld_agent.training.table2.runs import Clips
+from reworld_agent.training.table2.sweeps import SWEEPS, Sweep, run_sweep, summary
+from reworld_agent.words import Words, parse
+
+USAGE = (
+    "python train/benchmark_objectives.py [sweep=costs|" + "|".join(SWEEPS) + "] [model=tiny|paper]"
+    " [seeds=3] [steps=N] [clips=INDEX.parquet] [vae=DIR] [imagined=N] [output_dir=DIR]"
+)
+HELP = f"""{USAGE}
+
+The methods of the paper's Table 2 under one protocol: from scratch, no text, two clean latents.
+
+  sweep=costs            time and FLOPs of a step of every method beside vanilla (Table 8)
+  sweep=representations  every method, equal budget (Table 2)
+  sweep=blocks           where ReWorld's mid head stands (Table 5)
+  sweep=gamma            strength of self-guidance (Table 6); needs imagined=
+  sweep=convergence      vanilla against ReWorld on the way (Fig. 2b)
+                         (Table 7, the factor of L_RDE: see train/README.md)
+  model=tiny|paper       tiny runs on the embedded town; paper needs clips= and vae=
+  seeds=N                runs of each kind (3)
+  steps=N                optimiser steps; not given: the protocol's
+  repeats=N              timed steps of each method (21), of sweep=costs
+  clips=INDEX            of `reworld video index frames=25`; its splits train and val are used
+  limit=N                training clips at most
+  vae=DIR                the vae folder of LTX-Video 0.9.5
+  encoder.NAME=DIR       weights of a frozen encoder, such as encoder.repa_dinov2=DIR
+  imagined=N             validation clips whose future is imagined for FVD and PSNR (0)
+  output_dir=DIR         outputs/table2; a sweep that was stopped goes on there
+
+example: python train/benchmark_objectives.py sweep=convergence seeds=3
+"""
+ENCODERS = tuple(
+    f"encoder.{name}"
+    for name in (
+        *("repa_dinov2", "repa_videomaev2", "repa_depth_anything3"),
+        *("repa_vjepa2", "redi"),
+    )
+)
+KNOWN = (
+    *("sweep", "model", "seeds", "steps", "repeats", "clips", "limit", "vae", "imagined"),
+    *("output_dir", "device", *ENCODERS),
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; 0, or raises ReWorldError."""
+    if {"--help", "-h"} & set(arguments):
+        print(HELP)
+        return 0
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    words = parse(arguments, KNOWN, USAGE)
+    name = words.choice("sweep", ("costs", *SWEEPS)) or "costs"
+    size = words.choice("model", SIZES) or "tiny"
+    given = {"steps": words.number("steps", 1)} if "steps" in words.settings else {}
+    protocol = load_protocol(size, given)
+    folder = words.path("output_dir") or Path("outputs/table2")
+    check_writable(folder)
+    if name == "costs":
+        device = words.settings.get("device", "cpu")
+        repeats = words.number("repeats", 21)
+        table = cost_table(protocol, load_protocol("paper"), repeats, device=device)
+        print(table.round(4).to_string(index=False))
+    else:
+        table = run_sweep(name, _sweep(words, protocol, size, folder))
+        figures.write(name, table, folder / f"{name}.png")
+        print(summary(name, table).round(5).to_string(index=False))
+    _keep(folder / name, table, protocol, size)
+    return 0
+
+
+def _sweep(words: Words, protocol: Protocol, size: str, folder: Path) -> Sweep:
+    """Clips, codec and settings of a sweep."""
+    index = words.path("clips")
+    if index is None and size != "tiny":
+        message = "model=paper is no model for the embedded town"
+        raise ConfigError(message, "give clips=INDEX.parquet (reworld video index frames=25 ...)")
+    if index is None:
+        train, validation = town_index("town_train", protocol), town_index("town_val", protocol)
+    else:
+        whole = read_index(index)
+        train, validation = whole.split("train"), whole.split("val")
+    if "limit" in words.settings:
+        train = replace(train, rows=train.rows.head(words.number("limit", 1)))
+    train_clips = FrameClips(train, protocol)
+    kept = train_clips.in_memory() if train_clips.fits() else train_clips
+    held_out = FrameClips(validation, protocol).in_memory()
+    fitting = kept if not isinstance(kept, FrameClips) else held_out
+    codec = fitted_codec(protocol, fitting, words.path("vae"))
+    encoders = {
+        key.removeprefix("encoder."): words.settings[key]
+        for key in ENCODERS
+        if key in words.settings
+    }
+    return Sweep(
+        protocol,
+        Clips(kept, held_out, codec),
+        folder,
+        range(words.number("seeds", 3)),
+        int(words.settings.get("imagined", 0)),
+        encoders=encoders,
+    )
+
+
+def _keep(path: Path, table: pd.DataFrame, protocol: Protocol, size: str) -> None:
+    """The table as parquet with its provenance, and its csv twin."""
+    about = {"code_version": code_version(), "numpy": np.__version__, "blas": blas_name()}
+    provenance = {"protocol": asdict(protocol), "model": size, **about}
+    write_parquet(path.with_suffix(".parquet"), table, provenance)
+    write_csv(path.with_suffix(".csv"), table)
+    print(f"written: {path.with_suffix('.parquet')}")

@@ -1,0 +1,89 @@
+"""Clips of the protocol: of the embedded town, or of any index of `reworld video index`."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from reworld_agent.clips.build import build_index
+from reworld_agent.clips.dataset import ClipDataset
+from reworld_agent.clips.index import ClipIndex
+from reworld_agent.clips.sources import Options
+from reworld_agent.clips.splits import split_rule
+from reworld_agent.clips.windows import ClipShape
+from reworld_agent.errors import DataError
+from reworld_agent.scenes.synthetic import ensure_split
+from reworld_agent.training.table2.protocol import Protocol
+from reworld_agent.video.codec import LTXCodec, PatchPCACodec, build_codec
+from reworld_agent.video.codec_fit import fit_patch_pca
+from reworld_agent.video.encoding import to_pixels
+
+logger = logging.getLogger(__name__)
+MEMORY = 4 << 30  # bytes of decoded frames that are kept
+FIT_CLIPS = 400
+TOWN_SCENES = {"town_train": 1000, "town_val": None, "town_test": None}
+
+
+def town_index(split: str, protocol: Protocol) -> ClipIndex:
+    """Clips of `town_train` (some drives), `town_val` or `town_test`; a second apart.
+
+    What is missing on disk is rendered first.
+    """
+    roots = ensure_split(split, cameras=(), clips=True, scenes=TOWN_SCENES[split])
+    shape = ClipShape(protocol.clip.fps, protocol.frames, stride=round(protocol.clip.fps))
+    root = Path(roots.data_root)
+    return build_index("town", root, shape, split_rule(""), Options(part=split))[0]
+
+
+class FrameClips(Dataset[Tensor]):
+    """Frames uint8 [T, 3, H, W] of every clip of an index, at the protocol's size."""
+
+    def __init__(self, index: ClipIndex, protocol: Protocol) -> None:
+        clip = protocol.clip
+        self._clips = ClipDataset(index, protocol.frames, (clip.height, clip.width))
+        self._bytes = len(index) * protocol.frames * 3 * clip.height * clip.width
+
+    def __len__(self) -> int:
+        return len(self._clips)
+
+    def __getitem__(self, number: int) -> Tensor:
+        return self._clips[number]["frames"]
+
+    def in_memory(self, progress: bool = True) -> Tensor:
+        """All clips [M, T, 3, H, W]; DataError where they need more than 4 GiB."""
+        if self._bytes > MEMORY:
+            size = f"{self._bytes / 2**30:.1f} GiB"
+            raise DataError(f"{len(self)} clips take {size} in memory", "use fewer clips")
+        loader = DataLoader(self, batch_size=None)
+        return torch.stack(list(tqdm(loader, desc="decoding clips", disable=not progress)))
+
+    def fits(self) -> bool:
+        """Whether all frames may be kept in memory."""
+        return self._bytes <= MEMORY
+
+
+def fitted_codec(
+    protocol: Protocol, frames: Tensor, folder: str | Path | None = None
+) -> PatchPCACodec | LTXCodec:
+    """The protocol's codec: fitted to clips uint8 [M, T, 3, H, W], or read from a VAE folder.
+
+    Raises:
+        DataError: the LTX VAE is asked for and no folder is given.
+    """
+    if folder is not None:
+        codec: PatchPCACodec | LTXCodec = LTXCodec.from_pretrained(folder, local_files_only=True)
+        return codec
+    codec = build_codec(protocol.codec)
+    if not isinstance(codec, PatchPCACodec):
+        message = "protocol=table2 model=paper needs the weights of the LTX VAE"
+        raise DataError(message, "give vae=FOLDER, the vae folder of LTX-Video 0.9.5")
+    chosen = torch.randperm(len(frames), generator=torch.Generator().manual_seed(0))[:FIT_CLIPS]
+    pixels = to_pixels(frames[chosen])
+    explained = fit_patch_pca(codec, pixels[:, :, :1], pixels)
+    logger.info("patch PCA keeps %.1f %% of the variance", 100 * explained)
+    return codec

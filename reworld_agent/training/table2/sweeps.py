@@ -1,0 +1,139 @@
+"""The tables and the figure of the paper that compare ways to train the video half.
+
+representations: Table 2. blocks: Table 5. gamma: Table 6. convergence: Fig. 2b.
+Each gives one row a run (parquet, csv) and a figure with mean and spread over the seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tqdm import tqdm
+
+from reworld_agent.errors import ConfigError
+from reworld_agent.objectives.rivals import REPRESENTATIONS
+from reworld_agent.training.table2.evaluate import fvd, imagine, pixel_psnr
+from reworld_agent.training.table2.module import WorldModule
+from reworld_agent.training.table2.protocol import Protocol
+from reworld_agent.training.table2.runs import Clips, RunSettings, train_run
+
+GAMMAS = (1.0, 1.2, 1.4, 1.6, 1.8)
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep: protocol, clips, folder, seeds, and whether futures are imagined and judged.
+
+    Attributes:
+        protocol, clips: what all runs share.
+        folder: runs and tables; a sweep that was stopped goes on there.
+        seeds: of the runs.
+        imagined: validation clips whose future is imagined for FVD and PSNR; 0 = none.
+        steps: Euler steps of the sampler.
+        encoders: folders of the frozen encoders by representation.
+        trainer: for Lightning's Trainer.
+    """
+
+    protocol: Protocol
+    clips: Clips
+    folder: Path
+    seeds: Sequence[int] = (0, 1, 2)
+    imagined: int = 0
+    steps: int = 30
+    encoders: dict[str, str] | None = None
+    trainer: dict[str, Any] | None = None
+
+    def train(self, settings: RunSettings) -> tuple[WorldModule, pd.DataFrame]:
+        """One run."""
+        return train_run(
+            self.protocol, settings, self.clips, self.folder / "runs", trainer=self.trainer
+        )
+
+    def settings(self, method: str, seed: int, **more: Any) -> RunSettings:
+        """A run's settings, with the folder of its encoder."""
+        return RunSettings(method, seed, encoder=(self.encoders or {}).get(method), **more)
+
+    def judge(self, module: WorldModule, gamma: float = 1.0) -> Row:
+        """FVD and PSNR of imagined futures; empty where none are asked for."""
+        if not self.imagined:
+            return {}
+        real = self.clips.validation[: self.imagined]
+        future = imagine(module, real, gamma, self.steps)
+        history = self.protocol.clip.history_frames
+        return {
+            "fvd": fvd(real[:, history:], future),
+            "psnr_db": pixel_psnr(future, real[:, history:]),
+            "clips": len(real),
+        }
+
+
+def representations(sweep: Sweep, names: Sequence[str] = REPRESENTATIONS) -> Iterator[Row]:
+    """Every method with equal budget; one row a method and seed."""
+    for seed in sweep.seeds:
+        for name in names:
+            module, curve = sweep.train(sweep.settings(name, seed))
+            yield {"method": name, **_end(curve), "seed": seed, **sweep.judge(module)}
+
+
+def blocks(sweep: Sweep) -> Iterator[Row]:
+    """ReWorld with its head after each block but the last; 0 = no head."""
+    for seed in sweep.seeds:
+        _, curve = sweep.train(sweep.settings("vanilla", seed))
+        yield {"block": 0, **_end(curve), "seed": seed}
+        for block in range(1, sweep.protocol.video.num_layers):
+            found, curve = sweep.train(sweep.settings("reworld", seed, mid_blocks=(block,)))
+            yield {"block": block, **_end(curve), "seed": seed, **sweep.judge(found)}
+
+
+def gamma(sweep: Sweep, gammas: Sequence[float] = GAMMAS) -> Iterator[Row]:
+    """Self-guidance of trained ReWorld models."""
+    if not sweep.imagined:
+        raise ConfigError("sweep=gamma judges imagined futures", "say imagined=64, or more")
+    for seed in sweep.seeds:
+        module, _ = sweep.train(sweep.settings("reworld", seed))
+        for value in gammas:
+            yield {"gamma": value, "seed": seed, **sweep.judge(module, value)}
+
+
+def convergence(sweep: Sweep) -> Iterator[Row]:
+    """Vanilla and ReWorld on the way; one row a point of their curves."""
+    for seed in sweep.seeds:
+        for name in ("vanilla", "reworld"):
+            _, curve = sweep.train(sweep.settings(name, seed))
+            for row in curve.to_dict("records"):
+                yield {"method": name, "seed": seed, **{str(k): v for k, v in row.items()}}
+
+
+SWEEPS: dict[str, tuple[Callable[[Sweep], Iterator[Row]], str, str]] = {
+    "representations": (representations, "method", "velocity_error"),
+    "blocks": (blocks, "block", "velocity_error"),
+    "gamma": (gamma, "gamma", "fvd"),
+    "convergence": (convergence, "step", "velocity_error"),
+}
+
+
+def _end(curve: pd.DataFrame) -> Row:
+    last = curve.iloc[-1]
+    return {"velocity_error": last["velocity_error"], "step": last["step"]}
+
+
+def run_sweep(name: str, sweep: Sweep) -> pd.DataFrame:
+    """All rows of a sweep; ConfigError for an unknown one."""
+    if name not in SWEEPS:
+        raise ConfigError(f"sweep={name} does not exist", "use " + " | ".join(SWEEPS))
+    return pd.DataFrame(list(tqdm(SWEEPS[name][0](sweep), desc=name, unit=" rows")))
+
+
+def summary(name: str, table: pd.DataFrame) -> pd.DataFrame:
+    """Mean and standard deviation over the seeds, by what the sweep varies."""
+    keys = ["method", "step"] if name == "convergence" else [SWEEPS[name][1]]
+    measured = [c for c in ("velocity_error", "fvd", "psnr_db") if c in table]
+    grouped = table.groupby(keys, sort=False)[measured]
+    found = grouped.agg(["mean", "std"])
+    found.columns = ["_".join(column) for column in found.columns.to_flat_index()]
+    return found.assign(seeds=grouped.size()).reset_index()

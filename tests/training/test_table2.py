@@ -1,0 +1,111 @@
+"""The protocol of Table 2: every method trains, goes on after a stop, and is judged alike."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from reworld_agent.config import ClipConfig, CodecConfig, VideoConfig
+from reworld_agent.errors import ConfigError
+from reworld_agent.objectives.rivals import REPRESENTATIONS
+from reworld_agent.training.table2 import costs, figures
+from reworld_agent.training.table2.data import fitted_codec
+from reworld_agent.training.table2.evaluate import imagine, velocity_error
+from reworld_agent.training.table2.protocol import Protocol, load_protocol
+from reworld_agent.training.table2.runs import Clips, RunSettings, build_module, train_run
+from reworld_agent.training.table2.sweeps import SWEEPS, Sweep, run_sweep, summary
+
+MICRO = Protocol(
+    codec=CodecConfig("patch_pca", 8, 16, 4),
+    clip=ClipConfig(32, 32, 5, 8, 8.0, "clip", "seconds"),
+    video=VideoConfig(3, 2, 8, 8, ()),
+    steps=4,
+    batch_size=4,
+    learning_rate=1e-3,
+    warmup_steps=1,
+    ema_decay=0.5,
+    small_encoders=True,
+)
+
+
+@pytest.fixture(scope="module")
+def clips() -> Clips:
+    generator = torch.Generator().manual_seed(0)
+    frames = torch.randint(0, 256, (12, 13, 3, 32, 32), generator=generator, dtype=torch.uint8)
+    return Clips(frames[:8], frames[8:], fitted_codec(MICRO, frames[:8]))
+
+
+def test_shipped_protocols() -> None:
+    paper = load_protocol("paper")
+    assert (paper.frames, paper.grid.tokens, paper.grid.history) == (25, 196, 2)
+    assert (paper.steps, paper.batch_size, paper.video.num_layers) == (120000, 32, 28)
+    assert load_protocol("tiny", {"steps": 5}).steps == 5
+    for size, overrides, message in (
+        ("huge", {}, "model=huge"),
+        ("tiny", {"stps": 5}, "stps"),
+        ("tiny", {"ema_decay": 1.0}, "ema_decay"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            load_protocol(size, overrides)
+
+
+@pytest.mark.parametrize("name", REPRESENTATIONS)
+def test_every_method_learns_and_is_judged(name: str, clips: Clips, tmp_path: Path) -> None:
+    module, curve = train_run(MICRO, RunSettings(name, 0), clips, tmp_path, points=2)
+    assert list(curve["step"]) == [2, 4] and curve["velocity_error"].notna().all()
+    again, kept = train_run(MICRO, RunSettings(name, 0), clips, tmp_path, points=2)
+    assert kept.equals(curve), "a finished run is read, not trained again"
+    error = velocity_error(module, clips.validation)
+    assert error == velocity_error(again, clips.validation) == curve["velocity_error"].iloc[-1]
+
+
+def test_imagination_never_sees_the_future(clips: Clips) -> None:
+    module = build_module(MICRO, RunSettings("redi", 0), clips).eval()
+    scrambled = clips.validation.clone()
+    scrambled[:, MICRO.clip.history_frames :] = 7
+    first, second = (imagine(module, frames, steps=2) for frames in (clips.validation, scrambled))
+    assert first.shape == (4, 8, 3, 32, 32) and torch.equal(first, second)
+
+
+def test_a_run_of_other_settings_is_refused(clips: Clips, tmp_path: Path) -> None:
+    train_run(MICRO, RunSettings("vanilla", 0), clips, tmp_path)
+    with pytest.raises(ConfigError, match="other settings"):
+        train_run(replace(MICRO, learning_rate=1e-4), RunSettings("vanilla", 0), clips, tmp_path)
+    with pytest.raises(ConfigError, match="only reworld"):
+        build_module(MICRO, RunSettings("sra", 0, mid_blocks=(1,)), clips)
+
+
+@pytest.mark.parametrize("name", ["blocks", "convergence", "representations"])
+def test_sweeps_give_tables_and_figures(name: str, clips: Clips, tmp_path: Path) -> None:
+    sweep = Sweep(replace(MICRO, steps=1), clips, tmp_path, seeds=(0, 1))
+    table = run_sweep(name, sweep)
+    found = summary(name, table)
+    assert (found["seeds"] == 2).all() and found["velocity_error_std"].notna().all()
+    figures.write(name, table, tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size > 5000
+
+
+def test_unknown_sweep_and_gamma_without_futures(clips: Clips, tmp_path: Path) -> None:
+    sweep = Sweep(MICRO, clips, tmp_path, seeds=(0,))
+    with pytest.raises(ConfigError, match="sweep=depth"):
+        run_sweep("depth", sweep)
+    with pytest.raises(ConfigError, match="imagined"):
+        run_sweep("gamma", sweep)
+    assert set(SWEEPS) == {"representations", "blocks", "gamma", "convergence"}
+
+
+def test_cost_of_the_mid_head_at_paper_size() -> None:
+    paper = load_protocol("paper")
+    vanilla, reworld = (costs.step_flops(paper, name) for name in ("vanilla", "reworld"))
+    assert 1 < reworld / vanilla <= 1.001
+    head = costs.parameters(paper, "reworld") - costs.parameters(paper, "vanilla")
+    assert head == 266_368
+
+
+def test_cost_table() -> None:
+    table = costs.cost_table(MICRO, MICRO, repeats=2, names=("vanilla", "sra", "repa_dinov2"))
+    assert list(table["method"]) == ["vanilla", "sra", "repa_dinov2"]
+    assert table["flops_ratio"].iloc[0] == 1 and (table["flops_ratio"].iloc[1:] > 1).all()
