@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -104,18 +103,12 @@ def fit_statistics(words: Sequence[str]) -> int:
 
 def score_trajectories(words: Sequence[str]) -> int:
     """Score a file of trajectories of any planner; `FAILED` where a row has no score."""
-    from reworld_agent.evaluation import score_file
+    from reworld_agent.evaluation import score_command, score_file
 
     if not words or any(word in ("-h", "--help", "help") for word in words):
         print(score_file.help_text())
         return OK if words else USAGE
     try:
-        request = score_file.parse(words)
-        if score_file.degrees_suspected(score_file.read_trajectories(request.trajectories)):
-            warnings.warn("headings look like degrees; they are read as radians", stacklevel=1)
-        table = score_file.score_file(request)
+        return OK if score_command.run(score_file.parse(words)) else FAILED
     except ReWorldError as error:
         return report_error(error)
-    print(score_file.summary(table, request.protocol))
-    print(f"results in {request.output} and {request.output.with_suffix('.csv')}")
-    return OK if table["valid"].all() else FAILED

@@ -19,7 +19,9 @@ import numpy as np
 import reworld_agent
 from reworld_agent.errors import DataError
 from reworld_agent.evaluation.files import write_atomically
+from reworld_agent.evaluation.provenance import blas_name, code_version
 from reworld_agent.scenes.log_index import cache_home, list_logs
+from reworld_agent.scenes.scene_pickles import list_scene_pickles, scene_pickle_path
 
 _BUILDERS = ("pdm", "scenes")
 
@@ -31,12 +33,14 @@ class SceneCaches:
     Attributes:
         data_root, maps_root, data_split: where the split lies.
         root: folder of all caches; None takes `scene_caches` in the cache folder.
+        synthetic_scenes: folder of the pickles of stage two; None where there is only one stage.
     """
 
     data_root: Path
     maps_root: Path
     data_split: str
     root: Path | None = None
+    synthetic_scenes: Path | None = None
 
     @cached_property
     def data_digest(self) -> str:
@@ -45,6 +49,8 @@ class SceneCaches:
         maps = sorted(self.maps_root.glob("*/*/map.gpkg"))
         stamps = [_stamp(path, path.name) for path in logs]
         stamps += [_stamp(path, str(path.relative_to(self.maps_root))) for path in maps]
+        if self.synthetic_scenes is not None:
+            stamps += [_stamp(p, p.name) for p in list_scene_pickles(self.synthetic_scenes)]
         return hashlib.sha256(json.dumps(stamps).encode()).hexdigest()[:16]
 
     @cached_property
@@ -72,22 +78,40 @@ class SceneCaches:
                 return pdm.load(path)
             except DataError:  # half-written or of another version: made again
                 path.unlink(missing_ok=True)
-        cache = pdm.build_scene_cache(self.data_root, self.maps_root, self.data_split, token)
+        cache = self._build(token)
         cache.save(path)
         return cache
+
+    def _build(self, token: str) -> Any:
+        if self.synthetic_scenes is not None:
+            pickled = scene_pickle_path(self.synthetic_scenes, token)
+            if pickled.is_file():
+                from reworld_agent.pdm.from_scene_pickle import build_from_scene_pickle
+
+                return build_from_scene_pickle(pickled, self.maps_root)
+        from reworld_agent import pdm
+
+        return pdm.build_scene_cache(self.data_root, self.maps_root, self.data_split, token)
+
+    def rails(self, cache: Any) -> Any:
+        """What the scene's vehicles drive on where they react; see `pdm.reactive_rails`."""
+        from reworld_agent.pdm.reactive_rails import build_rails
+
+        return build_rails(cache, self.maps_root)
 
     def write_manifest(self) -> None:
         """Say in the folder itself what it holds; raises DataError where it cannot be written."""
         path = self.folder / "manifest.json"
         manifest = {
             "data_split": self.data_split,
+            "tokens": sum(1 for _ in self.folder.glob("*.npz")),
             "digest": self.digest,
-            "code_version": reworld_agent.__version__,
+            "code_version": code_version(),
             "numpy": np.__version__,
+            "blas": blas_name(),
         }
         text = json.dumps(manifest, indent=1)
-        if not path.is_file():
-            write_atomically(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+        write_atomically(path, lambda partial: partial.write_text(text, encoding="utf-8"))
 
 
 @lru_cache(maxsize=1)

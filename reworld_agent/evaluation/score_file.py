@@ -21,8 +21,12 @@ from reworld_agent.evaluation.parts import PartStore
 from reworld_agent.evaluation.provenance import blas_name, code_version
 from reworld_agent.evaluation.scene_caches import SceneCaches, code_digest
 from reworld_agent.evaluation.scoring import (
+    LOG_REPLAY,
     PROTOCOLS,
+    REACTIVE,
     ROW_KEYS,
+    TRAFFIC,
+    check_traffic,
     metric_columns,
     score_trajectories,
 )
@@ -51,6 +55,13 @@ Score trajectories of any planner with the PDM score of NAVSIM, without the devk
                             filter, without EC; pdm_score and *_unfiltered before it
                   both      the two from one simulation, each column named by its protocol:
                             pdms_v1_score, epdms_v2_score, ...
+  traffic       {traffic} (default log_replay; in two stages reactive)
+                  reactive  vehicles answer to each trajectory, as in NAVSIM v2.2 with
+                            traffic_agents=reactive; protocol=epdms_v2 only, some 0.2 s each
+  two_stage     true: EPDMS of NAVSIM v2.2's two stages; the file then names one trajectory for
+                each frame of both stages. Written too: OUTPUT.stages.parquet and .csv
+  synthetic_scenes  folder of stage two's scenes, synthetic_scene_pickles
+  mapping       yaml of the two-stage split (reactive_all_mapping)
   worker        {workers} (default processes)
   workers       how many (default: one for each core)
   explain       true (default): also when and why each metric fails; false: scores only
@@ -77,11 +88,36 @@ class Request:
     explain: bool = True
     cache_dir: Path | None = None
     resume: bool = True
+    traffic: str = ""
+    two_stage: bool = False
+    synthetic_scenes: Path | None = None
+    mapping: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not self.traffic:
+            object.__setattr__(self, "traffic", REACTIVE if self.two_stage else LOG_REPLAY)
+        check_traffic(self.traffic, self.protocol)
+        if not self.two_stage:
+            return
+        if self.protocol != "epdms_v2":
+            raise ConfigError(
+                f"two_stage=true with protocol={self.protocol}", "set protocol=epdms_v2"
+            )
+        for name in ("synthetic_scenes", "mapping"):
+            if getattr(self, name) is None:
+                raise ConfigError(f"two_stage=true without {name}=", "see --help")
+
+    @property
+    def stages_output(self) -> Path:
+        """Where the table of two stages is written."""
+        return self.output.with_suffix(".stages.parquet")
 
 
 def help_text() -> str:
     """What `--help` prints."""
-    return HELP.format(protocols=" | ".join(PROTOCOLS), workers=" | ".join(WORKERS))
+    return HELP.format(
+        protocols=" | ".join(PROTOCOLS), workers=" | ".join(WORKERS), traffic=" | ".join(TRAFFIC)
+    )
 
 
 def parse(words: Sequence[str]) -> Request:
@@ -107,10 +143,10 @@ def parse(words: Sequence[str]) -> Request:
 
 
 def _value(key: str, value: str) -> Any:
-    choices = {"protocol": PROTOCOLS, "worker": WORKERS}
+    choices = {"protocol": PROTOCOLS, "worker": WORKERS, "traffic": TRAFFIC}
     if key in choices and value not in choices[key]:
         raise ConfigError(f"{key}={value} is unknown", f"use {key}={' | '.join(choices[key])}")
-    if key in ("explain", "resume"):
+    if key in ("explain", "resume", "two_stage"):
         if value.lower() not in ("true", "false"):
             raise ConfigError(f"{key}={value} is not true or false", f"set {key}=true")
         return value.lower() == "true"
@@ -133,11 +169,10 @@ def score_file(request: Request) -> pd.DataFrame:
             output cannot be written (finished rows are kept beside it).
     """
     table = read_trajectories(request.trajectories)
-    caches = SceneCaches(
-        request.data_root, request.maps_root, request.data_split, request.cache_dir
-    )
+    caches = caches_of(request)
     identity = {
         "protocol": request.protocol,
+        "traffic": request.traffic,
         "explain": request.explain,
         "data": caches.data_digest,
         "scoring code": code_digest(),
@@ -154,14 +189,26 @@ def score_file(request: Request) -> pd.DataFrame:
         request.worker,
         request.workers,
         request.explain,
+        request.traffic,
     )
     rows.insert(2, "valid", rows["reason"] == "")
     rows["token"], rows["candidate"] = table["token"], table["candidate"]
-    write_parquet(request.output, rows, _provenance(request, table))
+    write_parquet(request.output, rows, provenance_of(request, table))
     write_csv(request.output.with_suffix(".csv"), rows)
     if rows["valid"].all():  # else the next start tries the others again
         shutil.rmtree(parts, ignore_errors=True)
     return rows
+
+
+def caches_of(request: Request) -> SceneCaches:
+    """The scene caches of a request; those of synthetic scenes too where there are two stages."""
+    return SceneCaches(
+        request.data_root,
+        request.maps_root,
+        request.data_split,
+        request.cache_dir,
+        request.synthetic_scenes if request.two_stage else None,
+    )
 
 
 def read_trajectories(path: Path) -> pd.DataFrame:
@@ -213,9 +260,11 @@ def degrees_suspected(table: pd.DataFrame) -> bool:
     return looks_like_degrees(stacked.reshape(len(stacked), -1, 3))
 
 
-def _provenance(request: Request, table: pd.DataFrame) -> dict[str, Any]:
+def provenance_of(request: Request, table: pd.DataFrame) -> dict[str, Any]:
+    """Where the numbers come from, for the tables' metadata."""
     return {
         "protocol": request.protocol,
+        "traffic": request.traffic,
         "code_version": code_version(),
         "trajectories_sha256": hashlib.sha256(request.trajectories.read_bytes()).hexdigest(),
         "split": request.data_split,

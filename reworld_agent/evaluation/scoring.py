@@ -45,6 +45,7 @@ PROTOCOL_METRICS = {
 }
 BOTH = "both"  # the two from one simulation, every column named <protocol>_<column>
 PROTOCOLS = (*PROTOCOL_METRICS, BOTH)
+LOG_REPLAY, REACTIVE = TRAFFIC = ("log_replay", "reactive")
 ROW_KEYS = ("token", "candidate", "digest")
 POSE_COUNTS = (8, 40)  # 2 Hz, 10 Hz over 4 s
 _CHUNK = 8  # scenes a task: small enough for an honest progress bar
@@ -76,6 +77,7 @@ class ChunkTask:
     protocol: str
     explain: bool
     scenes: tuple[TokenTask, ...]
+    traffic: str = LOG_REPLAY
 
 
 def score_trajectories(
@@ -86,6 +88,7 @@ def score_trajectories(
     worker: str = "processes",
     workers: int | None = None,
     explain: bool = False,
+    traffic: str = LOG_REPLAY,
 ) -> pd.DataFrame:
     """Score every row of a table, each alone beside PDM-Closed.
 
@@ -98,19 +101,21 @@ def score_trajectories(
         worker, workers: see `run_tasks`; a few scenes stay in this process unless `workers` says
             otherwise.
         explain: also the failure records.
+        traffic: `log_replay`, or `reactive`: vehicles answer to each plan (only `epdms_v2`).
 
     Returns:
         One row for each of the table's, in its order: token, candidate, reason ("" where the
         score stands, else why there is none), then the metrics, NaN where there is a reason.
 
     Raises:
-        ConfigError: unknown protocol or worker.
+        ConfigError: unknown protocol, traffic or worker.
         DataError: a trajectory is named twice, or a row cannot be written (finished ones are kept).
     """
     if protocol not in PROTOCOLS:
         raise ConfigError(
             f"protocol={protocol} is unknown", f"use protocol={' | '.join(PROTOCOLS)}"
         )
+    check_traffic(traffic, protocol)
     wanted = trajectories[["token", "candidate"]].copy()
     twice = wanted[wanted.duplicated()]
     if len(twice):
@@ -120,7 +125,7 @@ def score_trajectories(
             f"candidate {first['candidate']}",
             "give each trajectory of a scene its own candidate name",
         )
-    salt = f"{protocol}|{explain}|{caches.digest}"
+    salt = f"{protocol}|{traffic}|{explain}|{caches.digest}"
     wanted["digest"] = [_digest(poses, salt) for poses in trajectories["poses"]]
     finished = _finished(store)
     todo = [
@@ -130,10 +135,12 @@ def score_trajectories(
     ]
     if todo:
         caches.write_manifest()
-        tasks = _chunks(trajectories, wanted, todo, caches, protocol, explain)
+        chunks = _chunks(trajectories, wanted, todo)
+        tasks = [ChunkTask(caches, protocol, explain, scenes, traffic) for scenes in chunks]
         if workers is None and len(tasks) < _WORTH_A_POOL and worker == "processes":
             worker = "sequential"
         _run(tasks, store, len(todo), worker, workers)
+        caches.write_manifest()
     rows = store.rows()
     if rows.empty:
         rows = pd.DataFrame(columns=[*ROW_KEYS, "reason", *metric_columns(protocol)])
@@ -152,6 +159,17 @@ def _run(
                 progress.update(len(rows))
         finally:
             store.flush()
+
+
+def check_traffic(traffic: str, protocol: str) -> None:
+    """Raise ConfigError where there is no such traffic in this protocol."""
+    if traffic not in TRAFFIC:
+        raise ConfigError(f"traffic={traffic} is unknown", f"use traffic={' | '.join(TRAFFIC)}")
+    if traffic == REACTIVE and protocol != "epdms_v2":
+        raise ConfigError(
+            f"traffic=reactive is of NAVSIM v2; protocol={protocol} replays the log",
+            "set protocol=epdms_v2, or traffic=log_replay",
+        )
 
 
 def metric_columns(protocol: str) -> tuple[str, ...]:
@@ -199,7 +217,10 @@ def _scores(task: ChunkTask, token: str, poses: NDArray[np.float64]) -> dict[str
     from reworld_agent import pdm
 
     cache = task.caches.get(token)
-    scores: dict[str, Any] = pdm.score(cache, poses, protocol=task.protocol, explain=task.explain)
+    options: dict[str, Any] = {"protocol": task.protocol, "explain": task.explain}
+    if task.traffic == REACTIVE:
+        options["rails"] = task.caches.rails(cache)
+    scores: dict[str, Any] = pdm.score(cache, poses, **options)
     return scores
 
 
@@ -213,13 +234,8 @@ def pose_fault(poses: NDArray[np.float64]) -> str | None:
 
 
 def _chunks(
-    trajectories: pd.DataFrame,
-    wanted: pd.DataFrame,
-    todo: list[int],
-    caches: SceneCaches,
-    protocol: str,
-    explain: bool,
-) -> list[ChunkTask]:
+    trajectories: pd.DataFrame, wanted: pd.DataFrame, todo: list[int]
+) -> list[tuple[TokenTask, ...]]:
     """Scenes in the order of the table, which is that of their logs, a few to a task."""
     groups: dict[str, list[int]] = {}
     for index in todo:
@@ -234,10 +250,7 @@ def _chunks(
         )
         for token, rows in groups.items()
     ]
-    return [
-        ChunkTask(caches, protocol, explain, tuple(scenes[i : i + _CHUNK]))
-        for i in range(0, len(scenes), _CHUNK)
-    ]
+    return [tuple(scenes[i : i + _CHUNK]) for i in range(0, len(scenes), _CHUNK)]
 
 
 def _finished(store: PartStore) -> set[tuple[str, ...]]:

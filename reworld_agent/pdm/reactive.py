@@ -24,6 +24,8 @@ from reworld_agent.pdm.scenery import make_traffic
 from reworld_agent.pdm.scorer import DAC, NC, PROGRESS
 from reworld_agent.pdm.tracker import simulate
 
+_NOTHING = {"f": np.nan, "U": "", "O": ""}  # by the kind of a column
+
 
 def epdms_v2_reactive(
     cache: SceneCache, rails: Rails, poses: NDArray[np.float64], explain: bool
@@ -60,7 +62,8 @@ def epdms_v2_reactive(
 
 
 def _blank(values: NDArray[np.generic]) -> NDArray[np.generic]:
-    return np.array([np.nan if values.dtype.kind == "f" else ""], values.dtype)
+    """[1] what stands for no value: NaN, the empty text, -1."""
+    return np.array([_NOTHING.get(values.dtype.kind, -1)], values.dtype)
 
 
 def _candidate(
