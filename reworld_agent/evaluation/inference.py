@@ -18,9 +18,11 @@ from reworld_agent.errors import ReWorldError
 from reworld_agent.evaluation.files import write_parquet
 from reworld_agent.evaluation.parts import PartStore
 from reworld_agent.evaluation.scoring import pose_fault
+from reworld_agent.evaluation.staged_loader import StagedLoader
 from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.scene import AgentInput, Scene
 
+Loader = SceneLoader | StagedLoader
 OK, FALLBACK, FAILED = "ok", "fallback", "failed"
 _LOG_COLUMNS = ["token", "log_name", "status", "reason", "milliseconds"]
 
@@ -37,7 +39,7 @@ class Loaded:
 
 def plan_split(
     agent: Any,
-    loader: SceneLoader,
+    loader: Loader,
     folder: Path,
     store: PartStore,
     provenance: dict[str, Any],
@@ -84,15 +86,21 @@ def plan_split(
     return planned, record
 
 
-def _logs(loader: SceneLoader) -> dict[str, dict[str, str]]:
-    """For each token the name of its log, and a stamp that changes when the log does."""
-    windows = loader.scene_frames_dicts.windows
-    stamps = {path: path.stat() for path in {window.log for window in windows.values()}}
-    columns = {
-        path: {"log_name": path.stem, "log_stamp": f"{stat.st_size}-{stat.st_mtime_ns}"}
-        for path, stat in stamps.items()
+def _logs(loader: Loader) -> dict[str, dict[str, str]]:
+    """For each token the name of its log, and a stamp that changes when its file does."""
+    if isinstance(loader, StagedLoader):
+        sources = loader.sources()
+    else:
+        windows = loader.scene_frames_dicts.windows
+        sources = {token: (window.log.stem, window.log) for token, window in windows.items()}
+    stamps = {path: path.stat() for path in {path for _, path in sources.values()}}
+    return {
+        token: {
+            "log_name": name,
+            "log_stamp": f"{stamps[path].st_size}-{stamps[path].st_mtime_ns}",
+        }
+        for token, (name, path) in sources.items()
     }
-    return {token: columns[window.log] for token, window in windows.items()}
 
 
 def _finished(store: PartStore) -> set[tuple[str, str]]:
@@ -105,7 +113,7 @@ def _finished(store: PartStore) -> set[tuple[str, str]]:
 
 
 def _batches(
-    loader: SceneLoader, tokens: Sequence[str], with_scene: bool, size: int
+    loader: Loader, tokens: Sequence[str], with_scene: bool, size: int
 ) -> Iterator[list[Loaded]]:
     """Batches of scenes; the next one is read and decoded while the agent plans."""
 
@@ -122,7 +130,7 @@ def _batches(
             yield batch
 
 
-def _load(loader: SceneLoader, token: str, with_scene: bool) -> Loaded:
+def _load(loader: Loader, token: str, with_scene: bool) -> Loaded:
     try:
         agent_input = loader.get_agent_input_from_token(token)
         scene = loader.get_scene_from_token(token) if with_scene else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,19 @@ from reworld_agent.doctor import require_golden
 from reworld_agent.errors import ConfigError
 from reworld_agent.evaluation.agents import build_agents
 from reworld_agent.evaluation.files import check_writable, write_csv
-from reworld_agent.evaluation.inference import FAILED, FALLBACK, plan_split
+from reworld_agent.evaluation.inference import FAILED, FALLBACK, Loader, plan_split
 from reworld_agent.evaluation.parts import PartStore
 from reworld_agent.evaluation.provenance import provenance
 from reworld_agent.evaluation.scene_caches import SceneCaches
-from reworld_agent.evaluation.scoring import PROTOCOLS, ROW_KEYS, score_trajectories
+from reworld_agent.evaluation.scoring import (
+    LOG_REPLAY,
+    PROTOCOLS,
+    ROW_KEYS,
+    check_traffic,
+    score_trajectories,
+)
+from reworld_agent.evaluation.staged_loader import StagedLoader, SyntheticData
+from reworld_agent.evaluation.stages_config import stage_settings
 from reworld_agent.evaluation.tables import (
     AgentSummary,
     format_summary,
@@ -27,9 +35,10 @@ from reworld_agent.evaluation.tables import (
     summarise,
     write_score_table,
 )
+from reworld_agent.evaluation.two_stage import Staged, format_staged, groups_of, staged
 from reworld_agent.evaluation.workers import WORKERS
+from reworld_agent.pdm.aggregate import Group
 from reworld_agent.scenes.filter import SceneFilter
-from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.preflight import preflight
 from reworld_agent.scenes.sensors import CAMERA_NAMES, SensorConfig
 from reworld_agent.scenes.splits import resolve_split
@@ -39,7 +48,10 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Settings:
-    """The run's own settings; see navsim_configs/reworld_run_pdm_score.yaml."""
+    """The run's own settings; see navsim_configs/reworld_run_pdm_score.yaml.
+
+    `groups` and `synthetic` are there where both stages of NAVSIM v2 are asked for.
+    """
 
     output_dir: Path
     data_split: str
@@ -50,8 +62,12 @@ class Settings:
     batch_size: int = 16
     cache_dir: Path | None = None
     resume: bool = True
+    traffic: str = LOG_REPLAY
+    groups: tuple[Group, ...] = ()
+    synthetic: SyntheticData | None = None
 
     def __post_init__(self) -> None:
+        check_traffic(self.traffic, self.protocol)
         for name, known in (("protocol", PROTOCOLS), ("worker", WORKERS)):
             value = getattr(self, name)
             if value not in known:
@@ -71,10 +87,11 @@ class Settings:
         }
         split = cfg.train_test_split
         cache_dir = cfg.get("cache_dir")
+        plain |= stage_settings(cfg)
         return cls(
             output_dir=Path(cfg.output_dir).absolute(),
             data_split=str(split.data_split),
-            scene_filter=_scene_filter(split.get("scene_filter")),
+            scene_filter=_scene_filter(split.get("scene_filter"), "synthetic" in plain),
             cache_dir=Path(cache_dir).absolute() if cache_dir else None,
             **plain,
         )
@@ -89,6 +106,17 @@ class Planned:
     folder: Path
     trajectories: pd.DataFrame
     record: pd.DataFrame
+
+
+@dataclass
+class Result:
+    """What phase two gave for an agent: its line of the table, or its two stages; its failures."""
+
+    name: str
+    failures: pd.DataFrame
+    missing: str
+    summary: AgentSummary | None = None
+    stages: Staged | None = None
 
 
 def run(cfg: DictConfig) -> int:
@@ -112,13 +140,26 @@ def run(cfg: DictConfig) -> int:
     loaders = {name: roots.loader(settings.scene_filter, wish) for name, wish in wanted.items()}
     for name, agent in agents.items():
         preflight(loaders[name], wanted[name], agent.requires_scene).raise_if_missing()
-    caches = SceneCaches(roots.data_root, roots.maps_root, roots.data_split, settings.cache_dir)
+    synthetic = settings.synthetic
+    caches = SceneCaches(
+        roots.data_root,
+        roots.maps_root,
+        roots.data_split,
+        settings.cache_dir,
+        synthetic.scenes if synthetic else None,
+    )
     main = next(iter(agents))
+    sources: dict[str, Loader] = dict(loaders)
+    if synthetic is not None:
+        groups = groups_of(settings.groups, loaders[main].tokens)
+        settings = replace(settings, groups=tuple(groups))
+        for name, loader in loaders.items():
+            sources[name] = StagedLoader(loader, synthetic, groups, wanted[name])
     planned = [
-        _plan(settings, caches, name, agent, loaders[name], is_main=name == main)
+        _plan(settings, caches, name, agent, sources[name], is_main=name == main)
         for name, agent in agents.items()
     ]
-    return _score(settings, caches, planned, loaders[main].tokens)
+    return _score(settings, caches, planned, sources[main].tokens)
 
 
 def _plan(
@@ -126,11 +167,15 @@ def _plan(
     caches: SceneCaches,
     name: str,
     agent: Any,
-    loader: SceneLoader,
+    loader: Loader,
     is_main: bool,
 ) -> Planned:
     folder = settings.output_dir if is_main else settings.output_dir / name
-    origin = provenance(name, agent, caches.data_split, len(loader), settings.protocol)
+    origin = {
+        **provenance(name, agent, caches.data_split, len(loader), settings.protocol),
+        "traffic": settings.traffic,
+        "stages": 2 if settings.synthetic else 1,
+    }
     identity = {key: origin[key] for key in ("agent", "weights_sha256", "split")}
     store = PartStore(folder / "parts" / "inference", ("token",), identity, settings.resume)
     trajectories, record = plan_split(agent, loader, folder, store, origin, settings.batch_size)
@@ -150,15 +195,20 @@ def _score(
         "token", key=lambda column: column.map(order), kind="stable", ignore_index=True
     )
     rows = score_trajectories(
-        trajectories, caches, store, settings.protocol, settings.worker, settings.workers
+        trajectories,
+        caches,
+        store,
+        settings.protocol,
+        settings.worker,
+        settings.workers,
+        traffic=settings.traffic,
     )
-    split = caches.data_split
-    results = [_write(settings, item, rows, tokens) for item in planned]
-    print(format_summary([summary for summary, _ in results], settings.protocol, split))
+    results = [_write(settings, caches, item, rows, tokens) for item in planned]
+    print(_printed(settings, results, caches.data_split))
     print(f"results in {settings.output_dir}")
-    failed = [entry for entry in results if not entry[0].complete]
-    for summary, failures in failed:
-        _report_failures(summary, failures)
+    failed = [entry for entry in results if entry.missing]
+    for entry in failed:
+        _report_failures(entry)
     if failed:
         print(
             f"  all of them: failures.csv in each agent's folder\n  next: mend the data and start "
@@ -169,36 +219,56 @@ def _score(
 
 
 def _write(
-    settings: Settings, item: Planned, rows: pd.DataFrame, tokens: list[str]
-) -> tuple[AgentSummary, pd.DataFrame]:
+    settings: Settings,
+    caches: SceneCaches,
+    item: Planned,
+    rows: pd.DataFrame,
+    tokens: list[str],
+) -> Result:
     """Tables of one agent; its failures, with the phase they happened in."""
     own = rows[rows["candidate"] == item.name]
-    table = score_table(tokens, own, settings.protocol)
-    write_score_table(item.folder, table, item.origin)
     unplanned = item.record.loc[item.record["status"] == FAILED, ["token", "reason"]]
     unscored = own.loc[own["reason"] != "", ["token", "reason"]]
     failures = pd.concat(
         [unplanned.assign(phase="planning"), unscored.assign(phase="scoring")], ignore_index=True
     )
+    missing = f"{len(failures)} of {len(tokens)}" if len(failures) else ""
+    result = Result(item.name, failures, missing)
+    if settings.synthetic is not None:
+        result.stages = staged(own, item.trajectories, caches, settings.groups)
+        table = result.stages.table
+    else:
+        table = score_table(tokens, own, settings.protocol)
+        fallbacks = int((item.record["status"] == FALLBACK).sum())
+        result.summary = summarise(item.name, table, fallbacks)
+    write_score_table(item.folder, table, item.origin)
     path = item.folder / "failures.csv"
     if len(failures):
         write_csv(path, failures)
     else:
         path.unlink(missing_ok=True)
-    fallbacks = int((item.record["status"] == FALLBACK).sum())
-    return summarise(item.name, table, fallbacks), failures
+    return result
 
 
-def _report_failures(summary: AgentSummary, failures: pd.DataFrame) -> None:
-    count = f"{summary.total - summary.valid} of {summary.total}"
-    print(f"error: {summary.name}: {count} scenes have no score", file=sys.stderr)
-    for row in failures.head(_SHOWN).itertuples():
+def _printed(settings: Settings, results: list[Result], data_split: str) -> str:
+    summaries = [entry.summary for entry in results if entry.summary is not None]
+    if summaries:
+        return format_summary(summaries, settings.protocol, data_split)
+    stages = [(entry.name, entry.stages) for entry in results if entry.stages is not None]
+    return "\n\n".join(format_staged(name, found, data_split) for name, found in stages)
+
+
+def _report_failures(result: Result) -> None:
+    print(f"error: {result.name}: {result.missing} scenes have no score", file=sys.stderr)
+    for row in result.failures.head(_SHOWN).itertuples():
         print(f"  {row.token} ({row.phase}): {row.reason}", file=sys.stderr)
 
 
-def _scene_filter(cfg: DictConfig | None) -> SceneFilter:
-    """Our own filter from the settings of either host's."""
+def _scene_filter(cfg: DictConfig | None, two_stages: bool) -> SceneFilter:
+    """Our own filter, of stage one, from the settings of either host's."""
     settings: Any = OmegaConf.to_container(cfg, resolve=True) if cfg is not None else {}
+    if two_stages:
+        settings["include_synthetic_scenes"] = False
     known = {item.name for item in fields(SceneFilter)}
     unknown = sorted(key for key in settings if key not in known and not key.startswith("_"))
     if unknown:
