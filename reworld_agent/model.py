@@ -160,8 +160,9 @@ class ReWorldModel(nn.Module):
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """As usual; a prompt, of whatever length, comes with the weights trained on it."""
-        prompt = state_dict.get(prefix + "planning_prompt")
-        self.planning_prompt = None if prompt is None else torch.empty_like(prompt)
+        prompt, strict = state_dict.get(prefix + "planning_prompt"), rest[1]
+        if strict or prompt is not None:
+            self.planning_prompt = None if prompt is None else torch.empty_like(prompt)
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def parts(self) -> dict[str, nn.Module]:

@@ -1,0 +1,51 @@
+"""The benchmark of the model, at tiny size: it runs, and measures what it says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from reworld_agent import model_benchmark
+from reworld_agent.config import load_model_config
+from reworld_agent.errors import ConfigError
+from reworld_agent.model_benchmark_command import main
+
+
+def test_every_part_has_its_rows(tmp_path: Path) -> None:
+    output = tmp_path / "figures"
+    words = ["model=tiny", "dtype=float32", "size=32x32", "repeats=1", f"output={output}"]
+    assert main(words) == 0
+    table = pd.read_csv(f"{output}.csv")
+    assert list(table["part"]) == [
+        "encode",
+        "video forward",
+        "whole plan",
+        "5 steps, K/V once",
+        "5 steps, K/V each step",
+        "stage 1 step",
+        "stage planner step",
+        "stage 2 step",
+        "stage 3 step",
+    ]
+    assert (table["seconds"] > 0).all() and (table["peak_gib"] > 0).all()
+    assert set(table["tokens"]) == {6 * 2 * 2}
+    assert pd.read_parquet(f"{output}.parquet").equals(table)
+
+
+def test_random_models_are_finite_and_of_the_dtype() -> None:
+    config = load_model_config("tiny", "release")
+    model = model_benchmark.random_model(config, "cpu", torch.bfloat16)
+    assert {p.dtype for p in model.video_dit.parameters()} == {torch.bfloat16}
+    features, _ = model_benchmark.random_batch(config, 2)
+    assert torch.isfinite(model.plan(features)).all()
+
+
+def test_wrong_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["parts=warp"]) == 2 and main(["size=big"]) == 2 and main(["colour=red"]) == 2
+    assert "say size=224x224" in capsys.readouterr().err
+    if not torch.cuda.is_available():
+        with pytest.raises(ConfigError, match="no GPU can be used"):
+            model_benchmark.Settings(load_model_config("tiny"), device="cuda")
