@@ -5,10 +5,9 @@ Shapes: B clips, T frames, N video tokens, C latent channels.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -19,7 +18,15 @@ from reworld_agent.errors import ConfigError, DataError, WeightsError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.video.conditioning import Grid, pack, unpack, video_coords
 from reworld_agent.video.encoding import decode_future, encode_history
-from reworld_agent.video.sampler import Guidance, dit_velocity, sample_video
+from reworld_agent.video.sampler import (
+    Guidance,
+    Velocity,
+    cfg_velocity,
+    dit_velocity,
+    sample_video,
+)
+
+Features = dict[str, Tensor]
 
 TILE = 512  # pixels; neighbours overlap by an eighth and are blended
 
@@ -29,8 +36,9 @@ class Settings:
     """How futures are generated.
 
     Attributes:
-        gamma: self-guidance (Eq. 9); 1 = off.
+        gamma: self-guidance (Eq. 9); 1 = off. Where it acts is the configuration's.
         steps: Euler steps.
+        cfg: classifier-free guidance, of models with prompts; 1 = off.
         seed: clip number k gets the noise of seed + k, whatever the batch.
         batch: clips at once.
         tile: side of the tiles that latents are decoded in, pixels; 0 = whole frames.
@@ -38,13 +46,15 @@ class Settings:
 
     gamma: float = 1.4
     steps: int = 30
+    cfg: float = 1.0
     seed: int = 0
     batch: int = 1
     tile: int = TILE
 
     def __post_init__(self) -> None:
-        if not 0 <= self.gamma < float("inf"):
-            raise ConfigError(f"gamma={self.gamma}", "say gamma=1.4, or gamma=1 for none")
+        for name, value in (("gamma", self.gamma), ("cfg", self.cfg)):
+            if not 0 < value < float("inf"):
+                raise ConfigError(f"{name}={value}", f"a positive number; {name}=1 for none")
         if min(self.steps, self.batch) < 1 or min(self.tile, self.seed) < 0:
             raise ConfigError(
                 f"steps={self.steps} batch={self.batch} tile={self.tile} seed={self.seed}",
@@ -61,7 +71,7 @@ def resized(model: ReWorldModel, clip: ClipConfig, **changes: Any) -> ClipConfig
         changes: fields of ClipConfig; None leaves one as it is.
     """
     wanted = {key: value for key, value in changes.items() if value is not None}
-    changed = dataclasses.replace(clip, **wanted)
+    changed = replace(clip, **wanted)
     changed.check(model.config.codec)
     return changed
 
@@ -73,6 +83,8 @@ def generate(
     clip: ClipConfig,
     settings: Settings,
     first: int = 0,
+    features: Features | None = None,
+    negative: Features | None = None,
     progress: bool = False,
 ) -> Tensor:
     """Futures uint8 [B, T_future, 3, H, W] of histories uint8 [B, T_history, 3, H, W].
@@ -83,27 +95,30 @@ def generate(
         clip: sizes and lengths, see `resized`.
         settings: see there.
         first: number of the first clip, for its noise.
+        features: what else the model is told, see `ReWorldModel.context`: `ego` [B, 8] for context
+            tokens, `prompt` and `prompt_mask` for prompts.
+        negative: the prompt that classifier-free guidance leads away from.
         progress: show a bar of the steps.
 
     Raises:
-        DataError: the history is of another size. WeightsError: what comes out is not finite.
+        DataError: the history is of another size, or the model is told less than it needs.
+        WeightsError: what comes out is not finite.
     """
     _check_history(history, clip)
-    batch, codec = len(history), model.config.codec
+    codec = model.config.codec
     grid = Grid.of(clip, codec)
     past = encode_history(model.codec, clip, history.to(model.device))
     noise = _noise(past, grid, settings.seed + first)
     condition = torch.cat([past, torch.zeros_like(noise)], dim=2)
     tokens = [pack(x).to(model.video_dit.dtype) for x in (condition, _padded(past, noise))]
-    velocity = dit_velocity(
-        model.video_dit,
-        model.text(batch),
-        video_coords(clip, codec, model.device),
-        Guidance(gamma=settings.gamma) if settings.gamma != 1 else None,
-    )
-    future = grid.future_mask(model.device)
     latents = sample_video(
-        velocity, tokens[0], future, tokens[1], settings.steps, progress=progress
+        _velocity(model, clip, settings, len(history), features, negative),
+        tokens[0],
+        grid.future_mask(model.device),
+        tokens[1],
+        settings.steps,
+        model.config.sampling.sigmas,
+        progress,
     )
     if not torch.isfinite(latents).all():
         raise WeightsError(
@@ -111,6 +126,30 @@ def generate(
             "the weights are damaged, or gamma is too large: try gamma=1",
         )
     return _decode(model, clip, unpack(latents, grid).to(past.dtype), settings.tile)
+
+
+def _velocity(
+    model: ReWorldModel,
+    clip: ClipConfig,
+    settings: Settings,
+    batch: int,
+    features: Features | None,
+    negative: Features | None,
+) -> Velocity:
+    """Self-guided, and led away from the negative prompt where cfg is not 1."""
+    guidance = Guidance.of(replace(model.config.sampling, gamma=settings.gamma))
+    coords = video_coords(clip, model.config.codec, model.device)
+
+    def told(words: Features | None) -> Velocity:
+        context: Any = model.context(batch, words)
+        text, mask = context["encoder_hidden_states"], context["encoder_attention_mask"]
+        return dit_velocity(model.video_dit, text, coords, guidance, mask, context["ego"])
+
+    if settings.cfg == 1:
+        return told(features)
+    if negative is None or model.config.video.text != "prompt":
+        raise ConfigError(f"cfg={settings.cfg} needs prompts", "take a model with them, or cfg=1")
+    return cfg_velocity(told(features), told({**(features or {}), **negative}), settings.cfg)
 
 
 def _check_history(history: Tensor, clip: ClipConfig) -> None:

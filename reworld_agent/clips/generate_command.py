@@ -17,6 +17,7 @@ from reworld_agent.clips.index import read_index
 from reworld_agent.clips.model_words import clip_setting, load_model, number, whole
 from reworld_agent.clips.samples import Sample, from_file, from_index, from_scene, other_future
 from reworld_agent.clips.side_by_side import contact_sheet, side_by_side, write_picture
+from reworld_agent.clips.telling import Teller
 from reworld_agent.clips.video_out import write_video
 from reworld_agent.config import ClipConfig
 from reworld_agent.errors import ConfigError
@@ -41,6 +42,7 @@ Imagine how a clip goes on, and write it as mp4, beside what really came.
   checkpoint=DIR  a saved model (the shipped tiny weights)
   gamma=G         self-guidance, 1 = off (of the checkpoint's config)
   steps=N         Euler steps (of the checkpoint's config)
+  cfg=S, t5=DIR   classifier-free guidance and the T5 encoder, of models that are told sentences
   seed=N          clip number k gets the noise of seed + k (0)
   size=HxW        pixels of a frame (of the checkpoint's config)
   fps=, history=, future=   rate and frames, where they shall differ from the checkpoint's
@@ -58,8 +60,20 @@ example: reworld video generate index=town.parquet row=0:4 gamma=1.4 output=outp
 """
 KNOWN = (
     *("clip", "start", "index", "row", "root", "token", "data_split", "checkpoint"),
-    *("gamma", "steps", "seed", "size", "fps", "history", "future", "batch", "tile", "device"),
-    *("other", "output"),
+    *(
+        "gamma",
+        "steps",
+        "cfg",
+        "seed",
+        "size",
+        "fps",
+        "history",
+        "future",
+        "batch",
+        "tile",
+        "device",
+    ),
+    *("other", "output", "t5"),
 )
 SETTINGS_FILE = "generation.json"
 
@@ -77,8 +91,9 @@ def main(arguments: Sequence[str]) -> int:
     check_writable(output)
     _keep_settings(output, model, clip, settings)
     count = 0
+    teller = Teller(model, clip, output / "prompts", words.path("t5"))
     for batch in _batches(_samples(words, clip, output), settings.batch):
-        _run(model, clip, settings, batch, output, words.path("other"))
+        _run(teller, settings, batch, output, words.path("other"))
         count += len(batch)
     print(f"{count} futures written to {shown(output)}")
     return 0
@@ -110,6 +125,7 @@ def _settings(words: Words, model: ReWorldModel) -> Settings:
     return Settings(
         gamma=number(words, "gamma", sampling.gamma),
         steps=words.number("steps", sampling.steps),
+        cfg=number(words, "cfg", sampling.cfg),
         seed=whole(words, "seed", 0),
         batch=words.number("batch", 1),
         tile=whole(words, "tile", TILE),
@@ -153,7 +169,7 @@ def _keep_settings(output: Path, model: ReWorldModel, clip: ClipConfig, settings
         "stages": model.history,
         "weights_sha256": weights_hash(model),
         "clip": dataclasses.asdict(clip),
-        "sigmas": "linear_quadratic",
+        "sampling": dataclasses.asdict(model.config.sampling),
         **chosen,
     }
     path = output / SETTINGS_FILE
@@ -188,16 +204,19 @@ def _batches(items: Iterable[tuple[int, Sample]], size: int) -> Iterator[list[tu
 
 
 def _run(
-    model: ReWorldModel,
-    clip: ClipConfig,
+    teller: Teller,
     settings: Settings,
     batch: list[tuple[int, Sample]],
     output: Path,
     other: Path | None,
 ) -> None:
-    history = torch.from_numpy(np.stack([sample.history for _, sample in batch]))
-    futures = generate(model, history, clip, settings, batch[0][0], progress=True)
-    for (_, sample), future in zip(batch, futures.numpy(), strict=True):
+    clip, samples = teller.clip, [sample for _, sample in batch]
+    history = torch.from_numpy(np.stack([sample.history for sample in samples]))
+    features, negative = teller.features(samples), teller.negative(len(samples), settings.cfg)
+    futures = generate(
+        teller.model, history, clip, settings, batch[0][0], features, negative, progress=True
+    )
+    for sample, future in zip(samples, futures.numpy(), strict=True):
         write_sample(output, sample, future, clip, _other(other, sample, clip))
 
 

@@ -27,6 +27,7 @@ from tqdm import tqdm
 
 from reworld_agent.clips.dataset import ClipDataset
 from reworld_agent.clips.index import ClipIndex
+from reworld_agent.clips.training_samples import check_rate
 from reworld_agent.config import ClipConfig
 from reworld_agent.errors import ConfigError, DataError
 from reworld_agent.evaluation.files import write_atomically
@@ -78,13 +79,7 @@ class LatentCache:
         self, folder: Path, model: ReWorldModel, clip: ClipConfig, index: ClipIndex
     ) -> None:
         self.folder, self.model, self.clip, self.index = folder, model, clip, index
-        rates = sorted({float(rate) for rate in index.rows["fps"]})
-        if rates != [clip.fps]:
-            known = ", ".join(f"{rate:g}" for rate in rates)
-            raise ConfigError(
-                f"the clips have {known} fps, the model's {clip.fps:g}",
-                f"say fps={rates[0]:g}, or make an index with fps={clip.fps:g}",
-            )
+        check_rate(index, clip)
         frames = clip.history_frames + clip.future_frames
         self.dataset = ClipDataset(index, frames, (clip.height, clip.width))
         self._names = [str(name) for name in index.rows["clip_id"]]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +16,27 @@ from numpy.typing import NDArray
 from reworld_agent.clips.dataset import read_row
 from reworld_agent.clips.decode import read_frames
 from reworld_agent.clips.index import ClipIndex
+from reworld_agent.clips.kinematics import COMMANDS
 from reworld_agent.clips.resample import nearest, steady_grid
 from reworld_agent.config import ClipConfig
 from reworld_agent.errors import DataError
+from reworld_agent.scenes.geometry import relative_poses
+from reworld_agent.video.prompts import Motion
 
 Clip = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a model can be told beside the frames.
+
+    Attributes:
+        ego: [8] velocity (m/s), acceleration (m/s²), command one-hot at the present.
+        motion: over the history, for a sentence.
+    """
+
+    ego: NDArray[np.float32]
+    motion: Motion
 
 
 @dataclass(frozen=True)
@@ -30,11 +47,13 @@ class Sample:
         name: names its files.
         history: the frames up to the present one.
         real: the frames after it; None where the source has not enough.
+        told: how the ego moved over the history; None where it is not known.
     """
 
     name: str
     history: Clip
     real: Clip | None
+    told: Told | None = None
 
 
 def from_file(path: Path, clip: ClipConfig, start: int = 0) -> Sample:
@@ -67,7 +86,34 @@ def from_index(index: ClipIndex, numbers: Sequence[int], clip: ClipConfig) -> It
         wanted = places[: both if len(places) >= both else past]
         frames = read_row(row, index.root, wanted, (clip.height, clip.width))
         real = frames[past:] if len(wanted) == both else None
-        yield Sample(str(row["clip_id"]), frames[:past], real)
+        yield Sample(str(row["clip_id"]), frames[:past], real, _told(row, places[:past]))
+
+
+def _told(row: dict[str, Any], places: NDArray[np.int64]) -> Told | None:
+    """The motion of an index row over its history, `places` of its frames."""
+    if row["speed"] is None:
+        return None
+    first, present = int(places[0]), int(places[-1])
+    pose = np.stack([np.asarray(row[name]) for name in ("x", "y", "heading")], axis=1)
+    # the first pose as the present sees it: the way covered, in the present's own frame
+    back = relative_poses(pose[present].copy(), pose[[first]])[0]
+    word = str(row["command"][present])
+    speed, pull = float(row["speed"][present]), float(row["acceleration"][present])
+    return _tell(np.array([speed, 0.0, pull, 0.0]), back, word)
+
+
+def _tell(state: NDArray[np.float64], back: NDArray[np.float64], word: str) -> Told:
+    """From velocity and acceleration [4], the first pose seen from the present [3], the command."""
+    one_hot = [float(word == name) for name in COMMANDS]
+    motion = Motion(
+        forward=-float(back[0]),
+        lateral=-float(back[1]),
+        yaw=-float(np.degrees(back[2])),
+        speed=float(np.hypot(*state[:2])),
+        acceleration=float(np.hypot(*state[2:])),
+        command=word,
+    )
+    return Told(np.array([*state, *one_hot], dtype=np.float32), motion)
 
 
 def from_scene(token: str, data_split: str, clip: ClipConfig) -> Sample:
@@ -102,7 +148,17 @@ def from_scene(token: str, data_split: str, clip: ClipConfig) -> Sample:
         real = np.stack([frame_image(frame.cameras, clip, where) for frame in later])
     except DataError:  # NAVSIM's own splits have images of the history alone
         real = None
-    return Sample(token, history, real)
+    told = _tell_status(given.ego_statuses)
+    return Sample(token, history, real, told)
+
+
+def _tell_status(statuses: Sequence[Any]) -> Told:
+    """The motion of NAVSIM's ego statuses, whose poses the present sees."""
+    present = statuses[-1]
+    state = np.concatenate([present.ego_velocity, present.ego_acceleration]).astype(np.float64)
+    command = np.asarray(present.driving_command)
+    word = COMMANDS[int(command.argmax())] if command.any() else COMMANDS[-1]
+    return _tell(state, np.asarray(statuses[0].ego_pose, dtype=np.float64), word)
 
 
 def other_future(path: Path, clip: ClipConfig) -> Clip:

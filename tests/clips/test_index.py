@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
@@ -20,7 +22,9 @@ from reworld_agent.clips.recording import Recording, in_time_order
 from reworld_agent.clips.resample import nearest, steady_grid
 from reworld_agent.clips.sources import Options
 from reworld_agent.clips.splits import scene_place, split_rule
+from reworld_agent.clips.training_samples import ClipSamples
 from reworld_agent.clips.windows import ClipShape, cut
+from reworld_agent.config import load_model_config
 from reworld_agent.errors import ConfigError, DataError
 from tests.clips.media import frame, levels, write_images, write_video
 from tests.clips.tables import write_nuscenes
@@ -204,3 +208,20 @@ def test_split_of_an_index(index: ClipIndex) -> None:
     assert set(index.split(name).rows["split"]) == {name}
     with pytest.raises(DataError, match="no clips of split night"):
         index.split("night")
+
+
+def test_samples_for_stage_1(index: ClipIndex) -> None:
+    config = load_model_config("tiny")
+    clip = replace(config.world_clip, fps=8.0, history_frames=5, future_frames=4)
+    samples = ClipSamples(index, clip)
+    features, targets, name = samples[1]
+    assert features["images"].shape == (5, 3, 64, 112) and features["images"].dtype == torch.uint8
+    assert targets["future_images"].shape == (4, 3, 64, 112)
+    row = index.row(1)
+    expected = [row["speed"][4], 0, row["acceleration"][4], 0, 1, 0, 0, 0]
+    np.testing.assert_allclose(features["ego"], expected, atol=1e-5)
+    assert name == row["clip_id"]
+    with pytest.raises(ConfigError, match="the clips have 8 fps, the model's 2"):
+        ClipSamples(index, config.world_clip)
+    with pytest.raises(ConfigError, match="clips of 9 frames, 13 are asked for"):
+        ClipSamples(index, replace(clip, future_frames=8))

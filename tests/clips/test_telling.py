@@ -1,0 +1,101 @@
+"""What a model is told beside the frames: ego state, sentences, the negative prompt."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from reworld_agent.clips.build import build_index
+from reworld_agent.clips.generate import Settings, generate
+from reworld_agent.clips.samples import Sample, from_index
+from reworld_agent.clips.sources import Options
+from reworld_agent.clips.splits import split_rule
+from reworld_agent.clips.telling import Teller
+from reworld_agent.clips.windows import ClipShape
+from reworld_agent.config import load_model_config
+from reworld_agent.errors import ConfigError, DataError, WeightsError
+from reworld_agent.model import ReWorldModel
+from reworld_agent.video.prompts import NEGATIVE_PROMPT
+from reworld_agent.weights import shipped_folder
+from tests.clips.tables import SPEED, TURN, write_openscene
+
+CONFIG = load_model_config("tiny")
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
+    root = write_openscene(tmp_path_factory.mktemp("data"))
+    shape = ClipShape(fps=2, frames=12)
+    index, _ = build_index("openscene", root, shape, split_rule(""), Options())
+    return next(from_index(index, [0], CONFIG.world_clip))
+
+
+def model_with(**video: object) -> ReWorldModel:
+    """Random, but for the codec: a random one shows nothing."""
+    torch.manual_seed(0)
+    model = ReWorldModel(replace(CONFIG, video=replace(CONFIG.video, **video))).eval()
+    shipped = ReWorldModel.from_pretrained(shipped_folder("tiny"))
+    model.codec.load_state_dict(shipped.codec.state_dict())
+    return model
+
+
+def test_motion_over_the_history(sample: Sample) -> None:
+    assert sample.told is not None
+    np.testing.assert_allclose(sample.told.ego, [SPEED, 0, 0.5, 0, 1, 0, 0, 0])
+    motion = sample.told.motion
+    # 1.5 s on a circle to the left; the chord in the frame of its end
+    radius, angle = SPEED / TURN, 1.5 * TURN
+    assert motion.forward == pytest.approx(radius * np.sin(angle), abs=1e-6)
+    assert motion.lateral == pytest.approx(-radius * (1 - np.cos(angle)), abs=1e-6)
+    assert motion.yaw == pytest.approx(np.degrees(angle), abs=1e-6)
+    assert motion.speed == pytest.approx(SPEED) and motion.command == "left"
+
+
+def test_ego_reaches_the_video_dit(sample: Sample, tmp_path: Path) -> None:
+    model = model_with(context_tokens=True)
+    teller = Teller(model, CONFIG.world_clip, tmp_path)
+    features = teller.features([sample])
+    assert set(features) == {"ego"} and features["ego"].shape == (1, 8)
+    past = torch.from_numpy(sample.history)[None]
+    settings = Settings(steps=2)
+    told = generate(model, past, CONFIG.world_clip, settings, features=features)
+    other = generate(
+        model, past, CONFIG.world_clip, settings, features={"ego": -5 * features["ego"]}
+    )
+    assert not torch.equal(told, other)
+    with pytest.raises(DataError, match="context tokens"):
+        generate(model, past, CONFIG.world_clip, settings)
+    with pytest.raises(DataError, match="this clip does not say"):
+        teller.features([replace(sample, told=None)])
+
+
+def test_sentences(sample: Sample, tmp_path: Path) -> None:
+    model = model_with(text="prompt")
+    teller = Teller(model, CONFIG.world_clip, tmp_path)
+    sentence = teller.sentence(sample)
+    assert "past 1.5 seconds" in sentence and "next 4 seconds" in sentence
+    assert "speed 6.00m/s" in sentence and "turning left" in sentence
+    with pytest.raises(WeightsError, match="1 sentences are not embedded"):
+        teller.features([sample])
+    for number, words in enumerate((sentence, NEGATIVE_PROMPT)):
+        tokens = torch.randn(5 + number, 32, generator=torch.manual_seed(number))
+        save_file({"tokens": tokens}, teller.book.file(words))
+    features, negative = teller.features([sample]), teller.negative(1, 3.0)
+    past = torch.from_numpy(sample.history)[None]
+    plain, led = (
+        generate(model, past, CONFIG.world_clip, Settings(steps=2, cfg=cfg), 0, features, negative)
+        for cfg in (1.0, 3.0)
+    )
+    assert not torch.equal(plain, led)
+    assert teller.negative(1, 1.0) is None
+
+
+def test_cfg_without_prompts(sample: Sample) -> None:
+    past = torch.from_numpy(sample.history)[None]
+    with pytest.raises(ConfigError, match="cfg=3 needs prompts"):
+        generate(model_with(), past, CONFIG.world_clip, Settings(steps=1, cfg=3))
