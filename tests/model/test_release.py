@@ -160,3 +160,27 @@ def test_frames_and_sizes_of_the_ltx_vae() -> None:
     ):
         with pytest.raises(ConfigError, match=message):
             dataclasses.replace(config, world_clip=dataclasses.replace(clip, **change))
+
+
+@pytest.mark.parametrize("name", ["1", "2", "3"])
+def test_every_stage_of_the_recipe_has_a_loss_and_gradients(name: str) -> None:
+    from reworld_agent.training.losses import stage_loss
+    from reworld_agent.training.prepare import set_trainable
+    from reworld_agent.training.stages import load_stage
+
+    stage, model = load_stage(name, "release", "tiny"), release_model()
+    stage.check(load_model_config("tiny", "release"))
+    set_trainable(model, stage)
+    features, targets = batch(2)
+    targets |= {
+        "hard_negative": targets["trajectory"] + 1,
+        "hard_negative_valid": torch.tensor([True, False]),
+    }
+    loss, logs = stage_loss(model, stage, features, targets, torch.Generator().manual_seed(0))
+    loss.backward()
+    assert torch.isfinite(loss)
+    projector = model.action_dit.projectors["2"].proj.weight
+    assert projector.requires_grad == (name == "2") == ("alignment" in logs)
+    assert (projector.grad is not None) == (name == "2")
+    without = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
+    assert not without
