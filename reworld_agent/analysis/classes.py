@@ -26,7 +26,7 @@ LEAD, CROSS, ONCOMING = "lead vehicle", "cross traffic", "oncoming"
 WALKER, STATIC, LANE_CHANGE = "vulnerable road user", "static object", "lane change"
 CURVE, JUNCTION, DRIFT = "kerb on curve", "junction overrun", "drift off a straight road"
 STANDSTILL, SLOW, OFF_ROUTE = "standstill", "too slow", "off the route"
-HARSH_START, HARSH = "harsh start", "harsh driving"
+HARSH_START, HARSH, HARSH_PAST = "harsh start", "harsh driving", "rough logged past"
 WRONG_LANE, RED_LIGHT, OFF_CENTRE = "off the route's lanes", "red light", "off the lane's centre"
 AMBIGUOUS = "reference ambiguity"
 
@@ -36,6 +36,7 @@ _ON_ROUTE_M = 1.75  # half a lane
 _BEND_RAD = math.radians(6.0)
 _LANE_CHANGE_M = 1.5
 _START_S = 0.5
+_FILTER_S = 0.7  # half the window of the widest filter
 _BLOCKED_M = 12.0
 _STANDSTILL_M = 1.0
 _ON_THE_WAY = 0.8
@@ -91,7 +92,10 @@ def of_progress(
 
 
 def of_comfort(time_s: float) -> str:
-    """Mechanism of discomfort: in the first half second the plan does not fit the ego's state."""
+    """Mechanism of discomfort: in the first half second the plan does not fit the ego's state; more
+    than 0.7 s before it (EPDMS looks at the past too) the filter has not seen the plan yet."""
+    if time_s < -_FILTER_S:
+        return HARSH_PAST
     return HARSH_START if time_s <= _START_S else HARSH
 
 

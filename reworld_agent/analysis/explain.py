@@ -56,7 +56,7 @@ _FAMILIES = {
     "TTC": (EARLIER, BRAKE, SPEED, SHIFT),
     "DAC": (SHIFT, SPEED, EARLIER, BRAKE, SMOOTH),
     "DDC": (SHIFT, SPEED, EARLIER, BRAKE),
-    "TLC": (EARLIER, BRAKE, SPEED),
+    "TLC": (EARLIER, BRAKE),
     "LK": (SHIFT, SMOOTH, SPEED),
     "HC": (SMOOTH, SPEED, EARLIER, BRAKE),
     "EP": (SPEED, SHIFT),
@@ -179,6 +179,7 @@ def explain_scene(
     human_fails = {
         short: scored.get(f"{name}_human_fails", np.nan) for short, name in METRICS.items()
     }
+    human_fails["HC"] = np.nan  # the driver is scored without the past: nothing is known
     human_fails["EP"] = float(human_progress < ep_below) if np.isfinite(human_progress) else np.nan
     rows = []
     for short in failed:

@@ -18,14 +18,14 @@ from reworld_agent.analysis.explain import SCHEMA, failed_metrics
 from reworld_agent.analysis.explain_report import explain_run, scored_otherwise
 from reworld_agent.analysis.gallery import worst
 from reworld_agent.analysis.protocols import PDMS_V1, PROTOCOLS
-from reworld_agent.analysis.raw_tables import open_table
+from reworld_agent.analysis.raw_tables import find_file, open_table
 from reworld_agent.analysis.report_data import Explained
 from reworld_agent.analysis.report_images import SceneImages, scene_images
 from reworld_agent.analysis.runs import WHERE, WHERE_HELP, Run, open_run
 from reworld_agent.analysis.sanity import notices
 from reworld_agent.analysis.tables_io import ScoreTable, read_table
 from reworld_agent.errors import ConfigError, DataError, ReWorldError
-from reworld_agent.evaluation.files import write_atomically
+from reworld_agent.evaluation.files import check_writable, write_atomically
 from reworld_agent.evaluation.provenance import code_version
 from reworld_agent.words import Words, parse, shown
 
@@ -70,8 +70,10 @@ def main(arguments: Sequence[str]) -> int:
         words = parse(arguments, _KNOWN, USAGE)
         if len(words.plain) != 1:
             raise ConfigError(f"report takes one run, not {len(words.plain)}", USAGE)
-        content = gather(Path(words.plain[0]), words)
-        output = words.path("output") or content.table.path.with_name("report.html")
+        folder = Path(words.plain[0])
+        output = words.path("output") or find_file(folder).with_name("report.html")
+        _check_writable(output)
+        content = gather(folder, words)
         size = write(content, output)
         print(f"written: {shown(output)} ({size / 1e6:.2f} MB)")
         for note in content.explained.notes:
@@ -80,6 +82,15 @@ def main(arguments: Sequence[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _check_writable(output: Path) -> None:
+    """Find out before minutes of work that a page cannot be written."""
+    try:
+        check_writable(output.parent)
+    except ConfigError as error:
+        where = f"{shown(output.parent)}: cannot write the page there"
+        raise DataError(where, "say output=<a file you may write>") from error
 
 
 def gather(folder: Path, words: Words | None = None) -> Content:
@@ -180,10 +191,7 @@ def write(content: Content, output: Path) -> int:
         DataError: the file cannot be written.
     """
     page = render(content).encode("utf-8", "replace")
-    try:
-        write_atomically(output, lambda partial: partial.write_bytes(page))
-    except DataError as error:
-        raise DataError(error.message, "say output=<a file you may write>") from error
+    write_atomically(output, lambda partial: partial.write_bytes(page))
     return len(page)
 
 

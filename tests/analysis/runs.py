@@ -16,6 +16,7 @@ from reworld_agent.evaluation.scoring import PROTOCOL_METRICS
 from reworld_agent.evaluation.tables import score_table, write_score_table
 
 PROTOCOL = "pdms_v1"
+KEYS = ("data_root", "maps_root", "cache_dir")
 
 
 def constant_velocity(cache: pdm.SceneCache) -> NDArray[np.float64]:
@@ -25,22 +26,37 @@ def constant_velocity(cache: pdm.SceneCache) -> NDArray[np.float64]:
     return poses
 
 
-def make_run(folder: Path, caches: SceneCaches, poses: dict[str, NDArray[np.float64]]) -> Path:
+def where(caches: SceneCaches) -> list[str]:
+    """Words that say where the scenes lie."""
+    roots = (caches.data_root, caches.maps_root, caches.root)
+    return [f"{key}={path}" for key, path in zip(KEYS, roots, strict=True)]
+
+
+def make_run(
+    folder: Path,
+    caches: SceneCaches,
+    poses: dict[str, NDArray[np.float64]],
+    protocol: str = PROTOCOL,
+) -> Path:
     """Score poses [8, 3] of each token and write the run's tables; the folder."""
     rows = []
     for token, own in poses.items():
-        scored = pdm.score(caches.get(token), own[None])
-        metrics = {name: float(scored[name][0]) for name in PROTOCOL_METRICS[PROTOCOL]}
+        scored = pdm.score(caches.get(token), own[None], protocol)
+        metrics = {name: float(scored[name][0]) for name in PROTOCOL_METRICS[protocol]}
         rows.append({"token": token, "reason": "", **metrics})
-    return write_run(folder, pd.DataFrame(rows), poses, caches.data_split)
+    return write_run(folder, pd.DataFrame(rows), poses, caches.data_split, protocol)
 
 
 def write_run(
-    folder: Path, rows: pd.DataFrame, poses: dict[str, NDArray[np.float64]], split: str
+    folder: Path,
+    rows: pd.DataFrame,
+    poses: dict[str, NDArray[np.float64]],
+    split: str,
+    protocol: str = PROTOCOL,
 ) -> Path:
     """Write the tables of scored rows (token, reason, metrics) and their poses; the folder."""
-    origin: dict[str, Any] = {"protocol": PROTOCOL, "agent": "straight", "split": split}
-    table = score_table(rows["token"].tolist(), rows, PROTOCOL)
+    origin: dict[str, Any] = {"protocol": protocol, "agent": "straight", "split": split}
+    table = score_table(rows["token"].tolist(), rows, protocol)
     write_score_table(folder, table, origin)
     trajectories = {"token": list(poses), "poses": [own.ravel().tolist() for own in poses.values()]}
     write_parquet(folder / "trajectories.parquet", pd.DataFrame(trajectories), origin)

@@ -16,44 +16,9 @@ from reworld_agent.analysis.explain_report import explain_run, main, open_run
 from reworld_agent.evaluation.files import read_provenance, write_parquet
 from reworld_agent.evaluation.scene_caches import SceneCaches
 from reworld_agent.evaluation.scoring import PROTOCOL_METRICS
-from reworld_agent.scenes.synthetic import ensure_split
 from reworld_agent.words import parse
-from tests.analysis.runs import constant_velocity, make_run, write_run
+from tests.analysis.runs import KEYS, constant_velocity, make_run, where, write_run
 from tests.analysis.tables import scores, v2_scores, write
-
-SCENES = 12
-KEYS = ("data_root", "maps_root", "cache_dir")
-
-
-@pytest.fixture(scope="module")
-def caches(tmp_path_factory: pytest.TempPathFactory) -> SceneCaches:
-    """A few scenes of `town_test`, without images."""
-    root = tmp_path_factory.mktemp("town")
-    made = ensure_split("town_test", root, cameras=(), scenes=SCENES, progress=False)
-    return SceneCaches(made.data_root, made.maps_root, made.data_split, root / "caches")
-
-
-@pytest.fixture(scope="module")
-def tokens(caches: SceneCaches) -> list[str]:
-    """Tokens of the scenes."""
-    from reworld_agent.scenes.filter import SceneFilter
-    from reworld_agent.scenes.splits import DataRoots
-
-    roots = DataRoots(caches.data_root, caches.maps_root, caches.data_split)
-    return roots.loader(SceneFilter()).tokens[:SCENES]
-
-
-@pytest.fixture(scope="module")
-def run(caches: SceneCaches, tokens: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of too fast plans that fail in several ways."""
-    fast = {token: 1.6 * constant_velocity(caches.get(token)) for token in tokens}
-    return make_run(tmp_path_factory.mktemp("run"), caches, fast)
-
-
-def where(caches: SceneCaches) -> list[str]:
-    """Words that say where the scenes lie."""
-    roots = (caches.data_root, caches.maps_root, caches.root)
-    return [f"{key}={path}" for key, path in zip(KEYS, roots, strict=True)]
 
 
 def test_every_failure_of_the_table_is_explained(

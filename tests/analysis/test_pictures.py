@@ -1,0 +1,159 @@
+"""Pictures, animations and galleries of runs: that they show what they should, and what fails."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from reworld_agent.analysis import animation, bev, charts, gallery, picture
+from reworld_agent.analysis.explain import explain_scene
+from reworld_agent.analysis.explain_report import explain_run, main
+from reworld_agent.analysis.runs import Run, open_run
+from reworld_agent.analysis.style import WHO, YELLOW
+from reworld_agent.errors import ConfigError, DataError, SceneError
+from reworld_agent.evaluation.scene_caches import SceneCaches
+from reworld_agent.words import parse
+from tests.analysis.runs import KEYS, where
+from tests.pdm.straight_road import scene, straight
+
+
+@pytest.fixture(scope="module")
+def opened(run: Path, caches: SceneCaches) -> Run:
+    """The run, open."""
+    return open_run(run, parse(where(caches), KEYS, ""))
+
+
+@pytest.fixture(scope="module")
+def rows(opened: Run) -> pd.DataFrame:
+    """Its failures."""
+    return explain_run(opened)[0]
+
+
+def test_bev_shows_everybody_at_the_instant() -> None:
+    cache = scene({"a": ("vehicle", 30.0, 0.0, 0.0, 0.0)})
+    view = picture.SceneView(cache, straight(8.0)[0], tuple(explain_scene(cache, straight(8.0)[0])))
+    axes = Figure(figsize=(8, 5)).add_subplot()
+    assert view.mark is not None
+    bev.draw(axes, cache, view.poses, mark=view.mark)
+    texts = {text.get_text() for text in axes.texts}
+    assert {*WHO, "hit: vehicle a", f"t = {view.mark.step / 10:.1f} s"} <= texts
+    hatched = [patch for patch in axes.patches if patch.get_hatch()]
+    assert len(hatched) == 1  # the object that is hit, and no other
+    low, high = axes.get_xlim()
+    assert low < 0 and high > 32.25
+    assert np.allclose(hatched[0].get_facecolor()[:3], _rgb(YELLOW))
+
+
+def _rgb(colour: str) -> list[float]:
+    return [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+
+
+def test_colours_differ_for_colour_blind_eyes() -> None:
+    """The three ways differ in lightness or, where they do not, in line style."""
+    assert len({str(look["linestyle"]) for look in WHO.values()}) == len(WHO)
+
+
+def test_explain_writes_a_picture(
+    run: Path, caches: SceneCaches, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    token = rows["token"].iloc[0]
+    words = [str(run), f"token={token}", *where(caches)]
+    assert main([*words, f"picture={tmp_path / 'why.png'}"]) == 0
+    assert Image.open(tmp_path / "why.png").size == (1100, 451)
+    assert main([*words, f"picture={tmp_path / 'why.txt'}"]) == 1
+    assert not (tmp_path / "why.txt").exists()
+
+
+@pytest.mark.parametrize("kind", animation.KINDS)
+def test_animation(opened: Run, rows: pd.DataFrame, tmp_path: Path, kind: str) -> None:
+    if kind == "mp4":
+        pytest.importorskip("av")
+    path = tmp_path / f"scene.{kind}"
+    picture.write_picture(opened, rows["token"].iloc[0], path)
+    assert 10_000 < path.stat().st_size < 1_000_000
+    if kind == "gif":
+        with Image.open(path) as image:
+            durations = 0
+            for frame in range(image.n_frames):
+                image.seek(frame)
+                durations += image.info["duration"]
+        assert durations == 100 * (41 + 7)  # 41 steps, the instant of failure held for 0.8 s
+
+
+def test_something_moves_and_the_map_stays() -> None:
+    cache = scene({"a": ("vehicle", 30.0, 3.0, 0.0, 2.0)})
+    pictures = list(animation.frames(cache, straight(8.0)[0]))
+    assert len(pictures) == 41 and pictures[0].shape == (480, 720, 3)
+    changed = (pictures[0] != pictures[40]).any(axis=-1)
+    assert 0.005 < changed.mean() < 0.3
+
+
+def test_gallery_of_the_worst(
+    run: Path, caches: SceneCaches, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    words = [str(run), "pictures=true", "show=3", f"output={tmp_path}", *where(caches)]
+    assert main(words) == 0
+    names = sorted(path.name for path in (tmp_path / "pictures").iterdir())
+    worst = rows["token"].drop_duplicates().head(3)
+    assert names == [f"{rank:03d}_{token}.png" for rank, token in enumerate(worst, 1)]
+
+
+def test_gallery_says_which_scenes_cannot_be_drawn(
+    opened: Run, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    bad = rows.head(1).assign(token="0" * 16)
+    frame = opened.table.frame.rename(index={rows["token"].iloc[0]: "0" * 16})
+    run = replace(opened, table=replace(opened.table, frame=frame))
+    _, problems = gallery.write_gallery(run, bad, tmp_path / "x", 1)
+    assert problems[0][0] == "0" * 16 and "no trajectory" in problems[0][1]
+
+
+def test_a_scene_without_images_is_drawn_all_the_same(
+    opened: Run, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    token = rows["token"].iloc[0]
+    view = picture.open_view(opened, token, images=False)
+    assert view.front is None
+    assert "no camera image" in [text.get_text() for text in picture.compose(view).axes[1].texts]
+    with pytest.raises(SceneError, match="tokens look like"):
+        picture.open_view(opened, "absent")
+
+
+def test_a_folder_that_cannot_be_written(opened: Run, rows: pd.DataFrame, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(DataError, match="cannot write"):
+        picture.write_picture(opened, rows["token"].iloc[0], tmp_path / "file" / "x.png")
+    with pytest.raises(ConfigError, match="not written as"):
+        picture.write_picture(opened, rows["token"].iloc[0], tmp_path / "x.bmp")
+
+
+def test_charts(opened: Run, rows: pd.DataFrame, tmp_path: Path) -> None:
+    charts.write(tmp_path / "charts.png", opened.table, rows)
+    assert (tmp_path / "charts.png").stat().st_size > 20_000
+    table = charts.counts(rows, "class")
+    assert table.to_numpy().sum() == rows["token"].nunique()
+    speeds = charts.counts(rows, "speed").index
+    assert list(speeds) == sorted(
+        speeds, key=lambda name: float(name.strip("≥ ").split("-")[0].split()[0])
+    )
+    axes = Figure().add_subplot()
+    charts.breakdown(axes, rows.head(0))
+    assert axes.texts[0].get_text() == "no scene fails"
+
+
+def test_no_display_and_no_torch_are_needed() -> None:
+    code = (
+        "import sys; from reworld_agent.analysis import gallery, report, charts, animation; "
+        "import matplotlib; assert 'matplotlib.pyplot' not in sys.modules; "
+        "assert 'torch' not in sys.modules"
+    )
+    environment = {"PATH": "/usr/bin", "HOME": str(Path.home())}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
