@@ -274,9 +274,12 @@ class ReWorldAgent(AbstractAgent):
     def get_training_callbacks(self) -> list[Any]:
         """Export of the weights folder when training ends, and the logs of every term."""
         from reworld_agent.training.callbacks import ExportWeights, LogTerms
+        from reworld_agent.training.ema import AverageWeights
 
         self._prepare_training()
-        return [ExportWeights(self._loaded_model(), self.stage), LogTerms(self)]
+        model, decay = self._loaded_model(), self.stage.ema_decay
+        average = [AverageWeights(model, decay)] if decay else []
+        return [ExportWeights(model, self.stage), *average, LogTerms(self)]
 
     def _prepare_training(self) -> None:
         """Once: refuse an unmerged stage, load the predecessor, freeze what the stage freezes."""

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from reworld_agent.model import ReWorldModel
 from reworld_agent.training.export import save_weights
+from reworld_agent.training.losses import NotFiniteError
 from reworld_agent.training.prepare import finish_stage
 from reworld_agent.training.stages import TrainingStage
 
@@ -36,6 +37,22 @@ class ExportWeights(Callback):
         notes = [f"Stages passed: {', '.join(self.model.history)}."]
         folder = Path(trainer.default_root_dir) / "weights"
         save_weights(self.model, folder, notes, trainer.is_global_zero)
+
+
+class KeepStopped(Callback):
+    """Saves the state in which a loss that is not finite has stopped a run, to look at.
+
+    Other errors may be those of one process alone, and saving needs all of them.
+    """
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.file = file
+
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        """Lightning's hook."""
+        if isinstance(exception, NotFiniteError):
+            trainer.save_checkpoint(self.file)
 
 
 class HasTerms(Protocol):

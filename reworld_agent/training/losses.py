@@ -10,23 +10,20 @@ import contextlib
 import torch
 from torch import Tensor
 
+from reworld_agent.config import ClipConfig
 from reworld_agent.errors import DataError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.objectives.action_flow import action_flow_loss
 from reworld_agent.objectives.alignment import readout_loss
-from reworld_agent.objectives.flow import (
-    clean_estimate,
-    draw_times,
-    draw_token_times,
-    interpolate,
-    velocity_target,
-)
+from reworld_agent.objectives.draws import Draws
+from reworld_agent.objectives.flow import clean_estimate, interpolate, velocity_target
 from reworld_agent.objectives.generation import generation_loss
 from reworld_agent.objectives.intermediate import intermediate_loss
 from reworld_agent.objectives.repulsion import repulsion_loss
 from reworld_agent.planner.action_dit import ActionOutput
+from reworld_agent.training.curriculum import fit_clip
 from reworld_agent.training.stages import TrainingStage
-from reworld_agent.video.conditioning import pack
+from reworld_agent.video.conditioning import Grid, pack
 from reworld_agent.video.encoding import encode_clip
 
 Batch = dict[str, Tensor]
@@ -43,7 +40,8 @@ def stage_loss(
     stage: TrainingStage,
     features: Batch,
     targets: Batch,
-    generator: torch.Generator | None = None,
+    draws: Draws | torch.Generator | None = None,
+    clip: ClipConfig | None = None,
 ) -> tuple[Tensor, Logs]:
     """Weighted sum of the stage's terms, and every term by its name.
 
@@ -53,14 +51,18 @@ def stage_loss(
         features: `images` uint8 [B, T, 3, H, W], `ego` [B, 8].
         targets: `trajectory` [B, L, 3]; Stage 1: `future_images` uint8 [B, T, 3, H, W]; Stage 3:
             `hard_negative` [B, L, 3] and `hard_negative_valid` bool [B].
-        generator: of times and noise; None = torch's global one.
+        draws: of times and noise; a generator stands for a process that has the whole batch,
+            None for torch's global generator.
+        clip: what a video stage makes of the images; None = the model's own clip.
     """
+    if not isinstance(draws, Draws):
+        draws = Draws(draws)
     terms: Logs = {}
     logs: Logs = {}
     if stage.needs_future_images:
-        terms.update(_video_terms(model, stage, features, targets, generator))
+        terms.update(_video_terms(model, stage, features, targets, draws, clip))
     if stage.plans:
-        found, logs = _action_terms(model, stage, features, targets, generator)
+        found, logs = _action_terms(model, stage, features, targets, draws)
         terms.update(found)
     weights = stage.weights
     total = torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum()
@@ -68,10 +70,14 @@ def stage_loss(
     return total, {"loss": total.detach(), **detached}
 
 
+class NotFiniteError(DataError):
+    """A loss that is NaN or infinite; in a run of several processes all of them raise it."""
+
+
 def require_finite(loss: Tensor, where: str) -> None:
-    """Raise DataError where a loss is NaN or infinite; `where` names step and scenes."""
+    """Raise NotFiniteError where a loss is NaN or infinite; `where` names step and scenes."""
     if not torch.isfinite(loss):
-        raise DataError(
+        raise NotFiniteError(
             f"the loss is {loss.item()} {where}",
             "look at these scenes, or lower the learning rate; the last checkpoint is kept",
         )
@@ -82,24 +88,28 @@ def _video_terms(
     stage: TrainingStage,
     features: Batch,
     targets: Batch,
-    generator: torch.Generator | None,
+    draws: Draws,
+    clip: ClipConfig | None,
 ) -> Logs:
     """L_Gen and L_Mid; history tokens are clean, at t = 0, and out of the loss."""
     if "future_images" not in targets:
         raise DataError("the batch has no future images", FUTURE_HINT)
-    grid, device = model.grid, model.device
+    device = model.device
+    images, future_images = features["images"].to(device), targets["future_images"].to(device)
+    if clip is not None:
+        images, future_images = fit_clip(images, future_images, clip)
+    clip = clip or model.config.clip
+    grid = Grid.of(clip, model.config.codec)
     with torch.no_grad():
-        images, future_images = features["images"].to(device), targets["future_images"].to(device)
-        latents = encode_clip(model.codec, model.config.clip, images, future_images)
-        clean = pack(latents).to(model.video_dit.dtype)
+        clean = pack(encode_clip(model.codec, clip, images, future_images))
+        clean = clean.to(model.video_dit.dtype)
     batch, mode, kind = len(clean), stage.video_times, stage.video_distribution
-    t = draw_token_times(batch, grid.frames, grid.cells, mode, kind, generator, clean)
-    times = grid.token_times(t)
-    noise = _noise_like(clean, generator)
+    times = grid.token_times(draws.token_times(batch, grid.frames, grid.cells, mode, kind, clean))
+    noise = draws.normal(clean.shape, clean)
     output = model.video_dit(
         interpolate(clean, noise, times),
         timestep=times * 1000,
-        video_coords=model.coords(batch),
+        video_coords=model.coords(batch, clip),
         run_heads=stage.weights.intermediate > 0,
         **model.context(batch, features),
     )
@@ -115,65 +125,66 @@ def _action_terms(
     stage: TrainingStage,
     features: Batch,
     targets: Batch,
-    generator: torch.Generator | None,
+    draws: Draws,
 ) -> tuple[Logs, Logs]:
     """L_FM, L_align and L_RDE of K plans per scene, over one video forward at t = 1."""
-    plans, device = stage.noise_draws, model.device
-    history = model.encode(features["images"])
-    shape = (*history.shape[:2], model.grid.future, *history.shape[3:])
-    future = torch.randn(shape, generator=generator, device=device, dtype=history.dtype)
-    learns = "video_dit" in stage.trainable
-    with contextlib.nullcontext() if learns else torch.no_grad():
-        states = model.video_states(history, future, features)
-    ego = features["ego"].to(history)
+    plans = stage.noise_draws
+    states = _states(model, stage, features, draws)
+    ego = features["ego"].to(states[0])
     if stage.context_drop > 0:
-        kept = draw_times((len(ego),), "uniform", generator, ego) >= stage.context_drop
+        kept = draws.times((len(ego),), "uniform", ego) >= stage.context_drop
         ego = ego * kept[:, None]
         states = [state * kept[:, None, None] for state in states]
     memory = model.action_dit.cache(states)
-    expert = targets["trajectory"].to(device).repeat_interleave(plans, dim=0)
-    clean = model.normaliser.normalise(expert).to(history.dtype)
-    t = draw_times((len(clean),), stage.action_distribution, generator, clean)
-    noise = _noise_like(clean, generator)
+    expert = targets["trajectory"].to(ego.device).repeat_interleave(plans, dim=0)
+    clean = model.normaliser.normalise(expert).to(ego.dtype)
+    t = draws.times((len(ego), plans), stage.action_distribution, clean).flatten()
+    noise = draws.normal((len(ego), plans, *clean.shape[1:]), clean).flatten(0, 1)
     noisy = interpolate(clean, noise, t)
     output = model.action_dit(noisy, t, ego, memory, tap=stage.align_blocks, states=states)
     terms = {"action_flow": action_flow_loss(output.velocity, velocity_target(clean, noise))}
-    logs: Logs = {}
+    estimate = clean_estimate(noisy, output.velocity, t)
+    logs = {"outside_range": (estimate.detach().abs() > 1).float().mean()}
     if stage.weights.alignment > 0:
-        terms["alignment"], logs = _alignment(output)
+        terms["alignment"], logs["readout_ratio"] = _alignment(output)
     if stage.weights.repulsion > 0:
-        estimate = clean_estimate(noisy, output.velocity, t)
-        terms["repulsion"], found = _repulsion(model, stage, estimate, targets)
-        logs.update(found)
+        terms["repulsion"], logs["negatives"] = _repulsion(model, stage, estimate, targets, draws)
     return terms, logs
 
 
-def _noise_like(clean: Tensor, generator: torch.Generator | None) -> Tensor:
-    return torch.randn(clean.shape, generator=generator, device=clean.device, dtype=clean.dtype)
+def _states(
+    model: ReWorldModel, stage: TrainingStage, features: Batch, draws: Draws
+) -> list[Tensor]:
+    """The video states of a batch, with a graph where the stage trains the Video DiT."""
+    history = model.encode(features["images"])
+    shape = (*history.shape[:2], model.grid.future, *history.shape[3:])
+    future = draws.normal(shape, history)
+    learns = "video_dit" in stage.trainable
+    with contextlib.nullcontext() if learns else torch.no_grad():
+        return model.video_states(history, future, features)
 
 
-def _alignment(output: ActionOutput) -> tuple[Tensor, Logs]:
+def _alignment(output: ActionOutput) -> tuple[Tensor, Tensor]:
     """L_align and the ratio |r|/|h|: the loss can also fall by a growing readout."""
     taps = list(output.readouts.values())
     loss = readout_loss(taps)
     ratios = [tap.readout.norm() / (tap.state - tap.readout).norm() for tap in taps]
-    return loss, {"readout_ratio": torch.stack(ratios).mean()}
+    return loss, torch.stack(ratios).mean()
 
 
 def _repulsion(
-    model: ReWorldModel, stage: TrainingStage, estimate: Tensor, targets: Batch
-) -> tuple[Tensor, Logs]:
-    """L_RDE and the shares of valid negatives and of estimates out of the normalised range."""
-    scenes = len(targets["trajectory"])
+    model: ReWorldModel, stage: TrainingStage, estimate: Tensor, targets: Batch, draws: Draws
+) -> tuple[Tensor, Tensor]:
+    """L_RDE, and the share of scenes with a negative."""
+    scenes, plans = len(targets["trajectory"]), stage.noise_draws
     none = torch.zeros(scenes, dtype=torch.bool)
     valid = targets.get("hard_negative_valid", none).to(model.device)
     negative = targets.get("hard_negative", targets["trajectory"]).to(model.device)
-    draws = stage.noise_draws
     loss = repulsion_loss(
         model.normaliser.denormalise(estimate),
-        negative.repeat_interleave(draws, dim=0),
-        valid.repeat_interleave(draws, dim=0),
+        negative.repeat_interleave(plans, dim=0),
+        valid.repeat_interleave(plans, dim=0),
         stage.repulsion_cap,
+        draws.total(valid.sum().float() * plans),
     )
-    outside = (estimate.abs() > 1).float().mean()
-    return loss, {"negatives": valid.float().mean(), "outside_range": outside}
+    return loss, valid.float().mean()

@@ -7,11 +7,20 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from reworld_agent.model import ReWorldModel
-from reworld_agent.training.losses import Batch, require_finite, stage_loss
+from reworld_agent.objectives.draws import Draws
+from reworld_agent.training.losses import Batch, NotFiniteError, require_finite, stage_loss
 from reworld_agent.training.optim import build_optimizers
+from reworld_agent.training.parallel import shard_model
+from reworld_agent.training.phases import phase_clip
 from reworld_agent.training.stages import TrainingStage
+
+
+def batch_seed(seed: int, batch_idx: int) -> int:
+    """Seed of a batch's times and noise."""
+    return (seed * 1_000_003 + batch_idx) * 4099
 
 
 class StageModule(LightningModule):
@@ -20,31 +29,58 @@ class StageModule(LightningModule):
     Args:
         model: prepared for the stage (`prepare_stage`).
         stage: the stage.
-        seed: noise and times of a batch depend on it, on the batch's number and on the process,
-            and on nothing that came before: a resumed run draws what it would have drawn.
+        seed: noise and times of a batch depend on it and on the batch's number, and on nothing
+            that came before: a resumed run draws what it would have drawn, and several processes
+            draw what one would.
     """
 
     def __init__(self, model: ReWorldModel, stage: TrainingStage, seed: int = 0) -> None:
         super().__init__()
         self.model, self.stage, self.seed = model, stage, seed
 
+    def configure_model(self) -> None:
+        """Shard the model where the strategy has a device mesh (FSDP2)."""
+        if self.device_mesh is not None:
+            shard_model(self.model, self.device_mesh["data_parallel"])
+
     def training_step(self, batch: tuple[Batch, Batch, list[str]], batch_idx: int) -> Tensor:
         """Loss of one batch (features, targets, tokens); DataError where it is not finite."""
         features, targets, tokens = batch
         generator = torch.Generator(self.device)
-        generator.manual_seed((self.seed * 1_000_003 + batch_idx) * 4099 + self.global_rank)
-        loss, logs = stage_loss(self.model, self.stage, features, targets, generator)
+        generator.manual_seed(batch_seed(self.seed, batch_idx))
+        world = self._trainer.world_size if self._trainer else 1
+        draws = Draws(generator, self.global_rank, world)
+        stage, config = self.stage, self.model.config
+        clip = phase_clip(stage.phases, config.clip, self.global_step, stage.steps)
+        loss, logs = stage_loss(self.model, stage, features, targets, draws, clip)
+        self._require_finite(loss, tokens)
+        for name, value in logs.items():
+            shown = name == "loss"
+            size = len(tokens)
+            self.log(f"train/{name}", value, prog_bar=shown, batch_size=size, sync_dist=world > 1)
+        return loss
+
+    def _require_finite(self, loss: Tensor, tokens: list[str]) -> None:
+        """Stop all processes where one has a loss that is not finite; that one names its scenes."""
+        finite = bool(torch.isfinite(loss))
+        if self._trainer and self._trainer.world_size > 1:
+            everywhere = self._trainer.strategy.reduce_boolean_decision(finite)
+            if finite and not everywhere:
+                message = f"the loss of another process is not finite at step {self.global_step}"
+                raise NotFiniteError(message, "that process names its scenes")
         scenes = ", ".join(tokens)
         require_finite(loss, f"at step {self.global_step}; the batch's scenes: {scenes}")
-        for name, value in logs.items():
-            self.log(f"train/{name}", value, prog_bar=name == "loss", batch_size=len(tokens))
-        return loss
 
     def configure_optimizers(self) -> Any:
         """AdamW and the stage's schedule."""
         return build_optimizers(self.model, self.stage)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Log the gradient's norm, before clipping."""
-        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
-        self.log("train/gradient_norm", torch.nn.utils.get_total_norm(gradients))
+        """Log the gradient's norm, before clipping: of all, and of each part that is trained."""
+        norms = []
+        for part in self.stage.trainable:
+            parameters = getattr(self.model, part).parameters()
+            norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+            norms.append(norm.full_tensor() if isinstance(norm, DTensor) else norm)
+            self.log(f"train/gradient_norm_{part}", norms[-1])
+        self.log("train/gradient_norm", torch.stack(norms).norm())

@@ -13,6 +13,7 @@ from reworld_agent.weights_io import config_difference
 
 RECORD = "run.json"
 CHECKPOINT = Path("checkpoints") / "last.ckpt"
+STOPPED = CHECKPOINT.with_name("stopped.ckpt")  # where a loss that is not finite ended a run
 
 
 def check_record(output: Path, settings: dict[str, Any]) -> None:

@@ -16,18 +16,20 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
-from reworld_agent.config import load_model_config
+from reworld_agent.config import ModelConfig, load_model_config
 from reworld_agent.errors import ConfigError
 from reworld_agent.evaluation.provenance import weights_hash
 from reworld_agent.model import ReWorldModel
 from reworld_agent.negatives.targets import NegativeTargets
 from reworld_agent.scenes.splits import resolve_split
-from reworld_agent.training.callbacks import ExportWeights
+from reworld_agent.training.callbacks import ExportWeights, KeepStopped, SpikeWatch
 from reworld_agent.training.data import SceneArrays, SceneDataset, scene_arrays
+from reworld_agent.training.ema import AverageWeights
 from reworld_agent.training.loading import BatchPlan, StageData
 from reworld_agent.training.module import StageModule
+from reworld_agent.training.parallel import FSDP2, shares, strategy, world_size
 from reworld_agent.training.prepare import prepare_stage
-from reworld_agent.training.resume import CHECKPOINT, check_record, finished_steps
+from reworld_agent.training.resume import CHECKPOINT, STOPPED, check_record, finished_steps
 from reworld_agent.training.stages import TrainingStage, load_stage, stage_table
 
 logger = logging.getLogger(__name__)
@@ -52,6 +54,7 @@ def run(cfg: DictConfig) -> int:
     config = load_model_config(cfg.agent.model, cfg.agent.recipe)
     pl.seed_everything(seed, verbose=False)
     model = ReWorldModel(config)
+    _check_phases(stage, config)
     prepare_stage(model, stage, cfg.agent.init_from)
     arrays = load_arrays(cfg, stage)
     negatives = load_negatives(cfg, stage, arrays)
@@ -99,6 +102,23 @@ def _stage(cfg: DictConfig) -> TrainingStage:
     return dataclasses.replace(stage, steps=steps) if steps and steps > 0 else stage
 
 
+def _check_phases(stage: TrainingStage, config: ModelConfig) -> None:
+    """Raise ConfigError where a phase of the curriculum needs longer clips than scenes give."""
+    for number, phase in enumerate(stage.phases, 1):
+        clip = phase.apply(config.clip)
+        if (
+            clip.history_frames > config.clip.history_frames
+            or clip.future_frames > config.clip.future_frames
+        ):
+            raise ConfigError(
+                f"stage {stage.name}: phase {number} of the curriculum needs "
+                f"{clip.history_frames} + {clip.future_frames} frames at {clip.fps:g} Hz; scenes "
+                f"have {config.clip.history_frames} + {config.clip.future_frames} at "
+                f"{config.clip.fps:g} Hz",
+                "train on scenes without a curriculum: '+agent.overrides.phases=[]'",
+            )
+
+
 def load_arrays(cfg: DictConfig, stage: TrainingStage) -> SceneArrays:
     """The training arrays of the config's split."""
     split = cfg.train_test_split
@@ -128,10 +148,9 @@ def load_negatives(
 
 def _batches(cfg: DictConfig, stage: TrainingStage, scenes: int) -> tuple[TrainingStage, BatchPlan]:
     """Batches that make up the stage's global batch; its steps, cut to `max_epochs`."""
-    devices = cfg.trainer.params.get("devices", 1)
-    processes = devices if isinstance(devices, int) and devices > 0 else 1
-    per_process = cfg.dataloader.params.get("batch_size") or stage.batch_size // processes
-    accumulate = max(1, stage.batch_size // (per_process * processes))
+    processes = world_size(dict(cfg.trainer.params))
+    wanted = cfg.dataloader.params.get("batch_size")
+    per_process, accumulate = shares(stage.batch_size, processes, wanted)
     epochs = cfg.trainer.params.get("max_epochs")
     if epochs and epochs > 0:
         per_epoch = max(1, scenes // (per_process * processes * accumulate))
@@ -145,6 +164,7 @@ def _checkpoint(
     """The checkpoint that the run goes on from; None for a run from the start."""
     settings = {"stage": stage_table(stage), "model": cfg.agent.model, "seed": int(cfg.seed)}
     settings["split"] = str(cfg.train_test_split.data_split)
+    settings["processes"] = world_size(dict(cfg.trainer.params))
     settings["initial_weights"] = initial_weights
     if not cfg.get("resume", True):
         (output / CHECKPOINT).unlink(missing_ok=True)
@@ -163,12 +183,21 @@ def _trainer(
         accumulate_grad_batches=plan.accumulate,
         gradient_clip_val=params.get("gradient_clip_val") or stage.gradient_clip,
     )
+    params.setdefault("log_every_n_steps", 10)
+    average = [AverageWeights(model, stage.ema_decay)] if stage.ema_decay else []
+    if average and params.get("strategy") == FSDP2:
+        message = f"stage {stage.name}: ema_decay={stage.ema_decay} with strategy={FSDP2}"
+        raise ConfigError(message, "use strategy=ddp, or +agent.overrides.ema_decay=null")
+    params["strategy"] = strategy(params.get("strategy"), world_size(params))
     return pl.Trainer(
         **params,
         default_root_dir=output,
         logger=TensorBoardLogger(output, name="tensorboard", version=""),
         callbacks=[
             ExportWeights(model, stage),
+            *average,
+            SpikeWatch(),
+            KeepStopped(output / STOPPED),
             ModelCheckpoint(
                 output / CHECKPOINT.parent,
                 CHECKPOINT.stem,
@@ -177,5 +206,4 @@ def _trainer(
             ),
         ],
         enable_model_summary=False,
-        log_every_n_steps=10,
     )

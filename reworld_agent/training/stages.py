@@ -16,6 +16,7 @@ import yaml
 
 from reworld_agent.config import ModelConfig, build_dataclass, load_model_config
 from reworld_agent.errors import ConfigError
+from reworld_agent.training.phases import ClipPhase, check_phases
 
 STAGES = ("1", "planner", "2", "3")
 RECIPES = ("paper", "release")
@@ -54,6 +55,8 @@ class TrainingStage:
         noise_draws: plans denoised for each video forward.
         context_drop: share of scenes planned blind, for guided candidates (see negatives).
         repulsion_cap: bound of L_RDE's distance; None = none.
+        ema_decay: of averaged weights, saved beside the others; None = none.
+        phases: of Stage 1's resolution curriculum; none = the model's clip throughout.
     """
 
     name: str
@@ -76,6 +79,8 @@ class TrainingStage:
     noise_draws: int = 1
     context_drop: float = 0.0
     repulsion_cap: float | None = None
+    ema_decay: float | None = None
+    phases: tuple[ClipPhase, ...] = ()
 
     def __post_init__(self) -> None:
         choices = {
@@ -94,6 +99,9 @@ class TrainingStage:
             if getattr(self, key) <= 0:
                 message = f"stage {self.name}: {key}={getattr(self, key)}"
                 raise ConfigError(message, f"{key} must be positive")
+        if self.ema_decay is not None and not 0 < self.ema_decay < 1:
+            message = f"stage {self.name}: ema_decay={self.ema_decay}"
+            raise ConfigError(message, "use a decay between 0 and 1, such as 0.999, or null")
 
     @property
     def needs_future_images(self) -> bool:
@@ -108,6 +116,7 @@ class TrainingStage:
 
     def check(self, config: ModelConfig) -> None:
         """Raise ConfigError where the stage asks for blocks or heads that the model lacks."""
+        check_phases(self.phases, config.clip, config.codec)
         depth = config.video.num_layers
         wrong = [block for block in self.align_blocks if not 1 <= block <= depth]
         if wrong:

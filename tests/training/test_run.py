@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import hydra
@@ -12,10 +13,13 @@ from omegaconf import DictConfig
 
 from reworld_agent.errors import ConfigError, DataError, WeightsError
 from reworld_agent.model import ReWorldModel
-from reworld_agent.training import statistics
+from reworld_agent.training import module, statistics
+from reworld_agent.training.callbacks import SpikeWatch
+from reworld_agent.training.ema import AverageWeights
 from reworld_agent.training.loading import SampleStream
+from reworld_agent.training.losses import stage_loss
 from reworld_agent.training.module import StageModule
-from reworld_agent.training.resume import CHECKPOINT
+from reworld_agent.training.resume import CHECKPOINT, STOPPED
 from reworld_agent.training.run import run
 from reworld_agent.training.stages import load_stage
 from tests.model.micro import batch, micro_model
@@ -95,6 +99,7 @@ def test_a_resumed_run_ends_in_the_same_weights(
 ) -> None:
     statistics.run(config(tmp_path, "1", f"output_dir={tmp_path / 'fit'}"))
     more = [init(tmp_path, "fit"), "trainer.params.max_steps=5", "checkpoint_steps=2"]
+    more.append("+agent.overrides.ema_decay=0.9")
     straight, broken = f"output_dir={tmp_path / 'straight'}", f"output_dir={tmp_path / 'broken'}"
     run(config(tmp_path, "1", *more, straight))
     step = StageModule.training_step
@@ -112,8 +117,81 @@ def test_a_resumed_run_ends_in_the_same_weights(
         run(config(tmp_path, "1", *more, broken, "seed=43"))
     assert run(config(tmp_path, "1", *more, broken)) == 0
     assert not (tmp_path / "broken" / CHECKPOINT).exists()
-    folders = [tmp_path / name / "weights" for name in ("straight", "broken")]
-    assert not differ(*(ReWorldModel.from_pretrained(folder) for folder in folders))
+    for kind in ("weights", "weights_ema"):
+        folders = [tmp_path / name / kind for name in ("straight", "broken")]
+        assert not differ(*(ReWorldModel.from_pretrained(folder) for folder in folders))
+    last = ReWorldModel.from_pretrained(tmp_path / "straight" / "weights")
+    average = ReWorldModel.from_pretrained(tmp_path / "straight" / "weights_ema")
+    assert differ(last.video_dit, average.video_dit) and average.history == last.history
+
+
+def test_averaged_weights_are_the_mean_that_they_should_be() -> None:
+    model = micro_model()
+    model.requires_grad_(False)
+    weight = model.action_dit.proj_out.weight.requires_grad_(True)
+    average, trainer = AverageWeights(model, decay=0.6), SimpleNamespace(global_step=0)
+    average.on_train_start(trainer, SimpleNamespace(device="cpu"))
+    expected = weight.detach().clone()
+    for step in range(1, 6):
+        with torch.no_grad():
+            weight += step
+        for _ in range(2):  # two batches a step
+            average.on_train_batch_end(trainer, None, None, None, 0)
+            trainer.global_step = step
+        average.on_train_batch_end(trainer, None, None, None, 0)
+        decay = min(0.6, 1 - step**-0.75 if step > 1 else 0.0)
+        expected = decay * expected + (1 - decay) * weight.detach()
+    assert average.average is not None
+    torch.testing.assert_close(average.average.shadow_params[0], expected)
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statistics.run(config(tmp_path, "1", f"output_dir={tmp_path / 'fit'}"))
+    calls = iter(range(100))
+
+    def broken(*arguments: Any) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        loss, logs = stage_loss(*arguments)
+        return (loss * float("nan") if next(calls) == 3 else loss), logs
+
+    monkeypatch.setattr(module, "stage_loss", broken)
+    with pytest.raises(DataError, match="the loss is nan at step 1; the batch's scenes: "):
+        run(config(tmp_path, "1", init(tmp_path, "fit"), "checkpoint_steps=1"))
+    stopped = torch.load(tmp_path / "1" / STOPPED, weights_only=True)
+    assert stopped["global_step"] == 1
+    assert all(torch.isfinite(value).all() for value in stopped["state_dict"].values())
+    assert run(config(tmp_path, "1", init(tmp_path, "fit"))) == 0  # goes on from the last one
+
+
+def test_a_leap_of_the_loss_is_logged_with_its_scenes(caplog: pytest.LogCaptureFixture) -> None:
+    watch = SpikeWatch(window=20)
+    trainer = SimpleNamespace(accumulate_grad_batches=1, global_step=7)
+    course = [1.0 + 0.01 * (n % 5) for n in range(20)]
+    for number, loss in enumerate([*course, 1.03, 0.2, 3.0, 1.01]):
+        batch = ({}, {}, [f"token-{number}"])
+        watch.on_train_batch_end(trainer, None, {"loss": torch.tensor(loss)}, batch, number)
+    assert watch.spikes == 1 and "token-22" in caplog.text and "token-21" not in caplog.text
+
+
+def test_the_curriculum_changes_the_clip_in_the_middle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statistics.run(config(tmp_path, "1", f"output_dir={tmp_path / 'fit'}"))
+    seen = []
+
+    def watched(*arguments: Any) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        seen.append((arguments[5].height, arguments[5].future_frames))
+        return stage_loss(*arguments)
+
+    monkeypatch.setattr(module, "stage_loss", watched)
+    phases = "[{share: 0.5, clip: {height: 32, width: 48}}, {share: 0.5, clip: {future_frames: 4}}]"
+    more = [init(tmp_path, "fit"), f"+agent.overrides.phases={phases}"]
+    assert run(config(tmp_path, "1", *more)) == 0
+    assert seen == [(32, 8)] * 2 + [(64, 4)] * 2
+    longer = "+agent.overrides.phases=[{share: 1.0, clip: {future_frames: 24}}]"
+    with pytest.raises(ConfigError, match=r"phase 1 .* needs 4 \+ 24 frames"):
+        run(config(tmp_path, "1", init(tmp_path, "fit"), longer))
 
 
 def test_sample_stream_shuffles_each_pass_and_shares_it_out() -> None:
@@ -157,11 +235,11 @@ def test_mistakes_end_before_the_first_step(tmp_path: Path) -> None:
 
 def test_a_loss_that_is_not_finite_names_its_scenes() -> None:
     model, (features, targets) = micro_model(), batch(2)
-    module = StageModule(model, load_stage("planner"))
+    trained = StageModule(model, load_stage("planner"))
     targets["trajectory"][0] = torch.nan
     arguments: Any = (features, targets, ["token-a", "token-b"])
     with pytest.raises(DataError, match="token-a, token-b"):
-        module.training_step(arguments, 0)
+        trained.training_step(arguments, 0)
 
 
 def test_a_split_smaller_than_a_batch_is_refused(tmp_path: Path) -> None:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 
-from reworld_agent.errors import ConfigError
+from reworld_agent.config import ClipConfig, load_model_config
+from reworld_agent.errors import ConfigError, DataError
+from reworld_agent.training.curriculum import fit_clip
 from reworld_agent.training.optim import rate_factor
+from reworld_agent.training.phases import phase_clip
 from reworld_agent.training.stages import RECIPES, STAGES, load_stage
 
 
@@ -57,11 +61,44 @@ def test_every_combination_loads(stage: str, recipe: str, model: str) -> None:
         ({"stage": 1, "overrides": {"steps": 0}}, "steps=0"),
         ({"stage": 1, "overrides": {"schedule": "linear"}}, "schedule=linear"),
         ({"stage": 1, "overrides": {"trainable": ["codec"]}}, "trainable=codec"),
+        ({"stage": 1, "overrides": {"ema_decay": 1.0}}, "ema_decay=1"),
+        ({"stage": 1, "overrides": {"phases": [{"share": 0.4, "clip": {}}]}}, "add up to 0.4"),
+        (
+            {"stage": 1, "overrides": {"phases": [{"share": 1.0, "clip": {"height": 60}}]}},
+            "112 x 60 is not divisible by 16",
+        ),
+        (
+            {"stage": 1, "overrides": {"phases": [{"share": 1.0, "clip": {"hight": 64}}]}},
+            "unknown fields: hight",
+        ),
+        (
+            {"stage": 1, "overrides": {"phases": [{"share": 1.0, "clip": {"encoding": "clip"}}]}},
+            "12 frames are not 4 k \\+ 1",
+        ),
     ],
 )
 def test_mistakes_are_named(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_stage(**arguments)
+
+
+def test_the_curriculum_is_the_published_one() -> None:
+    stage, config = load_stage(1, "paper", "paper"), load_model_config("paper")
+    clips = [phase_clip(stage.phases, config.clip, step, stage.steps) for step in (0, 9999, 10000)]
+    sizes = [(c.width, c.height, c.history_frames + c.future_frames) for c in clips if c]
+    assert sizes == [(736, 352, 121), (736, 352, 121), (1280, 704, 25)]
+    assert not load_stage(1, "release", "paper").phases and not load_stage(1).phases
+
+
+def test_clips_are_cut_to_their_phase() -> None:
+    frames = torch.zeros(1, 6, 3, 40, 80, dtype=torch.uint8)
+    frames[:, :, :, :, 40:] = 200
+    clip = ClipConfig(32, 48, 2, 3, 2.0, "continued", "index")
+    history, future = fit_clip(frames[:, :2], frames[:, 2:], clip)
+    assert history.shape == (1, 2, 3, 32, 48) and future.shape == (1, 3, 3, 32, 48)
+    assert int(history[..., :20].max()) == 0 and int(future[..., 28:].min()) == 200
+    with pytest.raises(DataError, match="1 history and 4 future frames"):
+        fit_clip(frames[:, :1], frames[:, 2:], clip)
 
 
 def test_learning_rate_warms_up_and_falls() -> None:

@@ -1,0 +1,75 @@
+"""An exponential moving average of the trained weights, saved beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from diffusers.training_utils import EMAModel
+from lightning.pytorch import Callback
+
+from reworld_agent.model import ReWorldModel
+from reworld_agent.training.export import save_weights
+
+FOLDER = "weights_ema"
+
+
+class AverageWeights(Callback):
+    """Averages what a stage trains, step by step, and writes `weights_ema` when training ends.
+
+    The decay warms up as 1 - (1 + step)^-0.75, or short runs would end near where they started.
+    Its state is part of every checkpoint. It follows `ExportWeights` in the list of callbacks,
+    which notes that the stage was passed.
+
+    Args:
+        model: prepared for its stage.
+        decay: of one optimiser step, below 1.
+    """
+
+    def __init__(self, model: ReWorldModel, decay: float) -> None:
+        super().__init__()
+        self.model, self.decay = model, decay
+        self.average: EMAModel | None = None
+        self._saved: dict[str, Any] | None = None
+        self._step = -1
+
+    def _trained(self) -> list[Any]:
+        return [p for p in self.model.parameters() if p.requires_grad]
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Lightning's hook; here sharded parameters are what they stay."""
+        self.average = EMAModel(
+            self._trained(), decay=self.decay, use_ema_warmup=True, inv_gamma=1.0, power=0.75
+        )
+        self.average.to(pl_module.device)
+        if self._saved is not None:
+            self.average.load_state_dict(self._saved)
+        self._step = trainer.global_step
+
+    def on_train_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Lightning's hook; with gradient accumulation most batches are no steps."""
+        if self.average is not None and trainer.global_step > self._step:
+            self._step = trainer.global_step
+            self.average.step(self._trained())
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        """Lightning's hook."""
+        if self.average is None:
+            return
+        parameters = self._trained()
+        self.average.store(parameters)
+        self.average.copy_to(parameters)
+        notes = [f"Averaged weights (EMA, decay {self.decay}) of stage {self.model.history[-1]}."]
+        folder = Path(trainer.default_root_dir) / FOLDER
+        save_weights(self.model, folder, notes, trainer.is_global_zero)
+        self.average.restore(parameters)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Part of a checkpoint."""
+        return {} if self.average is None else self.average.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """From a checkpoint; applied when training starts."""
+        self._saved = state_dict or None

@@ -1,0 +1,91 @@
+"""Several processes: how a run is shared out, and what must be right before it starts."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+from lightning.pytorch.strategies import ModelParallelStrategy
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
+
+from reworld_agent.errors import ConfigError
+from reworld_agent.model import ReWorldModel
+
+FSDP2 = "fsdp2"
+GPU = ("gpu", "cuda")
+
+
+def world_size(params: dict[str, Any]) -> int:
+    """Processes of a run, from Lightning's `trainer.params`.
+
+    Raises:
+        ConfigError: CUDA asked for and absent, more devices than there are, or another number of
+            processes than torchrun has started.
+    """
+    devices, nodes = params.get("devices", 1), int(params.get("num_nodes") or 1)
+    on_gpu = params.get("accelerator", "auto") in GPU
+    present = torch.cuda.device_count()
+    if on_gpu and not present:
+        message = f"trainer.params.accelerator={params['accelerator']}, but no CUDA device is here"
+        raise ConfigError(message, "use trainer.params.accelerator=cpu")
+    if isinstance(devices, list | tuple):
+        devices = len(devices)
+    if not isinstance(devices, int) or devices < 1:  # auto, -1
+        devices = present if params.get("accelerator") != "cpu" and present else 1
+    if on_gpu and devices > present:
+        message = f"trainer.params.devices={devices}, but {present} CUDA devices are here"
+        raise ConfigError(message, f"use trainer.params.devices={present}")
+    if "TORCHELASTIC_RUN_ID" in os.environ:  # this process is torchrun's
+        started = int(os.environ["WORLD_SIZE"])
+        if started != devices * nodes:
+            raise ConfigError(
+                f"torchrun started {started} processes, but trainer.params.devices={devices} on "
+                f"{nodes} nodes make {devices * nodes}",
+                f"use trainer.params.devices={max(started // nodes, 1)}",
+            )
+    return devices * nodes
+
+
+def shares(batch_size: int, processes: int, per_process: int | None) -> tuple[int, int]:
+    """Scenes of one process in one forward, and forwards per optimiser step.
+
+    Args:
+        batch_size: of the stage, over all processes.
+        processes: that share it.
+        per_process: what the user wants in one forward; None = all of its share at once. Larger
+            than the share, it is taken at its word.
+
+    Raises:
+        ConfigError: the batch cannot be shared out evenly.
+    """
+    each = per_process or batch_size // processes
+    if each * processes >= batch_size and per_process:
+        return each, 1
+    if not each or batch_size % (each * processes):
+        message = f"a batch of {batch_size} cannot be shared out to {processes} processes"
+        message += f" by {per_process}" if per_process else ""
+        hint = "change trainer.params.devices, dataloader.params.batch_size or "
+        raise ConfigError(message, hint + "+agent.overrides.batch_size so that they divide")
+    return each, batch_size // (each * processes)
+
+
+def strategy(name: Any, processes: int) -> Any:
+    """Lightning's strategy of a name; `fsdp2` shards parameters, gradients and optimiser state."""
+    if name != FSDP2:
+        return name or "auto"
+    return ModelParallelStrategy(processes, 1, save_distributed_checkpoint=False)
+
+
+def shard_model(model: ReWorldModel, mesh: DeviceMesh) -> None:
+    """Shard both transformers in place (FSDP2); the codec and the normaliser stay whole.
+
+    The Video DiT is gathered block by block. The Action DiT, small, is one unit: its `cache` runs
+    outside of its forward.
+    """
+    for block in model.video_dit.transformer_blocks:
+        fully_shard(block, mesh=mesh)
+    fully_shard(model.video_dit, mesh=mesh)
+    fully_shard(model.action_dit, mesh=mesh, reshard_after_forward=False)
+    register_fsdp_forward_method(model.action_dit, "cache")

@@ -1,0 +1,38 @@
+"""What each of two processes runs for test_parallel: `torchrun two_processes.py FOLDER`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+
+from reworld_agent.training.run import run
+from tests.training.test_run import config
+
+TERMS = ("loss", "action_flow", "repulsion", "outside_range", "negatives", "gradient_norm")
+
+
+def words(root: Path, name: str, *more: str) -> list[str]:
+    """Overrides of a Stage 3 run of 3 steps with 4 scenes a step."""
+    return [
+        f"agent.init_from={root / 'start' / 'weights'}",
+        f"output_dir={root / name}",
+        f"hard_negatives.pool={root / 'pool.parquet'}",
+        "trainer.params.max_steps=3",
+        "+trainer.params.log_every_n_steps=1",
+        *more,
+    ]
+
+
+def main() -> None:
+    """Both strategies, one after the other, in the same two processes."""
+    torch.set_num_threads(1)
+    root = Path(sys.argv[1])
+    for strategy in ("ddp", "fsdp2"):
+        more = ["trainer.params.devices=2", f"+trainer.params.strategy={strategy}"]
+        run(config(root, "3", *words(root, strategy, *more)))
+
+
+if __name__ == "__main__":
+    main()
