@@ -11,11 +11,12 @@ from typing import Any
 from reworld_agent.doctor.caches import check_caches
 from reworld_agent.doctor.data import check_data
 from reworld_agent.doctor.disk import check_disk
-from reworld_agent.doctor.finding import FAIL, OK, WARN, Check, Finding, run_checks
+from reworld_agent.doctor.finding import FAIL, Check, run_checks
 from reworld_agent.doctor.golden import check_golden
 from reworld_agent.doctor.gpu import check_gpu
 from reworld_agent.doctor.host import check_navsim
 from reworld_agent.doctor.numerics import check_linear_algebra
+from reworld_agent.doctor.printing import printer
 from reworld_agent.doctor.versions import check_libraries
 from reworld_agent.doctor.weights import check_weights
 from reworld_agent.errors import ReWorldError
@@ -54,7 +55,6 @@ exit codes: 0 nothing fails; 1 something does; 2 wrong usage.
 """
 SUBJECTS = ("environment", "data", "caches", "weights", "gpu", "all")
 _SETTINGS = ("split", "stage", "path", "cache_dir")
-_COLOURS = {OK: "green", WARN: "yellow", FAIL: "bold red"}
 _DATA_SPLIT = "train_test_split.data_split"
 
 
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     except ReWorldError as error:
         return report_error(error)
     findings = []
-    show = _printer() if not as_json else None
+    show = printer() if not as_json else None
     for finding in run_checks(checks):
         findings.append(finding)
         if show:
@@ -131,20 +131,3 @@ def _split_words(words: Words) -> list[str]:
     except ReWorldError:
         return [f"{_DATA_SPLIT}={split}"]
     return [f"train_test_split={split}"]
-
-
-def _printer() -> Any:
-    """A function that prints one finding; coloured on a terminal without NO_COLOR."""
-    from rich.console import Console
-    from rich.text import Text
-
-    console = Console(highlight=False, soft_wrap=True)
-
-    def show(finding: Finding) -> None:
-        line = Text(f"{finding.status:<4}", style=_COLOURS[finding.status])
-        line.append(f"  {finding.name}: {finding.what}", style="default")
-        console.print(line)
-        if finding.mend and finding.status != OK:
-            console.print(Text(f"      next: {finding.mend}"))
-
-    return show

@@ -12,6 +12,8 @@ from reworld_agent.scenes.preflight import Files, Preflight, preflight
 
 _SHOWN = 3
 _FUTURE = "stage {} needs the images of the 4 s after each scene; navtrain has none of them: "
+_MAPS = "export NUPLAN_MAPS_ROOT=<folder with nuplan-maps-v1.0.json>, or download the maps"
+_SQLITE = b"SQLite format 3\x00"  # what a GeoPackage starts with
 
 
 def check_data(overrides: Sequence[str], stage: str | None = None) -> Iterator[Finding]:
@@ -115,6 +117,11 @@ def _findings(report: Preflight, split: str, hint: str) -> Iterator[Finding]:
     else:
         what = f"{report.scenes:,} scenes of {report.logs:,} logs of split {split}"
         yield Finding("scenes", OK, what)
+    broken = [path for path in report.map_paths if not _is_sqlite(path)]
+    if broken:
+        what = f"no GeoPackage: {', '.join(map(str, broken))}"
+        yield Finding("maps", FAIL, what, _MAPS)
+        report.maps.total = 0
     kinds = (
         ("maps", "city maps", report.maps, "city"),
         ("images", "images", report.images, "sensor"),
@@ -136,5 +143,10 @@ def _files(name: str, noun: str, files: Files, split: str, download: str, hint: 
         "train_test_split.scene_filter.log_names=[...]"
     )
     if name == "maps":
-        mend = "export NUPLAN_MAPS_ROOT=<folder with nuplan-maps-v1.0.json>, or download the maps"
+        mend = _MAPS
     return Finding(name, FAIL, what, mend)
+
+
+def _is_sqlite(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(len(_SQLITE)) == _SQLITE

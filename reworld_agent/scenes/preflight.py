@@ -21,7 +21,6 @@ from reworld_agent.scenes.sensors import CAMERA_NAMES, SensorConfig
 
 _SHOWN = 3
 _SIZES = 64  # files whose size is read, for the mean
-_SQLITE = b"SQLite format 3\x00"  # what a GeoPackage starts with
 _DOWNLOAD = "download the split's {} into sensor_blobs, or leave logs out (scene_filter.log_names)"
 
 
@@ -73,6 +72,7 @@ class Preflight:
     Attributes:
         scenes, logs: how many.
         images, point_clouds, maps: files of each kind.
+        map_paths: the maps that are there.
         unknown_tokens: tokens that the filter names and the split does not hold.
     """
 
@@ -81,6 +81,7 @@ class Preflight:
     images: Files = field(default_factory=lambda: Files(usual_bytes=3e5))
     point_clouds: Files = field(default_factory=lambda: Files(usual_bytes=2e6))
     maps: Files = field(default_factory=lambda: Files(usual_bytes=2e8))
+    map_paths: list[Path] = field(default_factory=list)
     unknown_tokens: list[str] = field(default_factory=list)
 
     def raise_if_missing(self) -> None:
@@ -149,7 +150,7 @@ def preflight(
         _count_log(report, loader.sensor_blobs_path, frames, wanted)
     if maps and loader.maps_root is not None:
         for city in cities:
-            _count_map(report.maps, loader.maps_root, city)
+            _count_map(report, loader.maps_root, city)
     return report
 
 
@@ -183,15 +184,12 @@ def _image_paths(frame: FrameDict, names: set[str]) -> Iterator[str]:
             yield str(entry["data_path"])
 
 
-def _count_map(files: Files, maps_root: Path, city: str) -> None:
+def _count_map(report: Preflight, maps_root: Path, city: str) -> None:
+    files = report.maps
     try:
         path = city_map_path(maps_root, city)
     except DataError as error:
         files.add(Path(error.message), False)
         return
-    try:
-        with path.open("rb") as stream:
-            whole = stream.read(len(_SQLITE)) == _SQLITE
-    except OSError:
-        whole = False
-    files.add(path, whole)
+    files.add(path, path.is_file())
+    report.map_paths += [path] * path.is_file()

@@ -1,0 +1,100 @@
+"""Which tokens must be in a submission?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from reworld_agent.errors import ConfigError, DataError, ReWorldError
+from reworld_agent.words import shown
+
+_SECOND_STAGE = "reactive_synthetic_initial_tokens"  # what the devkit's script plans in stage two
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Tokens of a split.
+
+    Attributes:
+        first: of the logged scenes; None where nothing tells them.
+        second: of the synthetic scenes of v2.2's second stage, empty where the split has none;
+            None where nothing tells them.
+        source: who says so.
+        data_split: the folder of logs.
+    """
+
+    first: frozenset[str] | None
+    second: frozenset[str] | None
+    source: str
+    data_split: str = ""
+
+
+UNKNOWN = Expected(None, None, "nothing")
+
+
+def of_split(name: str) -> Expected:
+    """Tokens of a train_test_split; raises ConfigError where it cannot be composed."""
+    from reworld_agent.doctor.data import compose
+
+    return _of_settings(compose([f"train_test_split={name}"]).train_test_split, name)
+
+
+def of_run(trajectories: Path) -> Expected:
+    """Tokens of the split that a run was started on, from its own record."""
+    for folder in (trajectories.parent, trajectories.parent.parent):
+        config = folder / "code" / "hydra" / "config.yaml"
+        if config.is_file():
+            return _of_config(config)
+    record = trajectories.parent / "inference.parquet"
+    if record.is_file():
+        return Expected(_tokens(record), None, f"the run's {record.name}")
+    return UNKNOWN
+
+
+def _of_config(path: Path) -> Expected:
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    try:
+        split = OmegaConf.load(path).train_test_split
+    except (OSError, AttributeError, OmegaConfBaseException, YAMLError) as error:
+        raise DataError(f"{shown(path)}: cannot be read ({error})") from error
+    return _of_settings(split, "the run's own split")
+
+
+def _of_settings(split: Any, name: str) -> Expected:
+    """From the settings of a split: its scene filter over the logs, or its list of tokens."""
+    from omegaconf import OmegaConf
+
+    from reworld_agent.scenes.filter import SceneFilter
+    from reworld_agent.scenes.splits import resolve_split
+
+    settings: Any = OmegaConf.to_container(split.scene_filter, resolve=True)
+    data_split = str(split.data_split)
+    second = frozenset(settings.get(_SECOND_STAGE) or ())
+    one_stage = {item.name for item in fields(SceneFilter) if "synthetic" not in item.name}
+    one_stage.discard("all_mapping")
+    scene_filter = SceneFilter(**{k: v for k, v in settings.items() if k in one_stage})
+    try:
+        loader = resolve_split(data_split, ()).loader(scene_filter)
+        first = frozenset(loader.tokens) | frozenset(scene_filter.tokens or ())
+        return Expected(first, second, f"{name} (logs of {data_split})", data_split)
+    except ReWorldError as error:
+        if not scene_filter.tokens:
+            raise ConfigError(
+                f"the tokens of {name} are not known: {error.message}", error.hint
+            ) from error
+    return Expected(frozenset(scene_filter.tokens), second, f"{name} (its token list)", data_split)
+
+
+def _tokens(record: Path) -> frozenset[str]:
+    try:
+        with record.open("rb") as stream:
+            return frozenset(pq.read_table(stream, columns=["token"])["token"].to_pylist())
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{shown(record)}: no readable parquet file ({error})") from error

@@ -1,0 +1,115 @@
+"""Trajectories of a run, as they go into a submission."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from reworld_agent.errors import DataError
+from reworld_agent.evaluation.files import METADATA_KEY
+from reworld_agent.submission.contents import HORIZON_S, SYNTHETIC_TOKEN_LENGTH, Plan
+from reworld_agent.words import shown
+
+_HINT = "name the output folder of reworld score, or an agent's folder in it"
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run planned.
+
+    Attributes:
+        path: its `trajectories.parquet`.
+        provenance: of that file: agent, split, code version ...
+        plans: by token, in the order of the file.
+    """
+
+    path: Path
+    provenance: dict[str, Any]
+    plans: dict[str, Plan]
+
+    def logged(self) -> dict[str, Plan]:
+        """Plans of logged scenes: the first stage."""
+        return {t: p for t, p in self.plans.items() if len(t) != SYNTHETIC_TOKEN_LENGTH}
+
+    def synthetic(self) -> dict[str, Plan]:
+        """Plans of synthetic scenes: the second stage."""
+        return {t: p for t, p in self.plans.items() if len(t) == SYNTHETIC_TOKEN_LENGTH}
+
+
+def read_run(place: Path) -> Run:
+    """Read a run folder, or a parquet file with the columns token and poses.
+
+    Raises:
+        DataError: nothing is there, columns are missing, a token comes twice, or a trajectory is
+            no [8, 3] (2 Hz) or [40, 3] (10 Hz) of numbers.
+    """
+    path = place / "trajectories.parquet" if place.is_dir() else place
+    if not path.is_file():
+        raise DataError(f"{shown(path)}: no such file", _HINT)
+    try:
+        with path.open("rb") as stream:  # pyarrow itself takes only paths that are UTF-8
+            table = pq.read_table(stream)
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{shown(path)}: no readable parquet file ({error})", _HINT) from error
+    missing = [name for name in ("token", "poses") if name not in table.column_names]
+    if missing:
+        raise DataError(f"{shown(path)}: no column {', '.join(missing)}", _HINT)
+    tokens = [str(token) for token in table["token"].to_pylist()]
+    if len(set(tokens)) < len(tokens):
+        twice = next(token for token in tokens if tokens.count(token) > 1)
+        raise DataError(
+            f"{shown(path)}: token {twice} has several trajectories",
+            "a submission takes one for each scene: keep one candidate",
+        )
+    return Run(path, _provenance(table), _plans(tokens, table["poses"].to_pylist(), path))
+
+
+def _provenance(table: pa.Table) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads((table.schema.metadata or {}).get(METADATA_KEY, b"{}"))
+    except ValueError:
+        return {}
+    return found
+
+
+def _plans(tokens: Sequence[str], rows: Sequence[Any], path: Path) -> dict[str, Plan]:
+    arrays, faults = {}, []
+    for token, row in zip(tokens, rows, strict=True):
+        poses = _array(row)
+        if poses is None:
+            faults.append(token)
+        else:
+            arrays[token] = poses
+    if faults:
+        more = f" and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
+        raise DataError(
+            f"{shown(path)}: the trajectories of {', '.join(faults[:_SHOWN])}{more} are no 24 "
+            "numbers ([8, 3] at 2 Hz) or 120 ([40, 3] at 10 Hz)",
+            "plan these scenes again",
+        )
+    # The devkit's agents give float32; what float32 cannot hold stays as it is.
+    exact = all(_same(poses, poses.astype(np.float32)) for poses in arrays.values())
+    kind = np.float32 if exact else np.float64
+    return {t: Plan(poses.astype(kind), HORIZON_S / len(poses)) for t, poses in arrays.items()}
+
+
+def _array(row: Any) -> NDArray[np.float64] | None:
+    """Poses [8, 3] or [40, 3], or None."""
+    try:
+        flat = np.asarray(row, np.float64).ravel()
+    except (TypeError, ValueError):
+        return None
+    return flat.reshape(-1, 3) if flat.size in (24, 120) else None
+
+
+def _same(one: NDArray[np.float64], other: NDArray[np.float32]) -> bool:
+    return bool(np.array_equal(one, other, equal_nan=True))
