@@ -10,6 +10,7 @@ from reworld_agent.clips.sources import Options
 from reworld_agent.clips.splits import split_rule
 from reworld_agent.clips.windows import ClipShape
 from reworld_agent.errors import ConfigError
+from reworld_agent.scenes.synthetic.splits import default_root
 from reworld_agent.words import Words, parse, shown
 
 USAGE = (
@@ -22,7 +23,8 @@ Cut recordings into clips of a steady rate, by nearest timestamp, and write one 
 
   source=     nuscenes (its json tables), nuplan (.db files), openscene (NAVSIM logs: 2 Hz only),
               folder (videos, or folders of images, with an optional csv of poses), town
-  root=DIR    folder of the data; paths in the index start from it
+  root=DIR    folder of the data; paths in the index start from it. Not needed for the town's own
+              folder, which `reworld synth split=town_train clips=true` fills
   fps=N       frames a second (8; openscene: 2)
   frames=N    frames of a clip (33: 9 of history, 24 to imagine)
   stride=N    frames from one clip to the next (12)
@@ -46,6 +48,8 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command; 0, or raises ReWorldError."""
     words = parse(arguments, KNOWN, USAGE)
     source, root = words.choice("source", tuple(SOURCES)), words.path("root")
+    if source == "town":
+        root = root or default_root()
     output = words.path("output")
     if source is None or root is None or output is None or words.plain:
         raise ConfigError("source=, root= and output= are needed, and no plain words", USAGE)
