@@ -37,7 +37,7 @@ _KINDS = {
 
 
 def load_metric_cache(path: str | Path) -> SceneCache:
-    """Read one `metric_cache.pkl` of NAVSIM v1.1.
+    """Read one `metric_cache.pkl` of NAVSIM v1.1 (for PDMS) or v2.2 (for EPDMS).
 
     Raises:
         DataError: the file cannot be read, or the devkit is not installed.
@@ -50,8 +50,19 @@ def load_metric_cache(path: str | Path) -> SceneCache:
             f"{path}: needs the NAVSIM devkit ({error})", "put navsim and nuplan on PYTHONPATH"
         ) from error
     except (OSError, lzma.LZMAError, pickle.UnpicklingError, EOFError) as error:
-        raise DataError(f"{path}: not a metric cache ({error})") from error
+        raise DataError(
+            f"{path}: not a metric cache ({error})", "make it again with run_metric_caching.py"
+        ) from error
+    except (AttributeError, TypeError) as error:
+        raise DataError(
+            f"{path}: of another version of the devkit ({error})",
+            "put the version that made it on PYTHONPATH: v1.1 and v2.2 do not read each other's",
+        ) from error
     token, log_name = path.parent.name, path.parents[2].name
+    if hasattr(metric_cache, "future_tracked_objects"):
+        from reworld_agent.pdm.from_devkit_v2 import convert_metric_cache_v2
+
+        return convert_metric_cache_v2(metric_cache, token)
     return convert_metric_cache(metric_cache, token, log_name)
 
 
@@ -66,15 +77,16 @@ def convert_metric_cache(
         log_name=log_name,
         map_name=map_name,
         time_us=time_us,
-        ego_state=_ego_array(ego_state),
+        ego_state=ego_array(ego_state),
         centerline=np.array([pose.serialize() for pose in metric_cache.centerline.discrete_path]),
-        pdm_closed_poses=_sample(metric_cache.trajectory, time_us),
+        pdm_closed_poses=sampled_poses(metric_cache.trajectory, time_us),
         **_tracks(metric_cache.observation),
-        **_polygons(metric_cache.drivable_area_map, set(metric_cache.route_lane_ids)),
+        **polygon_fields(metric_cache.drivable_area_map, set(metric_cache.route_lane_ids)),
     )
 
 
-def _ego_array(ego_state: Any) -> NDArray[np.float64]:
+def ego_array(ego_state: Any) -> NDArray[np.float64]:
+    """[11] a nuPlan `EgoState` in the layout of `SceneCache.ego_state`."""
     car = ego_state.dynamic_car_state
     return np.array(
         [
@@ -90,7 +102,7 @@ def _ego_array(ego_state: Any) -> NDArray[np.float64]:
     )
 
 
-def _sample(trajectory: Any, time_us: int) -> NDArray[np.float64]:
+def sampled_poses(trajectory: Any, time_us: int) -> NDArray[np.float64]:
     """[41, 3] rear-axle poses of a trajectory at the times the scorer asks for."""
     end = trajectory.end_time.time_us
     time_point = type(trajectory.start_time)
@@ -126,7 +138,8 @@ def _tracks(observation: Any) -> dict[str, Any]:
     }
 
 
-def _polygons(drivable_map: Any, route_lanes: set[str]) -> dict[str, Any]:
+def polygon_fields(drivable_map: Any, route_lanes: set[str]) -> dict[str, Any]:
+    """Fields `polygon_*` and `ring_*` of the scene cache from the devkit's drivable map."""
     rings: list[NDArray[np.float64]] = []
     polygon_start = [0]
     for geometry in drivable_map._geometries:
