@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.errors import ConfigError
+from reworld_agent.words import UsageError
 
 STAGES = {
     "1.1": ("predictions",),
@@ -66,9 +66,9 @@ class Submission:
 
 
 def check_version(version: str | None) -> str:
-    """The version, if it is known; raises ConfigError."""
+    """The version, if it is known; raises UsageError."""
     if version not in STAGES:
-        raise ConfigError(
+        raise UsageError(
             f"version={version or ''} is unknown",
             "say version=1.1 (PDMS leaderboards) or version=2.2 (EPDMS, two stages)",
         )

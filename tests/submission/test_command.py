@@ -66,8 +66,8 @@ def test_second_stage_from_the_same_or_another_run(run: Path, tmp_path: Path) ->
     [
         (("version=1.1", *TEAM), 2, "output= is missing"),
         (("version=1.1", "output=s.pkl"), 2, "'team_name' is missing"),
-        (("version=3", "output=s.pkl", *TEAM), 1, "version=3 is unknown"),
-        (("output=s.pkl", *TEAM), 1, "say version=1.1"),
+        (("version=3", "output=s.pkl", *TEAM), 2, "version=3 is unknown"),
+        (("output=s.pkl", *TEAM), 2, "say version=1.1"),
         (("versoin=1.1",), 2, "versoin= is unknown"),
         (("check=s.pkl",), 2, "name one run, or one file"),
         (("version=1.1", "output=file/s.pkl", *TEAM), 1, "cannot write"),

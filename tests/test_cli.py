@@ -1,0 +1,207 @@
+"""`reworld`: help, exit codes, errors in two lines, interruption, completion, lazy imports."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from reworld_agent import cli, entry
+from reworld_agent.commands import BY_NAME, COMMANDS
+from reworld_agent.completion import script
+from reworld_agent.errors import DataError
+from reworld_agent.words import UsageError, Words, run_command
+
+HERE = [command for command in COMMANDS if command.name not in ("report", "video")]
+
+
+def test_help_names_every_command_and_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(command.name in text and command.summary in text for command in COMMANDS)
+    assert all(f"\n  {code} " in text for code in (0, 1, 2, 3, 130)) and "NO_COLOR" in text
+    assert cli.main([]) == 2
+
+
+@pytest.mark.parametrize("command", HERE, ids=lambda command: command.name)
+def test_each_command_teaches(command, capsys: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]
+    assert cli.main([command.name, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert f"reworld {command.name}" in text.splitlines()[0]
+    assert "example" in text and "exit codes: 0 " in text
+
+
+@pytest.mark.parametrize("command", HERE, ids=lambda command: command.name)
+def test_settings_for_completion_are_the_commands_own(command) -> None:  # type: ignore[no-untyped-def]
+    module = import_module(command.door.partition(":")[0])
+    known = getattr(module, "_KNOWN", command.settings)
+    assert set(command.settings) <= set(known)
+
+
+def test_an_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["fly"]) == 2
+    error = capsys.readouterr().err.splitlines()
+    assert error[0] == "error: 'fly' is no command" and error[1].startswith("  next: one of doctor")
+
+
+KEPT = "interrupted: finished scenes are kept; the same command with its output_dir= goes on"
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "lines"),
+    [
+        (DataError("a is missing", "get it"), 1, ["error: a is missing", "  next: get it"]),
+        (UsageError("x= is unknown", "--help"), 2, ["error: x= is unknown", "  next: --help"]),
+        (DataError("caf\udce9 is missing"), 1, ["error: caf? is missing"]),
+        (KeyboardInterrupt(), 130, ["", KEPT]),
+    ],
+)
+def test_how_a_command_ends(
+    raised: BaseException,
+    code: int,
+    lines: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(words: list[str]) -> int:
+        raise raised
+
+    monkeypatch.setattr(entry, "score", fail)
+    assert cli.main(["score", "agent=human"]) == code
+    assert capsys.readouterr().err.splitlines() == lines
+
+
+def test_a_command_that_is_not_installed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "reworld_agent.analysis.report", None)
+    assert cli.main(["report", "run"]) == 1
+    assert "no `report` (reworld_agent.analysis.report is missing)" in capsys.readouterr().err
+    other = ModuleNotFoundError("No module named 'av'", name="av")
+    told = cli._missing(BY_NAME["video"], "reworld_agent.clips.command", other)
+    assert "`video` needs av, which is not installed" in told.message
+
+
+def test_words_that_hydra_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for word in ("agent=nobody", "agnt=human", "agent="):
+        assert cli.main(["score", word, f"output_dir={tmp_path}"]) == 2
+        error = capsys.readouterr().err
+        assert "Traceback" not in error and word.partition("=")[0] in error
+    assert cli.main(["train", "agent=reworld", "stage=99", f"output_dir={tmp_path}"]) == 2
+    assert "stage=99 does not exist" in capsys.readouterr().err
+    assert cli.main(["score", "worker=magic", f"output_dir={tmp_path}"]) == 1
+    assert "worker=magic is unknown" in capsys.readouterr().err
+    (tmp_path / "file").write_text("")
+    assert cli.main(["score", f"output_dir={tmp_path / 'file'}"]) == 1
+    assert "is not writable" in capsys.readouterr().err
+    assert cli.main(["mine", "--cfg", "job"]) == 0
+    assert "hard_negatives:" in capsys.readouterr().out
+
+
+def test_score_of_a_file_goes_to_the_scorer_of_files(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["score", "trajectories=absent.parquet"]) == 1
+    assert "data_root= is missing" in capsys.readouterr().err
+
+
+def test_help_is_fast_because_nothing_heavy_is_imported() -> None:
+    code = (
+        "import sys; from reworld_agent import cli\n"
+        "cli.main(['--help']); cli.main(['score', '--help'])\n"
+        "heavy = {'torch', 'numpy', 'hydra', 'pandas', 'numba', 'rich'} & set(sys.modules)\n"
+        "sys.exit(repr(heavy) if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_scoring_needs_no_torch() -> None:
+    code = (
+        "import sys; from reworld_agent import cli; cli.main(['score', 'trajectories=x', 'help'])\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+def test_an_interruption_is_one_line_and_130(tmp_path: Path) -> None:
+    """A real SIGINT, once the run has made its folder."""
+    command = [sys.executable, "-m", "reworld_agent.cli", "score", "agent=human"]
+    output = tmp_path / "run"
+    process = subprocess.Popen(
+        [*command, f"output_dir={output}"],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    while process.poll() is None and not (output / "code" / "hydra" / "config.yaml").is_file():
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate()
+    assert process.returncode == 130
+    assert "interrupted: finished scenes are kept" in error and "Traceback" not in error
+
+
+def test_a_closed_pipe_is_no_error() -> None:
+    done = subprocess.run(
+        [
+            "bash",
+            "-c",
+            f"set -o pipefail; {sys.executable} -m reworld_agent.cli completion bash | true",
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("reworld su", {"submit"}),
+        ("reworld submit ver", {"version="}),
+        ("reworld compare --h", {"--help"}),
+        ("reworld doctor d", {"data"}),
+        ("reworld submit output=na", {"named.pkl"}),
+        ("reworld explain ", {"token=", "metric=", "named.pkl"}),
+    ],
+)
+def test_bash_completes(tmp_path: Path, line: str, found: set[str]) -> None:
+    (tmp_path / "completion").write_text(script("bash"), encoding="utf-8")
+    (tmp_path / "named.pkl").write_text("")
+    code = (
+        'compopt() { :; }; source completion; COMP_LINE="$1"; COMP_POINT=${#1}; _reworld; '
+        'printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    done = subprocess.run(
+        ["bash", "-c", code, "bash", line], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert found <= set(done.stdout.split()) and not done.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_completion_scripts_parse(shell: str) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    subprocess.run([shell, "-n"], input=script(shell), text=True, check=True)
+
+
+def test_words_of_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    seen: list[Words] = []
+
+    def body(words: Words) -> int:
+        seen.append(words)
+        return words.number("n", 4)
+
+    text = "tool FILE [n=N]\n\nexample: tool a n=3"
+    assert run_command(["a", "n=3"], text, ("n",), body) == 3
+    assert seen[0].plain == ("a",) and run_command(["--help"], text, ("n",), body) == 0
+    assert run_command([], text, ("n",), body) == 2
+    assert run_command(["n=x"], text, ("n",), body) == 2
+    assert run_command(["m=1"], text, ("n",), body) == 2
+    assert "next: tool FILE [n=N]" in capsys.readouterr().err
