@@ -1,0 +1,14 @@
+"""What frozen video states know of a scene: `python eval/run_probe.py --help`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":  # run as a file, the checkout is not on the path
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from reworld_agent.video_metrics.probe.command import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
