@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
@@ -37,7 +38,7 @@ def save_weights(
         model.save_pretrained(folder, notes)
 
 
-def whole_model(model: ReWorldModel, state: dict[str, torch.Tensor]) -> ReWorldModel:
+def whole_model(model: ReWorldModel, state: dict[str, Any]) -> ReWorldModel:
     """A new model of the same configuration and history with the given weights, on the CPU."""
     with torch.device("meta"):
         whole = ReWorldModel(model.config)
