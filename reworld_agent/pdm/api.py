@@ -158,6 +158,8 @@ def looks_like_degrees(poses: NDArray[np.float64]) -> bool:
         return False
     travel = np.arctan2(step[..., 1], step[..., 0])[clear]
     turned = heading[:, 1:][clear]
-    as_radians = np.abs(np.angle(np.exp(1j * (travel - turned))))
-    as_degrees = np.abs(np.angle(np.exp(1j * (travel - np.radians(turned)))))
+    as_radians, as_degrees = (
+        np.abs((travel - heading + math.pi) % (2.0 * math.pi) - math.pi)
+        for heading in (turned, np.radians(turned))
+    )
     return bool(np.median(as_degrees) < 0.1 and np.median(as_radians) > 0.3)

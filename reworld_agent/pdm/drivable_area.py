@@ -13,10 +13,10 @@ from reworld_agent.pdm.geometry import (
     HALF_LENGTH,
     HALF_WIDTH,
     REAR_AXLE_TO_CENTER,
-    distance_to_segment,
     offset,
+    square_distance,
 )
-from reworld_agent.pdm.grid import DRIVABLE, Grid, lanes_at, mark_held
+from reworld_agent.pdm.grid import DRIVABLE, Grid, lanes_at, mark_held, nearest_edge
 from reworld_agent.pdm.kernel import helper, kernel
 
 CORNERS = ("front_left", "rear_left", "rear_right", "front_right")
@@ -87,22 +87,59 @@ def in_several_lanes(
 
 
 @helper
-def distance_outside(grid: Grid, x: float, y: float) -> tuple[float, int]:
-    """Distance [m] of a point off the road to the nearest drivable polygon, and its number."""
-    best, nearest = math.inf, -1
+def _square_to_bounds(grid: Grid, p: int, x: float, y: float) -> float:
+    """Squared distance [m²] of a point to the bounds of polygon `p`; infinite off the road."""
+    if not grid.polygons[p, 0] & DRIVABLE:
+        return math.inf
+    dx = max(grid.bounds[p, 0] - x, x - grid.bounds[p, 2], 0.0)
+    dy = max(grid.bounds[p, 1] - y, y - grid.bounds[p, 3], 0.0)
+    return dx * dx + dy * dy
+
+
+@helper
+def _square_to_edges(grid: Grid, p: int, x: float, y: float) -> float:
+    """Squared distance [m²] of a point to the outline of polygon `p`."""
+    best = math.inf
+    for e in range(grid.polygons[p, 1], grid.polygons[p, 2]):
+        ax, ay, bx, by = grid.edges[e, 0], grid.edges[e, 1], grid.edges[e, 2], grid.edges[e, 3]
+        square, _ = square_distance(x, y, ax, ay, bx, by)
+        best = min(best, square)
+    return best
+
+
+@helper
+def _distance_to_any(grid: Grid, x: float, y: float) -> tuple[float, int]:
+    """`distance_outside` for any point.
+
+    The polygon with the nearest bounds comes first, so that most others need no look at their
+    edges.
+    """
+    closest, start = math.inf, -1
     for p in range(len(grid.polygons)):
-        if not grid.polygons[p, 0] & DRIVABLE:
+        square = _square_to_bounds(grid, p, x, y)
+        if square < closest:
+            closest, start = square, p
+    if start < 0:
+        return math.inf, -1
+    best, nearest = _square_to_edges(grid, start, x, y), start
+    for p in range(len(grid.polygons)):
+        if p == start or _square_to_bounds(grid, p, x, y) > best:
             continue
-        dx = max(grid.bounds[p, 0] - x, x - grid.bounds[p, 2], 0.0)
-        dy = max(grid.bounds[p, 1] - y, y - grid.bounds[p, 3], 0.0)
-        if dx * dx + dy * dy >= best * best:
-            continue
-        for e in range(grid.polygons[p, 1], grid.polygons[p, 2]):
-            ax, ay, bx, by = grid.edges[e, 0], grid.edges[e, 1], grid.edges[e, 2], grid.edges[e, 3]
-            distance = distance_to_segment(x, y, ax, ay, bx, by)
-            if distance < best:
-                best, nearest = distance, p
-    return best, nearest
+        square = _square_to_edges(grid, p, x, y)
+        if square < best or (square == best and p < nearest):
+            best, nearest = square, p
+    return math.sqrt(best), nearest
+
+
+@helper
+def distance_outside(grid: Grid, x: float, y: float) -> tuple[float, int]:
+    """Distance [m] of a point off the road to the nearest drivable polygon, and its number.
+
+    Most points are close to the road that they leave: the raster knows the edges around them.
+    The first of equally near polygons wins.
+    """
+    square, nearest = nearest_edge(grid, DRIVABLE, x, y)
+    return (math.sqrt(square), nearest) if nearest >= 0 else _distance_to_any(grid, x, y)
 
 
 @kernel

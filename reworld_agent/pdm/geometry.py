@@ -105,6 +105,20 @@ def bearing(dx: float, dy: float, cos: float, sin: float) -> float:
 
 
 @helper
+def square_distance(
+    x: float, y: float, ax: float, ay: float, bx: float, by: float
+) -> tuple[float, float]:
+    """Squared distance [m²] of (x, y) to the segment a-b, and where on it: 0 … 1."""
+    ux, uy = bx - ax, by - ay
+    square = ux * ux + uy * uy
+    share = 0.0
+    if square > 0.0:
+        share = min(max(((x - ax) * ux + (y - ay) * uy) / square, 0.0), 1.0)
+    dx, dy = x - ax - share * ux, y - ay - share * uy
+    return dx * dx + dy * dy, share
+
+
+@helper
 def distance_to_segment(x: float, y: float, ax: float, ay: float, bx: float, by: float) -> float:
     """Distance [m] of the point (x, y) to the closed segment a-b."""
     ux, uy = bx - ax, by - ay

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from reworld_agent.pdm.geometry import square_distance
 from reworld_agent.pdm.kernel import helper, kernel
 
 CELL = 2.0  # m
@@ -431,3 +432,33 @@ def mark_held(
                     answer = True
                     break
         held[i] = answer
+
+
+@helper
+def nearest_edge(grid: Grid, role: np.int64, x: float, y: float) -> tuple[float, int]:
+    """Squared distance [m²] to the nearest edge of the role's polygons, and its polygon.
+
+    (inf, -1) where no edge is within `CELL`: only the point's cell and those around it are looked
+    at. The first of equally near polygons wins.
+    """
+    gx, gy, nx, ny = grid.frame[0], grid.frame[1], int(grid.frame[2]), int(grid.frame[3])
+    column, row = math.floor((x - gx) / CELL), math.floor((y - gy) / CELL)
+    best, nearest = CELL * CELL, -1
+    for near_row in range(max(row - 1, 0), min(row + 2, ny)):
+        for cell in range(near_row * nx + max(column - 1, 0), near_row * nx + min(column + 2, nx)):
+            for entry in range(grid.cells[cell, _START], grid.cells[cell + 1, _START]):
+                polygon = grid.entries[entry, _POLYGON]
+                if not grid.entries[entry, _ROLE] & role:
+                    continue
+                for k in range(grid.entries[entry, _FIRST], grid.entries[entry, _LAST]):
+                    e = grid.listed[k]
+                    ax, ay, bx, by = (
+                        grid.edges[e, 0],
+                        grid.edges[e, 1],
+                        grid.edges[e, 2],
+                        grid.edges[e, 3],
+                    )
+                    square, _ = square_distance(x, y, ax, ay, bx, by)
+                    if square < best or (square == best and polygon < nearest):
+                        best, nearest = square, polygon
+    return (best, nearest) if nearest >= 0 else (math.inf, -1)

@@ -7,24 +7,11 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from reworld_agent.pdm.geometry import square_distance
 from reworld_agent.pdm.kernel import helper
 
 BLOCK = 8  # segments of the centreline that are skipped together
 MIN_BEST_PROGRESS = 5.0  # m; below, everybody who does not fail gets 1
-
-
-@helper
-def _square_distance(
-    x: float, y: float, ax: float, ay: float, bx: float, by: float
-) -> tuple[float, float]:
-    """Squared distance [m²] of (x, y) to the segment a-b, and where on it: 0 … 1."""
-    ux, uy = bx - ax, by - ay
-    square = ux * ux + uy * uy
-    share = 0.0
-    if square > 0.0:
-        share = min(max(((x - ax) * ux + (y - ay) * uy) / square, 0.0), 1.0)
-    dx, dy = x - ax - share * ux, y - ay - share * uy
-    return dx * dx + dy * dy, share
 
 
 def bound_blocks(line: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -55,7 +42,7 @@ def nearest_on_line(
             closest, start = dx * dx + dy * dy, b
     limit = math.inf  # from the most promising block; found again in order below
     for i in range(start * BLOCK, min((start + 1) * BLOCK, len(line) - 1)):
-        square, _ = _square_distance(x, y, line[i, 0], line[i, 1], line[i + 1, 0], line[i + 1, 1])
+        square, _ = square_distance(x, y, line[i, 0], line[i, 1], line[i + 1, 0], line[i + 1, 1])
         limit = min(limit, square)
     for b in range(len(blocks)):
         dx = max(blocks[b, 0] - x, x - blocks[b, 2], 0.0)
@@ -63,7 +50,7 @@ def nearest_on_line(
         if dx * dx + dy * dy > limit * (1.0 + 1e-9) + 1e-12:
             continue
         for i in range(b * BLOCK, min((b + 1) * BLOCK, len(line) - 1)):
-            square, share = _square_distance(
+            square, share = square_distance(
                 x, y, line[i, 0], line[i, 1], line[i + 1, 0], line[i + 1, 1]
             )
             if square < best:
