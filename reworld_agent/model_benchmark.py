@@ -43,7 +43,8 @@ class Settings:
         config: of the model; its clips say how many tokens there are.
         device, dtype: of the model; stages train float32 weights under autocast to `dtype`.
         batch: scenes of a plan and of a training step.
-        repeats: timed runs of each thing, after one that is not.
+        repeats: timed runs of each thing, of which the median counts.
+        warm_up: one run before them that does not count.
     """
 
     config: ModelConfig
@@ -51,6 +52,7 @@ class Settings:
     dtype: torch.dtype = torch.bfloat16
     batch: int = 1
     repeats: int = 5
+    warm_up: bool = True
 
     def __post_init__(self) -> None:
         if self.device == "cuda" and not torch.cuda.is_available():
@@ -82,6 +84,12 @@ class Settings:
         work()
         self.wait()
         return time.perf_counter() - start
+
+    def median(self, work: Callable[[], object]) -> float:
+        """Seconds of the median run, after a warm-up where asked."""
+        if self.warm_up:
+            self.timed(work)
+        return statistics.median(self.timed(work) for _ in range(self.repeats))
 
     def wait(self) -> None:
         """Let the device finish."""
@@ -140,21 +148,33 @@ def random_batch(config: ModelConfig, batch: int) -> tuple[dict[str, Tensor], di
 
 @torch.no_grad()
 def forward_rows(settings: Settings) -> Iterator[Row]:
-    """Codec, one Video DiT forward, Action DiT with its steps: a whole plan."""
+    """The parts of a plan: codec, one Video DiT forward, Action DiT with its steps; their sum."""
     config = settings.config
     model = random_model(config, settings.device, settings.dtype)
     features, _ = random_batch(config, settings.batch)
     tokens = model.grid.tokens
-    history, noise = model.encode(features["images"]), model.future_noise(settings.batch)
-    parts: dict[str, Callable[[], object]] = {
-        "encode": lambda: model.encode(features["images"]),
-        "video forward": lambda: model.video_states(history, noise, features),
-        "whole plan": lambda: model.plan(features),
-    }
-    for name, work in parts.items():
-        settings.timed(work)
-        seconds = statistics.median(settings.timed(work) for _ in range(settings.repeats))
+    noise = model.future_noise(settings.batch)
+    results: dict[str, Any] = {}
+    plan_noise = scene_noise(
+        (config.planner.horizon, 3), settings.batch, 0, model.normaliser.centre
+    )
+    dit, ego = model.action_dit, features["ego"].to(settings.device, settings.dtype)
+
+    def encode() -> None:
+        results["history"] = model.encode(features["images"])
+
+    def imagine() -> None:
+        results["states"] = model.video_states(results["history"], noise, features)
+
+    def plan() -> None:
+        sample_plan(dit, dit.cache(results["states"]), ego, plan_noise, config.planner)
+
+    total = 0.0
+    for name, work in (("encode", encode), ("video forward", imagine), ("planner", plan)):
+        seconds = settings.median(work)
+        total += seconds
         yield settings.row(name, seconds, tokens)
+    yield settings.row("plan, in sum", total, tokens)
 
 
 @torch.no_grad()
@@ -212,8 +232,7 @@ def stage_rows(settings: Settings) -> Iterator[Row]:
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
         step = training_step(settings, config, stage)
-        settings.timed(step)
-        seconds = statistics.median(settings.timed(step) for _ in range(settings.repeats))
+        seconds = settings.median(step)
         tokens = Grid.of(config.clip, config.codec).tokens
         yield settings.row(f"stage {name} step", seconds, tokens)
 

@@ -22,13 +22,24 @@ Time and peak memory of the model with random weights, as a table, OUTPUT.csv an
   model=tiny     configuration; recipe=paper
   device=cpu     or cuda; dtype=bfloat16 or float32
   size=HxW       of the images, such as 224x224 (default: the configuration's)
-  batch=1        scenes; repeats=5: timed runs
+  batch=1        scenes; repeats=5: timed runs; warm_up=false leaves out one before them
   output=model_benchmark
 
 example:
   python train/benchmark_model.py model=paper parts=plan size=224x224
 """
-KNOWN = ("model", "recipe", "parts", "device", "dtype", "size", "batch", "repeats", "output")
+KNOWN = (
+    "model",
+    "recipe",
+    "parts",
+    "device",
+    "dtype",
+    "size",
+    "batch",
+    "repeats",
+    "warm_up",
+    "output",
+)
 
 
 def main(words: Sequence[str]) -> int:
@@ -51,6 +62,7 @@ def _run(words: Words) -> int:
         getattr(torch, words.choice("dtype", ("bfloat16", "float32")) or "bfloat16"),
         words.number("batch", 1),
         words.number("repeats", 5),
+        words.flag("warm_up", True),
     )
     table = measure(settings, parts)
     output = words.path("output") or Path("model_benchmark")
