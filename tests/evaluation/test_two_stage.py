@@ -1,0 +1,170 @@
+"""Two stages of NAVSIM v2, from files to the table, by both commands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from omegaconf import OmegaConf
+
+from reworld_agent.errors import ConfigError, DataError
+from reworld_agent.evaluation import score_command
+from reworld_agent.evaluation.run import run
+from reworld_agent.evaluation.score_file import caches_of, parse
+from reworld_agent.evaluation.two_stage import SUMMARIES, read_mapping
+from reworld_agent.pdm.aggregate import COLUMNS, plan_row, read_groups, two_stages
+from reworld_agent.scenes.logs import load_log
+from tests.scenes.scene_pickle_files import NuPlan, write_scene_pickle
+
+NOW = 5
+
+
+@pytest.fixture
+def mapping(
+    devkit_reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> list[list[Any]]:
+    """Two groups of split `toy`, with two pairs of synthetic scenes each in `tmp_path`."""
+    nuplan, groups = NuPlan(monkeypatch), []
+    logs = sorted((devkit_reference / "navsim_logs" / "toy").glob("*.pkl"))[:2]
+    for path in logs:
+        frames = load_log(path)
+        pairs = []
+        for shift in ((0.5, 0.2), (-0.3, -0.6)):
+            pair = [f"{len(groups)}{len(pairs)}{back}{'f' * 14}" for back in (0, 1)]
+            for back, token in enumerate(pair):
+                at = NOW + 8 - back
+                write_scene_pickle(nuplan, tmp_path / "synthetic", frames, at, token, shift)
+            pairs.append(pair)
+        groups.append([frames[NOW]["token"], frames[NOW - 1]["token"], pairs])
+    (tmp_path / "split.yaml").write_text(json.dumps({"reactive_all_mapping": groups}))
+    return groups
+
+
+def _plans(mapping: list[list[Any]]) -> pd.DataFrame:
+    tokens = [t for now, before, pairs in mapping for t in (now, before, *np.ravel(pairs).tolist())]
+    straight = np.column_stack([np.arange(1, 9) * 3.0, np.zeros(8), np.zeros(8)])
+    return pd.DataFrame({"token": tokens, "poses": [straight.ravel().tolist()] * len(tokens)})
+
+
+def _words(root: Path, folder: Path, *more: str) -> list[str]:
+    return [
+        f"trajectories={folder / 'in.parquet'}",
+        f"data_root={root}",
+        f"maps_root={root / 'maps'}",
+        "data_split=toy",
+        f"output={folder / 'out.parquet'}",
+        f"cache_dir={folder / 'caches'}",
+        "protocol=epdms_v2",
+        "two_stage=true",
+        f"synthetic_scenes={folder / 'synthetic'}",
+        f"mapping={folder / 'split.yaml'}",
+        "worker=sequential",
+        *more,
+    ]
+
+
+def test_a_file_of_plans_for_both_stages(
+    devkit_reference: Path,
+    tmp_path: Path,
+    mapping: list[list[Any]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    plans = _plans(mapping)
+    plans.to_parquet(tmp_path / "in.parquet")
+    request = parse(_words(devkit_reference, tmp_path, "traffic=log_replay"))
+    assert score_command.run(request)
+    caches = caches_of(request)
+    rows = [plan_row(caches.get(r.token), np.reshape(r.poses, (8, 3))) for r in plans.itertuples()]
+    expected = two_stages(pd.DataFrame(rows), read_groups(mapping)).summary
+    table = pd.read_parquet(request.stages_output).set_index("token")
+    assert table.index[-3:].tolist() == list(SUMMARIES.values())
+    for stage, token in SUMMARIES.items():
+        assert table.loc[token, "score"] == pytest.approx(expected.loc[stage, "score"], abs=1e-12)
+        for part in ("stage_one", "stage_two"):
+            known = [f"{name}_{part}" for name in COLUMNS if name != "score"]
+            values = table.loc[token, known].to_numpy(float)
+            if stage in (part, "combined"):
+                np.testing.assert_allclose(values, expected.loc[part, list(COLUMNS[:-1])])
+            else:
+                assert np.isnan(values).all()
+    assert len(pd.read_csv(request.stages_output.with_suffix(".csv"))) == len(plans) + 3
+    assert "combined" in capsys.readouterr().out
+
+
+def test_reactive_is_what_two_stages_mean(tmp_path: Path) -> None:
+    assert parse(_words(tmp_path, tmp_path)).traffic == "reactive"
+    with pytest.raises(ConfigError, match="protocol=pdms_v1"):
+        parse(_words(tmp_path, tmp_path, "protocol=pdms_v1", "traffic=log_replay"))
+    words = [word for word in _words(tmp_path, tmp_path) if not word.startswith("mapping=")]
+    with pytest.raises(ConfigError, match="without mapping="):
+        parse(words)
+    with pytest.raises(ConfigError, match="traffic=reactive is of NAVSIM v2"):
+        parse([*words[:6], "traffic=reactive"])
+
+
+def test_no_score_of_a_part(
+    devkit_reference: Path, tmp_path: Path, mapping: list[list[Any]]
+) -> None:
+    plans = _plans(mapping)
+    plans.iloc[:-1].to_parquet(tmp_path / "in.parquet")
+    request = parse(_words(devkit_reference, tmp_path, "traffic=log_replay"))
+    assert not score_command.run(request)
+    table = pd.read_parquet(request.stages_output)
+    assert table["score"].isna().all() and not table["valid"].iloc[-3:].any()
+    pd.concat([plans, plans.iloc[:1]]).assign(candidate=range(len(plans) + 1)).to_parquet(
+        tmp_path / "in.parquet"
+    )
+    with pytest.raises(ConfigError, match="one plan a frame"):
+        score_command.run(request)
+
+
+def test_mappings_that_cannot_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    for text, message in (("a: 1", "no list"), ("[", "not a readable"), ("[[a, b]]", "is not")):
+        path.write_text(text)
+        with pytest.raises(DataError, match=message):
+            read_mapping(path)
+
+
+def test_an_agent_drives_both_stages(
+    devkit_reference: Path,
+    tmp_path: Path,
+    mapping: list[list[Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENSCENE_DATA_ROOT", str(devkit_reference))
+    monkeypatch.setenv("NUPLAN_MAPS_ROOT", str(devkit_reference / "maps"))
+    monkeypatch.setattr("reworld_agent.evaluation.run.require_golden", lambda: None)
+    scene_filter = {"frame_interval": 1, "num_future_frames": 8, "include_synthetic_scenes": True}
+    config = OmegaConf.create(
+        {
+            "agent": {"_target_": "reworld_agent.baselines.ConstantVelocityAgent"},
+            "train_test_split": {
+                "data_split": "toy",
+                "scene_filter": scene_filter,
+                "reactive_all_mapping": mapping,
+            },
+            "output_dir": str(tmp_path / "out"),
+            "cache_dir": str(tmp_path / "caches"),
+            "worker": "sequential",
+            "protocol": "epdms_v2",
+            "traffic": "log_replay",
+            "synthetic_scenes_path": str(tmp_path / "synthetic"),
+            "synthetic_sensor_path": str(tmp_path),
+        }
+    )
+    assert run(config) == 0
+    table = pd.read_parquet(tmp_path / "out" / "pdm_scores.parquet")
+    assert table["token"].iloc[-1] == SUMMARIES["combined"]
+    assert len(table) == len(_plans(mapping)) + 3 and table["score"].notna().all()
+    config.protocol = "both"
+    with pytest.raises(ConfigError, match="two stages are of NAVSIM v2"):
+        run(config)
+    config.protocol = "epdms_v2"
+    (tmp_path / "synthetic" / f"{mapping[0][2][0][0]}.pkl").unlink()
+    with pytest.raises(DataError, match="1 of 8 synthetic scenes are missing"):
+        run(config)
