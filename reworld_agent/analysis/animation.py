@@ -72,7 +72,7 @@ def frames(
     for name, own in who.items():
         axes.plot(*own[:, :2].T, linewidth=1.2, alpha=0.7, zorder=5, **WHO[name])
     bev.set_window(axes, cache, who, mark)
-    bev.label_drivers(axes, who)
+    bev.label_drivers(axes, who, bev.mark_target(cache, mark) if mark else None)
     figure.text(0.01, 0.985, "\n".join(textwrap.wrap(title, 100)[:2]), va="top", fontsize=9)
     canvas.draw()
     still = canvas.copy_from_bbox(figure.bbox)

@@ -85,7 +85,7 @@ def draw(
     set_window(axes, cache, who, mark)
     if mark is not None:
         draw_mark(axes, cache, who[PLAN], mark)
-    label_drivers(axes, who)
+    label_drivers(axes, who, mark_target(cache, mark) if mark else None)
     label_time(axes, step)
     label_classes(axes, cache, step)
     axes.set_title(title, fontsize=9, loc="left")
@@ -166,9 +166,20 @@ def draw_ego(axes: Axes, pose: Array, name: str) -> None:
     axes.add_patch(Polygon(corners, facecolor="none", linewidth=width, zorder=6, **edge))
 
 
+def mark_target(cache: SceneCache, mark: Mark) -> Array | None:
+    """Where [2] a mark points: its corner, or its object's centre, when it is there."""
+    if mark.track is None:
+        return mark.point
+    target = track_box(cache, mark.track, mark.step).mean(axis=0)
+    if not np.isfinite(target).all():
+        later = min(mark.step + mark.ahead_steps, len(cache.track_pose) - 1)
+        target = track_box(cache, mark.track, later).mean(axis=0)
+    return target
+
+
 def draw_mark(axes: Axes, cache: SceneCache, plan: Array, mark: Mark) -> None:
     """The object, the corner or the projected box of a failure of a plan [41, 3], with its name."""
-    target, pose = mark.point, plan[mark.step]
+    target, pose = mark_target(cache, mark), plan[mark.step]
     if mark.ahead_steps:
         later = min(mark.step + mark.ahead_steps, len(cache.track_pose) - 1)
         edge: dict[str, Any] = {
@@ -179,11 +190,6 @@ def draw_mark(axes: Axes, cache: SceneCache, plan: Array, mark: Mark) -> None:
         }
         axes.add_patch(Polygon(ego_box(pose, mark.ahead_m), edgecolor=style.BLUE, **edge))
         axes.add_patch(Polygon(track_box(cache, mark.track or 0, later), edgecolor="black", **edge))
-    if mark.track is not None:
-        target = track_box(cache, mark.track, mark.step).mean(axis=0)
-        if not np.isfinite(target).all():
-            later = min(mark.step + mark.ahead_steps, len(cache.track_pose) - 1)
-            target = track_box(cache, mark.track, later).mean(axis=0)
     if target is None:
         return
     if mark.point is not None:
@@ -232,11 +238,13 @@ def set_window(axes: Axes, cache: SceneCache, who: dict[str, Array], mark: Mark 
     axes.set_ylabel("left [m]", fontsize=style.SMALL)
 
 
-def label_drivers(axes: Axes, who: dict[str, Array]) -> None:
-    """Name each line at its end."""
+def label_drivers(axes: Axes, who: dict[str, Array], free: Array | None = None) -> None:
+    """Name each line at its end; a point [2] is kept free of names."""
     low, high = axes.get_ylim()
     ends = [(name, *own[-1, :2].tolist(), WHO[name]["color"]) for name, own in who.items()]
     axes_ends = [(str(text), x, y, str(colour)) for text, x, y, colour in ends]
+    if free is not None and np.isfinite(free).all():
+        axes_ends.append(("", *free.tolist(), ""))
     style.label_ends(axes, axes_ends, gap=0.055 * (high - low))
 
 

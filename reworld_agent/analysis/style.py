@@ -31,7 +31,8 @@ def halo(width: float = 2.5) -> list[effects.AbstractPathEffect]:
 
 
 def label_ends(axes: Axes, ends: Sequence[tuple[str, float, float, str]], gap: float) -> None:
-    """Write (text, x, y, colour) beside points, at least `gap` (data units) apart in height."""
+    """Write (text, x, y, colour) beside points, at least `gap` (data units) apart in height; an
+    end without text keeps its place free."""
     if not ends:
         return
     order = np.argsort([end[2] for end in ends])
@@ -45,6 +46,8 @@ def label_ends(axes: Axes, ends: Sequence[tuple[str, float, float, str]], gap: f
         heights[1:] += push
     for place, height in zip(order, heights, strict=True):
         text, x, y, colour = ends[place]
+        if not text:
+            continue
         axes.annotate(
             text,
             (x, y),
