@@ -39,9 +39,8 @@ def outside(
     states: NDArray[np.float64], raw: NDArray[np.float64], scenery: Scenery
 ) -> NDArray[np.float64]:
     """[N, 2]: how far [m] the first corner off the road is outside, and the polygon it left."""
-    return distances_outside(
-        scenery.grid, scenery.origin, states, raw[:, DAC_STEP : DAC_CORNER + 1]
-    )
+    where = np.ascontiguousarray(raw[:, DAC_STEP : DAC_CORNER + 1])
+    return distances_outside(scenery.grid, scenery.origin, states, where)
 
 
 @dataclass(frozen=True)
