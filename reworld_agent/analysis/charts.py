@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from reworld_agent.analysis import style
 from reworld_agent.analysis.protocols import SCORE, SHORT
@@ -125,7 +126,14 @@ def breakdown(axes: Axes, rows: pd.DataFrame, by: str = "class") -> None:
         axes.text(total, place, f" {total:.0f}", va="center", fontsize=style.SMALL)
     axes.invert_yaxis()
     axes.set_xlim(0, left.max() * 1.12)
-    axes.legend(fontsize=style.SMALL - 1, frameon=False, loc="lower right")
+    look: dict[str, Any] = {"handlelength": 1.4, "columnspacing": 1.0, "borderaxespad": 0.0}
+    where: dict[str, Any] = {
+        "loc": "lower right",
+        "bbox_to_anchor": (1.0, 1.0),
+        "ncols": len(table.columns),
+    }
+    axes.legend(fontsize=style.SMALL - 1, frameon=False, **where, **look)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _plain(axes, "", f"failed scenes by {by}")
 
 
