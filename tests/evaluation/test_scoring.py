@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import sys
@@ -57,7 +58,9 @@ def test_rows_keep_their_order_and_scenes_are_scored_once(
     assert set(rows["reason"]) == {""}
     assert sorted(scorer.built) == sorted(tokens)
     assert rows["progress_m"].notna().all()
-    assert (caches.folder / "manifest.json").is_file()
+    manifest = json.loads((caches.folder / "manifest.json").read_text(encoding="utf-8"))
+    assert {"data_split", "digest", "code_version", "numpy", "blas"} <= set(manifest)
+    assert manifest["tokens"] == len(list(caches.folder.glob("*.npz")))
 
 
 def test_finished_rows_are_not_scored_again(
