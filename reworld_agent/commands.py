@@ -41,6 +41,7 @@ trajectories of any planner from a file.
   train_test_split=NAME           town_test (embedded) | navtest, ... of a devkit's checkout
   train_test_split.data_split=NAME   any folder below navsim_logs: mini, test, trainval
   protocol=NAME         pdms_v1 (NAVSIM v1.1) | epdms_v2 (v2.2)
+  two_stage=true        both stages of NAVSIM v2's benchmarks (a split such as navhard_two_stage)
   beside=[a,b]          more agents, in the same table
   output_dir=FOLDER     name the folder of an unfinished run, and it goes on where it stopped
   worker=KIND           sequential | processes | ray
@@ -122,7 +123,7 @@ COMMANDS = (
         (
             *HYDRA_WORDS,
             *("protocol", "beside", "trajectories", "data_root", "maps_root", "data_split"),
-            *("output", "cache_dir"),
+            *("output", "cache_dir", "traffic", "two_stage"),
         ),
         help_text=_SCORE,
         kept="finished scenes are kept; the same command with its output_dir= goes on",
@@ -147,12 +148,16 @@ COMMANDS = (
         "explain",
         "why scenes of a run failed, in words and by class",
         "reworld_agent.analysis.explain_report:main",
-        ("token", "metric", "show", "output", "data_root", "maps_root", "data_split", "workers"),
+        (
+            *("token", "metric", "show", "pictures", "picture", "output", "protocol", "workers"),
+            *("data_root", "maps_root", "data_split", "cache_dir"),
+        ),
     ),
     Command(
         "report",
         "one HTML page of a run: scores, failures, pictures",
         "reworld_agent.analysis.report:main",
+        ("output", "gallery", "beside", "explain", "protocol", "workers", "cache_dir"),
     ),
     Command(
         "compare",
@@ -171,8 +176,9 @@ COMMANDS = (
     ),
     Command(
         "video",
-        "make clips for stage 1, look at what the model imagines",
+        "clips for stage 1, imagined videos and their scores",
         "reworld_agent.clips.command:main",
+        plain=("index", "generate", "latents", "score"),
     ),
     Command(
         "synth",

@@ -12,10 +12,10 @@ from reworld_agent.analysis.compare import LOST, TIED, WON, Comparison, compare
 from reworld_agent.analysis.protocols import PROTOCOLS, SCORE, SHORT
 from reworld_agent.analysis.sanity import ERROR, Notice, notices
 from reworld_agent.analysis.tables_io import ScoreTable, read_table
-from reworld_agent.errors import ConfigError, ReWorldError
+from reworld_agent.errors import ReWorldError
 from reworld_agent.evaluation.files import write_csv, write_parquet
 from reworld_agent.evaluation.provenance import code_version
-from reworld_agent.words import parse, shown
+from reworld_agent.words import UsageError, parse, report_error, shown
 
 USAGE = "reworld compare A B [common=true] [output=FILE] [protocol=NAME] [resamples=N] [seed=N]"
 HELP = f"""{USAGE}
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         words = parse(arguments, _KNOWN, USAGE)
         if len(words.plain) != 2:
-            raise ConfigError(f"compare takes two tables, not {len(words.plain)}", USAGE)
+            raise UsageError(f"compare takes two tables, not {len(words.plain)}", USAGE)
         protocol = words.choice("protocol", tuple(PROTOCOLS))
         resamples, seed = words.number("resamples", 10_000), words.number("seed", 1)
         common, output = words.flag("common"), words.path("output")
@@ -54,8 +54,7 @@ def main(arguments: Sequence[str]) -> int:
         if output is not None:
             print(f"written: {', '.join(shown(path) for path in write(found, output))}")
     except ReWorldError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return report_error(error)
     return 3 if any(notice.level == ERROR for _, notice in found.notices) else 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,7 @@ from reworld_agent.errors import ConfigError, DataError, ReWorldError
 from reworld_agent.evaluation.files import write_csv, write_parquet
 from reworld_agent.evaluation.provenance import code_version
 from reworld_agent.evaluation.workers import run_tasks
-from reworld_agent.words import Words, parse, shown
+from reworld_agent.words import UsageError, Words, parse, report_error, shown
 
 USAGE = "reworld explain RUN [token=TOKEN [picture=FILE]] [metric=NAME] [pictures=true] [show=N]"
 HELP = f"""{USAGE}
@@ -69,14 +68,13 @@ def main(arguments: Sequence[str]) -> int:
     try:
         words = parse(arguments, _KNOWN, USAGE)
         if len(words.plain) != 1:
-            raise ConfigError(f"explain takes one run, not {len(words.plain)}", USAGE)
+            raise UsageError(f"explain takes one run, not {len(words.plain)}", USAGE)
         run = open_run(Path(words.plain[0]), words)
         if "token" in words.settings:
             return _one(run, words.settings["token"], words.path("picture"))
         problems = _all(run, words)
     except ReWorldError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return report_error(error)
     return 1 if problems else 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,7 @@ from reworld_agent.analysis.tables_io import ScoreTable, read_table
 from reworld_agent.errors import ConfigError, DataError, ReWorldError
 from reworld_agent.evaluation.files import check_writable, write_atomically
 from reworld_agent.evaluation.provenance import code_version
-from reworld_agent.words import Words, parse, shown
+from reworld_agent.words import UsageError, Words, parse, report_error, shown
 
 USAGE = "reworld report RUN [output=FILE.html] [gallery=N] [beside=RUN]"
 HELP = f"""{USAGE}
@@ -69,7 +68,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         words = parse(arguments, _KNOWN, USAGE)
         if len(words.plain) != 1:
-            raise ConfigError(f"report takes one run, not {len(words.plain)}", USAGE)
+            raise UsageError(f"report takes one run, not {len(words.plain)}", USAGE)
         folder = Path(words.plain[0])
         output = words.path("output") or find_file(folder).with_name("report.html")
         _check_writable(output)
@@ -79,8 +78,7 @@ def main(arguments: Sequence[str]) -> int:
         for note in content.explained.notes:
             print(f"note: {note}")
     except ReWorldError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return report_error(error)
     return 0
 
 

@@ -47,6 +47,8 @@ def check_data(overrides: Sequence[str], stage: str | None = None) -> Iterator[F
     report = preflight(loader, sensors, whole, maps=stage is None)
     hint = _FUTURE.format(stage) if stage is not None and future else ""
     yield from _findings(report, roots.data_split, hint)
+    if settings.synthetic is not None:
+        yield _second_stage(settings, loader)
 
 
 def compose(overrides: Sequence[str], stage: str | None = None) -> Any:
@@ -130,6 +132,17 @@ def _findings(report: Preflight, split: str, hint: str) -> Iterator[Finding]:
     for name, noun, files, download in kinds:
         if files.total:
             yield _files(name, noun, files, split, download, hint)
+
+
+def _second_stage(settings: Any, loader: Any) -> Finding:
+    """The synthetic scenes of NAVSIM v2; DataError where one is missing."""
+    from reworld_agent.evaluation.staged_loader import StagedLoader
+    from reworld_agent.evaluation.two_stage import groups_of, stage_tokens
+
+    groups = groups_of(settings.groups, loader.tokens)
+    StagedLoader(loader, settings.synthetic, groups, loader.sensor_config)  # looks for each
+    count = len(stage_tokens(groups)[1])
+    return Finding("second stage", OK, f"{count:,} scenes in {settings.synthetic.scenes}")
 
 
 def _files(name: str, noun: str, files: Files, split: str, download: str, hint: str) -> Finding:

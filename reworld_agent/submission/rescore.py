@@ -57,8 +57,8 @@ def rescore(
         what = f"{len(reasons):,} scenes cannot be scored here: {reasons.iloc[0]}"
         yield Finding(_NAME, WARN, what, "a private split has no annotations: the server scores it")
     if left:
-        what = f"{left:,} synthetic scenes are not scored: only the devkit v2.2 replays them"
-        yield Finding("second stage score", OK, what)
+        what = f"{left:,} synthetic scenes are not scored again here"
+        yield Finding("second stage score", OK, f"{what}: reworld score two_stage=true does")
 
 
 def _scores(plans: dict[str, Plan], version: str, data_split: str, parts: Path) -> pd.DataFrame:

@@ -121,8 +121,8 @@ def test_command_says_what_it_refuses(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main([str(a), str(b)]) == 1
     printed = capsys.readouterr().err
     assert "common=true" in printed and "ERROR: B: Comf is 0.0000" in printed
-    assert main([str(a)]) == 1
-    assert main([str(a), str(b), "comon=true"]) == 1
+    assert main([str(a)]) == 2
+    assert main([str(a), str(b), "comon=true"]) == 2
     assert "comon= is unknown" in capsys.readouterr().err
     assert main([]) == 2 and main(["--help"]) == 0
 

@@ -58,7 +58,7 @@ def test_counterfactuals_hold_when_scored_again(run: Path, caches: SceneCaches) 
 def test_one_metric(run: Path, caches: SceneCaches, tmp_path: Path) -> None:
     assert main([str(run), "metric=TTC", f"output={tmp_path}", *where(caches)]) == 0
     assert set(pd.read_parquet(tmp_path / "explanations.parquet")["metric"]) <= {"TTC"}
-    assert main([str(run), "metric=PDMS", *where(caches)]) == 1
+    assert main([str(run), "metric=PDMS", *where(caches)]) == 2
 
 
 def test_one_scene(
@@ -139,7 +139,7 @@ def test_runs_that_cannot_be_explained(
     assert main([str(foreign)]) == 1
     assert "data_split=NAME" in capsys.readouterr().err
     assert main([]) == 2 and main(["--help"]) == 0
-    assert main([str(run), str(run)]) == 1
+    assert main([str(run), str(run)]) == 2
 
 
 def test_trajectories_that_are_none(

@@ -116,14 +116,14 @@ def test_what_is_refused(
 ) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("in the way")
-    for words, reason in (
-        ([tmp_path / "empty"], "no pdm_scores.parquet"),
-        ([tmp_path / "absent"], "no such file or folder"),
-        ([run, run], "one run, not 2"),
-        ([run, "colour=red"], "colour= is unknown"),
-        ([run, f"output={tmp_path / 'file' / 'x.html'}", *where(caches)], "say output="),
+    for code, words, reason in (
+        (1, [tmp_path / "empty"], "no pdm_scores.parquet"),
+        (1, [tmp_path / "absent"], "no such file or folder"),
+        (2, [run, run], "one run, not 2"),
+        (2, [run, "colour=red"], "colour= is unknown"),
+        (1, [run, f"output={tmp_path / 'file' / 'x.html'}", *where(caches)], "say output="),
     ):
-        assert report.main([str(word) for word in words]) == 1
+        assert report.main([str(word) for word in words]) == code
         assert reason in capsys.readouterr().err
     assert report.main([]) == 2 and report.main(["--help"]) == 0
 
