@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from reworld_agent.errors import ConfigError, ReWorldError
+from reworld_agent.errors import ReWorldError
+from reworld_agent.words import UsageError, report_error
 
 # modules are imported when their command is asked for: torch takes seconds
 COMMANDS = {
@@ -27,13 +27,12 @@ def main(words: Sequence[str]) -> int:
         return 0 if words else 2
     try:
         if words[0] not in COMMANDS:
-            raise ConfigError(f"there is no command video {words[0]}", USAGE)
+            raise UsageError(f"there is no command video {words[0]}", USAGE)
         module = import_module(COMMANDS[words[0]][0])
         if {"-h", "--help", "help"} & set(words[1:]) and hasattr(module, "HELP"):
             print(module.HELP)
             return 0
         code: int = module.main(words[1:])
     except ReWorldError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return report_error(error)
     return code

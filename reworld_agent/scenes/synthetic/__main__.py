@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from reworld_agent.errors import ConfigError, ReWorldError
+from reworld_agent.errors import ReWorldError
 from reworld_agent.scenes.synthetic.cameras import CAMERAS
 from reworld_agent.scenes.synthetic.splits import ensure_split
+from reworld_agent.words import UsageError, report_error
 
 USAGE = (
     "split=town_train|town_val|town_test [cameras=CAM_F0,...|all|none] [clips=true] [scenes=N] "
@@ -19,7 +20,7 @@ def _settings(arguments: list[str]) -> dict[str, str]:
     known = {"split", "cameras", "clips", "scenes", "workers", "root"}
     strange = [item for item in arguments if item.split("=", 1)[0] not in known or "=" not in item]
     if strange or "split" not in settings:
-        raise ConfigError(f"cannot read {' '.join(strange) or 'no split'}", USAGE)
+        raise UsageError(f"cannot read {' '.join(strange) or 'no split'}", USAGE)
     return settings
 
 
@@ -33,7 +34,7 @@ def _number(settings: dict[str, str], name: str) -> int | None:
     if name not in settings:
         return None
     if not settings[name].isdigit():
-        raise ConfigError(f"{name}={settings[name]} is no number", USAGE)
+        raise UsageError(f"{name}={settings[name]} is no number", USAGE)
     return int(settings[name])
 
 
@@ -50,8 +51,7 @@ def main(arguments: list[str]) -> int:
             workers=_number(settings, "workers"),
         )
     except ReWorldError as error:
-        print(error, file=sys.stderr)
-        return 1
+        return report_error(error)
     print(f"export OPENSCENE_DATA_ROOT={roots.data_root}")
     print(f"export NUPLAN_MAPS_ROOT={roots.maps_root}")
     print(f"# train_test_split.data_split={roots.data_split}")

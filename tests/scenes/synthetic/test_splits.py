@@ -145,5 +145,5 @@ def test_command_line_prints_the_roots(copy: Path, capsys: pytest.CaptureFixture
     assert f"export OPENSCENE_DATA_ROOT={copy}" in out
     assert f"export NUPLAN_MAPS_ROOT={copy / 'maps'}" in out
     assert main(["split=nowhere"]) == 1
-    assert main(["nonsense"]) == 1
+    assert main(["nonsense"]) == 2
     assert "nonsense" in capsys.readouterr().err
