@@ -141,7 +141,9 @@ def _dtype(match: Match) -> torch.dtype:
 
 
 def _fill(module: nn.Module, found: dict[str, Origin], dtype: torch.dtype, progress: bool) -> None:
-    bar = tqdm(found.items(), desc=type(module).__name__, unit="tensor", disable=not progress)
+    bar = tqdm(
+        found.items(), desc=type(module).__name__, unit="tensor", disable=not (progress and found)
+    )
     state = {name: source.tensor(theirs).to(dtype) for name, (source, theirs) in bar}
     module.load_state_dict(state, strict=False, assign=True)
 
