@@ -30,7 +30,9 @@ from reworld_agent.training.losses import stage_loss
 from reworld_agent.training.optim import build_optimizers
 from reworld_agent.training.prepare import set_trainable
 from reworld_agent.training.stages import STAGES, TrainingStage, load_stage
+from reworld_agent.video.codec import Codec, build_codec
 from reworld_agent.video.conditioning import Grid
+from reworld_agent.video.encoding import encode_history
 
 Row = dict[str, Any]
 
@@ -117,13 +119,16 @@ def randomised(module: nn.Module, device: str, dtype: torch.dtype) -> nn.Module:
     return module.eval()
 
 
-def random_model(config: ModelConfig, device: str, dtype: torch.dtype) -> ReWorldModel:
-    """A whole model of random weights."""
+def random_model(
+    config: ModelConfig, device: str, dtype: torch.dtype, codec: bool = True
+) -> ReWorldModel:
+    """A model of random weights; without its codec, that one stays on the meta device."""
     with torch.device("meta"):
         model = ReWorldModel(config)
     normaliser = ActionNormaliser(config.planner.normalisation, config.planner.horizon)
     for part in model.parts().values():
-        randomised(part, device, dtype)
+        if codec or part is not model.codec:
+            randomised(part, device, dtype)
     model.normaliser = normaliser.to(device)
     return model.eval()
 
@@ -147,34 +152,39 @@ def random_batch(config: ModelConfig, batch: int) -> tuple[dict[str, Tensor], di
 
 
 @torch.no_grad()
-def forward_rows(settings: Settings) -> Iterator[Row]:
-    """The parts of a plan: codec, one Video DiT forward, Action DiT with its steps; their sum."""
+def encode_rows(settings: Settings) -> Iterator[Row]:
+    """The codec's work for a plan: the history's images to latents."""
     config = settings.config
-    model = random_model(config, settings.device, settings.dtype)
-    features, _ = random_batch(config, settings.batch)
-    tokens = model.grid.tokens
-    noise = model.future_noise(settings.batch)
-    results: dict[str, Any] = {}
-    plan_noise = scene_noise(
-        (config.planner.horizon, 3), settings.batch, 0, model.normaliser.centre
-    )
-    dit, ego = model.action_dit, features["ego"].to(settings.device, settings.dtype)
+    with torch.device("meta"):
+        built = build_codec(config.codec)
+    codec = cast(Codec, randomised(built, settings.device, settings.dtype))
+    images = random_batch(config, settings.batch)[0]["images"].to(settings.device)
+    seconds = settings.median(lambda: encode_history(codec, config.clip, images))
+    yield settings.row("encode", seconds, Grid.of(config.clip, config.codec).tokens)
 
-    def encode() -> None:
-        results["history"] = model.encode(features["images"])
+
+@torch.no_grad()
+def forward_rows(settings: Settings) -> Iterator[Row]:
+    """One Video DiT forward on random latents, then the Action DiT with its steps; their sum."""
+    config = settings.config
+    model = random_model(config, settings.device, settings.dtype, codec=False)
+    noise, grid = model.future_noise(settings.batch), model.grid
+    history = noise[:, :, :1].expand(-1, -1, grid.history, -1, -1)
+    features = {"ego": torch.rand(settings.batch, 8).to(noise)}
+    shape = (config.planner.horizon, 3)
+    plan_noise = scene_noise(shape, settings.batch, 0, model.normaliser.centre)
+    states: list[Tensor] = []
 
     def imagine() -> None:
-        results["states"] = model.video_states(results["history"], noise, features)
+        states[:] = model.video_states(history, noise, features)
 
     def plan() -> None:
-        sample_plan(dit, dit.cache(results["states"]), ego, plan_noise, config.planner)
+        memory = model.action_dit.cache(states)
+        sample_plan(model.action_dit, memory, features["ego"], plan_noise, config.planner)
 
-    total = 0.0
-    for name, work in (("encode", encode), ("video forward", imagine), ("planner", plan)):
-        seconds = settings.median(work)
-        total += seconds
-        yield settings.row(name, seconds, tokens)
-    yield settings.row("plan, in sum", total, tokens)
+    first, second = settings.median(imagine), settings.median(plan)
+    for name, seconds in (("video", first), ("planner", second), ("together", first + second)):
+        yield settings.row(f"{name} forward", seconds, grid.tokens)
 
 
 @torch.no_grad()
@@ -259,6 +269,7 @@ def training_step(
 
 
 PARTS: dict[str, Callable[[Settings], Iterator[Row]]] = {
+    "encode": encode_rows,
     "forward": forward_rows,
     "plan": plan_rows,
     "stages": stage_rows,

@@ -13,12 +13,13 @@ from reworld_agent.evaluation.provenance import code_version
 from reworld_agent.model_benchmark import PARTS, Settings, measure, with_size
 from reworld_agent.words import UsageError, Words, run_command
 
-HELP = """python train/benchmark_model.py [model=tiny|paper] [parts=forward,plan,stages]
+HELP = """python train/benchmark_model.py [model=tiny|paper] [parts=encode,forward,plan,stages]
 
 Time and peak memory of the model with random weights, as a table, OUTPUT.csv and OUTPUT.parquet.
 
-  parts=         forward: a whole plan; plan: its steps with keys and values once and at every
-                 step; stages: an optimiser step of every training stage
+  parts=         encode: the codec; forward: one Video DiT forward and the planner's steps;
+                 plan: these steps with keys and values once and at every step; stages: an
+                 optimiser step of every training stage
   model=tiny     configuration; recipe=paper
   device=cpu     or cuda; dtype=bfloat16 or float32
   size=HxW       of the images, such as 224x224 (default: the configuration's)

@@ -22,8 +22,8 @@ def test_every_part_has_its_rows(tmp_path: Path) -> None:
     assert list(table["part"]) == [
         "encode",
         "video forward",
-        "planner",
-        "plan, in sum",
+        "planner forward",
+        "together forward",
         "5 steps, K/V once",
         "5 steps, K/V each step",
         "stage 1 step",
