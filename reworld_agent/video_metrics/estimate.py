@@ -31,7 +31,7 @@ class Estimate:
     Attributes:
         value: the plug-in distance over all clips; what papers print.
         unbiased: extrapolated to infinitely many clips; NaN with fewer than 16.
-        low, high: 95 % bootstrap interval of the distance without its bias; NaN likewise.
+        low, high: 95 % bootstrap interval with most of the bias taken off; NaN likewise.
         real, generated: clips in each set.
         few: fewer than 256 in one of them.
     """
@@ -58,6 +58,8 @@ def unbiased(real: Array, generated: Array, repeats: int = 4, seed: int = 1) -> 
     """FVD∞: least-squares line of the distance over 1/n, read at 0.
 
     Subsets hold equal shares of both sets, from a half to all of them, `repeats` draws a size.
+    The line takes off what falls as 1/n. With hardly more clips than features that vary, some
+    bias is left: of 512 clips of 400 equally strong features it takes off nine tenths.
     """
     generator = np.random.default_rng(seed)
     shares = np.linspace(0.5, 1.0, _SIZES)
@@ -76,7 +78,9 @@ def _draw(features: Array, share: float, generator: np.random.Generator) -> Arra
 def interval(
     real: Array, generated: Array, paired: bool, resamples: int, seed: int = 1, label: str = ""
 ) -> tuple[float, float]:
-    """95 % basic bootstrap interval (2 d - q), which takes the bias of the plug-in distance off.
+    """95 % basic bootstrap interval (2 d - q), which takes most of the plug-in distance's bias off.
+
+    It tells what another draw of clips would change; for the size of the bias see `unbiased`.
 
     Args:
         paired: row i of both sets is one scene, so that they are drawn together.

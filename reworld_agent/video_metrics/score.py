@@ -16,7 +16,7 @@ from reworld_agent.video_metrics.clip_sets import Clip, list_clips
 from reworld_agent.video_metrics.encode import Encoder, encode, view, view_key
 from reworld_agent.video_metrics.estimate import ENOUGH, Estimate, estimate, mean_interval
 from reworld_agent.video_metrics.frechet import Moments, frechet_distance
-from reworld_agent.video_metrics.i3d import I3D_WEIGHTS, MIN_FRAMES, i3d_logits, load_i3d
+from reworld_agent.video_metrics.i3d import CLASSES, I3D_WEIGHTS, MIN_FRAMES, i3d_logits, load_i3d
 from reworld_agent.video_metrics.lpips import LPIPS_WEIGHTS, Lpips, load_lpips
 from reworld_agent.video_metrics.pairs import PAIR_METRICS, pair_metrics
 from reworld_agent.video_metrics.records import Records
@@ -157,25 +157,28 @@ def _set_metrics(
 ) -> tuple[list[dict[str, Any]], dict[str, NDArray[Any]]]:
     """Rows of FVD and FID; logits by set. Of frames only running sums are kept."""
     encoders = _encoders(settings)
-    logits: dict[str, list[NDArray[Any]]] = {name: [] for name in sides}
+    # Filled in place: small arrays kept between large ones would split the heap clip by clip.
+    logits = {name: np.empty((len(clips[name]), CLASSES), dtype=np.float32) for name in sides}
     moments = {name: Moments() for name in sides}
     for name, side in sides.items():
-        for features in encode(
+        found = encode(
             clips[name], side, frames, settings.size, encoders, records, settings.batch, name
-        ):
+        )
+        for number, features in enumerate(found):
             if settings.wants("fvd"):
-                logits[name].append(features[encoders[0].name])
+                logits[name][number] = features[encoders[0].name]
             if settings.wants("fid"):
                 moments[name].add(features[encoders[-1].name])
     numbers = {name: len(group) for name, group in clips.items()}
     rows = []
     stored: dict[str, NDArray[Any]] = {}
     if settings.wants("fvd"):
-        stored = {name: np.stack(found) for name, found in logits.items()}
-        stored |= {f"{name}_names": np.array([c.name for c in clips[name]]) for name in sides}
+        stored = logits | {
+            f"{name}_names": np.array([c.name for c in clips[name]]) for name in sides
+        }
         real, generated = (stored[name].astype(np.float64) for name in sides)
-        found = estimate(real, generated, paired, settings.resamples, settings.seed)
-        rows.append({"metric": "fvd", **found.to_dict()})
+        fvd = estimate(real, generated, paired, settings.resamples, settings.seed)
+        rows.append({"metric": "fvd", **fvd.to_dict()})
     if settings.wants("fid"):
         value = frechet_distance(*(moments[name].gaussian() for name in sides))
         nan = float("nan")  # frames of one clip are no independent draws: no interval is given
@@ -192,8 +195,8 @@ def _pair_table(
     metrics = tuple(name for name in PAIR_METRICS if settings.wants(name))
     model = _lpips(settings) if settings.wants("lpips") else None
     partners = {clip.name: clip for clip in clips["generated"]}
-    tables = []
-    for real in tqdm(clips["real"], desc="pairs", unit="clip"):
+    values = {name: np.empty((len(clips["real"]), frames)) for name in metrics}
+    for number, real in enumerate(tqdm(clips["real"], desc="pairs", unit="clip")):
         both = (real, settings.real), (partners[real.name], settings.generated)
         key = {
             "pair": [view_key(clip, side, frames, settings.pair_size) for clip, side in both],
@@ -207,8 +210,12 @@ def _pair_table(
             moved = [seen.to(settings.device) for seen in views]
             found = pair_metrics(moved[0], moved[1], metrics, model)
             records.put(key, found)
-        tables.append(pd.DataFrame({"clip": real.name, "frame": np.arange(frames), **found}))
-    return pd.concat(tables, ignore_index=True)
+        for name in metrics:
+            values[name][number] = found[name]
+    names = np.repeat([clip.name for clip in clips["real"]], frames)
+    places = np.tile(np.arange(frames), len(clips["real"]))
+    columns = {name: found.ravel() for name, found in values.items()}
+    return pd.DataFrame({"clip": names, "frame": places, **columns})
 
 
 def _pair_rows(settings: ScoreSettings, pairs: pd.DataFrame, count: int) -> list[dict[str, Any]]:
