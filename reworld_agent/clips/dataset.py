@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from reworld_agent.clips.decode import FrameReader, channels_first
+from reworld_agent.clips.decode import FrameReader, channels_first, open_video
 from reworld_agent.clips.image_files import ImageFiles
 from reworld_agent.clips.index import ClipIndex
 from reworld_agent.clips.kinematics import COMMANDS
@@ -90,9 +90,7 @@ def read_row(
         reader: FrameReader = ImageFiles(paths, None, str(row["clip_id"]))
         indices = np.arange(len(indices))
     else:
-        from reworld_agent.clips.video_file import VideoFile  # PyAV is needed for videos alone
-
-        reader = VideoFile(root / str(row["video"]))
+        reader = open_video(root / str(row["video"]))
     return channels_first(reader.read(indices, size))
 
 

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from reworld_agent.clips.array_file import ArrayFile
 from reworld_agent.clips.image_files import ImageFiles
 from reworld_agent.clips.resample import nearest, steady_grid
-from reworld_agent.clips.video_file import VideoFile
 from reworld_agent.errors import ConfigError, DataError
 
 Frames = NDArray[np.uint8]
@@ -44,7 +43,17 @@ def open_reader(path: Path | str) -> FrameReader:
         return ImageFiles.of_folder(path)
     if not path.exists():
         raise DataError(f"{path}: no such clip", "name a video file or a folder of images")
-    return ArrayFile(path) if path.suffix == ".npy" else VideoFile(path)
+    return ArrayFile(path) if path.suffix == ".npy" else open_video(path)
+
+
+def open_video(path: Path) -> FrameReader:
+    """The reader of a video file; ConfigError where PyAV, an extra of the package, is not there."""
+    try:
+        from reworld_agent.clips.video_file import VideoFile
+    except ModuleNotFoundError as error:
+        message = f"{path}: reading videos needs PyAV, which is not installed"
+        raise ConfigError(message, "pip install 'reworld-agent[video]'") from error
+    return VideoFile(path)
 
 
 def read_frames(

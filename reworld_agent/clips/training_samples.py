@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
+
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from reworld_agent.clips.dataset import ClipDataset
-from reworld_agent.clips.index import ClipIndex
-from reworld_agent.config import ClipConfig
+from reworld_agent.clips.index import ClipIndex, read_index
+from reworld_agent.config import ClipConfig, ModelConfig
 from reworld_agent.errors import ConfigError
+from reworld_agent.training.phases import ClipPhase
+from reworld_agent.training.stages import TrainingStage
 
 Sample = tuple[dict[str, Tensor], dict[str, Tensor], str]
 
@@ -60,3 +65,33 @@ def check_rate(index: ClipIndex, clip: ClipConfig) -> None:
             f"the clips have {known} fps, the model's {clip.fps:g}",
             f"say fps={rates[0]:g}, or make an index with fps={clip.fps:g}",
         )
+
+
+def on_clips(stage: TrainingStage, config: ModelConfig) -> TrainingStage:
+    """Stage 1 as it runs on clips: without a curriculum, on the model's `world_clip`.
+
+    Raises:
+        ConfigError: the stage plans; clips have no expert's trajectory.
+    """
+    if stage.plans or not stage.needs_future_images:
+        raise ConfigError(f"stage {stage.name} cannot learn from clips", "clips= is for stage=1")
+    if stage.phases:
+        return stage
+    whole = ClipPhase(1.0, dataclasses.asdict(config.world_clip))
+    return dataclasses.replace(stage, phases=(whole,))
+
+
+def stage_samples(path: Path, split: str, stage: TrainingStage, config: ModelConfig) -> ClipSamples:
+    """Samples of one split of an index, long and large enough for every phase of a stage.
+
+    Raises:
+        ConfigError: the phases differ in rate, or the clips are too short for one.
+        DataError: the index cannot be read, or has no clips of the split; files are gone.
+    """
+    clips = [phase.apply(config.world_clip) for phase in stage.phases]
+    if len({clip.fps for clip in clips}) > 1:
+        message = f"the phases of stage {stage.name} differ in their frame rate"
+        raise ConfigError(message, "train them as two runs, each on an index of its rate")
+    names = ("height", "width", "history_frames", "future_frames")
+    largest = {name: max(getattr(clip, name) for clip in clips) for name in names}
+    return ClipSamples(read_index(path).split(split), dataclasses.replace(clips[0], **largest))

@@ -10,8 +10,12 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Sampler
 
+from reworld_agent.clips.training_samples import ClipSamples
 from reworld_agent.errors import ConfigError
 from reworld_agent.training.data import SceneDataset
+from reworld_agent.training.state_cache import CachedStates
+
+Samples = SceneDataset | ClipSamples | CachedStates
 
 
 @dataclass(frozen=True)
@@ -60,13 +64,13 @@ class StageData(LightningDataModule):
     """Loads the batches of a run in every process.
 
     Args:
-        dataset: the scenes.
+        dataset: the scenes or clips, or video states of scenes.
         plan: the batches.
         seed: of the order.
         workers: loading processes.
     """
 
-    def __init__(self, dataset: SceneDataset, plan: BatchPlan, seed: int, workers: int = 0) -> None:
+    def __init__(self, dataset: Samples, plan: BatchPlan, seed: int, workers: int = 0) -> None:
         super().__init__()
         if len(dataset) < plan.per_process:
             message = f"the split has {len(dataset)} scenes, a batch has {plan.per_process}"

@@ -16,6 +16,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
+from reworld_agent.clips.training_samples import ClipSamples, on_clips, stage_samples
 from reworld_agent.config import ModelConfig, load_model_config
 from reworld_agent.errors import ConfigError
 from reworld_agent.evaluation.provenance import weights_hash
@@ -31,6 +32,7 @@ from reworld_agent.training.parallel import FSDP2, shares, strategy, world_size
 from reworld_agent.training.prepare import prepare_stage
 from reworld_agent.training.resume import CHECKPOINT, STOPPED, check_record, finished_steps
 from reworld_agent.training.stages import TrainingStage, load_stage, stage_table
+from reworld_agent.training.state_cache import CachedStates
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +46,8 @@ def run(cfg: DictConfig) -> int:
     Args:
         cfg: keys `agent` (model, recipe, stage, init_from, overrides), `train_test_split`
             (data_split, scene_filter), `hard_negatives`, `dataloader.params`, `trainer.params`,
-            `output_dir`, `cache_path`, `seed`, `resume`.
+            `output_dir`, `cache_path`, `seed`, `resume`; `clips`, `clips_split`: an index of
+            clips for Stage 1 instead of scenes, and its split.
 
     Raises:
         ReWorldError: whatever the user can mend, before the first step where possible.
@@ -54,19 +57,21 @@ def run(cfg: DictConfig) -> int:
     config = load_model_config(cfg.agent.model, cfg.agent.recipe)
     pl.seed_everything(seed, verbose=False)
     model = ReWorldModel(config)
-    _check_phases(stage, config)
+    if cfg.get("clips"):
+        stage = on_clips(stage, config)
+    else:
+        _check_phases(stage, config)
     prepare_stage(model, stage, cfg.agent.init_from)
-    arrays = load_arrays(cfg, stage)
-    negatives = load_negatives(cfg, stage, arrays)
-    dataset = SceneDataset(arrays, config.clip.history_frames, negatives)
+    dataset = _dataset(cfg, stage, config)
     stage, plan = _batches(cfg, stage, len(dataset))
     output = Path(cfg.output_dir)
     checkpoint = _checkpoint(cfg, stage, output, weights_hash(model))
     if checkpoint is not None:
         plan = dataclasses.replace(plan, done=finished_steps(checkpoint))
-    data = StageData(dataset, plan, seed, int(cfg.dataloader.params.get("num_workers") or 0))
+    samples = CachedStates(dataset, model) if stage.cache_states else dataset
+    data = StageData(samples, plan, seed, int(cfg.dataloader.params.get("num_workers") or 0))
     logger.info(
-        "stage %s: %d scenes, steps %d to %d", stage.name, len(dataset), plan.done, plan.steps
+        "stage %s: %d samples, steps %d to %d", stage.name, len(dataset), plan.done, plan.steps
     )
     trainer = _trainer(cfg, stage, plan, model, output)
     trainer.fit(StageModule(model, stage, seed), datamodule=data, ckpt_path=checkpoint)
@@ -115,8 +120,19 @@ def _check_phases(stage: TrainingStage, config: ModelConfig) -> None:
                 f"{clip.history_frames} + {clip.future_frames} frames at {clip.fps:g} Hz; scenes "
                 f"have {config.clip.history_frames} + {config.clip.future_frames} at "
                 f"{config.clip.fps:g} Hz",
-                "train on scenes without a curriculum: '+agent.overrides.phases=[]'",
+                "train on clips (clips=INDEX.parquet, see `reworld video index`), or on scenes "
+                "without a curriculum: '+agent.overrides.phases=[]'",
             )
+
+
+def _dataset(
+    cfg: DictConfig, stage: TrainingStage, config: ModelConfig
+) -> SceneDataset | ClipSamples:
+    """What the stage learns from: clips of an index, or the scenes of the config's split."""
+    if cfg.get("clips"):
+        return stage_samples(Path(cfg.clips), str(cfg.clips_split), stage, config)
+    arrays = load_arrays(cfg, stage)
+    return SceneDataset(arrays, config.clip.history_frames, load_negatives(cfg, stage, arrays))
 
 
 def load_arrays(cfg: DictConfig, stage: TrainingStage) -> SceneArrays:
@@ -163,7 +179,8 @@ def _checkpoint(
 ) -> Path | None:
     """The checkpoint that the run goes on from; None for a run from the start."""
     settings = {"stage": stage_table(stage), "model": cfg.agent.model, "seed": int(cfg.seed)}
-    settings["split"] = str(cfg.train_test_split.data_split)
+    clips = cfg.get("clips")
+    settings["split"] = f"{clips} {cfg.clips_split}" if clips else cfg.train_test_split.data_split
     settings["processes"] = world_size(dict(cfg.trainer.params))
     settings["initial_weights"] = initial_weights
     if not cfg.get("resume", True):

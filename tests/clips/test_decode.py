@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import cv2
@@ -230,3 +231,18 @@ def test_real_clip(shared_data: Path) -> None:
     pair = shared_data / "video_pairs" / "scene_0001_window_000_comparison_converted.mp4"
     last = read_frames(pair, start=23, count=1, size=(88, 320))
     assert last.shape == (1, 3, 88, 320)
+
+
+def test_without_pyav(
+    video: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Images and arrays are read without it; videos say what to install."""
+    from reworld_agent.clips.command import main
+
+    for name in ("video_file", "video_out", "generate_command"):
+        monkeypatch.delitem(sys.modules, f"reworld_agent.clips.{name}", raising=False)
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(ConfigError, match="needs PyAV"):
+        read_frames(video)
+    assert main(["generate", f"clip={video}"]) == 1
+    assert "reworld-agent[video]" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from reworld_agent.clips.decode import open_video
 from reworld_agent.clips.image_files import SUFFIXES, ImageFiles
 from reworld_agent.clips.kinematics import EgoTrack, make_track
 from reworld_agent.clips.recording import Recording, relative
@@ -37,10 +38,10 @@ def recordings(root: Path, options: Options) -> Iterator[Recording]:
 
 
 def _of_video(path: Path, root: Path, options: Options) -> Recording:
-    from reworld_agent.clips.video_file import VideoFile  # PyAV is needed for videos alone
-
     name = relative(path.with_suffix(""), root)
-    stamps = np.round(VideoFile(path).times * 1e6).astype(np.int64)
+    times = open_video(path).times
+    assert times is not None  # videos always carry them
+    stamps = np.round(times * 1e6).astype(np.int64)
     track, notes = _read_poses(path.with_suffix(".csv"))
     return Recording(
         source="folder",
