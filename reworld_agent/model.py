@@ -128,12 +128,12 @@ class ReWorldModel(nn.Module):
         """
         tokens = pack(torch.cat([history, noise], dim=2)).to(self.video_dit.dtype)
         batch = len(tokens)
-        times = self.grid.token_times(torch.ones(batch, device=tokens.device))
+        times = self.grid.token_times(torch.ones(1, device=tokens.device))
         blocks = range(1, self.config.video.num_layers + 1)
         output = self.video_dit(
             tokens,
             timestep=times * 1000,
-            video_coords=self.coords(batch),
+            video_coords=self.coords(1),
             tap=blocks,
             stop_after=blocks[-1],
             run_heads=False,

@@ -48,7 +48,8 @@ def stage_loss(
     Args:
         model: in training mode, prepared for the stage.
         stage: the stage.
-        features: `images` uint8 [B, T, 3, H, W], `ego` [B, 8].
+        features: `images` uint8 [B, T, 3, H, W], `ego` [B, 8]; or, instead of images, `states`
+            [B, blocks, N, D] of a frozen Video DiT.
         targets: `trajectory` [B, L, 3]; Stage 1: `future_images` uint8 [B, T, 3, H, W]; Stage 3:
             `hard_negative` [B, L, 3] and `hard_negative_valid` bool [B].
         draws: of times and noise; a generator stands for a process that has the whole batch,
@@ -109,7 +110,7 @@ def _video_terms(
     output = model.video_dit(
         interpolate(clean, noise, times),
         timestep=times * 1000,
-        video_coords=model.coords(batch, clip),
+        video_coords=model.coords(1, clip),
         run_heads=stage.weights.intermediate > 0,
         **model.context(batch, features),
     )
@@ -156,6 +157,9 @@ def _states(
     model: ReWorldModel, stage: TrainingStage, features: Batch, draws: Draws
 ) -> list[Tensor]:
     """The video states of a batch, with a graph where the stage trains the Video DiT."""
+    if "states" in features:
+        kept = features["states"].to(model.device, model.video_dit.dtype)
+        return list(kept.unbind(dim=1))
     history = model.encode(features["images"])
     shape = (*history.shape[:2], model.grid.future, *history.shape[3:])
     future = draws.normal(shape, history)

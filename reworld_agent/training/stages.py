@@ -56,6 +56,7 @@ class TrainingStage:
         context_drop: share of scenes planned blind, for guided candidates (see negatives).
         repulsion_cap: bound of L_RDE's distance; None = none.
         ema_decay: of averaged weights, saved beside the others; None = none.
+        cache_states: keep the states of the frozen Video DiT in memory (see state_cache).
         phases: of Stage 1's resolution curriculum; none = the model's clip throughout.
     """
 
@@ -80,6 +81,7 @@ class TrainingStage:
     context_drop: float = 0.0
     repulsion_cap: float | None = None
     ema_decay: float | None = None
+    cache_states: bool = False
     phases: tuple[ClipPhase, ...] = ()
 
     def __post_init__(self) -> None:
@@ -99,6 +101,9 @@ class TrainingStage:
             if getattr(self, key) <= 0:
                 message = f"stage {self.name}: {key}={getattr(self, key)}"
                 raise ConfigError(message, f"{key} must be positive")
+        if self.cache_states and ("video_dit" in self.trainable or self.needs_future_images):
+            message = f"stage {self.name}: cache_states=true, but the stage trains the Video DiT"
+            raise ConfigError(message, "use cache_states: false")
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:
             message = f"stage {self.name}: ema_decay={self.ema_decay}"
             raise ConfigError(message, "use a decay between 0 and 1, such as 0.999, or null")

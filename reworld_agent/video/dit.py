@@ -126,7 +126,7 @@ class VideoDiT(LTXVideoTransformer3DModel):
         Args:
             hidden_states: noisy latents [B, N, C].
             encoder_hidden_states: text tokens [B, M, caption channels].
-            timestep: 1000 t, of shape [B] or, one for each token, [B, N].
+            timestep: 1000 t, of shape [B] or, one for each token, [B, N] or [1, N].
             encoder_attention_mask: [B, M], 1 where a text token counts; None = all.
             num_frames, height, width, rope_interpolation_scale: the stock way to give positions.
             video_coords: [B, 3, N]: time, row and column of each token (see conditioning).
@@ -148,8 +148,9 @@ class VideoDiT(LTXVideoTransformer3DModel):
         batch = hidden_states.size(0)
         x = self.proj_in(hidden_states)
         temb, embedded = self.time_embed(timestep.flatten(), batch_size=batch, hidden_dtype=x.dtype)
-        temb = temb.view(batch, -1, temb.size(-1))
-        embedded = embedded.view(batch, -1, embedded.size(-1))
+        times = timestep.size(0)  # 1 where all samples share their times, which are embedded once
+        temb = temb.view(times, -1, temb.size(-1)).expand(batch, -1, -1)
+        embedded = embedded.view(times, -1, embedded.size(-1))
         text = self.caption_projection(encoder_hidden_states).view(batch, -1, x.size(-1))
         output = VideoOutput(mid={}, states=[])
         for number, block in enumerate(self.transformer_blocks, 1):

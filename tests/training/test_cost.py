@@ -1,82 +1,86 @@
-"""What the paper's extra terms cost, in floating-point operations (meta device).
-
-At the paper's width, with 7 of its 28 blocks, which makes the extra terms look dearer.
-"""
+"""What the paper's extra terms cost, in floating-point operations at its size (meta device)."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable
+import time
+from pathlib import Path
 
+import pandas as pd
+import pytest
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from reworld_agent.config import load_model_config
-from reworld_agent.objectives.alignment import alignment_loss
 from reworld_agent.planner.action_dit import ActionDiT
 from reworld_agent.planner.sampler import sample_plan
 from reworld_agent.sigmas import SCHEDULES
-from reworld_agent.video.dit import VideoDiT
+from reworld_agent.training import benchmark
+from reworld_agent.training.benchmark import action_operations, count_operations, video_operations
+from reworld_agent.training.benchmark_report import main
+from reworld_agent.training.stages import load_stage
+from tests.model.micro import micro_model
 
-DEPTH = 7
 PAPER = load_model_config("paper")
-VIDEO = dataclasses.replace(PAPER.video, num_layers=DEPTH, mid_blocks=(2,))
-PLANNER = PAPER.planner
-TOKENS = 196  # 25 frames of 224 x 224, the paper's Table 2
-
-
-def flops(work: Callable[[], object]) -> int:
-    """Operations of matrix products and attention, forward and backward."""
-    with FlopCounterMode(display=False) as counter:
-        work()
-    return counter.get_total_flops()
-
-
-def video_step(run_heads: bool) -> int:
-    """A Stage 1 step of the Video DiT, with or without its mid head."""
-    with torch.device("meta"):
-        dit = VideoDiT.build(VIDEO, 128)
-        inputs = torch.zeros(1, TOKENS, 128), torch.zeros(1, 1, 4096), torch.zeros(1, TOKENS)
-        coords = torch.zeros(1, 3, TOKENS)
-
-        def step() -> None:
-            output = dit(*inputs, video_coords=coords, run_heads=run_heads)
-            sum([output.sample, *output.mid.values()]).sum().backward()  # type: ignore[union-attr]
-
-        return flops(step)
-
-
-def action_step(aligned: bool) -> int:
-    """A Stage 2 step of the Action DiT, with or without L_align on one block."""
-    with torch.device("meta"):
-        dit = ActionDiT.build(PLANNER, VIDEO)
-        states = [torch.zeros(1, TOKENS, VIDEO.width) for _ in range(DEPTH)]
-        actions, t, ego = torch.zeros(1, 8, 3), torch.zeros(1), torch.zeros(1, 8)
-
-        def step() -> None:
-            output = dit(actions, t, ego, dit.cache(states), tap=(3,) if aligned else ())
-            pairs = [(tap.state, tap.readout) for tap in output.readouts.values()]
-            loss = output.velocity.sum() + (alignment_loss(pairs) if aligned else 0)
-            loss.backward()
-
-        return flops(step)
+TOKENS = 196  # 25 frames of 224 x 224, the paper's Table 2: longer clips make the terms cheaper
 
 
 def test_intermediate_supervision_is_nearly_free() -> None:
-    ratio = video_step(run_heads=True) / video_step(run_heads=False)
+    ratio = video_operations(PAPER, TOKENS, True) / video_operations(PAPER, TOKENS, False)
     assert 1 < ratio <= 1.001
 
 
 def test_alignment_is_nearly_free() -> None:
-    assert action_step(aligned=True) / action_step(aligned=False) <= 1.001
+    with_term = action_operations(PAPER, TOKENS, (12,))
+    assert with_term / action_operations(PAPER, TOKENS, ()) <= 1.001
 
 
 def test_keys_and_values_once_save_most_of_a_plan() -> None:
+    planner, video = PAPER.planner, PAPER.video
     with torch.device("meta"), torch.no_grad():
-        dit = ActionDiT.build(PLANNER, VIDEO)
-        states = [torch.zeros(1, TOKENS, VIDEO.width) for _ in range(DEPTH)]
+        dit = ActionDiT.build(planner, video)
+        states = [torch.zeros(1, TOKENS, video.width) for _ in range(video.num_layers)]
         noise, ego, t = torch.zeros(1, 8, 3), torch.zeros(1, 8), torch.zeros(1)
-        once = flops(lambda: sample_plan(dit, dit.cache(states), ego, noise, PLANNER))
-        steps = SCHEDULES[PLANNER.sigmas](PLANNER.steps)
-        again = flops(lambda: [dit(noise, t, ego, dit.cache(states)) for _ in steps])
+        once = count_operations(lambda: sample_plan(dit, dit.cache(states), ego, noise, planner))
+        steps = SCHEDULES[planner.sigmas](planner.steps)
+        again = count_operations(lambda: [dit(noise, t, ego, dit.cache(states)) for _ in steps])
     assert once / again < 0.3
+
+
+def test_steps_are_timed_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[float] = []
+    loss = benchmark.stage_loss
+
+    def watched(model, stage, *batch):  # type: ignore[no-untyped-def]
+        seen.append(stage.weights.alignment)
+        time.sleep(0.002 if stage.weights.alignment else 0.0)
+        return loss(model, stage, *batch)
+
+    monkeypatch.setattr(benchmark, "stage_loss", watched)
+    stage = load_stage("2", overrides={"noise_draws": 1})
+    stages = {"with": stage, "without": benchmark.without(stage, "alignment")}
+    timings = benchmark.time_steps(micro_model(), stages, scenes=2, steps=3, warmup=1)
+    assert seen == [0.05, 0.0] * 4
+    table = benchmark.timing_table(timings)
+    assert table["name"].tolist() == ["with", "without"] and (table["median_s"] > 0).all()
+    assert (table["first_quartile_s"] <= table["third_quartile_s"]).all()
+
+
+def test_the_command_writes_its_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from reworld_agent.training import benchmark_report
+
+    monkeypatch.setattr(
+        benchmark_report, "operation_table", lambda: pd.DataFrame({"ratio": [1.0003]})
+    )
+    assert main(["model=tiny", "batch_size=1", "steps=2", f"output_dir={tmp_path}"]) == 0
+    steps = pd.read_parquet(tmp_path / "steps.parquet")
+    assert steps["name"].tolist()[:2] == ["stage 1", "stage 1 without L_intermediate"]
+    assert len(steps) == 4 and "1.0003" in capsys.readouterr().out
+
+
+def test_mistakes_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["modle=tiny"]) == 2 and "modle= is unknown" in capsys.readouterr().err
+    if not torch.cuda.is_available():
+        assert main(["device=cuda"]) == 1
+        assert "no CUDA device" in capsys.readouterr().err
+    assert main(["--help"]) == 0 and "benchmark_stages" in capsys.readouterr().out

@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 import torch
 
-from reworld_agent.errors import DataError
+from reworld_agent.errors import ConfigError, DataError
 from reworld_agent.features import build_features, build_targets
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.sensors import SensorConfig
-from reworld_agent.training import data
+from reworld_agent.training import data, state_cache
 from reworld_agent.training.data import SceneDataset, scene_arrays
-from tests.model.micro import micro_config
+from reworld_agent.training.losses import stage_loss
+from reworld_agent.training.stages import load_stage
+from reworld_agent.training.state_cache import CachedStates
+from tests.model.micro import micro_config, micro_model
 from tests.scenes.small_logs import make_log, write_images, write_split
 
 CONFIG = micro_config()
@@ -75,6 +78,26 @@ def test_negatives_carry_an_explicit_mark(tmp_path: Path) -> None:
     assert not dataset[0][1]["hard_negative_valid"]
     assert dataset[1][1]["hard_negative_valid"]
     assert torch.equal(dataset[1][1]["hard_negative"], torch.from_numpy(negative))
+
+
+def test_kept_states_are_those_of_planning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loader, model = small_loader(tmp_path), micro_model().eval()
+    scenes = SceneDataset(scene_arrays(loader, CONFIG, False, tmp_path / "cache"), 4)
+    kept = CachedStates(scenes, model)
+    features, _, token = kept[3]
+    images = scenes[3][0]["images"][None]
+    with torch.no_grad():
+        states = model.video_states(model.encode(images), model.future_noise(1))
+    expected = torch.stack(states, dim=1)[0]
+    torch.testing.assert_close(features["states"].float(), expected, rtol=2e-3, atol=2e-3)
+    assert token == loader.tokens[3] and torch.equal(features["ego"], scenes[3][0]["ego"])
+    stage = load_stage("2", overrides={"noise_draws": 1})
+    batch = torch.utils.data.default_collate([kept[n][:2] for n in (0, 3)])
+    loss, _ = stage_loss(model, stage, *batch, torch.Generator().manual_seed(0))
+    assert torch.isfinite(loss)
+    monkeypatch.setattr(state_cache, "MEMORY_SHARE", 1e-9)
+    with pytest.raises(ConfigError, match=r"the video states of 6 scenes take [\d,]+ bytes"):
+        CachedStates(scenes, model)
 
 
 def test_no_space_and_no_scene_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,6 +62,7 @@ def test_every_combination_loads(stage: str, recipe: str, model: str) -> None:
         ({"stage": 1, "overrides": {"schedule": "linear"}}, "schedule=linear"),
         ({"stage": 1, "overrides": {"trainable": ["codec"]}}, "trainable=codec"),
         ({"stage": 1, "overrides": {"ema_decay": 1.0}}, "ema_decay=1"),
+        ({"stage": 3, "overrides": {"cache_states": True}}, "trains the Video DiT"),
         ({"stage": 1, "overrides": {"phases": [{"share": 0.4, "clip": {}}]}}, "add up to 0.4"),
         (
             {"stage": 1, "overrides": {"phases": [{"share": 1.0, "clip": {"height": 60}}]}},

@@ -1,0 +1,186 @@
+"""What the paper's extra terms cost: operations on the meta device, and time of real steps.
+
+Operations are those of the transformers alone, forward and backward; with the codec and the
+optimiser counted too, the ratios would be nearer to 1.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import resource
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+from tqdm import tqdm
+
+from reworld_agent.config import ModelConfig
+from reworld_agent.model import ReWorldModel
+from reworld_agent.objectives.alignment import alignment_loss
+from reworld_agent.planner.action_dit import ActionDiT
+from reworld_agent.training.losses import stage_loss
+from reworld_agent.training.optim import build_optimizers
+from reworld_agent.training.prepare import set_trainable
+from reworld_agent.training.stages import TrainingStage
+from reworld_agent.video.dit import VideoDiT
+
+GIB = 2**30
+
+
+def count_operations(work: Callable[[], object]) -> int:
+    """Floating-point operations of matrix products and attention, forward and backward."""
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return counter.get_total_flops()
+
+
+def video_operations(config: ModelConfig, tokens: int, mid_heads: bool) -> int:
+    """A Stage 1 step of the Video DiT on one clip of so many tokens, with or without L_Mid."""
+    channels, video = config.codec.latent_channels, config.video
+    with torch.device("meta"):
+        dit = VideoDiT.build(video, channels)
+        latents, times = torch.zeros(1, tokens, channels), torch.zeros(1, tokens)
+        text, coords = torch.zeros(1, 1, video.caption_channels), torch.zeros(1, 3, tokens)
+
+        def step() -> None:
+            output = dit(latents, text, times, video_coords=coords, run_heads=mid_heads)
+            velocities = [output.sample, *output.mid.values()]
+            torch.stack([velocity.sum() for velocity in velocities]).sum().backward()
+
+        return count_operations(step)
+
+
+def action_operations(config: ModelConfig, tokens: int, align_blocks: tuple[int, ...]) -> int:
+    """A Stage 2 step of the Action DiT on one scene, with L_align on some blocks or none."""
+    video, horizon = config.video, config.planner.horizon
+    with torch.device("meta"):
+        dit = ActionDiT.build(config.planner, video)
+        states = [torch.zeros(1, tokens, video.width) for _ in range(video.num_layers)]
+        actions, t, ego = torch.zeros(1, horizon, 3), torch.zeros(1), torch.zeros(1, 8)
+
+        def step() -> None:
+            output = dit(actions, t, ego, dit.cache(states), tap=align_blocks, states=states)
+            loss = output.velocity.sum()
+            if align_blocks:
+                pairs = [(tap.state, tap.readout) for tap in output.readouts.values()]
+                loss = loss + alignment_loss(pairs)
+            loss.backward()
+
+        return count_operations(step)
+
+
+def made_up_batch(config: ModelConfig, scenes: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Features and targets of noise, in the shapes of a configuration."""
+    clip, horizon = config.clip, config.planner.horizon
+    generator = torch.Generator().manual_seed(0)
+
+    def frames(count: int) -> Tensor:
+        shape = (scenes, count, 3, clip.height, clip.width)
+        return torch.randint(0, 255, shape, generator=generator, dtype=torch.uint8)
+
+    trajectory = torch.randn(scenes, horizon, 3, generator=generator).cumsum(dim=1)
+    features = {
+        "images": frames(clip.history_frames),
+        "ego": torch.randn(scenes, 8, generator=generator),
+    }
+    return features, {
+        "trajectory": trajectory,
+        "future_images": frames(clip.future_frames),
+        "hard_negative": trajectory + 1.0,
+        "hard_negative_valid": torch.ones(scenes, dtype=torch.bool),
+    }
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One kind of step: scenes in a batch, median and quartiles [s], peak memory [GiB]."""
+
+    name: str
+    batch_size: int
+    median_s: float
+    first_quartile_s: float
+    third_quartile_s: float
+    peak_gib: float
+
+
+def time_steps(
+    model: ReWorldModel,
+    stages: Mapping[str, TrainingStage],
+    scenes: int,
+    steps: int = 20,
+    warmup: int = 2,
+) -> list[Timing]:
+    """Time whole steps (forward, backward, optimiser) of several stages, in turns.
+
+    In turns, so that whatever else the machine does slows all of them alike.
+
+    Args:
+        model: with random weights; they change.
+        stages: by the name that the table gives them; all with the same trainable parts.
+        scenes: batch of one step.
+        steps: timed steps of each, at least 20 for a ratio to be trusted.
+        warmup: steps of each that are not timed.
+    """
+    batch = made_up_batch(model.config, scenes)
+    set_trainable(model, next(iter(stages.values())))
+    optimizer = build_optimizers(model, next(iter(stages.values())))["optimizer"]
+    times: dict[str, list[float]] = {name: [] for name in stages}
+    label = ", ".join(stages)
+    for number in tqdm(range(warmup + steps), desc=label, delay=5.0, leave=False):
+        for name, stage in stages.items():
+            taken = _timed_step(model, stage, batch, optimizer)
+            if number >= warmup:
+                times[name].append(taken)
+    peak = _peak_memory(model.device)
+    return [Timing(name, scenes, *_quartiles(values), peak) for name, values in times.items()]
+
+
+def _timed_step(
+    model: ReWorldModel,
+    stage: TrainingStage,
+    batch: tuple[dict[str, Tensor], dict[str, Tensor]],
+    optimizer: torch.optim.Optimizer,
+) -> float:
+    _wait(model.device)
+    begin = time.perf_counter()
+    optimizer.zero_grad()
+    with torch.autocast(model.device.type, torch.bfloat16, enabled=model.device.type == "cuda"):
+        loss, _ = stage_loss(model, stage, *batch)
+    loss.backward()
+    optimizer.step()
+    _wait(model.device)
+    return time.perf_counter() - begin
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _quartiles(values: list[float]) -> tuple[float, float, float]:
+    first, middle, third = statistics.quantiles(values, n=4)
+    return middle, first, third
+
+
+def _peak_memory(device: torch.device) -> float:
+    """Of the device's tensors, or on the CPU of the process, so far [GiB]."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / GIB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GIB
+
+
+def without(stage: TrainingStage, term: str) -> TrainingStage:
+    """The stage with one term switched off."""
+    weights = dataclasses.replace(stage.weights, **{term: 0.0})
+    blocks = () if term == "alignment" else stage.align_blocks
+    return dataclasses.replace(stage, weights=weights, align_blocks=blocks)
+
+
+def timing_table(timings: list[Timing]) -> pd.DataFrame:
+    """Rows of the timings."""
+    return pd.DataFrame([dataclasses.asdict(timing) for timing in timings])
