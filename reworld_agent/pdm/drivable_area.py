@@ -160,8 +160,9 @@ def distances_outside(
     Returns:
         [N, 2] distance [m] to the nearest drivable polygon and its number, or -1.
     """
-    out = np.full((len(states), 2), -1.0)
+    out = np.empty((len(states), 2))
     for i in range(len(states)):
+        out[i, 0], out[i, 1] = -1.0, -1.0
         if where[i, 0] >= 0:
             t, c = int(where[i, 0]), int(where[i, 1])
             lon = REAR_AXLE_TO_CENTER + (HALF_LENGTH if c % 3 == 0 else -HALF_LENGTH)

@@ -81,7 +81,7 @@ def _read_rings(
                     edges[count, 2], edges[count, 3] = bx, by
                     cells += (abs(bx - ax) + 3.0 * abs(by - ay)) / CELL + 12.0
                     count += 1
-            cells += abs(area) / CELL**2 + 1.0
+            cells += abs(area) / (CELL * CELL) + 1.0
         bounds[p, 0], bounds[p, 1], bounds[p, 2], bounds[p, 3] = low_x, low_y, high_x, high_y
         polygons[p, 2], room[p] = count, int(cells)
     return count
@@ -203,7 +203,8 @@ def _rasterise(
     listed: NDArray[np.int32],
 ) -> int:
     """All polygons, one after the other; fills the last four arrays, returns how many entries."""
-    counts = np.zeros(2, np.int64)
+    counts = np.empty(2, np.int64)
+    counts[0], counts[1] = 0, 0
     ny = heads.shape[0]
     for row in range(ny):
         spans[row, 0], spans[row, 1] = heads.shape[1], -1

@@ -90,7 +90,7 @@ def unroll(
         were equally near, so that their order in `hits` mattered.
     """
     n_paths, n_styles = len(course.states), len(target_speeds)
-    poses = np.zeros((n_paths * n_styles, N_STEPS, 3))
+    poses = np.empty((n_paths * n_styles, N_STEPS, 3))
     progress, speeds = np.empty(n_styles), np.empty(n_styles)
     lead = np.empty((n_styles, 3))
     moved = np.empty(obstacles.xy.shape)
@@ -196,7 +196,7 @@ def _ego_corners(pose: NDArray[np.float64]) -> NDArray[np.float64]:
     corners = np.empty((5, 2))
     x, y = offset(pose[0], pose[1], pose[2], REAR_AXLE_TO_CENTER, 0.0)
     for k in range(5):
-        lon = HALF_LENGTH if k in (0, 3, 4) else -HALF_LENGTH
-        lat = HALF_WIDTH if k in (0, 1, 4) else -HALF_WIDTH
+        lon = -HALF_LENGTH if 0 < k < 3 else HALF_LENGTH
+        lat = -HALF_WIDTH if 1 < k < 4 else HALF_WIDTH
         corners[k, 0], corners[k, 1] = offset(x, y, pose[2], lon, lat)
     return corners

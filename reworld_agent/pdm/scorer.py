@@ -187,7 +187,7 @@ def score_states(
     """
     grid, traffic, line, arc = scenery.grid, scenery.traffic, scenery.centerline, scenery.arc
     n, n_polygons, last = len(states), len(grid.polygons), N_STEPS - 1
-    raw = np.full((n, N_RAW), -1.0)
+    raw = np.empty((n, N_RAW))
     ego, rear, centers = np.empty((N_STEPS, N_EGO)), np.empty((N_STEPS, 2)), np.empty((N_STEPS, 2))
     corners = np.empty((N_STEPS * N_CORNERS, 2))
     offroad, flags = np.empty(N_STEPS, np.bool_), np.empty(N_STEPS * N_CORNERS, np.bool_)
@@ -195,6 +195,8 @@ def score_states(
     work, signals = np.empty((4, N_STEPS)), np.empty((N_QUANTITIES, N_STEPS))
     for i in range(n):
         out = raw[i]
+        for column in range(N_RAW):
+            out[column] = -1.0
         _place(states[i], scenery.origin, ego, rear, corners, centers)
 
         step, corner = find_offroad(grid, corners, flags, offroad)
