@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from reworld_agent.errors import ReWorldError
-from reworld_agent.training.chain import commands, in_a_process, run_chain, stage_scores
+from reworld_agent.training.chain import commands, in_a_process, run_chain, seed_table, stage_scores
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -22,10 +22,16 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--max-steps", type=int, help="optimiser steps of each stage, for a trial")
     parser.add_argument("--max-scenes", type=int, help="training scenes, for a trial")
+    parser.add_argument(
+        "--table", type=Path, nargs="+", help="only print mean and spread of finished chains"
+    )
     args = parser.parse_args()
     output = args.output.absolute()
     chain = commands(output, args.seed, args.max_steps, args.max_scenes)
     try:
+        if args.table:
+            print(seed_table(args.table).to_string(index=False))
+            return
         run_chain(chain, output, lambda command: in_a_process(command, ROOT))
         print(stage_scores(output).to_string(index=False))
     except ReWorldError as error:

@@ -78,7 +78,12 @@ def read_pool(path: Path, split: str | None = None) -> NegativePool:
     if split is not None and found is not None and found != split:
         message = f"{path} is a pool of the split {found}, not of {split}"
         raise DataError(message, MINE.replace("town_train", split))
-    groups = table.to_pandas().groupby("token", sort=False)
+    return pool_of(table.to_pandas(), provenance)
+
+
+def pool_of(rows: pd.DataFrame, provenance: Mapping[str, Any]) -> NegativePool:
+    """The pool of some rows, with at least the columns of COLUMNS."""
+    groups = rows.groupby("token", sort=False)
     poses = {str(t): np.stack(list(g["poses"])).astype(np.float32) for t, g in groups}
     return NegativePool(
         {token: flat.reshape(len(flat), -1, 3) for token, flat in poses.items()},

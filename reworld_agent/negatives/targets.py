@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reworld_agent.negatives.pool import MINE, NegativePool, read_pool
+from reworld_agent.negatives.beyonddrive import import_pool
+from reworld_agent.negatives.pool import MINE, NegativePool, pool_of, read_pool
 from reworld_agent.negatives.selection import SelectionSettings
 
 logger = logging.getLogger(__name__)
@@ -44,7 +45,9 @@ class NegativeTargets:
 
     @classmethod
     def open(cls, settings: Mapping[str, Any], split: str | None) -> NegativeTargets:
-        """From the block `hard_negatives` of a config: `pool` (a file or null), delta, space.
+        """From the block `hard_negatives` of a config: `pool`, delta, space.
+
+        The pool is a parquet file, or a folder of BeyondDrive's pickles, which name no split.
 
         Args:
             settings: the block.
@@ -67,7 +70,7 @@ class NegativeTargets:
                 *(path, MINE),
             )
             return cls(None, selection)
-        pool = read_pool(path, split)
+        pool = pool_of(import_pool(path), {}) if path.is_dir() else read_pool(path, split)
         return cls(pool, selection, _identity(path, selection))
 
     def nearest(self, token: str, expert: NDArray[np.floating]) -> NDArray[np.float32] | None:
@@ -105,6 +108,8 @@ def negative_targets(
 
 
 def _identity(path: Path, selection: SelectionSettings) -> str:
-    digest = hashlib.sha256(path.read_bytes())
+    digest = hashlib.sha256()
+    for file in sorted(path.glob("*.pkl")) if path.is_dir() else [path]:
+        digest.update(file.read_bytes())
     digest.update(json.dumps(vars(selection), sort_keys=True).encode())
     return digest.hexdigest()[:12]

@@ -144,6 +144,22 @@ def stage_scores(output: Path) -> pd.DataFrame:
     return table
 
 
+def seed_table(outputs: Sequence[Path]) -> pd.DataFrame:
+    """Mean and spread over chains of different seeds, one row a stage.
+
+    Columns: stage, seeds, then for every metric its mean and `<metric>_std`, the standard
+    deviation of a sample (NaN with one chain).
+
+    Raises:
+        DataError: one of them holds no score.
+    """
+    rows = pd.concat([stage_scores(output) for output in outputs], ignore_index=True)
+    groups = rows.drop(columns="valid").groupby("stage", sort=False)
+    table = groups.mean().join(groups.std().add_suffix("_std"))
+    table.insert(0, "seeds", groups.size())
+    return table.reset_index()
+
+
 def _processor_time() -> float:
     """Seconds of all finished child processes and of this one."""
     usages = [resource.getrusage(w) for w in (resource.RUSAGE_CHILDREN, resource.RUSAGE_SELF)]

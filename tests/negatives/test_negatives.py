@@ -13,6 +13,7 @@ import torch
 
 from reworld_agent.errors import ConfigError, DataError
 from reworld_agent.negatives.beyonddrive import MATRIX, export_pool, import_pool
+from reworld_agent.negatives.convert import main as convert
 from reworld_agent.negatives.generator import CandidateSettings, generate
 from reworld_agent.negatives.pool import read_pool, write_pool
 from reworld_agent.negatives.selection import SelectionSettings, nearest_unsafe
@@ -192,6 +193,28 @@ class Hostile:
 
     def __reduce__(self) -> tuple:
         return os.mkdir, ("harm",)
+
+
+def test_a_folder_of_pickles_serves_training_and_converts_both_ways(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, folder, again = (tmp_path / name for name in ("pool.parquet", "pkl", "again.parquet"))
+    write_pool(file, rows(), {"split": "town_train", "agent": "reworld"})
+    assert convert([f"input={file}", f"output={folder}"]) == 0
+    assert convert([f"input={folder}", f"output={again}", "split=town_train"]) == 0
+    assert "2 scenes" in capsys.readouterr().out
+    found = []
+    for pool in (file, folder, again):
+        targets = NegativeTargets.open({"pool": str(pool), "delta": 0.6, "space": "raw"}, None)
+        negative = targets.nearest("a", EXPERT)
+        assert negative is not None
+        found.append(negative)
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-6)
+    np.testing.assert_allclose(found[2], found[0], rtol=1e-6)
+    assert read_pool(again, "town_train").provenance["source"] == str(folder)
+    assert convert([f"input={folder}", f"output={tmp_path / 'x.parquet'}"]) == 1
+    assert "split=" in capsys.readouterr().err
+    assert convert([f"input={tmp_path / 'none'}", f"output={folder}"]) == 1
 
 
 def test_beyonddrive_bad_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

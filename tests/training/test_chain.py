@@ -16,7 +16,7 @@ from reworld_agent.errors import DataError, ReWorldError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.negatives.pool import write_pool
 from reworld_agent.training import chain, run, statistics
-from reworld_agent.training.chain import Command, commands, run_chain, stage_scores
+from reworld_agent.training.chain import Command, commands, run_chain, seed_table, stage_scores
 from tests.scenes.small_logs import SPLIT
 from tests.training.test_data import small_loader
 
@@ -97,6 +97,19 @@ def test_a_chain_goes_on_after_what_is_done(tmp_path: Path) -> None:
     seen.clear()
     run_chain(commands(tmp_path, seed=2), tmp_path, lambda c: seen.append(c.name) or 0)
     assert len(seen) == 9  # other words: all of it again
+
+
+def test_table_over_seeds(tmp_path: Path) -> None:
+    for seed, values in ((1, (0.5, 0.7)), (2, (0.6, 0.8))):
+        for stage, value in zip(("planner", "3"), values, strict=True):
+            folder = tmp_path / str(seed) / f"score_{stage}"
+            folder.mkdir(parents=True)
+            row = {"token": ["a", "average"], "valid": True, "score": [0.0, value]}
+            pd.DataFrame(row).to_csv(folder / chain.SCORES, index=False)
+    table = seed_table([tmp_path / "1", tmp_path / "2"]).set_index("stage")
+    assert table["score"].to_dict() == pytest.approx({"planner": 0.55, "3": 0.75})
+    assert table["seeds"].tolist() == [2, 2]
+    assert table.loc["3", "score_std"] == pytest.approx(0.05 * 2**0.5)
 
 
 def test_damaged_record_and_missing_scores_are_named(tmp_path: Path) -> None:
