@@ -40,7 +40,8 @@ trajectories of any planner from a file.
   agent.checkpoint_path=FOLDER    its weights (default: the shipped ones)
   train_test_split=NAME           town_test (embedded) | navtest, ... of a devkit's checkout
   train_test_split.data_split=NAME   any folder below navsim_logs: mini, test, trainval
-  protocol=NAME         pdms_v1 (NAVSIM v1.1) | epdms_v2 (v2.2)
+  protocol=NAME         pdms_v1 (NAVSIM v1.1) | epdms_v2 (v2.2) | both
+  traffic=NAME          log_replay | reactive (IDM, EPDMS only)
   two_stage=true        both stages of NAVSIM v2's benchmarks (a split such as navhard_two_stage)
   beside=[a,b]          more agents, in the same table
   output_dir=FOLDER     name the folder of an unfinished run, and it goes on where it stopped
@@ -178,7 +179,13 @@ COMMANDS = (
         "video",
         "clips for stage 1, imagined videos and their scores",
         "reworld_agent.clips.command:main",
-        plain=("index", "generate", "latents", "score"),
+        plain=("index", "generate", "latents", "score", "probe"),
+    ),
+    Command(
+        "convert",
+        "weights of LTX-Video, DriveLaW or the authors' release as a folder of ours",
+        "reworld_agent.checkpoints.command:main",
+        ("from", "source", "act", "vae", "t5", "trunk", "recipe", "stage", "output"),
     ),
     Command(
         "synth",

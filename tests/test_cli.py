@@ -18,8 +18,6 @@ from reworld_agent.completion import script
 from reworld_agent.errors import DataError
 from reworld_agent.words import UsageError, Words, run_command
 
-HERE = [command for command in COMMANDS if command.name != "video"]
-
 
 def test_help_names_every_command_and_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--help"]) == 0
@@ -29,7 +27,7 @@ def test_help_names_every_command_and_exit_code(capsys: pytest.CaptureFixture[st
     assert cli.main([]) == 2
 
 
-@pytest.mark.parametrize("command", HERE, ids=lambda command: command.name)
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 def test_each_command_teaches(command, capsys: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]
     assert cli.main([command.name, "--help"]) == 0
     text = capsys.readouterr().out
@@ -37,7 +35,7 @@ def test_each_command_teaches(command, capsys: pytest.CaptureFixture[str]) -> No
     assert "example" in text and "exit codes: 0 " in text
 
 
-@pytest.mark.parametrize("command", HERE, ids=lambda command: command.name)
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 def test_settings_for_completion_are_the_commands_own(command) -> None:  # type: ignore[no-untyped-def]
     module = import_module(command.door.partition(":")[0])
     known = getattr(module, "_KNOWN", command.settings)

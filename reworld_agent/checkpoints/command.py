@@ -14,7 +14,7 @@ from reworld_agent.video.prompts import PLANNER_PROMPT
 from reworld_agent.video.text import T5Encoder
 from reworld_agent.words import UsageError, Words, run_command
 
-HELP = """python -m reworld_agent.checkpoints from=ltx|drivelaw|reworld source=PATH output=DIR
+HELP = """reworld convert from=ltx|drivelaw|reworld source=PATH output=DIR
 
 Turns an ancestor's checkpoint into a weights folder of ReWorld (checkpoint_path=, init_from=).
 
@@ -29,8 +29,11 @@ Turns an ancestor's checkpoint into a weights folder of ReWorld (checkpoint_path
   stage=         from=reworld: the stage that act= has passed, 2 or 3 (default 3)
 
 example:
-  python -m reworld_agent.checkpoints from=drivelaw source=drivelaw/video.safetensors \\
+  reworld convert from=drivelaw source=drivelaw/video.safetensors \\
       act=drivelaw/act vae=LTX-Video-0.9.5 t5=LTX-Video-0.9.5 output=weights/drivelaw
+
+exit codes: 0 written; 1 keys are missing, unexpected or of other shapes (all are listed); 2 wrong
+usage.
 """
 KNOWN = ("from", "source", "act", "vae", "t5", "trunk", "recipe", "stage", "output")
 # Stages that a converted checkpoint counts as having passed, without and with a planner.

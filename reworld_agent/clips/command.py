@@ -15,7 +15,14 @@ COMMANDS = {
     "generate": ("reworld_agent.clips.generate_command", "imagine how clips go on"),
     "latents": ("reworld_agent.clips.latents_command", "encode the clips of an index once"),
     "score": ("reworld_agent.video_metrics.command", "FVD and the like of generated clips"),
+    "probe": ("reworld_agent.video_metrics.probe.command", "what frozen video states know"),
 }
+EXAMPLE = """
+example: reworld video index source=nuscenes root=/data/nuscenes output=clips.parquet
+example: reworld video generate index=clips.parquet row=0:16 output=outputs/generated
+
+exit codes: 0 done; 1 refused or failed; 2 wrong usage.
+"""
 USAGE = f"reworld video {'|'.join(COMMANDS)} ..."
 
 
@@ -25,6 +32,7 @@ def main(words: Sequence[str]) -> int:
         print(USAGE + "\n")
         for name, (_, text) in COMMANDS.items():
             print(f"  {name:<9} {text}; reworld video {name} --help")
+        print(EXAMPLE)
         return 0 if words else 2
     try:
         if words[0] not in COMMANDS:
