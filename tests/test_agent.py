@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from reworld_agent.agent import ReWorldAgent, constant_velocity
 from reworld_agent.config import load_model_config
-from reworld_agent.errors import ConfigError, ReWorldError, WeightsError
+from reworld_agent.errors import ConfigError, DataError, ReWorldError, WeightsError
 from reworld_agent.model import ReWorldModel
+from reworld_agent.negatives.pool import write_pool
 from reworld_agent.scenes.types import AgentInput, Camera, Cameras, EgoStatus, Lidar
+from tests.scenes.small_logs import SPLIT
+from tests.training.test_data import small_loader
 
 CAMERAS = ("cam_f0", "cam_l0", "cam_l1", "cam_l2", "cam_r0", "cam_r1", "cam_r2", "cam_b0")
 
@@ -130,6 +135,29 @@ def test_training_needs_the_stage_callback(weights: Path) -> None:
     agent = ReWorldAgent(purpose="train", stage="planner", init_from=str(weights), device="cpu")
     with pytest.raises(ConfigError, match="not applied"):
         agent.get_training_callbacks()
+
+
+def test_stage_3_targets_carry_the_hard_negative(tmp_path: Path) -> None:
+    loader = small_loader(tmp_path)
+    near, other = loader.tokens[:2]
+    rows = pd.DataFrame({"token": [near] * 2, "candidate": ["0", "1"], "score": [0.1, 0.9]})
+    rows["poses"] = [np.full(24, 2.0), np.full(24, 1.0)]
+    write_pool(tmp_path / "pool.parquet", rows, {"split": SPLIT})
+    pool = {"pool": str(tmp_path / "pool.parquet"), "delta": 0.6, "space": "normalised"}
+
+    def builder(stage: int, split: str = SPLIT) -> Any:
+        agent = ReWorldAgent(stage=stage, device="cpu", hard_negatives=pool, split=split)
+        return agent.get_target_builders()[0]
+
+    found = builder(3).compute_targets(loader.get_scene_from_token(near))
+    assert found["hard_negative_valid"] and (found["hard_negative"] == 2).all()
+    assert found["hard_negative"].shape == found["trajectory"].shape == (8, 3)
+    absent = builder(3).compute_targets(loader.get_scene_from_token(other))
+    assert not absent["hard_negative_valid"]
+    assert builder(3).get_unique_name().startswith("reworld_targets_tiny_negatives_")
+    assert "hard_negative" not in builder(2).compute_targets(loader.get_scene_from_token(near))
+    with pytest.raises(DataError, match="not of trainval"):
+        builder(3, "trainval")
 
 
 def test_sensor_config_asks_for_the_future_only_where_video_is_trained() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from reworld_agent.errors import ConfigError, DataError
 from reworld_agent.features import build_features, build_targets
@@ -15,6 +16,7 @@ from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.sensors import SensorConfig
 from reworld_agent.training import data, state_cache
 from reworld_agent.training.data import SceneDataset, scene_arrays
+from reworld_agent.training.future_images import check_host_config
 from reworld_agent.training.losses import stage_loss
 from reworld_agent.training.stages import load_stage
 from reworld_agent.training.state_cache import CachedStates
@@ -78,6 +80,29 @@ def test_negatives_carry_an_explicit_mark(tmp_path: Path) -> None:
     assert not dataset[0][1]["hard_negative_valid"]
     assert dataset[1][1]["hard_negative_valid"]
     assert torch.equal(dataset[1][1]["hard_negative"], torch.from_numpy(negative))
+
+
+def test_a_host_without_future_images_is_told_before_it_loads_a_scene(tmp_path: Path) -> None:
+    loader = small_loader(tmp_path)
+    host = OmegaConf.create(
+        {
+            "navsim_log_path": str(loader.data_path),
+            "sensor_blobs_path": str(loader.sensor_blobs_path),
+            "train_test_split": {"scene_filter": {"_target_": "x", "frame_interval": 1}},
+            "model": "tiny",
+            "recipe": "paper",
+        }
+    )
+    check_host_config(host)
+    for file in (tmp_path / "sensor_blobs").rglob("*.jpg"):
+        if int(file.stem[8:], 16) > 5:
+            file.unlink()
+    with pytest.raises(DataError, match="images of") as caught:
+        check_host_config(host)
+    hint = str(caught.value.hint)
+    assert "the 8 frames after the current one" in hint and "navtrain comes without them" in hint
+    host.use_cache_without_dataset = True  # the targets are cached: no image is opened
+    check_host_config(host)
 
 
 def test_kept_states_are_those_of_planning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
