@@ -35,7 +35,7 @@ The methods of the paper's Table 2 under one protocol: from scratch, no text, tw
   sweep=blocks           where ReWorld's mid head stands (Table 5)
   sweep=gamma            strength of self-guidance (Table 6); needs imagined=
   sweep=convergence      vanilla against ReWorld on the way (Fig. 2b)
-                         (Table 7, the factor of L_RDE: see train/README.md)
+                         (Table 7, the factor of L_RDE: python train/sweep_repulsion.py)
   model=tiny|paper       tiny runs on the embedded town; paper needs clips= and vae=
   seeds=N                runs of each kind (3)
   steps=N                optimiser steps; not given: the protocol's

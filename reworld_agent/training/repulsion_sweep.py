@@ -1,0 +1,124 @@
+"""The factor of L_RDE (paper, Table 7): Stage 3 and its score at several factors and seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from reworld_agent.errors import ConfigError, DataError
+from reworld_agent.evaluation.files import write_csv
+from reworld_agent.training.chain import SCORES, Command, in_a_process, run_chain
+from reworld_agent.words import UsageError, Words, run_command
+
+FACTORS = (0.02, 0.03, 0.04, 0.05, 0.1)
+KNOWN = ("init_from", "pool", "factors", "seeds", "steps", "model", "output_dir")
+HELP = """python train/sweep_repulsion.py init_from=DIR pool=FILE [key=value ...]
+
+Train Stage 3 at several factors of L_RDE from the same weights and pool, and score each result: the
+paper's Table 7. A sweep that was stopped goes on where it stopped.
+
+  init_from=DIR     weights that have passed stage 2
+  pool=FILE         of train/mine_hard_negatives.py
+  factors=A,B,...   factors of L_RDE (0.02,0.03,0.04,0.05,0.1)
+  seeds=N           runs of each (1)
+  steps=N           optimiser steps, for a trial (the stage's own)
+  model=tiny|paper  (tiny)
+  output_dir=DIR    outputs/repulsion; the table is repulsion.csv there
+
+example: python train/sweep_repulsion.py init_from=outputs/train_demo/stage_2/weights \\
+             pool=outputs/train_demo/pool/pool.parquet seeds=3
+
+exit codes: 0 done; 1 a run failed; 2 wrong usage.
+"""
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def commands(
+    init_from: Path,
+    pool: Path,
+    output: Path,
+    factors: Sequence[float],
+    seeds: Sequence[int],
+    steps: int | None = None,
+    model: str = "tiny",
+) -> list[Command]:
+    """Training and scoring of every factor and seed, each in a folder of its own."""
+    found = []
+    for seed in seeds:
+        for factor in factors:
+            home = place(output, factor, seed)
+            limit = (f"trainer.params.max_steps={steps}",) if steps else ()
+            words = (
+                *("agent=reworld", "stage=3", f"agent.model={model}", f"seed={seed}"),
+                *(f"agent.init_from={init_from}", f"hard_negatives.pool={pool}"),
+                f"+agent.overrides.weights={{action_flow:1.0,repulsion:{factor:g}}}",
+                *(f"output_dir={home / 'stage_3'}", *limit),
+            )
+            found.append(Command(f"train {home.name}", "run_training.py", words))
+            weights = f"agent.checkpoint_path={home / 'stage_3' / 'weights'}"
+            score = (
+                "agent=reworld",
+                f"agent.model={model}",
+                weights,
+                f"output_dir={home / 'score'}",
+            )
+            found.append(Command(f"score {home.name}", "run_pdm_score.py", score))
+    return found
+
+
+def place(output: Path, factor: float, seed: int) -> Path:
+    """Folder of one run."""
+    return output / f"factor_{factor:g}_seed_{seed}"
+
+
+def table(output: Path, factors: Sequence[float], seeds: Sequence[int]) -> pd.DataFrame:
+    """One row a run: factor, seed and the averages of its metrics; also written as csv.
+
+    Raises:
+        DataError: a run has no score.
+    """
+    rows = []
+    for seed in seeds:
+        for factor in factors:
+            file = place(output, factor, seed) / "score" / SCORES
+            if not file.is_file():
+                raise DataError(f"{file} is missing", "give the command again: it goes on")
+            average = pd.read_csv(file).iloc[-1].drop(["token", "valid"])
+            rows.append({"factor": factor, "seed": seed, **average})
+    found = pd.DataFrame(rows)
+    write_csv(output / "repulsion.csv", found)
+    return found
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; its exit code."""
+    return run_command(arguments, HELP, KNOWN, _sweep)
+
+
+def _sweep(words: Words, run: Callable[[Command], int] | None = None) -> int:
+    init_from, pool = words.path("init_from"), words.path("pool")
+    if init_from is None or pool is None or words.plain:
+        raise UsageError("init_from= and pool= are needed", HELP.partition("\n")[0])
+    if not pool.is_file():
+        raise DataError(f"{pool} is missing", "make it: python train/mine_hard_negatives.py")
+    output = (words.path("output_dir") or Path("outputs/repulsion")).absolute()
+    factors = _numbers(words.settings.get("factors"))
+    seeds = range(words.number("seeds", 1))
+    steps = words.number("steps", 1) if "steps" in words.settings else None
+    model = words.choice("model", ("tiny", "paper")) or "tiny"
+    places = init_from.absolute(), pool.absolute(), output
+    chain = commands(*places, factors, seeds, steps, model)
+    run_chain(chain, output, run or (lambda command: in_a_process(command, ROOT)))
+    print(table(output, factors, seeds).round(4).to_string(index=False))
+    return 0
+
+
+def _numbers(text: str | None) -> tuple[float, ...]:
+    if text is None:
+        return FACTORS
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise ConfigError(f"factors={text} are no numbers", "say factors=0.02,0.04") from error

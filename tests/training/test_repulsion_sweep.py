@@ -1,0 +1,43 @@
+"""The sweep of L_RDE's factor: its commands, its table, its words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from reworld_agent.training import repulsion_sweep
+from reworld_agent.training.chain import Command
+from reworld_agent.words import parse
+
+
+def test_every_factor_is_trained_and_scored_once(tmp_path: Path) -> None:
+    pool, ran = tmp_path / "pool.parquet", []
+    pool.touch()
+
+    def run(command: Command) -> int:
+        ran.append(command)
+        folder = Path(next(w for w in command.words if w.startswith("output_dir=")).split("=")[1])
+        if command.name.startswith("score"):
+            folder.mkdir(parents=True)
+            rows = {"token": ["a", "average"], "valid": [True, True], "score": [0.5, 0.5]}
+            pd.DataFrame(rows).to_csv(folder / repulsion_sweep.SCORES, index=False)
+        return 0
+
+    given = [f"init_from={tmp_path}", f"pool={pool}", f"output_dir={tmp_path}", "seeds=2"]
+    words = parse([*given, "factors=0.02,0.1"], repulsion_sweep.KNOWN, "")
+    assert repulsion_sweep._sweep(words, run) == 0
+    assert [c.name.split()[0] for c in ran] == ["train", "score"] * 4
+    factors = [w for c in ran for w in c.words if w.startswith("+agent.overrides.weights")]
+    assert [text.split("repulsion:")[1] for text in factors] == ["0.02}", "0.1}"] * 2
+    table = pd.read_csv(tmp_path / "repulsion.csv")
+    assert list(table["factor"]) == [0.02, 0.1] * 2 and list(table["seed"]) == [0, 0, 1, 1]
+    assert repulsion_sweep._sweep(words, run) == 0 and len(ran) == 8, "a finished sweep is read"
+
+
+def test_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert repulsion_sweep.main(["--help"]) == 0 and "example" in capsys.readouterr().out
+    assert repulsion_sweep.main([]) == 2
+    assert repulsion_sweep.main([f"init_from={tmp_path}", f"pool={tmp_path / 'none'}"]) == 1
+    assert "none is missing" in capsys.readouterr().err
