@@ -38,7 +38,7 @@ _COST_S = {
     "_rasterise": 1.6,
     "extended_metrics": 1.5,
     "reference_poses": 0.9,
-    "distances_outside": 0.8,
+    "distances_outside": 1.2,
     "_read_rings": 0.7,
     "_sort_by_cell": 0.4,
     "_lay_tracks": 0.4,

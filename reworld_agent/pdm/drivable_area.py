@@ -87,47 +87,19 @@ def in_several_lanes(
 
 
 @helper
-def _square_to_bounds(grid: Grid, p: int, x: float, y: float) -> float:
-    """Squared distance [m²] of a point to the bounds of polygon `p`; infinite off the road."""
-    if not grid.polygons[p, 0] & DRIVABLE:
-        return math.inf
-    dx = max(grid.bounds[p, 0] - x, x - grid.bounds[p, 2], 0.0)
-    dy = max(grid.bounds[p, 1] - y, y - grid.bounds[p, 3], 0.0)
-    return dx * dx + dy * dy
-
-
-@helper
-def _square_to_edges(grid: Grid, p: int, x: float, y: float) -> float:
-    """Squared distance [m²] of a point to the outline of polygon `p`."""
-    best = math.inf
-    for e in range(grid.polygons[p, 1], grid.polygons[p, 2]):
-        ax, ay, bx, by = grid.edges[e, 0], grid.edges[e, 1], grid.edges[e, 2], grid.edges[e, 3]
-        square, _ = square_distance(x, y, ax, ay, bx, by)
-        best = min(best, square)
-    return best
-
-
-@helper
 def _distance_to_any(grid: Grid, x: float, y: float) -> tuple[float, int]:
-    """`distance_outside` for any point.
-
-    The polygon with the nearest bounds comes first, so that most others need no look at their
-    edges.
-    """
-    closest, start = math.inf, -1
+    """`distance_outside` for any point: looks at all edges of polygons whose bounds are near."""
+    best, nearest = math.inf, -1
     for p in range(len(grid.polygons)):
-        square = _square_to_bounds(grid, p, x, y)
-        if square < closest:
-            closest, start = square, p
-    if start < 0:
-        return math.inf, -1
-    best, nearest = _square_to_edges(grid, start, x, y), start
-    for p in range(len(grid.polygons)):
-        if p == start or _square_to_bounds(grid, p, x, y) > best:
+        dx = max(grid.bounds[p, 0] - x, x - grid.bounds[p, 2], 0.0)
+        dy = max(grid.bounds[p, 1] - y, y - grid.bounds[p, 3], 0.0)
+        if not grid.polygons[p, 0] & DRIVABLE or dx * dx + dy * dy >= best:
             continue
-        square = _square_to_edges(grid, p, x, y)
-        if square < best or (square == best and p < nearest):
-            best, nearest = square, p
+        for e in range(grid.polygons[p, 1], grid.polygons[p, 2]):
+            ax, ay, bx, by = grid.edges[e, 0], grid.edges[e, 1], grid.edges[e, 2], grid.edges[e, 3]
+            square, _ = square_distance(x, y, ax, ay, bx, by)
+            if square < best:
+                best, nearest = square, p
     return math.sqrt(best), nearest
 
 
