@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: help install evaluate train-demo test check format golden clean
+.PHONY: help install evaluate train-demo test check format golden notebooks clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -38,6 +38,9 @@ format: $(STAMP) ## let ruff mend what it can
 
 golden: $(STAMP) ## rewrite tests/golden from the current code (read the diff before you commit it)
 	$(PY) -m tests.golden.make
+
+notebooks: $(STAMP) ## run the notebooks and render them into docs/notebooks
+	PYTHONWARNINGS=ignore $(PY) -m nbconvert --to markdown --execute --output-dir docs/notebooks notebooks/*.ipynb
 
 clean: ## remove the venv and every cache inside the checkout
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build *.egg-info outputs
