@@ -27,9 +27,9 @@ _CALLS = 20
 def _best_ms(function: Callable[[], object], repeats: int) -> float:
     times = []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = time.thread_time()  # the same clock as in `benchmark.best_ms`
         function()
-        times.append(time.perf_counter() - start)
+        times.append(time.thread_time() - start)
     return 1e3 * min(times)
 
 
