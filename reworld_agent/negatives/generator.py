@@ -66,7 +66,7 @@ def generate(
     """Candidates [B, K, L, 3] (m, m, rad; ego frame; float32) of a batch of scenes."""
     history = model.encode(features["images"])
     states = model.video_states(history, model.future_noise(len(history)), features)
-    blind = [torch.zeros_like(state) for state in states]
+    blind = [torch.zeros_like(state[:, :1]) for state in states]  # all tokens alike: one will do
     dit, ego = model.action_dit, features["ego"].to(history)
     seen, unseen = dit.cache(states), dit.cache(blind)
     horizon = model.config.planner.horizon
