@@ -19,6 +19,7 @@ from reworld_agent.errors import ConfigError, DataError, ReWorldError
 from reworld_agent.evaluation.parts import PartStore
 from reworld_agent.evaluation.scene_caches import SceneCaches
 from reworld_agent.evaluation.workers import run_tasks
+from reworld_agent.pdm.compiling import ensure_compiled
 
 PROTOCOL_METRICS = {
     "pdms_v1": (
@@ -154,6 +155,7 @@ def _run(
 ) -> None:
     with tqdm(total=count, desc="scoring", unit="trajectory", delay=2.0) as progress:
         try:
+            ensure_compiled()  # here, once: each process of a pool would compile for itself
             for rows in run_tasks(score_chunk, tasks, worker, workers):
                 store.add(rows)
                 progress.update(len(rows))

@@ -34,7 +34,7 @@ def test_every_failure_of_the_table_is_explained(
     assert set(zip(rows["token"], rows["metric"], strict=True)) == expected
     assert {"LK", "HC"} <= set(rows["metric"]) and len(expected) >= 8
     np.testing.assert_array_equal(rows["score"], rows["table_score"])
-    assert main([str(run_v2), "metric=Comf", *where(caches)]) == 1
+    assert main([str(run_v2), "metric=Comf", *where(caches)]) == 2
     assert main([str(run_v2), "protocol=pdms_v1", *where(caches)]) == 1
 
 
