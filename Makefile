@@ -3,6 +3,8 @@ PYTHON ?= python3.11
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+DEV := $(VENV)/.installed_dev
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: help install evaluate train-demo test check format golden notebooks clean
 .DEFAULT_GOAL := help
@@ -12,10 +14,14 @@ help: ## list the targets
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(PIP) --editable .
 	@touch $@
 
-install: $(STAMP) ## make .venv with the pinned dependencies
+$(DEV): $(STAMP)
+	$(PIP) --editable '.[dev]'
+	@touch $@
+
+install: $(DEV) ## make .venv with the pinned dependencies, tools included
 
 evaluate: $(STAMP) ## score agent=reworld (and three baselines) on the embedded split
 	$(PY) run_pdm_score.py agent=reworld 'beside=[constant_velocity,ego_status_mlp,human]'
@@ -23,23 +29,23 @@ evaluate: $(STAMP) ## score agent=reworld (and three baselines) on the embedded 
 train-demo: $(STAMP) ## retrain the shipped tiny weights on the embedded split
 	$(PY) train/train_demo.py
 
-test: $(STAMP) ## run the test suite
+test: $(DEV) ## run the test suite
 	$(PY) -m pytest
 
-check: $(STAMP) ## lint, formatting, types, sizes
+check: $(DEV) ## lint, formatting, types, sizes
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(PY) -m tests.check_sizes
 
-format: $(STAMP) ## let ruff mend what it can
+format: $(DEV) ## let ruff mend what it can
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-golden: $(STAMP) ## rewrite tests/golden from the current code (read the diff before you commit it)
+golden: $(DEV) ## rewrite tests/golden from the current code (read the diff before you commit it)
 	$(PY) -m tests.golden.make
 
-notebooks: $(STAMP) ## run the notebooks and render them into docs/notebooks
+notebooks: $(DEV) ## run the notebooks and render them into docs/notebooks
 	PYTHONWARNINGS=ignore $(PY) -m nbconvert --to markdown --execute --output-dir docs/notebooks notebooks/*.ipynb
 
 clean: ## remove the venv and every cache inside the checkout
