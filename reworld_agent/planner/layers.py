@@ -26,9 +26,9 @@ def rotary_table(horizon: int, width: int, device: torch.device | None = None) -
 
 def rotate(x: Tensor, angles: Tensor) -> Tensor:
     """Turn interleaved pairs of [B, L, D] by angles [L, D / 2], in float32."""
-    even, odd = x.float().unflatten(-1, (-1, 2)).unbind(-1)
-    cos, sin = angles.cos(), angles.sin()
-    return torch.stack([even * cos - odd * sin, odd * cos + even * sin], -1).flatten(-2).to(x)
+    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)).contiguous())
+    turned = pairs * torch.polar(torch.ones_like(angles), angles)
+    return torch.view_as_real(turned).flatten(-2).to(x)
 
 
 class Attention(nn.Module):
