@@ -24,8 +24,8 @@ from reworld_agent.evaluation.files import write_atomically, write_csv
 RECORD = "chain.json"
 TABLE = "stages.csv"
 SCORES = "pdm_scores.csv"
-# Neighbouring windows share nearly all of their frames: negatives of every second one are enough.
-HALF = "train_test_split.scene_filter.frame_interval=2"
+# Neighbouring windows share nearly all of their frames: negatives of every fourth one are enough.
+SPARSE = "train_test_split.scene_filter.frame_interval=4"
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def commands(
 
     statistics = (place("statistics"), f"seed={seed}", *scenes)
     mined = f"agent.checkpoint_path={output / 'stage_2' / 'weights'}"
-    mine = (mined, place("pool"), f"candidates.seed={seed}", *scenes, HALF)
+    mine = (mined, place("pool"), f"candidates.seed={seed}", *scenes, SPARSE)
     pool = f"hard_negatives.pool={output / 'pool' / 'pool.parquet'}"
     return [
         Command("statistics", "train/fit_statistics.py", statistics),
@@ -88,7 +88,7 @@ def commands(
         train("2", "stage_planner"),
         score("2"),
         Command("mine", "train/mine_hard_negatives.py", mine),
-        train("3", "stage_2", pool, HALF),
+        train("3", "stage_2", pool, SPARSE),
         score("3"),
     ]
 
