@@ -16,14 +16,18 @@ from tests.pdm import small_scene
 def test_a_real_run_needs_no_other_types_than_the_examples(tmp_path: Path) -> None:
     log = small_scene.frames()
     small_scene.write(tmp_path, log)
+    examples = compiling._examples().items()
+    # other tests of this process may have called a kernel by itself, with other types
+    before = {name: set(kernel.signatures) for name, (kernel, _) in examples}
     cache = pdm.build_scene_cache(
         tmp_path, tmp_path / "maps", small_scene.SPLIT, str(log[3]["token"])
     )
     for n in (1, 2):
         pdm.score(cache, np.zeros((n, 8, 3)), protocol="both", explain=True)
-    for name, (kernel, arguments) in compiling._examples().items():
+    for name, (kernel, arguments) in examples:
         types = tuple(numba.typeof(argument) for argument in arguments)
-        assert set(kernel.signatures) == {types}, name
+        assert types in kernel.signatures, name
+        assert set(kernel.signatures) - before[name] <= {types}, name
 
 
 def test_shares_hold_every_kernel_once_and_cost_about_the_same() -> None:
