@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from itertools import count
 from pathlib import Path
@@ -28,11 +27,12 @@ TURN_TYPE = {"straight": 0, "left": 1, "right": 2}
 Row = dict[str, Any]
 
 
-def write_maps(folder: Path) -> None:
+def write_maps(folder: Path, unfinished: Path) -> None:
     """Write all four cities and `nuplan-maps-v1.0.json`; what is there already is kept.
 
     Args:
         folder: becomes NUPLAN_MAPS_ROOT. Files appear whole or not at all.
+        unfinished: a folder on the same disk, of this process alone, for what is not whole yet.
     """
     # a map that a crash cuts short never gets to its place: SQLite need not wait for the disk
     pyogrio.set_gdal_config_options({"OGR_SQLITE_SYNCHRONOUS": "OFF"})
@@ -40,13 +40,13 @@ def write_maps(folder: Path) -> None:
         path = folder / plan.city / plan.version / "map.gpkg"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_name(f"{os.getpid()}.part.gpkg")
+            part = unfinished / f"{plan.city}.gpkg"
             write_map(plan, part)
             part.replace(path)
     index = {plan.city: {"version": plan.version, "layers": {}} for plan in PLANS.values()}
     path = folder / "nuplan-maps-v1.0.json"
     if not path.exists():
-        part = folder / f"{os.getpid()}.part"
+        part = unfinished / path.name
         part.write_text(json.dumps(index, indent=1))
         part.replace(path)
 

@@ -114,7 +114,7 @@ class Ground:
             back = lane.center[::-1]
             base = geo.at_distance(back, net.stop_lines[lane.block].back + 9.0)
             heading = float(geo.headings(lane.center)[-12])
-            for kind in {way.kind for way in ways}:
+            for kind in sorted({way.kind for way in ways}):  # a set has no order of its own
                 self._arrow(base, heading, {"left": 1.0, "straight": 0.0, "right": -1.0}[kind])
 
     def _arrow(self, base: Array, heading: float, side: float) -> None:

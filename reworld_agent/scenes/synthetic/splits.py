@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -16,7 +15,8 @@ from tqdm import tqdm
 from reworld_agent.errors import ConfigError, DataError
 from reworld_agent.scenes.synthetic.cameras import CAMERAS
 from reworld_agent.scenes.synthetic.drive import SPLITS, SplitPlan
-from reworld_agent.scenes.synthetic.store import write_bytes, write_drive
+from reworld_agent.scenes.synthetic.maker_lock import only_maker
+from reworld_agent.scenes.synthetic.store import scratch, write_bytes, write_drive
 
 VERSION = "4"  # of the town: new whenever the same seed gives other bytes
 WORTH_A_POOL = 24  # drives; fewer are made faster in this process
@@ -45,7 +45,7 @@ def ensure_split(
     progress: bool = True,
     workers: int | None = None,
 ) -> SplitRoots:
-    """Make sure that a split of the town lies on disk.
+    """Make sure that a split of the town lies on disk; of several processes one makes it.
 
     Args:
         split: town_train, town_val or town_test.
@@ -70,18 +70,20 @@ def ensure_split(
     count = plan.logs if scenes is None else -(-scenes // (plan.frames - 13))
     wanted = _wanted(plan, cameras, clips, count)
     manifest = root / "manifests" / f"{split}.json"
-    _check_same_town(manifest, wanted)
-    if _covers(manifest, wanted):
+    if _is_made(manifest, wanted):
         return roots
-    write_manifest(root, manifest, _merged(manifest, {**wanted, **_NOTHING}))
-    _make_maps(roots.maps_root)
-    missing = list(_missing(root, plan, count, cameras, clips))
-    jobs = [(split, k, root, cameras, clips) for k in missing]
-    for _ in tqdm(
-        _run(jobs, workers), total=len(jobs), desc=f"making {split}", disable=not progress
-    ):
-        pass
-    write_manifest(root, manifest, _merged(manifest, wanted))
+    with only_maker(root, told=progress):
+        if _is_made(manifest, wanted):  # by whom this process has waited for
+            return roots
+        write_manifest(root, manifest, _merged(manifest, {**wanted, **_NOTHING}))
+        _make_maps(root, roots.maps_root)
+        missing = list(_missing(root, plan, count, cameras, clips))
+        jobs = [(split, k, root, cameras, clips) for k in missing]
+        for _ in tqdm(
+            _run(jobs, workers), total=len(jobs), desc=f"making {split}", disable=not progress
+        ):
+            pass
+        write_manifest(root, manifest, _merged(manifest, wanted))
     return roots
 
 
@@ -128,7 +130,8 @@ def write_manifest(root: Path, manifest: Path, content: dict[str, object]) -> No
     write_bytes(root, manifest, json.dumps(content, indent=1).encode())
 
 
-def _check_same_town(manifest: Path, wanted: dict[str, object]) -> None:
+def _is_made(manifest: Path, wanted: dict[str, object]) -> bool:
+    """Whether all that is wanted is there; raises DataError where it is of another town."""
     found = _read(manifest)
     other = [key for key in wanted if key not in _NOTHING and found.get(key) != wanted[key]]
     if found and other:
@@ -137,10 +140,6 @@ def _check_same_town(manifest: Path, wanted: dict[str, object]) -> None:
             f"({other[0]} {found.get(other[0])}, not {wanted[other[0]]})",
             "choose another root, or delete this one",
         )
-
-
-def _covers(manifest: Path, wanted: dict[str, object]) -> bool:
-    found = _read(manifest)
     if not found:
         return False
     images, need = found["images"], wanted["images"]
@@ -168,13 +167,15 @@ def _merged(manifest: Path, wanted: dict[str, object]) -> dict[str, object]:
     }
 
 
-def _make_maps(folder: Path) -> None:
+def _make_maps(root: Path, folder: Path) -> None:
     # geopandas takes a second to import, and is needed once
     from reworld_agent.scenes.synthetic.gpkg import write_maps
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_maps(folder)
+        unfinished = scratch(root, "maps")
+        unfinished.mkdir(exist_ok=True)
+        write_maps(folder, unfinished)
     except OSError as error:
         raise DataError(
             f"{folder}: cannot be written ({error.strerror})",
@@ -211,5 +212,3 @@ def _run(
             for future in as_completed([pool.submit(write_drive, *job) for job in jobs]):
                 future.result()
                 yield
-    if jobs:
-        shutil.rmtree(jobs[0][2] / "unfinished", ignore_errors=True)

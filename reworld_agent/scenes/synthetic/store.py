@@ -23,6 +23,7 @@ from reworld_agent.scenes.synthetic.logs import (
     log_bytes,
     timestamp,
 )
+from reworld_agent.scenes.synthetic.maker_lock import UNFINISHED
 from reworld_agent.scenes.synthetic.render import Renderer
 from reworld_agent.scenes.synthetic.traffic import STEP
 
@@ -33,7 +34,7 @@ PART = ".part"
 
 def scratch(root: Path, name: str) -> Path:
     """A place for something unfinished, on the same disk, apart from all that is read."""
-    path = root / "unfinished" / f"{name}{PART}{os.getpid()}"
+    path = root / UNFINISHED / f"{name}{PART}{os.getpid()}"
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
@@ -130,6 +131,6 @@ def _settle(part: Path, folder: Path) -> None:
     try:
         part.rename(folder)
     except OSError:
-        shutil.rmtree(part)
+        shutil.rmtree(part, ignore_errors=True)
         if not folder.is_dir():
             raise

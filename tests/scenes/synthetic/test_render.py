@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -144,3 +147,22 @@ def test_images_on_disk_are_those_of_the_log(
     stored = cv2.imread(str(path)).astype(float)
     fresh = renderer.image("CAM_F0", FRAME * STRIDE).astype(float)
     assert np.abs(stored - fresh).mean() < 4.0
+
+
+def test_the_ground_is_the_same_in_every_process() -> None:
+    code = (
+        "import hashlib; from reworld_agent.scenes.synthetic.ground import build_ground\n"
+        "levels = build_ground('us-nv-las-vegas-strip').levels\n"
+        "print(*[hashlib.sha256(level).hexdigest() for level in levels])"
+    )
+    processes = [  # the order of a set of names is another under each of these seeds
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for seed in ("5", "6")
+    ]
+    one, other = (process.communicate()[0] for process in processes)
+    assert one == other != ""
