@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import zipfile
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -49,6 +50,24 @@ def _payload(member: bytes) -> NDArray[np.uint8]:
     """The uint8 array in the bytes of an npy file."""
     array: NDArray[np.uint8] = np.lib.format.read_array(io.BytesIO(member), allow_pickle=False)
     return array
+
+
+def _write_whole(path: Path, **arrays: NDArray[np.uint8]) -> None:
+    """Write an npz under a name of this process's own, then move it to its place in one step."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as stream:  # given a name, numpy would end it in .npz
+                np.savez(stream, **arrays)  # type: ignore[arg-type]
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"{path}: the scene cache cannot be written ({error.strerror or error})",
+            "free some space, or choose another folder for the caches",
+        ) from error
 
 
 @dataclass
@@ -130,7 +149,13 @@ class SceneCache:
     past_time_us: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     def save(self, path: str | Path) -> None:
-        """Write the cache as one uncompressed npz; an interrupted write leaves no file behind."""
+        """Write the cache as one uncompressed npz, whole or not at all.
+
+        Several processes may save the same scene at the same time: the last one's file stays.
+
+        Raises:
+            DataError: the disk is full or the folder not writable; an older file is untouched.
+        """
         names: dict[str, Any] = {}
         arrays: dict[str, Any] = {}
         chunks: list[bytes] = []
@@ -146,15 +171,11 @@ class SceneCache:
             chunks += [raw, bytes(padding)]
             offset += len(raw) + padding
         header = {"version": FORMAT_VERSION, "names": names, "arrays": arrays}
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.partial.npz")
-        np.savez(
-            partial,
+        _write_whole(
+            Path(path),
             header=np.frombuffer(json.dumps(header).encode(), np.uint8),
             data=np.frombuffer(b"".join(chunks), np.uint8),
         )
-        partial.replace(path)
 
     @classmethod
     def load(cls, path: str | Path) -> SceneCache:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import multiprocessing
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -71,6 +74,46 @@ def test_another_format_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.undo()
     with pytest.raises(DataError, match="build it again"):
         pdm.load(path)
+
+
+def _save_often(path: Path, name: str) -> None:
+    """In a process of its own: save a scene over and over."""
+    cache = dataclasses.replace(scene(BOXES), log_name=name)
+    for _ in range(60):
+        cache.save(path)
+
+
+def test_two_processes_save_one_scene(tmp_path: Path) -> None:
+    path = tmp_path / "one.npz"
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=_save_often, args=(path, name)) for name in ("a", "b")]
+    for process in processes:
+        process.start()
+    seen = set()
+    while any(process.is_alive() for process in processes):
+        if path.exists():
+            seen.add(pdm.load(path).log_name)
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert seen | {pdm.load(path).log_name} <= {"a", "b"}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["one.npz"]
+
+
+def test_a_full_disk_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "one.npz"
+    scene().save(path)
+    before = path.read_bytes()
+
+    def full(stream: IO[bytes], **arrays: object) -> None:
+        stream.write(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(DataError, match=r"one\.npz.*No space left"):
+        scene(BOXES).save(path)
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["one.npz"]
 
 
 def test_nothing_in_the_file_is_a_pickle(tmp_path: Path) -> None:
