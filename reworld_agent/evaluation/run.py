@@ -154,7 +154,9 @@ def run(cfg: DictConfig) -> int:
         groups = groups_of(settings.groups, loaders[main].tokens)
         settings = replace(settings, groups=tuple(groups))
         for name, loader in loaders.items():
-            sources[name] = StagedLoader(loader, synthetic, groups, wanted[name])
+            both = StagedLoader(loader, synthetic, groups, wanted[name])
+            both.preflight().raise_if_missing()
+            sources[name] = both
     planned = [
         _plan(settings, caches, name, agent, sources[name], is_main=name == main)
         for name, agent in agents.items()

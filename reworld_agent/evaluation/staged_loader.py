@@ -11,6 +11,8 @@ from reworld_agent.errors import DataError
 from reworld_agent.evaluation.two_stage import stage_tokens
 from reworld_agent.pdm.aggregate import Group
 from reworld_agent.scenes.loader import SceneLoader
+from reworld_agent.scenes.pickle_preflight import preflight_pickles
+from reworld_agent.scenes.preflight import Preflight
 from reworld_agent.scenes.scene import AgentInput, Scene
 from reworld_agent.scenes.scene_pickles import (
     ScenePickle,
@@ -66,6 +68,17 @@ class StagedLoader:
 
     def __len__(self) -> int:
         return len(self.tokens)
+
+    def preflight(self) -> Preflight:
+        """The files of stage two that the agent's sensors and the scorer will open.
+
+        Raises:
+            DataError: a synthetic scene cannot be read.
+        """
+        tokens = [token for token in self.tokens if token in self._synthetic]
+        paths = [scene_pickle_path(self._data.scenes, token) for token in tokens]
+        maps_root = self._loader.maps_root
+        return preflight_pickles(paths, self._data.sensor_blobs, self._sensors, maps_root)
 
     def get_agent_input_from_token(self, token: str) -> AgentInput:
         """What an agent may see; raises as `SceneLoader.get_agent_input_from_token`."""

@@ -74,6 +74,7 @@ class Preflight:
         images, point_clouds, maps: files of each kind.
         map_paths: the maps that are there.
         unknown_tokens: tokens that the filter names and the split does not hold.
+        download: what to do where sensor data are missing; `{}` stands for their kind.
     """
 
     scenes: int = 0
@@ -83,6 +84,7 @@ class Preflight:
     maps: Files = field(default_factory=lambda: Files(usual_bytes=2e8))
     map_paths: list[Path] = field(default_factory=list)
     unknown_tokens: list[str] = field(default_factory=list)
+    download: str = _DOWNLOAD
 
     def raise_if_missing(self) -> None:
         """Raise ConfigError (no scene, unknown tokens) or DataError (files), counted and named."""
@@ -107,8 +109,8 @@ class Preflight:
             )
         for files, what, hint in (
             (self.maps, "city maps", "set NUPLAN_MAPS_ROOT, or download them"),
-            (self.images, "images", _DOWNLOAD.format("sensor data")),
-            (self.point_clouds, "point clouds", _DOWNLOAD.format("lidar data")),
+            (self.images, "images", self.download.format("sensor data")),
+            (self.point_clouds, "point clouds", self.download.format("lidar data")),
         ):
             if files.missing:
                 yield DataError(files.told(what), hint)
@@ -150,7 +152,7 @@ def preflight(
         _count_log(report, loader.sensor_blobs_path, frames, wanted)
     if maps and loader.maps_root is not None:
         for city in cities:
-            _count_map(report, loader.maps_root, city)
+            count_map(report, loader.maps_root, city)
     return report
 
 
@@ -162,13 +164,14 @@ def _count_log(
     for number, sensors in wanted.items():
         frame = frames[number]
         for name in _image_paths(frame, sensors):
-            report.images.add(blobs / name, _listed(listings, blobs, name))
+            report.images.add(blobs / name, is_listed(listings, blobs, name))
         if "lidar_pc" in sensors:
             name = str(frame.get("lidar_path"))
-            report.point_clouds.add(blobs / name, _listed(listings, blobs, name))
+            report.point_clouds.add(blobs / name, is_listed(listings, blobs, name))
 
 
-def _listed(listings: dict[str, set[str]], blobs: Path, name: str) -> bool:
+def is_listed(listings: dict[str, set[str]], blobs: Path, name: str) -> bool:
+    """Whether the file `name` is there below `blobs`; `listings` keeps the folders' content."""
     folder, _, file = name.rpartition("/")
     if folder not in listings:
         try:
@@ -184,7 +187,8 @@ def _image_paths(frame: FrameDict, names: set[str]) -> Iterator[str]:
             yield str(entry["data_path"])
 
 
-def _count_map(report: Preflight, maps_root: Path, city: str) -> None:
+def count_map(report: Preflight, maps_root: Path, city: str) -> None:
+    """Count the map of a city."""
     files = report.maps
     try:
         path = city_map_path(maps_root, city)

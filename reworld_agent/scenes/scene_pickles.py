@@ -7,7 +7,7 @@ nothing is imported or run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -85,6 +85,19 @@ class ScenePickle:
             )
         check_image_sizes([frame.cameras for frame in frames], [frame.token for frame in frames])
         return Scene(self.metadata, frames)
+
+    def sensor_files(self, sensor_config: SensorConfig) -> Iterator[tuple[str, str | None]]:
+        """Each sensor that is asked for in each frame, and its file below the sensor data.
+
+        None in place of a file that the scene does not have.
+        """
+        for number, entry in enumerate(self.frames):
+            for name in sensor_config.get_sensors_at_iteration(number):
+                if name == "lidar_pc":
+                    path = _plain(entry["lidar_path"])
+                else:
+                    path = _plain(entry["camera_dict"].get(name) or {}).get("data_path")
+                yield name, str(path) if path else None
 
 
 def scene_pickle_path(folder: Path, token: str) -> Path:

@@ -18,7 +18,9 @@ from reworld_agent.evaluation.score_file import caches_of, parse
 from reworld_agent.evaluation.two_stage import SUMMARIES, read_mapping
 from reworld_agent.pdm.aggregate import COLUMNS, plan_row, read_groups, two_stages
 from reworld_agent.scenes.logs import load_log
+from tests.evaluation.fakes import FakeScorer
 from tests.scenes.scene_pickle_files import NuPlan, write_scene_pickle
+from tests.scenes.small_logs import SPLIT
 
 NOW = 5
 
@@ -168,3 +170,34 @@ def test_an_agent_drives_both_stages(
     (tmp_path / "synthetic" / f"{mapping[0][2][0][0]}.pkl").unlink()
     with pytest.raises(DataError, match="1 of 8 synthetic scenes are missing"):
         run(config)
+
+
+def test_images_of_stage_two_are_looked_for_before_the_run(
+    small_split: Path, scorer: FakeScorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = load_log(small_split / "navsim_logs" / SPLIT / "a.pkl")
+    nuplan, pair = NuPlan(monkeypatch), ["0" * 17, "1" * 17]
+    for back, token in enumerate(pair):
+        write_scene_pickle(
+            nuplan, tmp_path / "synthetic", frames, 11 - back, token, cameras=("cam_f0",)
+        )
+    now, before = frames[5]["token"], frames[4]["token"]
+    config = OmegaConf.create(
+        {
+            "agent": {"_target_": "tests.evaluation.fakes.LookingAgent"},
+            "train_test_split": {
+                "data_split": SPLIT,
+                "scene_filter": {"frame_interval": 1, "num_future_frames": 8},
+                "reactive_all_mapping": [[now, before, [pair]]],
+            },
+            "output_dir": str(tmp_path / "out"),
+            "worker": "sequential",
+            "protocol": "epdms_v2",
+            "two_stage": True,
+            "synthetic_scenes_path": str(tmp_path / "synthetic"),
+            "synthetic_sensor_path": str(tmp_path / "blobs"),
+        }
+    )
+    with pytest.raises(DataError, match=r"8 images of 8 are missing: .*cam_f0/0\.jpg"):
+        run(config)
+    assert not (tmp_path / "out" / "trajectories.parquet").exists()

@@ -17,6 +17,7 @@ import pytest
 
 from reworld_agent.pdm.cache import TRACK_TYPES
 from reworld_agent.pdm.frames import boxes, ego_state
+from reworld_agent.scenes.sensors import CAMERA_NAMES
 
 _STATE = "nuplan.common.actor_state"
 _CLASSES = {
@@ -73,6 +74,7 @@ def write_scene_pickle(
     now: int,
     token: str,
     shift: tuple[float, float] = (0.0, 0.0),
+    cameras: tuple[str, ...] = (),
 ) -> Path:
     """Frame `now` of a log as a synthetic scene.
 
@@ -83,6 +85,7 @@ def write_scene_pickle(
         now: number of the frame at t0.
         token: of the synthetic scene.
         shift: m by which the ego is moved along x and y of the map.
+        cameras: names such as cam_f0 that have an image, `<token>/<camera>/<number>.jpg`.
     """
     history = frames[now - 3 : now + 1]
     content = {
@@ -96,7 +99,10 @@ def write_scene_pickle(
             "corresponding_original_scene": history[-1]["token"],
             "corresponding_original_initial_token": frames[now - 8]["token"] if now > 7 else "",
         },
-        "frames": [_frame(frame, token, shift) for frame in history],
+        "frames": [
+            {**_frame(frame, token, shift), "camera_dict": _cameras(token, cameras, number)}
+            for number, frame in enumerate(history)
+        ],
         "extended_traffic_light_data": [
             _lights(nuplan, frame) for frame in frames[now + 1 : now + 9]
         ],
@@ -136,9 +142,22 @@ def _frame(frame: dict[str, Any], token: str, shift: tuple[float, float]) -> dic
             "in_global_frame": True,
         },
         "lidar_path": None,
-        "camera_dict": {
-            f"cam_{name}": {} for name in ("f0", "l0", "l1", "l2", "r0", "r1", "r2", "b0")
-        },
+    }
+
+
+def _cameras(token: str, names: tuple[str, ...], number: int) -> dict[str, dict[str, Any]]:
+    """All cameras of a frame; those that are not in `names` are empty."""
+    calibration = {
+        "sensor2lidar_rotation": np.eye(3),
+        "sensor2lidar_translation": np.zeros(3),
+        "cam_intrinsic": np.eye(3),
+        "distortion": np.zeros(5),
+    }
+    return {
+        camera: {"data_path": f"{token}/{camera}/{number}.jpg", **calibration}
+        if camera in names
+        else {}
+        for camera in CAMERA_NAMES
     }
 
 
