@@ -16,6 +16,7 @@ if __name__ == "__main__":  # run as a file, the checkout is not on the path
 from reworld_agent.errors import ReWorldError
 from reworld_agent.pdm import benchmark
 from reworld_agent.pdm.benchmark_picture import draw_growth
+from reworld_agent.words import report_error
 
 
 def main() -> None:
@@ -30,7 +31,7 @@ def main() -> None:
         ours, curves, devkit = benchmark.run(sets, int(given.get("scenes", "8")), python)
         wall, own = benchmark.first_use_s(sets[0], str(ours["token"].iloc[0]))
     except ReWorldError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(report_error(error))
     table = benchmark.summary(ours, devkit)
     output = given.get("output", "pdm_benchmark")
     table.to_csv(f"{output}.csv", index=False)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from reworld_agent.errors import ReWorldError
 from reworld_agent.training.chain import commands, in_a_process, run_chain, seed_table, stage_scores
+from reworld_agent.words import report_error
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -35,7 +36,7 @@ def main() -> None:
         run_chain(chain, output, lambda command: in_a_process(command, ROOT))
         print(stage_scores(output).to_string(index=False))
     except ReWorldError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(report_error(error))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from reworld_agent.analysis.tables_io import ScoreTable, read_table
 from reworld_agent.errors import ReWorldError
 from reworld_agent.evaluation.files import write_csv, write_parquet
 from reworld_agent.evaluation.provenance import code_version
-from reworld_agent.words import UsageError, parse, report_error, shown
+from reworld_agent.words import UsageError, Words, run_command, shown
 
 USAGE = "reworld compare A B [common=true] [output=FILE] [protocol=NAME] [resamples=N] [seed=N]"
 HELP = f"""{USAGE}
@@ -38,23 +38,20 @@ _KNOWN = ("common", "output", "protocol", "resamples", "seed")
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; its exit code."""
-    if not arguments or {"-h", "--help", "help"} & set(arguments):
-        print(HELP)
-        return 0 if arguments else 2
-    try:
-        words = parse(arguments, _KNOWN, USAGE)
-        if len(words.plain) != 2:
-            raise UsageError(f"compare takes two tables, not {len(words.plain)}", USAGE)
-        protocol = words.choice("protocol", tuple(PROTOCOLS))
-        resamples, seed = words.number("resamples", 10_000), words.number("seed", 1)
-        common, output = words.flag("common"), words.path("output")
-        first, second = (read_table(path, protocol) for path in words.plain)
-        found = _compare(first, second, common, resamples, seed)
-        print(report(found))
-        if output is not None:
-            print(f"written: {', '.join(shown(path) for path in write(found, output))}")
-    except ReWorldError as error:
-        return report_error(error)
+    return run_command(arguments, HELP, _KNOWN, _compare_tables)
+
+
+def _compare_tables(words: Words) -> int:
+    if len(words.plain) != 2:
+        raise UsageError(f"compare takes two tables, not {len(words.plain)}", USAGE)
+    protocol = words.choice("protocol", tuple(PROTOCOLS))
+    resamples, seed = words.number("resamples", 10_000), words.number("seed", 1)
+    common, output = words.flag("common"), words.path("output")
+    first, second = (read_table(path, protocol) for path in words.plain)
+    found = _compare(first, second, common, resamples, seed)
+    print(report(found))
+    if output is not None:
+        print(f"written: {', '.join(shown(path) for path in write(found, output))}")
     return 3 if any(notice.level == ERROR for _, notice in found.notices) else 0
 
 
@@ -128,6 +125,7 @@ def _outcomes(found: Comparison) -> Iterator[str]:
 
 
 def verdict(found: Comparison) -> str:
+    """One line: which of the two scores higher, or why that cannot be said."""
     row = found.metrics[found.metrics["metric"] == SCORE].iloc[0]
     if any(notice.level == ERROR for _, notice in found.notices):
         return "VERDICT: none; a table bears the signs of a broken evaluation (see ERROR below)"

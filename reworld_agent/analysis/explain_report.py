@@ -27,11 +27,11 @@ from reworld_agent.analysis.picture import write_picture
 from reworld_agent.analysis.protocols import EXTENDED_COMFORT, SCORE, SHORT
 from reworld_agent.analysis.runs import WHERE, WHERE_HELP, Run, open_run
 from reworld_agent.analysis.variants import dense
-from reworld_agent.errors import ConfigError, DataError, ReWorldError
+from reworld_agent.errors import ConfigError, DataError
 from reworld_agent.evaluation.files import write_csv, write_parquet
 from reworld_agent.evaluation.provenance import code_version
 from reworld_agent.evaluation.workers import run_tasks
-from reworld_agent.words import UsageError, Words, parse, report_error, shown
+from reworld_agent.words import UsageError, Words, run_command, shown
 
 USAGE = "reworld explain RUN [token=TOKEN [picture=FILE]] [metric=NAME] [pictures=true] [show=N]"
 HELP = f"""{USAGE}
@@ -62,19 +62,16 @@ _WORTH_A_POOL = 200  # scenes; starting processes costs seconds
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; its exit code."""
-    if not arguments or {"-h", "--help", "help"} & set(arguments):
-        print(HELP)
-        return 0 if arguments else 2
-    try:
-        words = parse(arguments, _KNOWN, USAGE)
-        if len(words.plain) != 1:
-            raise UsageError(f"explain takes one run, not {len(words.plain)}", USAGE)
-        run = open_run(Path(words.plain[0]), words)
-        if "token" in words.settings:
-            return _one(run, words.settings["token"], words.path("picture"))
-        problems = _all(run, words)
-    except ReWorldError as error:
-        return report_error(error)
+    return run_command(arguments, HELP, _KNOWN, _explain)
+
+
+def _explain(words: Words) -> int:
+    if len(words.plain) != 1:
+        raise UsageError(f"explain takes one run, not {len(words.plain)}", USAGE)
+    run = open_run(Path(words.plain[0]), words)
+    if "token" in words.settings:
+        return _one(run, words.settings["token"], words.path("picture"))
+    problems = _all(run, words)
     return 1 if problems else 0
 
 

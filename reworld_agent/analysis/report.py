@@ -26,7 +26,7 @@ from reworld_agent.analysis.tables_io import ScoreTable, read_table
 from reworld_agent.errors import ConfigError, DataError, ReWorldError
 from reworld_agent.evaluation.files import check_writable, write_atomically
 from reworld_agent.evaluation.provenance import code_version
-from reworld_agent.words import UsageError, Words, parse, report_error, shown
+from reworld_agent.words import UsageError, Words, run_command, shown
 
 USAGE = "reworld report RUN [output=FILE.html] [gallery=N] [beside=RUN]"
 HELP = f"""{USAGE}
@@ -62,23 +62,20 @@ class Content:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; its exit code."""
-    if not arguments or {"-h", "--help", "help"} & set(arguments):
-        print(HELP)
-        return 0 if arguments else 2
-    try:
-        words = parse(arguments, _KNOWN, USAGE)
-        if len(words.plain) != 1:
-            raise UsageError(f"report takes one run, not {len(words.plain)}", USAGE)
-        folder = Path(words.plain[0])
-        output = words.path("output") or find_file(folder).with_name("report.html")
-        _check_writable(output)
-        content = gather(folder, words)
-        size = write(content, output)
-        print(f"written: {shown(output)} ({size / 1e6:.2f} MB)")
-        for note in content.explained.notes:
-            print(f"note: {note}")
-    except ReWorldError as error:
-        return report_error(error)
+    return run_command(arguments, HELP, _KNOWN, _report)
+
+
+def _report(words: Words) -> int:
+    if len(words.plain) != 1:
+        raise UsageError(f"report takes one run, not {len(words.plain)}", USAGE)
+    folder = Path(words.plain[0])
+    output = words.path("output") or find_file(folder).with_name("report.html")
+    _check_writable(output)
+    content = gather(folder, words)
+    size = write(content, output)
+    print(f"written: {shown(output)} ({size / 1e6:.2f} MB)")
+    for note in content.explained.notes:
+        print(f"note: {note}")
     return 0
 
 

@@ -36,7 +36,7 @@ def write_video(path: Path, frames: NDArray[np.uint8], fps: float, lossless: boo
     odd = frames.shape[2] % 2 or frames.shape[3] % 2
     pixels = "rgb24" if lossless else ("yuv444p" if odd else "yuv420p")
 
-    def write(partial: Path) -> None:
+    def encode(partial: Path) -> None:
         with av.open(str(partial), "w", format="mp4") as container:
             stream: Any = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1001))
             stream.height, stream.width = frames.shape[2:]
@@ -47,4 +47,4 @@ def write_video(path: Path, frames: NDArray[np.uint8], fps: float, lossless: boo
                 container.mux(stream.encode(picture))
             container.mux(stream.encode())
 
-    write_atomically(path, write)
+    write_atomically(path, encode)

@@ -36,7 +36,7 @@ def check_caches(root: Path | None = None, split: str | None = None) -> Iterator
         root: of the folders; None takes `scene_caches` in the cache folder.
         split: only its folders, and whether they are those that a run would use now.
     """
-    from reworld_agent.scenes.log_index import cache_home
+    from reworld_agent.home import cache_home
 
     root = root or cache_home() / "scene_caches"
     folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []

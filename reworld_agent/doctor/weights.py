@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +9,8 @@ from typing import Any
 
 from reworld_agent.doctor.finding import FAIL, OK, WARN, Finding
 from reworld_agent.errors import WeightsError
+from reworld_agent.evaluation.files import file_sha256
 
-_CHUNK = 1 << 20
 _SHOWN = 3
 
 
@@ -52,7 +51,7 @@ def check_weights(folder: Path | None = None) -> Iterator[Finding]:
     count = sum(p.numel() for p in model.parameters())
     stages = ", ".join(_training(folder).get("stages", [])) or "unknown"
     recipe = _training(folder).get("recipe")
-    hashes = ", ".join(f"{file.relative_to(folder)} {_sha256(file)[:12]}" for file in files)
+    hashes = ", ".join(f"{file.relative_to(folder)} {file_sha256(file)[:12]}" for file in files)
     what = f"{config.name}, {count:,} parameters, passed stages: {stages}"
     what += f", recipe {recipe}" if recipe else ""
     yield Finding(name, OK, f"{what}; sha256 {hashes}")
@@ -108,11 +107,3 @@ def _training(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,34 @@ def read_provenance(path: Path) -> dict[str, Any]:
     metadata = pq.read_schema(path).metadata or {}
     provenance: dict[str, Any] = json.loads(metadata.get(METADATA_KEY, b"{}"))
     return provenance
+
+
+def file_sha256(file: Path) -> str:
+    """SHA-256 of a file's bytes, read in pieces."""
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def check_same_settings(path: Path, about: Mapping[str, Any]) -> bool:
+    """True where `path`, JSON beside earlier results, says the same as `about`; False: no file.
+
+    Raises:
+        ConfigError: it tells of other settings: results of both must not lie in one folder.
+    """
+    if not path.is_file():
+        return False
+    known = json.loads(path.read_text(encoding="utf-8"))
+    other = [key for key in about if known.get(key) != about[key]]
+    if other:
+        raise ConfigError(
+            f"{path.parent} holds results with another {other[0]} "
+            f"({known.get(other[0])}, not {about[other[0]]})",
+            "choose another output=",
+        )
+    return True
 
 
 def check_writable(folder: Path) -> None:

@@ -20,7 +20,8 @@ import reworld_agent
 from reworld_agent.errors import DataError
 from reworld_agent.evaluation.files import write_atomically
 from reworld_agent.evaluation.provenance import blas_name, code_version
-from reworld_agent.scenes.log_index import cache_home, list_logs
+from reworld_agent.home import cache_home
+from reworld_agent.scenes.log_index import list_logs
 from reworld_agent.scenes.scene_pickles import list_scene_pickles, scene_pickle_path
 
 _BUILDERS = ("pdm", "scenes")

@@ -57,7 +57,7 @@ Score trajectories of any planner with the PDM score of NAVSIM, without the devk
                             pdms_v1_score, epdms_v2_score, ...
   traffic       {traffic} (default log_replay; in two stages reactive)
                   reactive  vehicles answer to each trajectory, as in NAVSIM v2.2 with
-                            traffic_agents=reactive; protocol=epdms_v2 only, some 0.2 s each
+                            traffic_agents=reactive; protocol=epdms_v2 only, far slower
   two_stage     true: EPDMS of NAVSIM v2.2's two stages; the file then names one trajectory for
                 each frame of both stages. Written too: OUTPUT.stages.parquet and .csv
   synthetic_scenes  folder of stage two's scenes, synthetic_scene_pickles

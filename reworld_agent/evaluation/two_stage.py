@@ -13,8 +13,15 @@ from numpy.typing import NDArray
 
 from reworld_agent.errors import ConfigError, DataError
 from reworld_agent.evaluation.scene_caches import SceneCaches
-from reworld_agent.pdm.aggregate import COLUMNS, EC, Group, TwoStages, read_groups, two_stages
-from reworld_agent.pdm.drive import simulated
+from reworld_agent.pdm.aggregate import (
+    COLUMNS,
+    EC,
+    Group,
+    TwoStages,
+    plan_geometry,
+    read_groups,
+    two_stages,
+)
 
 SUMMARIES = {
     "stage_one": "extended_pdm_score_stage_one",
@@ -122,21 +129,8 @@ def staged(
 
 
 def _geometry(cache: Any, flat: Any) -> dict[str, Any]:
-    """What the aggregation needs of a plan besides its metrics; see `aggregate.plan_row`."""
     poses: NDArray[np.float64] = np.asarray(flat, np.float64).reshape(1, -1, 3)
-    x, y, heading = cache.ego_state[:3].tolist()
-    ahead, left = poses[0, -1, :2].tolist()
-    cos, sin = np.cos(heading), np.sin(heading)
-    return {
-        "token": cache.token,
-        "log_name": cache.log_name,
-        "start_time_s": cache.time_us * 1e-6,
-        "endpoint_x": x + ahead * cos - left * sin,
-        "endpoint_y": y + ahead * sin + left * cos,
-        "start_point_x": x,
-        "start_point_y": y,
-        "states": simulated(cache, poses)[0],
-    }
+    return plan_geometry(cache, poses)
 
 
 def _table(

@@ -109,19 +109,29 @@ def plan_row(cache: SceneCache, poses: Any) -> dict[str, Any]:
     """
     checked = check_poses(np.asarray(poses)[None], cache.token)
     scores = epdms_v2(cache, checked, explain=False)
+    return {
+        **plan_geometry(cache, checked),
+        **{metric: float(scores[metric][0]) for metric in METRICS},
+    }
+
+
+def plan_geometry(cache: SceneCache, poses: NDArray[np.float64]) -> dict[str, Any]:
+    """What the aggregation needs of a plan [1, 8 or 40, 3] (ego frame) besides its metrics.
+
+    See `plan_row`, of whose keys these are all but the metrics.
+    """
     x, y, heading = cache.ego_state[:3].tolist()
-    ahead, left = checked[0, -1, :2].tolist()
+    ahead, left = poses[0, -1, :2].tolist()
     cos, sin = np.cos(heading), np.sin(heading)
     return {
         "token": cache.token,
         "log_name": cache.log_name,
         "start_time_s": cache.time_us * 1e-6,
-        **{metric: float(scores[metric][0]) for metric in METRICS},
         "endpoint_x": x + ahead * cos - left * sin,
         "endpoint_y": y + ahead * sin + left * cos,
         "start_point_x": x,
         "start_point_y": y,
-        "states": simulated(cache, checked)[0],
+        "states": simulated(cache, poses)[0],
     }
 
 

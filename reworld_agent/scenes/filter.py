@@ -23,10 +23,11 @@ class SceneFilter:
         log_names: only these logs (file names without `.pkl`).
         tokens: only scenes whose present frame has one of these tokens.
         include_synthetic_scenes and the fields after it: of v2.2's two-stage evaluation; read so
-            that its files load, but this host evaluates one stage and refuses the wish for two.
+            that its files load; here `two_stage=true` names the second stage, and the wish for it
+            in a filter is refused.
 
     Raises:
-        ConfigError: a length below its minimum, or two stages asked for.
+        ConfigError: a length below its minimum, or synthetic scenes asked for.
     """
 
     num_history_frames: int = 4
@@ -54,8 +55,8 @@ class SceneFilter:
                 )
         if self.include_synthetic_scenes:
             raise ConfigError(
-                "scene_filter.include_synthetic_scenes: the built-in host evaluates one stage",
-                "set it to false, or run the two-stage script of the devkit v2.2",
+                "scene_filter.include_synthetic_scenes: no filter of ours finds synthetic scenes",
+                "set it to false; two stages are scored by run_pdm_score.py two_stage=true",
             )
 
     @property

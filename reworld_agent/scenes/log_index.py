@@ -19,6 +19,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from reworld_agent.errors import DataError, SceneError
+from reworld_agent.home import cache_home
 from reworld_agent.scenes.logs import load_log
 
 WORTH_KEEPING_S = 2.0
@@ -191,11 +192,6 @@ def _folder_stamp(folder: Path) -> tuple[int, int, int] | None:
     if time.time_ns() - stat.st_mtime_ns < _SETTLED_NS:
         return None
     return stat.st_dev, stat.st_ino, stat.st_mtime_ns
-
-
-def cache_home() -> Path:
-    """`$REWORLD_HOME`, else `~/.cache/reworld`: everything that can be made again lies here."""
-    return Path(os.environ.get("REWORLD_HOME") or Path.home() / ".cache" / "reworld")
 
 
 def _default_store(folder: Path) -> Path:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +26,7 @@ from tqdm import tqdm
 from reworld_agent.config import ModelConfig
 from reworld_agent.errors import DataError
 from reworld_agent.features import build_targets, ego_features, frame_image
+from reworld_agent.home import cache_home
 from reworld_agent.negatives.targets import negative_targets
 from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.logs import load_log
@@ -86,8 +86,7 @@ class SceneDataset(Dataset[Sample]):
 
 def default_cache() -> Path:
     """`$REWORLD_HOME` or `~/.cache/reworld`, then `training`."""
-    home = os.environ.get("REWORLD_HOME")
-    return (Path(home) if home else Path.home() / ".cache" / "reworld") / "training"
+    return cache_home() / "training"
 
 
 def scene_arrays(

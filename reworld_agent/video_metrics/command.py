@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from reworld_agent.errors import ConfigError, ReWorldError
+from reworld_agent.errors import ConfigError
 from reworld_agent.evaluation.files import write_atomically, write_csv, write_parquet
 from reworld_agent.video_metrics.i3d import SIZE
 from reworld_agent.video_metrics.lpips import NETWORKS
@@ -19,7 +18,7 @@ from reworld_agent.video_metrics.pairs import PAIR_METRICS
 from reworld_agent.video_metrics.score import Score, score
 from reworld_agent.video_metrics.settings import METRICS, ScoreSettings, Side
 from reworld_agent.video_metrics.views import Crop
-from reworld_agent.words import Words, parse, shown
+from reworld_agent.words import UsageError, Words, run_command, shown
 
 USAGE = "run_video_score.py real=DIR|INDEX generated=DIR|INDEX output=FILE [key=value …]"
 HELP = f"""{USAGE}
@@ -63,27 +62,23 @@ _KNOWN = (
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; its exit code."""
-    if not arguments or {"-h", "--help", "help"} & set(arguments):
-        print(HELP)
-        return 0 if arguments else 2
-    try:
-        words = parse(arguments, _KNOWN, USAGE)
-        settings, output = settings_of(words), words.path("output")
-        if output is None:
-            raise ConfigError("output= is missing", USAGE)
-        found = score(settings)
-        print(report(found))
-        print(f"written: {', '.join(shown(path) for path in write(found, output))}")
-    except ReWorldError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    return run_command(arguments, HELP, _KNOWN, _score)
+
+
+def _score(words: Words) -> int:
+    settings, output = settings_of(words), words.path("output")
+    if output is None:
+        raise UsageError("output= is missing", USAGE)
+    found = score(settings)
+    print(report(found))
+    print(f"written: {', '.join(shown(path) for path in write(found, output))}")
     return 0
 
 
 def settings_of(words: Words) -> ScoreSettings:
     """The settings that the words give; raises ConfigError."""
     if words.plain:
-        raise ConfigError(f"{words.plain[0]}: what is it?", USAGE)
+        raise UsageError(f"{words.plain[0]}: what is it?", USAGE)
     given = words.settings
     metrics = given.get("metrics", ",".join(("fvd", *PAIR_METRICS)))
     native = given.get("pair_size") == "native"
@@ -112,11 +107,11 @@ def settings_of(words: Words) -> ScoreSettings:
 def _side(words: Words, name: str) -> Side:
     path = words.path(name)
     if path is None:
-        raise ConfigError(f"{name}= is missing", USAGE)
+        raise UsageError(f"{name}= is missing", USAGE)
     crop = words.settings.get(f"{name}_crop", words.settings.get("crop", "none"))
     start = words.settings.get(f"{name}_start", "0")
     if not start.isdigit():
-        raise ConfigError(f"{name}_start={start} is no whole number", f"say {name}_start=0")
+        raise UsageError(f"{name}_start={start} is no whole number", f"say {name}_start=0")
     return Side(path, Crop.parse(crop), int(start))
 
 
@@ -126,7 +121,7 @@ def _rate(text: str | None) -> float | None:
     except ValueError:
         rate = math.nan
     if rate is not None and not 0 < rate < math.inf:
-        raise ConfigError(f"fps={text} is no frame rate", "say fps=8")
+        raise UsageError(f"fps={text} is no frame rate", "say fps=8")
     return rate
 
 

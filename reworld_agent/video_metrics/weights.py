@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
 import subprocess
 import sys
 import tarfile
@@ -26,10 +25,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from reworld_agent.errors import WeightsError
-from reworld_agent.evaluation.files import write_atomically
+from reworld_agent.evaluation.files import file_sha256, write_atomically
+from reworld_agent.home import cache_home
 from reworld_agent.scenes.unpickle import load_pickle
-
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -56,8 +54,7 @@ class Source:
 
 def cache_folder() -> Path:
     """`$REWORLD_HOME` or ~/.cache/reworld, then metrics."""
-    home = os.environ.get("REWORLD_HOME") or str(Path.home() / ".cache" / "reworld")
-    return Path(home) / "metrics"
+    return cache_home() / "metrics"
 
 
 def obtain(source: Source, weights: Path | str | None = None) -> dict[str, Tensor]:
@@ -181,15 +178,6 @@ def _from_safetensors(source: Source, file: Path) -> dict[str, Tensor]:
             f"delete it; {_hint(source)}",
         )
     return tensors
-
-
-def file_sha256(file: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def fingerprint(tensors: Mapping[str, Tensor]) -> str:

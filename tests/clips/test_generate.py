@@ -202,7 +202,7 @@ def test_command_from_an_index(
     joined = read_frames(tmp_path / "second" / "side_by_side" / f"{name}.mp4")
     assert joined.shape[3] == 4 * 112 + 3 * MARGIN  # history, real, ours, other
     assert main([*words, f"output={tmp_path}", "gamma=1.2"]) == 1
-    assert "holds futures with another gamma" in capsys.readouterr().err
+    assert "holds results with another gamma" in capsys.readouterr().err
 
 
 def test_command_from_a_file(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def test_two_processes(tmp_path: Path, index: ClipIndex, model: ReWorldModel) ->
 
 def test_another_codec_or_rate(cache: LatentCache, index: ClipIndex, model: ReWorldModel) -> None:
     other = ReWorldModel(model.config).eval()
-    with pytest.raises(ConfigError, match="latents with another codec_sha256"):
+    with pytest.raises(ConfigError, match="results with another codec_sha256"):
         LatentCache(cache.folder, other, cache.clip, index)
     rows = index.rows.assign(fps=8.0)
     with pytest.raises(ConfigError, match="the clips have 8 fps, the model's 2"):

@@ -103,7 +103,7 @@ def test_a_filter_that_lets_nothing_pass_is_told(logs: Path) -> None:
     for bad in ({"frame_interval": 0}, {"num_history_frames": 0}, {"num_future_frames": -1}):
         with pytest.raises(ConfigError, match="scene_filter"):
             SceneFilter(**bad)  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="one stage"):
+    with pytest.raises(ConfigError, match="synthetic scenes"):
         SceneFilter(include_synthetic_scenes=True)
 
 

@@ -182,7 +182,7 @@ def test_command_and_its_mistakes(
     assert read_provenance(tmp_path / "probe.parquet")["untrained"]
     assert command.main(["--help"]) == 0
     assert command.main([]) == 2
-    assert command.main(["train=town_test"]) == 1
+    assert command.main(["train=town_test"]) == 2
     assert command.main([f"output={tmp_path / 'x'}", "train=town_test"]) == 1
     assert "nothing is held out" in capsys.readouterr().err
 

@@ -14,8 +14,9 @@ import torch
 from safetensors.torch import save_file
 
 from reworld_agent.errors import DataError, WeightsError
+from reworld_agent.evaluation.files import file_sha256
 from reworld_agent.video_metrics.i3d import I3D_WEIGHTS
-from reworld_agent.video_metrics.weights import Source, file_sha256, fingerprint, obtain
+from reworld_agent.video_metrics.weights import Source, fingerprint, obtain
 
 TREE = {"params": {"layer": {"kernel": np.arange(6, dtype=np.float32).reshape(2, 3)}}}
 NAME = "params/layer/kernel"

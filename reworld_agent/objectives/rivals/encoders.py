@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,61 +51,45 @@ class EncoderKind:
 
 
 _SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
-_DINO_SMALL = {**_SMALL, "image_size": 56, "patch_size": 14}
 _TUBE_SMALL = {**_SMALL, "patch_size": 16}
 
+_DINOV2 = EncoderKind(
+    "Dinov2Config",
+    "Dinov2Model",
+    patch=14,
+    tubelet=1,
+    size=224,
+    full={"image_size": 518, "patch_size": 14},
+    small={**_SMALL, "image_size": 56, "patch_size": 14},
+)
+
 KINDS: dict[str, EncoderKind] = {
-    "dinov2": EncoderKind(
-        "Dinov2Config",
-        "Dinov2Model",
-        14,
-        1,
-        224,
-        None,
-        {"image_size": 518, "patch_size": 14},
-        _DINO_SMALL,
-    ),
-    "dinov2_registers": EncoderKind(
-        "Dinov2WithRegistersConfig",
-        "Dinov2WithRegistersModel",
-        14,
-        1,
-        224,
-        None,
-        {"image_size": 518, "patch_size": 14},
-        _DINO_SMALL,
+    "dinov2": _DINOV2,
+    "dinov2_registers": replace(
+        _DINOV2, config="Dinov2WithRegistersConfig", model="Dinov2WithRegistersModel"
     ),
     "videomaev2": EncoderKind(
         "VideoMAEConfig",
         "VideoMAEModel",
-        16,
-        2,
-        224,
-        16,
-        {},
-        {**_TUBE_SMALL, "intermediate_size": 64, "image_size": 64},
-        "transformers has VideoMAE's class; VideoMAEv2-B has the same architecture and cost",
+        patch=16,
+        tubelet=2,
+        size=224,
+        frames=16,
+        small={**_TUBE_SMALL, "intermediate_size": 64, "image_size": 64},
+        note="transformers has VideoMAE's class; VideoMAEv2-B has the same architecture and cost",
     ),
-    "depth_anything3": EncoderKind(
-        "Dinov2Config",
-        "Dinov2Model",
-        14,
-        1,
-        224,
-        None,
-        {"image_size": 518, "patch_size": 14},
-        _DINO_SMALL,
-        "transformers has no class of Depth-Anything-3; its frame encoder is a DINOv2 ViT-B",
+    "depth_anything3": replace(
+        _DINOV2,
+        note="transformers has no class of Depth-Anything-3; its frame encoder is a DINOv2 ViT-B",
     ),
     "vjepa2": EncoderKind(
         "VJEPA2Config",
         "VJEPA2Model",
-        16,
-        2,
-        224,
-        None,
-        {"crop_size": 224},
-        {**_TUBE_SMALL, "crop_size": 64, "mlp_ratio": 2.0},
+        patch=16,
+        tubelet=2,
+        size=224,
+        full={"crop_size": 224},
+        small={**_TUBE_SMALL, "crop_size": 64, "mlp_ratio": 2.0},
     ),
 }
 
@@ -214,6 +198,8 @@ def _network(
             message = f"{folder}: no weights of {name} ({error})"
             raise WeightsError(message, "give a folder with config.json and weights") from error
     logger.info("encoder %s has random weights: its cost is real, its features are not", name)
+    if kind.note:
+        logger.info("encoder %s: %s", name, kind.note)
     config = getattr(transformers, kind.config)(**(kind.small if small else kind.full))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

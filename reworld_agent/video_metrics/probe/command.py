@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pandas as pd
 import torch
 
 import reworld_agent
-from reworld_agent.errors import ConfigError, DataError, ReWorldError
+from reworld_agent.errors import ConfigError, DataError
 from reworld_agent.evaluation.files import write_csv, write_parquet
 from reworld_agent.evaluation.provenance import code_version, weights_hash
 from reworld_agent.model import ReWorldModel
@@ -30,7 +29,7 @@ from reworld_agent.video_metrics.probe.linear import (
 )
 from reworld_agent.video_metrics.probe.samples import Samples, scene_samples, ucf_samples
 from reworld_agent.video_metrics.records import Records
-from reworld_agent.words import Words, parse, shown
+from reworld_agent.words import UsageError, Words, run_command, shown
 
 USAGE = "run_probe.py output=FILE [weights=DIR] [key=value …]"
 HELP = f"""{USAGE}
@@ -60,24 +59,20 @@ _FEWEST = 20  # samples that an attribute must apply to, on either side
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; its exit code."""
-    if not arguments or {"-h", "--help", "help"} & set(arguments):
-        print(HELP)
-        return 0 if arguments else 2
-    try:
-        words = parse(arguments, (*_KNOWN, "output"), USAGE)
-        output = words.path("output")
-        if words.plain or output is None:
-            raise ConfigError("output= is missing", USAGE)
-        table, provenance = run(words)
-        print(report(table))
-        output = output.with_suffix("") if output.suffix in (".parquet", ".csv") else output
-        files = [output.with_name(output.name + ending) for ending in (".parquet", ".csv")]
-        write_parquet(files[0], table, provenance)
-        write_csv(files[1], table)
-        print(f"written: {', '.join(shown(file) for file in files)}")
-    except ReWorldError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    return run_command(arguments, HELP, (*_KNOWN, "output"), _probe)
+
+
+def _probe(words: Words) -> int:
+    output = words.path("output")
+    if words.plain or output is None:
+        raise UsageError("output= is missing", USAGE)
+    table, provenance = run(words)
+    print(report(table))
+    output = output.with_suffix("") if output.suffix in (".parquet", ".csv") else output
+    files = [output.with_name(output.name + ending) for ending in (".parquet", ".csv")]
+    write_parquet(files[0], table, provenance)
+    write_csv(files[1], table)
+    print(f"written: {', '.join(shown(file) for file in files)}")
     return 0
 
 

@@ -113,6 +113,7 @@ def ucf_samples(
     count = clip.history_frames + clip.future_frames
 
     def inputs(name: str) -> tuple[Tensor, dict[str, float], str]:
+        """Frames uint8 [T, 3, H, W], the class, and the group that is never split."""
         frames = read_frames(videos[name], size=(clip.height, clip.width))
         chosen = np.linspace(0, len(frames) - 1, count).round().astype(int)
         group = name.rsplit("_c", 1)[0]  # v_Class_g01_c02.avi: clips of one group share a scene
