@@ -250,12 +250,12 @@ def epdms_v2(cache: SceneCache, poses: NDArray[np.float64], explain: bool) -> Re
     """
     prepared = prepare(cache)
     parts = [judge_states(prepared, states, explain) for states in drives(cache, poses)]
-    return epdms_columns(cache, joined(parts), explain)
+    return epdms_columns(cache, prepared, joined(parts), explain)
 
 
-def epdms_columns(cache: SceneCache, judged: Judged, explain: bool) -> Records:
-    """Columns of `epdms_v2` for N judged candidates."""
-    prepared, n = prepare(cache), len(judged.raw)
+def epdms_columns(cache: SceneCache, prepared: Prepared, judged: Judged, explain: bool) -> Records:
+    """Columns of `epdms_v2` for N candidates that were judged in the scene as `prepared`."""
+    n = len(judged.raw)
     progress, multiplier = prepared.pdm_closed
     before = _columns(judged, progress * multiplier)
     fails = prepared.human_fails or ()

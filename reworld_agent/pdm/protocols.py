@@ -144,7 +144,7 @@ def _both(cache: SceneCache, poses: NDArray[np.float64], explain: bool) -> Recor
         second.append(epdms.judge_states(prepared, states, explain))
     columns = {
         "pdms_v1": _pdms_columns(cache, first, explain),
-        "epdms_v2": epdms_columns(cache, joined(second), explain),
+        "epdms_v2": epdms_columns(cache, prepared, joined(second), explain),
     }
     return {f"{name}_{key}": v for name, records in columns.items() for key, v in records.items()}
 

@@ -7,7 +7,6 @@ the human filter, in the traffic that answers to him.
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 
 import numpy as np
@@ -83,7 +82,7 @@ def _candidate(
     prepared.pdm_closed = (float(beside.raw[0, PROGRESS]), _multiplier(beside))
     prepared.human_fails = fails
     judged = epdms.judge_states(prepared, states, explain)
-    return epdms.epdms_columns(_with(cache, prepared), judged, explain)
+    return epdms.epdms_columns(cache, prepared, judged, explain)
 
 
 def _human_fails(cache: SceneCache, rails: Rails) -> tuple[str, ...] | None:
@@ -94,7 +93,7 @@ def _human_fails(cache: SceneCache, rails: Rails) -> tuple[str, ...] | None:
     prepared = _in_traffic_of(cache, rails, states[0])
     judged = epdms.judge_states(prepared, states, explain=False)
     judged.comfort[:, HC] = 1.0  # the devkit scores the driver without the past
-    columns = epdms.epdms_columns(_with(cache, prepared), judged, explain=False)
+    columns = epdms.epdms_columns(cache, prepared, judged, explain=False)
     return tuple(name for name in epdms.METRICS if columns[name][0] == 0.0)
 
 
@@ -110,13 +109,6 @@ def _in_traffic_of(cache: SceneCache, rails: Rails, states: NDArray[np.float64])
     )
     scenery = base.scenery._replace(traffic=traffic)
     return replace(base, scenery=scenery, pdm_closed=(0.0, 0.0), human_fails=None)
-
-
-def _with(cache: SceneCache, prepared: epdms.Prepared) -> SceneCache:
-    """The scene as `epdms.prepare` finds it, prepared in this way."""
-    other = copy.copy(cache)
-    vars(other)["_prepared_v2"] = prepared
-    return other
 
 
 def _multiplier(judged: epdms.Judged) -> float:
