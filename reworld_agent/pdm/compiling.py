@@ -22,6 +22,7 @@ from reworld_agent.pdm import (
     drivable_area,
     extended,
     grid,
+    grid_build,
     proposals,
     sampling,
     scenery,
@@ -63,17 +64,17 @@ def _examples() -> dict[str, tuple[Any, tuple[Any, ...]]]:
         "unroll": (proposals.unroll, (course, 0.0, one, hits, obstacles)),
         "simulate": (tracker.simulate, (one, three)),
         "_rasterise": (
-            grid._rasterise,
+            grid_build._rasterise,
             (two, whole_two, two, one, *marks, short_two, short, short_two, short),
         ),
         "extended_metrics": (extended.extended_metrics, (three, scene, lights)),
         "reference_poses": (sampling.reference_poses, (one, three, whole, whole)),
         "distances_outside": (drivable_area.distances_outside, (raster, one, three, two)),
         "_read_rings": (
-            grid._read_rings,
+            grid_build._read_rings,
             (two, short, short, one, two, whole_two, two, whole),
         ),
-        "_sort_by_cell": (grid._sort_by_cell, (0, short, short_two, short_two, short_two)),
+        "_sort_by_cell": (grid_build._sort_by_cell, (0, short, short_two, short_two, short_two)),
         "_lay_tracks": (scenery._lay_tracks, (three, two, one, three, two)),
     }
 

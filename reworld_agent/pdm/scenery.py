@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from reworld_agent.pdm import grid
 from reworld_agent.pdm.cache import N_AGENT_TYPES, POLYGON_KINDS, SceneCache
 from reworld_agent.pdm.geometry import half_extents
-from reworld_agent.pdm.grid import Grid, build_grid
+from reworld_agent.pdm.grid import Grid
+from reworld_agent.pdm.grid_build import build_grid
 from reworld_agent.pdm.kernel import kernel
 from reworld_agent.pdm.progress import bound_blocks
 

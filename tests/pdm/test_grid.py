@@ -7,7 +7,8 @@ import pytest
 import shapely
 from numpy.typing import NDArray
 
-from reworld_agent.pdm.grid import DRIVABLE, LANE, Grid, build_grid, lanes_at, mark_held
+from reworld_agent.pdm.grid import DRIVABLE, LANE, Grid, lanes_at, mark_held
+from reworld_agent.pdm.grid_build import build_grid
 from reworld_agent.pdm.kernel import kernel
 
 ORIGIN = np.array([331_000.0, 4_690_000.0])
