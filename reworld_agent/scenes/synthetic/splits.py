@@ -13,6 +13,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from reworld_agent.errors import ConfigError, DataError
+from reworld_agent.home import cache_home
 from reworld_agent.scenes.synthetic.cameras import CAMERAS
 from reworld_agent.scenes.synthetic.drive import SPLITS, SplitPlan
 from reworld_agent.scenes.synthetic.maker_lock import only_maker
@@ -32,8 +33,7 @@ class SplitRoots(NamedTuple):
 
 def default_root() -> Path:
     """`$REWORLD_HOME` or ~/.cache/reworld, then town/v<version>."""
-    home = os.environ.get("REWORLD_HOME") or str(Path.home() / ".cache" / "reworld")
-    return Path(home) / "town" / f"v{VERSION}"
+    return cache_home() / "town" / f"v{VERSION}"
 
 
 def ensure_split(
