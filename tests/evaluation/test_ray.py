@@ -1,0 +1,66 @@
+"""`worker=ray` on a real Ray, where it is installed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reworld_agent.errors import DataError
+from reworld_agent.evaluation.parts import PartStore
+from reworld_agent.evaluation.scene_caches import SceneCaches
+from reworld_agent.evaluation.scoring import ROW_KEYS, score_trajectories
+from reworld_agent.evaluation.workers import run_tasks
+from tests.pdm import small_scene
+
+ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'reworld-agent[ray]'")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stopped_at_the_end() -> Iterator[None]:
+    """The cluster of two cores that the first test here starts."""
+    yield
+    ray.shutdown()
+
+
+def _refuse(number: int) -> int:
+    if number == 2:
+        raise DataError(f"scene {number} is damaged", "leave it out")
+    return number
+
+
+def test_every_result_comes_once_from_processes_of_one_thread() -> None:
+    assert sorted(run_tasks(abs, [-3, 1, -2, 0, 5], "ray", 2)) == [0, 1, 2, 3, 5]
+    assert set(run_tasks(os.getenv, ["OPENBLAS_NUM_THREADS"] * 2, "ray", 2)) == {"1"}
+    assert os.getpid() not in set(run_tasks(_process, range(2), "ray", 2))
+
+
+def _process(_: int) -> int:
+    return os.getpid()
+
+
+def test_an_error_of_ours_stays_one() -> None:
+    with pytest.raises(DataError, match="scene 2 is damaged"):
+        list(run_tasks(_refuse, [1, 2, 3], "ray", 2))
+
+
+def test_scores_are_those_of_this_process(tmp_path: Path) -> None:
+    log = small_scene.frames()
+    small_scene.write(tmp_path, log)
+    caches = SceneCaches(tmp_path, tmp_path / "maps", small_scene.SPLIT, tmp_path / "caches")
+    ahead = np.arange(1, 9)[:, None] * np.array([[2.5, 0.0, 0.0]])
+    rows = [
+        (str(log[3]["token"]), f"c{number}", (ahead * scale).ravel())
+        for number, scale in enumerate((0.0, 0.5, 1.0, 1.4))
+    ]
+    table = pd.DataFrame(rows, columns=["token", "candidate", "poses"])
+    found = {}
+    for worker in ("ray", "sequential"):
+        store = PartStore(tmp_path / worker, ROW_KEYS, {})
+        found[worker] = score_trajectories(table, caches, store, worker=worker, workers=2)
+    assert set(found["ray"]["reason"]) == {""}
+    pd.testing.assert_frame_equal(found["ray"], found["sequential"])
