@@ -179,7 +179,7 @@ COMMANDS = (
         "video",
         "clips for stage 1, imagined videos and their scores",
         "reworld_agent.clips.command:main",
-        plain=("index", "generate", "latents", "score", "probe"),
+        plain=("index", "generate", "latents", "prompts", "score", "probe"),
     ),
     Command(
         "convert",

@@ -94,10 +94,10 @@ def load(kind: type[ReWorldModel], folder: Path, config: ModelConfig | None) -> 
             f"and recipe={config.recipe} is asked for",
             f"use recipe={found.recipe}, or weights of recipe={config.recipe}",
         )
-    if config is not None and config != found:
+    other = [] if config is None else config_difference(_built(config), _built(found))
+    if config is not None and other:
         raise WeightsError(
-            f"the weights at {folder} belong to another configuration: "
-            + "; ".join(config_difference(config.to_dict(), found.to_dict())),
+            f"the weights at {folder} belong to another configuration: " + "; ".join(other),
             f"use model={found.name}, or weights of model={config.name}",
         )
     with torch.device("meta"):
@@ -113,6 +113,13 @@ def load(kind: type[ReWorldModel], folder: Path, config: ModelConfig | None) -> 
     model.codec.requires_grad_(False)
     model.history = _read_history(folder)
     return model.eval()
+
+
+def _built(config: ModelConfig) -> dict[str, Any]:
+    """The configuration without what video training was told: that changes no tensor."""
+    table = config.to_dict()
+    del table["video"]["text"]
+    return table
 
 
 def _read_history(folder: Path) -> list[str]:

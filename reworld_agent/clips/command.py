@@ -1,4 +1,4 @@
-"""`reworld video index|generate|latents|score`: hands the words to the module that knows them."""
+"""`reworld video index|generate|…`: hands the words to the module that knows them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ COMMANDS = {
     "index": ("reworld_agent.clips.index_command", "cut recordings into clips"),
     "generate": ("reworld_agent.clips.generate_command", "imagine how clips go on"),
     "latents": ("reworld_agent.clips.latents_command", "encode the clips of an index once"),
+    "prompts": ("reworld_agent.clips.prompts_command", "embed the sentences of an index once"),
     "score": ("reworld_agent.video_metrics.command", "FVD and the like of generated clips"),
     "probe": ("reworld_agent.video_metrics.probe.command", "what frozen video states know"),
 }

@@ -80,6 +80,12 @@ class ClipDataset(Dataset[Clip]):
             "clip_id": str(row["clip_id"]),
         }
 
+    def motion(self, number: int) -> Clip:
+        """A sample without its frames and times: nothing is decoded."""
+        row = self.index.row(number)
+        count = slice(0, self.frames or int(row["frames"]))
+        return {**_motion(row, count), "clip_id": str(row["clip_id"])}
+
 
 def read_row(
     row: dict[str, Any], root: Path, indices: NDArray[np.int64], size: tuple[int, int] | None

@@ -21,7 +21,7 @@ from reworld_agent.clips.telling import Teller
 from reworld_agent.clips.video_out import write_video
 from reworld_agent.config import ClipConfig
 from reworld_agent.errors import ConfigError
-from reworld_agent.evaluation.files import check_writable, write_atomically
+from reworld_agent.evaluation.files import check_same_settings, check_writable, write_atomically
 from reworld_agent.evaluation.provenance import code_version, weights_hash
 from reworld_agent.model import ReWorldModel
 from reworld_agent.words import Words, parse, shown
@@ -173,15 +173,7 @@ def _keep_settings(output: Path, model: ReWorldModel, clip: ClipConfig, settings
         **chosen,
     }
     path = output / SETTINGS_FILE
-    if path.is_file():
-        known = json.loads(path.read_text(encoding="utf-8"))
-        other = [key for key in about if known.get(key) != about[key]]
-        if other:
-            raise ConfigError(
-                f"{shown(output)} holds futures with another {other[0]} "
-                f"({known.get(other[0])}, not {about[other[0]]})",
-                "choose another output=",
-            )
+    if check_same_settings(path, about):
         return
     text = json.dumps({**about, "code_version": code_version()}, indent=1)
     write_atomically(path, lambda partial: partial.write_text(text + "\n", encoding="utf-8"))

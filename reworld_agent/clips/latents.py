@@ -29,8 +29,8 @@ from reworld_agent.clips.dataset import ClipDataset
 from reworld_agent.clips.index import ClipIndex
 from reworld_agent.clips.training_samples import check_rate
 from reworld_agent.config import ClipConfig
-from reworld_agent.errors import ConfigError, DataError
-from reworld_agent.evaluation.files import write_atomically
+from reworld_agent.errors import DataError
+from reworld_agent.evaluation.files import check_same_settings, write_atomically
 from reworld_agent.evaluation.provenance import weights_hash
 from reworld_agent.model import ReWorldModel
 from reworld_agent.video.encoding import encode_clip
@@ -68,6 +68,8 @@ class LatentCache:
         model: its codec encodes, and its configuration gives the type of the latents.
         clip: frames and size of what is encoded.
         index: the clips.
+        command: what fills this folder, for errors; None = its general form.
+        check: see first that the clips' own files are there.
 
     Raises:
         ConfigError: the clips are of another rate; the folder holds latents of another codec, size
@@ -76,12 +78,19 @@ class LatentCache:
     """
 
     def __init__(
-        self, folder: Path, model: ReWorldModel, clip: ClipConfig, index: ClipIndex
+        self,
+        folder: Path,
+        model: ReWorldModel,
+        clip: ClipConfig,
+        index: ClipIndex,
+        command: str | None = None,
+        check: bool = True,
     ) -> None:
         self.folder, self.model, self.clip, self.index = folder, model, clip, index
         check_rate(index, clip)
         frames = clip.history_frames + clip.future_frames
-        self.dataset = ClipDataset(index, frames, (clip.height, clip.width))
+        self.command = command or f"reworld video latents index=... output={folder}"
+        self.dataset = ClipDataset(index, frames, (clip.height, clip.width), check)
         self._names = [str(name) for name in index.rows["clip_id"]]
         self._sums = [str(text) for text in index.rows["checksum"]]
         self._keep_manifest()
@@ -113,13 +122,17 @@ class LatentCache:
                 about, latents = file.metadata() or {}, file.get_tensor(_KEY)
         except (OSError, SafetensorError) as error:
             message = f"{path}: the latents of {name} cannot be read ({error})"
-            raise DataError(message, "fill the cache: reworld video latents ...") from error
+            raise DataError(message, f"fill the cache: {self.command}") from error
         if about.get("sha256") != _checksum(latents) or about.get("clip") != self._sums[number]:
             raise DataError(
                 f"{path}: the latents of {name} are damaged, or of other frames",
-                "fill the cache again: damaged ones are made anew",
+                f"damaged ones are made anew: {self.command}",
             )
         return latents
+
+    def absent(self) -> list[str]:
+        """Names of the clips that have no file; none is read for it."""
+        return [name for k, name in enumerate(self._names) if not self.path(k).is_file()]
 
     def missing(self) -> list[int]:
         """Clips whose latents are not there, or damaged; every file is read for it."""
@@ -203,17 +216,9 @@ class LatentCache:
             "encoding": clip.encoding,
         }
         path = self.folder / MANIFEST
-        if not path.is_file():
+        if not check_same_settings(path, about):
             text = json.dumps(about, indent=1)
             write_atomically(path, lambda partial: partial.write_text(text, encoding="utf-8"))
-        known = json.loads(path.read_text(encoding="utf-8"))
-        other = [key for key in about if known.get(key) != about[key]]
-        if other:
-            raise ConfigError(
-                f"{self.folder} holds latents with another {other[0]} "
-                f"({known.get(other[0])}, not {about[other[0]]})",
-                "choose another output=",
-            )
 
 
 @contextmanager

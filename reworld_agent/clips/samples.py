@@ -102,6 +102,13 @@ def _told(row: dict[str, Any], places: NDArray[np.int64]) -> Told | None:
     return _tell(np.array([speed, 0.0, pull, 0.0]), back, word)
 
 
+def told_of_rows(index: ClipIndex, history: int) -> Iterator[Told | None]:
+    """The motion of every clip of an index over its first `history` frames; None = not known."""
+    places = np.arange(history)
+    for number in range(len(index)):
+        yield _told(index.row(number), places)
+
+
 def _tell(state: NDArray[np.float64], back: NDArray[np.float64], word: str) -> Told:
     """From velocity and acceleration [4], the first pose seen from the present [3], the command."""
     one_hot = [float(word == name) for name in COMMANDS]
@@ -148,11 +155,11 @@ def from_scene(token: str, data_split: str, clip: ClipConfig) -> Sample:
         real = np.stack([frame_image(frame.cameras, clip, where) for frame in later])
     except DataError:  # NAVSIM's own splits have images of the history alone
         real = None
-    told = _tell_status(given.ego_statuses)
+    told = told_of_statuses(given.ego_statuses)
     return Sample(token, history, real, told)
 
 
-def _tell_status(statuses: Sequence[Any]) -> Told:
+def told_of_statuses(statuses: Sequence[Any]) -> Told:
     """The motion of NAVSIM's ego statuses, whose poses the present sees."""
     present = statuses[-1]
     state = np.concatenate([present.ego_velocity, present.ego_acceleration]).astype(np.float64)

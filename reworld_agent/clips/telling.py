@@ -43,7 +43,7 @@ class Teller:
         """
         features: dict[str, Tensor] = {}
         if self.model.config.video.context_tokens:
-            states = [_known(sample).ego for sample in samples]
+            states = [_known(sample.name, sample.told).ego for sample in samples]
             features["ego"] = torch.from_numpy(np.stack(states))
         if self.speaks:
             features |= self.book.embeddings([self.sentence(sample) for sample in samples])
@@ -57,15 +57,23 @@ class Teller:
 
     def sentence(self, sample: Sample) -> str:
         """The sentence of a sample; DataError where its motion is not known."""
-        clip = self.clip
-        past, ahead = (clip.history_frames - 1) / clip.fps, clip.future_frames / clip.fps
-        return world_prompt(_known(sample).motion, past, ahead)
+        return sentence(sample.name, sample.told, self.clip)
 
 
-def _known(sample: Sample) -> Told:
-    if sample.told is None:
+def sentence(name: str, told: Told | None, clip: ClipConfig) -> str:
+    """What a model is told of a clip at this rate and of these lengths, in words.
+
+    Raises:
+        DataError: its motion is not known; names the clip.
+    """
+    past, ahead = (clip.history_frames - 1) / clip.fps, clip.future_frames / clip.fps
+    return world_prompt(_known(name, told).motion, past, ahead)
+
+
+def _known(name: str, told: Told | None) -> Told:
+    if told is None:
         raise DataError(
-            f"{sample.name}: the model is told how the car moved, and this clip does not say",
+            f"{name}: the model is told how the car moved, and this clip does not say",
             "take a clip of an index with poses, or a scene",
         )
-    return sample.told
+    return told

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from reworld_agent.clips.dataset import ClipDataset
-from reworld_agent.clips.index import ClipIndex, read_index
+from reworld_agent.clips.index import ClipIndex
 from reworld_agent.config import ClipConfig, ModelConfig
 from reworld_agent.errors import ConfigError
 from reworld_agent.training.phases import ClipPhase
@@ -22,8 +22,7 @@ Sample = tuple[dict[str, Tensor], dict[str, Tensor], str]
 class ClipSamples(Dataset[Sample]):
     """Samples (features, targets, clip_id) of an index.
 
-    Features: `images` uint8 [T_history, 3, H, W] and `ego` float32 [8], velocity and acceleration
-    (m/s, m/s²; forward and 0 sideways) and the command's one-hot at the present frame. Targets:
+    Features: `images` uint8 [T_history, 3, H, W] and `ego` float32 [8], see `ego_state`. Targets:
     `future_images` uint8 [T_future, 3, H, W].
 
     Args:
@@ -45,15 +44,19 @@ class ClipSamples(Dataset[Sample]):
 
     def __getitem__(self, number: int) -> Sample:
         clip = self.clips[number]
-        present = self.history - 1
-        speed, _, pull = clip["motion"][present]
-        still = torch.zeros(())
-        ego = torch.stack([speed, still, pull, still])
-        features = {
-            "images": clip["frames"][: self.history],
-            "ego": torch.cat([ego, clip["command"][present]]),
-        }
-        return features, {"future_images": clip["frames"][self.history :]}, clip["clip_id"]
+        images = clip["frames"]
+        features = {"images": images[: self.history], "ego": ego_state(clip, self.history - 1)}
+        return features, {"future_images": images[self.history :]}, clip["clip_id"]
+
+
+def ego_state(clip: dict[str, Any], present: int) -> Tensor:
+    """Float32 [8] of a `ClipDataset`'s sample at frame `present`.
+
+    Velocity and acceleration (m/s, m/s²; forward, and 0 sideways) and the command's one-hot.
+    """
+    speed, _, pull = clip["motion"][present]
+    still = torch.zeros(())
+    return torch.cat([torch.stack([speed, still, pull, still]), clip["command"][present]])
 
 
 def check_rate(index: ClipIndex, clip: ClipConfig) -> None:
@@ -79,19 +82,3 @@ def on_clips(stage: TrainingStage, config: ModelConfig) -> TrainingStage:
         return stage
     whole = ClipPhase(1.0, dataclasses.asdict(config.world_clip))
     return dataclasses.replace(stage, phases=(whole,))
-
-
-def stage_samples(path: Path, split: str, stage: TrainingStage, config: ModelConfig) -> ClipSamples:
-    """Samples of one split of an index, long and large enough for every phase of a stage.
-
-    Raises:
-        ConfigError: the phases differ in rate, or the clips are too short for one.
-        DataError: the index cannot be read, or has no clips of the split; files are gone.
-    """
-    clips = [phase.apply(config.world_clip) for phase in stage.phases]
-    if len({clip.fps for clip in clips}) > 1:
-        message = f"the phases of stage {stage.name} differ in their frame rate"
-        raise ConfigError(message, "train them as two runs, each on an index of its rate")
-    names = ("height", "width", "history_frames", "future_frames")
-    largest = {name: max(getattr(clip, name) for clip in clips) for name in names}
-    return ClipSamples(read_index(path).split(split), dataclasses.replace(clips[0], **largest))

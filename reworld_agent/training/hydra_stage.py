@@ -67,14 +67,23 @@ class StageCallback(Callback):
 
     def merge(self, config: DictConfig) -> None:
         """Merge into the blocks that this program has, mark the stage, re-apply the words given."""
+        stage = self._stage(config)
         with read_write(config), open_dict(config):
-            for block, settings in host_settings(self.stage).items():
+            for block, settings in host_settings(stage).items():
                 if block in config:
                     config[block] = OmegaConf.merge(config[block], settings)
-            config.agent.stage_applied = self.stage.name
+            config.agent.stage_applied = stage.name
             config.agent.purpose = "train" if "dataloader" in config else "plan"
             overrides = [o.lstrip("+") for o in config.hydra.overrides.task]
             config.merge_with_dotlist([o for o in overrides if _is_plain(o, config)])
+
+    def _stage(self, config: DictConfig) -> TrainingStage:
+        """The stage; where a program has a word `protocol` that says so, with Table 2's numbers."""
+        if config.get("protocol") != "table2" or self.stage.name != "1":
+            return self.stage
+        from reworld_agent.training.table2.settings import table2_stage
+
+        return table2_stage(str(config.agent.model), config.agent.overrides)
 
 
 def _is_plain(override: str, config: DictConfig) -> bool:

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from lightning.pytorch import LightningDataModule
+from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
-from reworld_agent.clips.training_samples import ClipSamples
 from reworld_agent.errors import ConfigError
-from reworld_agent.training.data import SceneDataset
-from reworld_agent.training.state_cache import CachedStates
+from reworld_agent.training.phases import ClipPhase, phase_number
 
-Samples = SceneDataset | ClipSamples | CachedStates
+Sample = tuple[dict[str, Tensor], dict[str, Tensor], str]
+
+
+class Samples(Protocol):
+    """A data set of known length: features, targets, and the token or the clip's name."""
+
+    def __len__(self) -> int:
+        """Scenes or clips."""
+
+    def __getitem__(self, number: int) -> Sample:
+        """One of them."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +47,24 @@ class BatchPlan:
 class SampleStream(Sampler[int]):
     """Shuffled passes over a data set, one after the other, of which a process takes its share.
 
-    Its length is that of the whole run, wherever it starts: Lightning counts from there.
+    Its length is that of the whole run, wherever it starts: Lightning counts from there. Where the
+    samples change with the phase of a curriculum, `phase_at` gives the phase (from 0) of a
+    position, and sample n of phase p has the number p * length + n.
     """
 
     def __init__(
-        self, length: int, total: int, seed: int, start: int = 0, rank: int = 0, world: int = 1
+        self,
+        length: int,
+        total: int,
+        seed: int,
+        start: int = 0,
+        rank: int = 0,
+        world: int = 1,
+        phase_at: Callable[[int], int] | None = None,
     ) -> None:
         self.length, self.total, self.seed = length, total, seed
         self.start, self.rank, self.world = start, rank, world
+        self.phase_at = phase_at or (lambda position: 0)
 
     def __len__(self) -> int:
         return self.total // self.world
@@ -57,7 +76,7 @@ class SampleStream(Sampler[int]):
             if turn != current:
                 generator = torch.Generator().manual_seed(self.seed * 1_000_003 + turn)
                 order, current = torch.randperm(self.length, generator=generator), turn
-            yield int(order[place])
+            yield self.phase_at(position) * self.length + int(order[place])
 
 
 class StageData(LightningDataModule):
@@ -68,14 +87,23 @@ class StageData(LightningDataModule):
         plan: the batches.
         seed: of the order.
         workers: loading processes.
+        phases: of a curriculum for each of which the data set has its own samples.
     """
 
-    def __init__(self, dataset: Samples, plan: BatchPlan, seed: int, workers: int = 0) -> None:
+    def __init__(
+        self,
+        dataset: Samples,
+        plan: BatchPlan,
+        seed: int,
+        workers: int = 0,
+        phases: Sequence[ClipPhase] = (),
+    ) -> None:
         super().__init__()
         if len(dataset) < plan.per_process:
             message = f"the split has {len(dataset)} scenes, a batch has {plan.per_process}"
             raise ConfigError(message, f"use dataloader.params.batch_size={len(dataset)} or fewer")
         self.dataset, self.plan, self.seed, self.workers = dataset, plan, seed, workers
+        self.phases = phases
 
     def train_dataloader(self) -> DataLoader[tuple[Any, ...]]:
         """The batches of this process, from where the run stands."""
@@ -83,6 +111,13 @@ class StageData(LightningDataModule):
         world, rank = (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
         step = plan.per_process * plan.accumulate * world
         stream = SampleStream(
-            len(self.dataset), plan.steps * step, self.seed, plan.done * step, rank, world
+            len(self.dataset),
+            plan.steps * step,
+            self.seed,
+            plan.done * step,
+            rank,
+            world,
+            lambda position: phase_number(self.phases, position // step, plan.steps),
         )
-        return DataLoader(self.dataset, plan.per_process, sampler=stream, num_workers=self.workers)
+        samples: Any = self.dataset
+        return DataLoader(samples, plan.per_process, sampler=stream, num_workers=self.workers)

@@ -49,7 +49,8 @@ def stage_loss(
         model: in training mode, prepared for the stage.
         stage: the stage.
         features: `images` uint8 [B, T, 3, H, W], `ego` [B, 8]; or, instead of images, `states`
-            [B, blocks, N, D] of a frozen Video DiT.
+            [B, blocks, N, D] of a frozen Video DiT, or (Stage 1) `latents` [B, C, F, h, w] of
+            history and future; Stage 1 of models that are told sentences: `prompt`, `prompt_mask`.
         targets: `trajectory` [B, L, 3]; Stage 1: `future_images` uint8 [B, T, 3, H, W]; Stage 3:
             `hard_negative` [B, L, 3] and `hard_negative_valid` bool [B].
         draws: of times and noise; a generator stands for a process that has the whole batch,
@@ -93,17 +94,9 @@ def _video_terms(
     clip: ClipConfig | None,
 ) -> Logs:
     """L_Gen and L_Mid; history tokens are clean, at t = 0, and out of the loss."""
-    if "future_images" not in targets:
-        raise DataError("the batch has no future images", FUTURE_HINT)
-    device = model.device
-    images, future_images = features["images"].to(device), targets["future_images"].to(device)
-    if clip is not None:
-        images, future_images = fit_clip(images, future_images, clip)
+    clean = pack(_latents(model, features, targets, clip)).to(model.video_dit.dtype)
     clip = clip or model.config.clip
     grid = Grid.of(clip, model.config.codec)
-    with torch.no_grad():
-        clean = pack(encode_clip(model.codec, clip, images, future_images))
-        clean = clean.to(model.video_dit.dtype)
     batch, mode, kind = len(clean), stage.video_times, stage.video_distribution
     times = grid.token_times(draws.token_times(batch, grid.frames, grid.cells, mode, kind, clean))
     noise = draws.normal(clean.shape, clean)
@@ -114,11 +107,27 @@ def _video_terms(
         run_heads=stage.weights.intermediate > 0,
         **model.context(batch, features),
     )
-    target, future = velocity_target(clean, noise), grid.future_mask(device)
+    target, future = velocity_target(clean, noise), grid.future_mask(clean.device)
     terms = {"generation": generation_loss(output.sample, target, future)}
     if stage.weights.intermediate > 0:
         terms["intermediate"] = intermediate_loss(output.mid, target, future)
     return terms
+
+
+@torch.no_grad()
+def _latents(
+    model: ReWorldModel, features: Batch, targets: Batch, clip: ClipConfig | None
+) -> Tensor:
+    """Latents [B, C, F, h, w] of history and future: cached ones, or of the batch's images."""
+    device = model.device
+    if "latents" in features:
+        return features["latents"].to(device)
+    if "future_images" not in targets:
+        raise DataError("the batch has no future images", FUTURE_HINT)
+    images, future_images = features["images"].to(device), targets["future_images"].to(device)
+    if clip is not None:
+        images, future_images = fit_clip(images, future_images, clip)
+    return encode_clip(model.codec, clip or model.config.clip, images, future_images)
 
 
 def _action_terms(

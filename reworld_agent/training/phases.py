@@ -54,13 +54,18 @@ def check_phases(phases: Sequence[ClipPhase], clip: ClipConfig, codec: CodecConf
         )
 
 
+def phase_number(phases: Sequence[ClipPhase], step: int, steps: int) -> int:
+    """The phase (from 0) of an optimiser step (from 0) of a stage of `steps`; 0 without phases."""
+    end = 0.0
+    for number, phase in enumerate(phases):
+        end += phase.share * steps
+        if step < round(end):
+            return number
+    return max(len(phases) - 1, 0)
+
+
 def phase_clip(
     phases: Sequence[ClipPhase], clip: ClipConfig, step: int, steps: int
 ) -> ClipConfig | None:
     """The clip of an optimiser step (from 0) of a stage of `steps`; None = there are no phases."""
-    end = 0.0
-    for phase in phases:
-        end += phase.share * steps
-        if step < round(end):
-            break
-    return phase.apply(clip) if phases else None
+    return phases[phase_number(phases, step, steps)].apply(clip) if phases else None

@@ -4,35 +4,38 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import warnings
 from pathlib import Path
 from typing import Any
 
 import hydra
 import lightning.pytorch as pl
 import numpy as np
-from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.callbacks import Callback
 from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
-from reworld_agent.clips.training_samples import ClipSamples, on_clips, stage_samples
+from reworld_agent.clips.prompted import PromptedSamples, scene_sentences
+from reworld_agent.clips.stage_samples import ClipChoice, stage_samples
+from reworld_agent.clips.training_samples import on_clips
 from reworld_agent.config import ModelConfig, load_model_config
 from reworld_agent.errors import ConfigError
 from reworld_agent.evaluation.provenance import weights_hash
 from reworld_agent.model import ReWorldModel
 from reworld_agent.negatives.targets import NegativeTargets
+from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.splits import resolve_split
-from reworld_agent.training.callbacks import ExportWeights, KeepStopped, SpikeWatch
+from reworld_agent.training import engine
+from reworld_agent.training.callbacks import ExportWeights
 from reworld_agent.training.data import SceneArrays, SceneDataset, scene_arrays
 from reworld_agent.training.ema import AverageWeights
-from reworld_agent.training.loading import BatchPlan, StageData
+from reworld_agent.training.loading import BatchPlan, Samples, StageData
 from reworld_agent.training.module import StageModule
-from reworld_agent.training.parallel import FSDP2, shares, strategy, world_size
+from reworld_agent.training.parallel import FSDP2
 from reworld_agent.training.prepare import prepare_stage
-from reworld_agent.training.resume import CHECKPOINT, STOPPED, check_record, finished_steps
-from reworld_agent.training.stages import TrainingStage, load_stage, stage_table
+from reworld_agent.training.resume import CHECKPOINT, finished_steps
+from reworld_agent.training.stages import TrainingStage, load_stage
 from reworld_agent.training.state_cache import CachedStates
+from reworld_agent.training.words import TABLE2, check_words, latents_folders, prompt_book
 
 logger = logging.getLogger(__name__)
 
@@ -47,14 +50,20 @@ def run(cfg: DictConfig) -> int:
         cfg: keys `agent` (model, recipe, stage, init_from, overrides), `train_test_split`
             (data_split, scene_filter), `hard_negatives`, `dataloader.params`, `trainer.params`,
             `output_dir`, `cache_path`, `seed`, `resume`; `clips`, `clips_split`: an index of
-            clips for Stage 1 instead of scenes, and its split.
+            clips for Stage 1 instead of scenes, and its split; `latents`, `prompts`, `t5`,
+            `protocol`, `representation`, `encoder`, `random_encoder`, `vae`: see the config.
 
     Raises:
         ReWorldError: whatever the user can mend, before the first step where possible.
     """
-    _quiet()
+    engine.quiet()
     stage, seed = _stage(cfg), int(cfg.seed)
-    config = load_model_config(cfg.agent.model, cfg.agent.recipe)
+    check_words(cfg)
+    if cfg.get("protocol") == TABLE2:
+        from reworld_agent.training.table2.stage import run_table2
+
+        return run_table2(cfg)
+    config = _told(cfg, load_model_config(cfg.agent.model, cfg.agent.recipe))
     pl.seed_everything(seed, verbose=False)
     model = ReWorldModel(config)
     if cfg.get("clips"):
@@ -62,37 +71,23 @@ def run(cfg: DictConfig) -> int:
     else:
         _check_phases(stage, config)
     prepare_stage(model, stage, cfg.agent.init_from)
-    dataset = _dataset(cfg, stage, config)
-    stage, plan = _batches(cfg, stage, len(dataset))
+    dataset = _dataset(cfg, stage, model)
+    stage, plan = engine.batches(cfg, stage, len(dataset))
     output = Path(cfg.output_dir)
-    checkpoint = _checkpoint(cfg, stage, output, weights_hash(model))
+    more = {"initial_weights": weights_hash(model)}
+    checkpoint = engine.checkpoint(cfg, stage, output, more | _told_record(config))
     if checkpoint is not None:
         plan = dataclasses.replace(plan, done=finished_steps(checkpoint))
-    samples = CachedStates(dataset, model) if stage.cache_states else dataset
-    data = StageData(samples, plan, seed, int(cfg.dataloader.params.get("num_workers") or 0))
-    logger.info(
-        "stage %s: %d samples, steps %d to %d", stage.name, len(dataset), plan.done, plan.steps
+    trainer = engine.build_trainer(cfg, stage, plan, output, _callbacks(cfg, stage, model))
+    trainer.fit(
+        StageModule(model, stage, seed),
+        datamodule=_data(cfg, stage, plan, dataset, model),
+        ckpt_path=checkpoint,
     )
-    trainer = _trainer(cfg, stage, plan, model, output)
-    trainer.fit(StageModule(model, stage, seed), datamodule=data, ckpt_path=checkpoint)
     if trainer.is_global_zero:  # a finished run is not gone on with
         (output / CHECKPOINT).unlink(missing_ok=True)
         print(f"stage {stage.name} is done: {output / 'weights'}")
     return 0
-
-
-def _quiet() -> None:
-    """Silence Lightning's advertisements, and its warnings about what is meant so here."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    known = (
-        "Found .* in eval mode",
-        "The number of training batches",
-        ".*LeafSpec",
-        "You're resum",
-    )
-    for text in (*known, "Checkpoint directory .* exists"):
-        warnings.filterwarnings("ignore", message=text)
 
 
 def _stage(cfg: DictConfig) -> TrainingStage:
@@ -102,9 +97,18 @@ def _stage(cfg: DictConfig) -> TrainingStage:
         message = f"agent {agent.get('_target_')} has no training stages"
         raise ConfigError(message, "use agent=reworld")
     overrides: Any = OmegaConf.to_container(agent.overrides or OmegaConf.create({}), resolve=True)
-    stage = load_stage(agent.stage, agent.recipe, agent.model, overrides)
-    steps = cfg.trainer.params.get("max_steps", -1)
-    return dataclasses.replace(stage, steps=steps) if steps and steps > 0 else stage
+    return engine.with_steps(cfg, load_stage(agent.stage, agent.recipe, agent.model, overrides))
+
+
+def _told(cfg: DictConfig, config: ModelConfig) -> ModelConfig:
+    """The model's configuration; with `prompts=`, of a model that is told sentences."""
+    if not cfg.get("prompts"):
+        return config
+    return dataclasses.replace(config, video=dataclasses.replace(config.video, text="prompt"))
+
+
+def _told_record(config: ModelConfig) -> dict[str, Any]:
+    return {} if config.video.text == "none" else {"text": config.video.text}
 
 
 def _check_phases(stage: TrainingStage, config: ModelConfig) -> None:
@@ -125,24 +129,47 @@ def _check_phases(stage: TrainingStage, config: ModelConfig) -> None:
             )
 
 
-def _dataset(
-    cfg: DictConfig, stage: TrainingStage, config: ModelConfig
-) -> SceneDataset | ClipSamples:
+def _dataset(cfg: DictConfig, stage: TrainingStage, model: ReWorldModel) -> Samples:
     """What the stage learns from: clips of an index, or the scenes of the config's split."""
+    book = prompt_book(cfg, model.config)
     if cfg.get("clips"):
-        return stage_samples(Path(cfg.clips), str(cfg.clips_split), stage, config)
+        table, split, start = Path(cfg.clips), str(cfg.clips_split), cfg.agent.init_from
+        return stage_samples(
+            ClipChoice(table, split, latents_folders(cfg), book, start), stage, model
+        )
     arrays = load_arrays(cfg, stage)
-    return SceneDataset(arrays, config.clip.history_frames, load_negatives(cfg, stage, arrays))
+    clip = model.config.clip
+    scenes = SceneDataset(arrays, clip.history_frames, load_negatives(cfg, stage, arrays))
+    if book is None:
+        return scenes
+    sentences = scene_sentences(_loader(cfg), clip)
+    return PromptedSamples(scenes, [sentences[token] for token in arrays.tokens], book)
+
+
+def _data(
+    cfg: DictConfig, stage: TrainingStage, plan: BatchPlan, dataset: Samples, model: ReWorldModel
+) -> StageData:
+    """Loads the batches; clips have samples of their own for every phase."""
+    whole: Any = dataset
+    samples: Samples = CachedStates(whole, model) if stage.cache_states else dataset
+    logger.info(
+        "stage %s: %d samples, steps %d to %d", stage.name, len(dataset), plan.done, plan.steps
+    )
+    workers = int(cfg.dataloader.params.get("num_workers") or 0)
+    phases = stage.phases if cfg.get("clips") else ()
+    return StageData(samples, plan, int(cfg.seed), workers, phases)
+
+
+def _loader(cfg: DictConfig) -> SceneLoader:
+    split = cfg.train_test_split
+    return resolve_split(split.data_split).loader(hydra.utils.instantiate(split.scene_filter))
 
 
 def load_arrays(cfg: DictConfig, stage: TrainingStage) -> SceneArrays:
     """The training arrays of the config's split."""
-    split = cfg.train_test_split
-    roots = resolve_split(split.data_split)
-    loader = roots.loader(hydra.utils.instantiate(split.scene_filter))
     cache = Path(cfg.cache_path) if cfg.get("cache_path") else None
     config = load_model_config(cfg.agent.model, cfg.agent.recipe)
-    return scene_arrays(loader, config, stage.needs_future_images, cache)
+    return scene_arrays(_loader(cfg), config, stage.needs_future_images, cache)
 
 
 def load_negatives(
@@ -162,65 +189,10 @@ def load_negatives(
     return {token: poses for token, poses in nearest.items() if poses is not None}
 
 
-def _batches(cfg: DictConfig, stage: TrainingStage, scenes: int) -> tuple[TrainingStage, BatchPlan]:
-    """Batches that make up the stage's global batch; its steps, cut to `max_epochs`."""
-    processes = world_size(dict(cfg.trainer.params))
-    wanted = cfg.dataloader.params.get("batch_size")
-    per_process, accumulate = shares(stage.batch_size, processes, wanted)
-    epochs = cfg.trainer.params.get("max_epochs")
-    if epochs and epochs > 0:
-        per_epoch = max(1, scenes // (per_process * processes * accumulate))
-        stage = dataclasses.replace(stage, steps=min(stage.steps, epochs * per_epoch))
-    return stage, BatchPlan(per_process, accumulate, stage.steps)
-
-
-def _checkpoint(
-    cfg: DictConfig, stage: TrainingStage, output: Path, initial_weights: str
-) -> Path | None:
-    """The checkpoint that the run goes on from; None for a run from the start."""
-    settings = {"stage": stage_table(stage), "model": cfg.agent.model, "seed": int(cfg.seed)}
-    clips = cfg.get("clips")
-    settings["split"] = f"{clips} {cfg.clips_split}" if clips else cfg.train_test_split.data_split
-    settings["processes"] = world_size(dict(cfg.trainer.params))
-    settings["initial_weights"] = initial_weights
-    if not cfg.get("resume", True):
-        (output / CHECKPOINT).unlink(missing_ok=True)
-    check_record(output, settings)
-    return output / CHECKPOINT if (output / CHECKPOINT).is_file() else None
-
-
-def _trainer(
-    cfg: DictConfig, stage: TrainingStage, plan: BatchPlan, model: ReWorldModel, output: Path
-) -> pl.Trainer:
-    params: Any = OmegaConf.to_container(cfg.trainer.params, resolve=True)
-    params.update(
-        max_steps=stage.steps,
-        max_epochs=1,  # of the sample stream, which is as long as the run
-        use_distributed_sampler=False,
-        accumulate_grad_batches=plan.accumulate,
-        gradient_clip_val=params.get("gradient_clip_val") or stage.gradient_clip,
-    )
-    params.setdefault("log_every_n_steps", 10)
+def _callbacks(cfg: DictConfig, stage: TrainingStage, model: ReWorldModel) -> list[Callback]:
+    """What writes the weights, and their average where the stage asks for it."""
     average = [AverageWeights(model, stage.ema_decay)] if stage.ema_decay else []
-    if average and params.get("strategy") == FSDP2:
+    if average and cfg.trainer.params.get("strategy") == FSDP2:
         message = f"stage {stage.name}: ema_decay={stage.ema_decay} with strategy={FSDP2}"
         raise ConfigError(message, "use strategy=ddp, or +agent.overrides.ema_decay=null")
-    params["strategy"] = strategy(params.get("strategy"), world_size(params))
-    return pl.Trainer(
-        **params,
-        default_root_dir=output,
-        logger=TensorBoardLogger(output, name="tensorboard", version=""),
-        callbacks=[
-            ExportWeights(model, stage),
-            *average,
-            SpikeWatch(),
-            KeepStopped(output / STOPPED),
-            ModelCheckpoint(
-                output / CHECKPOINT.parent,
-                CHECKPOINT.stem,
-                every_n_train_steps=cfg.get("checkpoint_steps") or 500,
-                enable_version_counter=False,
-            ),
-        ],
-        enable_model_summary=False,
-    )
+    return [ExportWeights(model, stage), *average]

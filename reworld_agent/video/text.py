@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -78,10 +79,13 @@ class PromptBook:
     Args:
         folder: of the cache; one safetensors file for each sentence.
         encoder: computes what is not there; None = nothing may be missing.
+        width: C, of the model that is told them; None = any.
     """
 
-    def __init__(self, folder: Path, encoder: T5Encoder | None = None) -> None:
-        self.folder, self.encoder = folder, encoder
+    def __init__(
+        self, folder: Path, encoder: T5Encoder | None = None, width: int | None = None
+    ) -> None:
+        self.folder, self.encoder, self.width = folder, encoder, width
 
     def file(self, sentence: str) -> Path:
         """Where a sentence's embeddings are kept."""
@@ -92,7 +96,8 @@ class PromptBook:
         missing = [s for s in dict.fromkeys(sentences) if not self.file(s).is_file()]
         if missing and self.encoder is None:
             message = f"{len(missing)} sentences are not embedded in {self.folder}: {missing[0]!r}"
-            raise WeightsError(message, T5_HINT)
+            command = f"reworld video prompts index=... output={self.folder} t5=PATH"
+            raise WeightsError(message, f"{T5_HINT}; for all clips of an index: {command}")
         self.folder.mkdir(parents=True, exist_ok=True)
         for sentence in tqdm(missing, desc="embedding prompts", disable=len(missing) < 2):
             self._write(sentence)
@@ -107,10 +112,32 @@ class PromptBook:
         partial.chmod(0o644)
         partial.replace(file)
 
+    def length(self, sentence: str) -> int:
+        """Tokens M of a sentence that is in the cache; its embeddings are not read.
+
+        Raises:
+            WeightsError: the file is damaged, or of another T5 than the model's.
+        """
+        path = self.file(sentence)
+        try:
+            with safe_open(path, framework="pt") as file:
+                length, width = file.get_slice("tokens").get_shape()
+        except (OSError, SafetensorError, ValueError) as error:
+            message = f"{path} is no embedded sentence: {error}"
+            raise WeightsError(message, "remove it, and embed it again") from error
+        if self.width not in (None, width):
+            message = f"{path} has {width} channels, the model takes {self.width}"
+            raise WeightsError(message, "embed the sentences with the T5 encoder of its size")
+        return int(length)
+
+    def tokens(self, sentence: str) -> Tensor:
+        """Embeddings [M, C] of a sentence that is in the cache."""
+        return load_file(self.file(sentence))["tokens"]
+
     def embeddings(self, sentences: Sequence[str]) -> dict[str, Tensor]:
         """`prompt` [B, M, C] and `prompt_mask` [B, M], 1 where a token counts; see `context`."""
         self.prepare(sentences)
-        rows = [load_file(self.file(sentence))["tokens"] for sentence in sentences]
+        rows = [self.tokens(sentence) for sentence in sentences]
         mask = [torch.ones(len(row), dtype=torch.long) for row in rows]
         return {
             "prompt": pad_sequence(rows, batch_first=True),

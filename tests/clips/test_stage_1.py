@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import hydra
 import pytest
 import torch
 from omegaconf import DictConfig
+from safetensors import safe_open
 
 from reworld_agent.clips.command import main
 from reworld_agent.clips.training_samples import on_clips
 from reworld_agent.config import load_model_config
-from reworld_agent.errors import ConfigError, DataError
+from reworld_agent.errors import ConfigError, DataError, WeightsError
 from reworld_agent.model import ReWorldModel
+from reworld_agent.training.losses import stage_loss
+from reworld_agent.training.module import StageModule
 from reworld_agent.training.run import run
 from reworld_agent.training.stages import load_stage
+from reworld_agent.weights import load_checkpoint
 from tests.clips.tables import write_openscene
+from tests.scenes.small_logs import SPLIT
+from tests.training.test_data import small_loader
+from tests.video.test_text import write_t5
 
 
 @pytest.fixture(scope="module")
@@ -28,14 +37,14 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def config(table: Path, output: Path, *more: str) -> DictConfig:
+def config(table: Path | str, output: Path, *more: str) -> DictConfig:
     with hydra.initialize_config_module("navsim_configs", version_base="1.3"):
         return hydra.compose(
             "reworld_run_training",
             [
                 "agent=reworld",
                 "stage=1",
-                f"clips={table}",
+                *([f"clips={table}"] if table else []),
                 f"output_dir={output}",
                 "trainer.params.max_steps=2",
                 "trainer.params.accelerator=cpu",
@@ -75,3 +84,125 @@ def test_the_papers_curriculum_is_kept() -> None:
     tiny = load_model_config("tiny")
     phase = on_clips(load_stage("1", "paper", "tiny", {}), tiny).phases[0]
     assert phase.apply(tiny.clip) == tiny.world_clip
+
+
+@pytest.fixture(scope="module")
+def latents(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("latents")
+    assert main(["latents", f"index={table}", "split=train", f"output={folder}"]) == 0
+    return folder
+
+
+def losses(monkeypatch: pytest.MonkeyPatch, *words: Any) -> list[float]:
+    """The losses of a run."""
+    seen: list[float] = []
+    step = StageModule.training_step
+
+    def watched(self: StageModule, batch: Any, batch_idx: int) -> torch.Tensor:
+        loss = step(self, batch, batch_idx)
+        seen.append(float(loss))
+        return loss
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StageModule, "training_step", watched)
+        run(config(*words))
+    return seen
+
+
+def test_cached_latents_give_the_same_losses(
+    table: Path, latents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = losses(monkeypatch, table, tmp_path / "plain")
+
+    def no_pictures(*_: object) -> None:
+        raise AssertionError("a clip was decoded")
+
+    monkeypatch.setattr("reworld_agent.clips.dataset.read_row", no_pictures)
+    cached = losses(monkeypatch, table, tmp_path / "cached", f"latents={latents}")
+    assert len(plain) == 2 and cached == pytest.approx(plain, rel=1e-5)
+
+
+def test_a_folder_of_latents_for_each_phase(
+    table: Path, latents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = tmp_path / "small"
+    words = [f"index={table}", "split=train", f"output={small}", "size=32x48", "future=4"]
+    assert main(["latents", *words]) == 0
+    phases = "{share: 0.5, clip: {height: 32, width: 48, future_frames: 4}}, {share: 0.5, clip: {}}"
+    curriculum = f"+agent.overrides.phases=[{phases}]"
+    shapes = []
+
+    def watched(*arguments: Any) -> Any:
+        shapes.append(tuple(arguments[2]["latents"].shape[2:]))
+        return stage_loss(*arguments)
+
+    monkeypatch.setattr("reworld_agent.training.module.stage_loss", watched)
+    both = f"latents=[{small},{latents}]"
+    assert run(config(table, tmp_path / "run", curriculum, both)) == 0
+    assert shapes == [(5, 2, 3), (6, 4, 7)]
+    with pytest.raises(ConfigError, match=r"2 phases \(48 x 32 x 8, .*names 1 of them"):
+        run(config(table, tmp_path / "run", curriculum, f"latents={latents}"))
+
+
+def test_latents_that_are_missing_damaged_or_others(
+    table: Path, latents: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match="holds no latents") as caught:
+        run(config(table, tmp_path, f"latents={tmp_path / 'nothing'}"))
+    command = f"reworld video latents index={table} split=train output={tmp_path / 'nothing'}"
+    assert command in str(caught.value)
+    copy = tmp_path / "copy"
+    shutil.copytree(latents, copy)
+    files = sorted(copy.rglob("*.safetensors"))
+    whole = files[0].read_bytes()
+    files[0].write_bytes(whole[:-5] + bytes([whole[-5] ^ 1]) + whole[-4:])
+    many = ["trainer.params.max_steps=5", "checkpoint_steps=100"]
+    with pytest.raises(
+        DataError, match=r"the latents of .* are damaged.*\n.*reworld video latents"
+    ):
+        run(config(table, tmp_path / "damaged", f"latents={copy}", *many))
+    files[0].unlink()
+    with pytest.raises(DataError, match=r"the latents of 1 of 5 clips are missing: \S+"):
+        run(config(table, tmp_path / "missing", f"latents={copy}"))
+    manifest = copy / "latents.json"
+    manifest.write_text(manifest.read_text().replace('"height": 64', '"height": 32'))
+    with pytest.raises(ConfigError, match=r"another height .*\n.*split=train.*size=64x112"):
+        run(config(table, tmp_path / "other", f"latents={copy}"))
+    with pytest.raises(ConfigError, match="latents= without clips="):
+        run(config("", tmp_path, f"latents={latents}"))
+
+
+def test_prompts_reach_the_video_dit(
+    table: Path, latents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, kept = write_t5(tmp_path / "t5", width=32), tmp_path / "prompts"
+    with pytest.raises(WeightsError, match="1 sentences are not embedded") as caught:
+        run(config(table, tmp_path / "bare", f"prompts={kept}"))
+    assert f"reworld video prompts index=... output={kept} t5=PATH" in str(caught.value)
+    words = ["prompts", f"index={table}", "split=train", f"output={kept}", f"t5={folder}"]
+    assert main(words) == 0 and len(list(kept.glob("*.safetensors"))) == 1  # a circle: all alike
+    plain = losses(monkeypatch, table, tmp_path / "plain")
+    told = losses(monkeypatch, table, tmp_path / "told", f"prompts={kept}")
+    both = losses(monkeypatch, table, tmp_path / "both", f"prompts={kept}", f"latents={latents}")
+    assert told != pytest.approx(plain, rel=1e-4) and both == pytest.approx(told, rel=1e-5)
+    model = ReWorldModel.from_pretrained(tmp_path / "told" / "weights")
+    assert model.config.video.text == "prompt"
+    load_checkpoint(tmp_path / "told" / "weights", load_model_config("tiny"))  # for the planner
+    with pytest.raises(ConfigError, match=r"prompts=.* with stage=planner"):
+        run(config(table, tmp_path, "stage=planner", f"prompts={kept}"))
+    narrow = write_t5(tmp_path / "narrow")
+    with pytest.raises(WeightsError, match="has 16 channels, the model takes 32"):
+        run(config(table, tmp_path / "n", f"prompts={tmp_path / 'other'}", f"t5={narrow}"))
+
+
+def test_sentences_of_scenes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small_loader(tmp_path)
+    monkeypatch.setenv("OPENSCENE_DATA_ROOT", str(tmp_path))
+    monkeypatch.setenv("NUPLAN_MAPS_ROOT", str(tmp_path))
+    more = [f"train_test_split.data_split={SPLIT}", f"cache_path={tmp_path / 'cache'}"]
+    more += [f"prompts={tmp_path / 'prompts'}", f"t5={write_t5(tmp_path / 't5', width=32)}"]
+    assert run(config("", tmp_path / "run", *more)) == 0
+    files = list((tmp_path / "prompts").glob("*.safetensors"))
+    with safe_open(files[0], framework="pt") as file:
+        text = file.metadata()["prompt"]
+    assert "past 1.5 seconds" in text and "next 4 seconds" in text

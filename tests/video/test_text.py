@@ -13,13 +13,13 @@ from reworld_agent.video.prompts import PLANNER_PROMPT, Motion, world_prompt
 from reworld_agent.video.text import PromptBook, T5Encoder
 
 
-def write_t5(folder: Path) -> Path:
+def write_t5(folder: Path, width: int = 16) -> Path:
     """A tiny T5 encoder with a tokenizer of whole words."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
 
     torch.manual_seed(0)
-    sizes = {"d_model": 16, "d_kv": 4, "d_ff": 32, "num_layers": 2, "num_heads": 4}
+    sizes = {"d_model": width, "d_kv": 4, "d_ff": 32, "num_layers": 2, "num_heads": 4}
     T5EncoderModel(T5Config(vocab_size=64, **sizes)).save_pretrained(folder / "text_encoder")
     words = ["<pad>", "</s>", "<unk>", "the", "car", "turns", "left"]
     words += ["right", "drives", "straight"]

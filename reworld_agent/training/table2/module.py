@@ -12,9 +12,9 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from reworld_agent.errors import DataError
 from reworld_agent.objectives.flow import draw_token_times
 from reworld_agent.objectives.rivals.base import Representation, WorldBatch
+from reworld_agent.training.losses import require_finite
 from reworld_agent.training.table2.protocol import Protocol
 from reworld_agent.video.conditioning import pack, video_coords
 from reworld_agent.video.dit import VideoDiT, VideoOutput
@@ -115,14 +115,16 @@ class WorldModule(LightningModule):
         terms = {"loss": total, "generation": generation, "extra": extra}
         return total, {name: value.detach() for name, value in terms.items()}
 
-    def training_step(self, frames: Tensor, batch_idx: int) -> Tensor:
-        """Loss of a batch; DataError where it is not finite."""
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Loss of a batch of frames uint8 [B, T, 3, H, W]; DataError where it is not finite."""
+        return self.step_loss(batch, batch_idx, f"at step {self.global_step}")
+
+    def step_loss(self, frames: Tensor, batch_idx: int, where: str) -> Tensor:
+        """Loss of a batch, logged; NotFiniteError says `where`."""
         generator = torch.Generator(self.device)
         generator.manual_seed((self.seed * 1_000_003 + batch_idx) * 4099 + self.global_rank)
         total, logs = self.loss(self.latents(frames), frames, generator)
-        if not torch.isfinite(total):
-            message = f"the loss is {total.item()} at step {self.global_step}"
-            raise DataError(message, "lower protocol.learning_rate")
+        require_finite(total, where)
         self.log_dict({f"train/{k}": v for k, v in logs.items()}, batch_size=len(frames))
         return total
 

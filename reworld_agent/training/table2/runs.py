@@ -63,8 +63,13 @@ class Clips:
     codec: Any
 
 
-def build_module(protocol: Protocol, settings: RunSettings, clips: Clips) -> WorldModule:
-    """The module of a run, before its first step."""
+def build_module(
+    protocol: Protocol,
+    settings: RunSettings,
+    clips: Clips,
+    kind: type[WorldModule] = WorldModule,
+) -> WorldModule:
+    """The module of a run, before its first step; `kind` says how it takes its batches."""
     torch.manual_seed(settings.seed)
     method = build_representation(
         settings.method, protocol.shape, settings.encoder, protocol.small_encoders
@@ -77,7 +82,7 @@ def build_module(protocol: Protocol, settings: RunSettings, clips: Clips) -> Wor
         method.weight = settings.weight
     fitting = clips.train[:256] if isinstance(clips.train, Tensor) else clips.validation
     method.fit((part for part in fitting.split(32)), protocol.grid)
-    return WorldModule(protocol, method, clips.codec, settings.seed)
+    return kind(protocol, method, clips.codec, settings.seed)
 
 
 def train_run(
@@ -117,13 +122,18 @@ def train_run(
     )
     engine.fit(module, _loader(protocol, settings.seed, clips.train))
     table = pd.DataFrame(curve.rows)
-    state = {key: value.contiguous().cpu() for key, value in module.averaged.state_dict().items()}
-    home.mkdir(parents=True, exist_ok=True)
-    write_atomically(home / WEIGHTS, lambda path: save_file(state, path))
+    keep_averaged(module, home)
     write_parquet(home / CURVE, table, {"run": asdict(settings), "protocol": asdict(protocol)})
     record = json.dumps({"stamp": stamp, **asdict(settings)}, indent=2)
     write_atomically(home / RECORD, lambda path: path.write_text(record, encoding="utf-8"))
     return module.eval(), table
+
+
+def keep_averaged(module: WorldModule, home: Path) -> None:
+    """Write the averaged weights to a run's folder."""
+    state = {key: value.contiguous().cpu() for key, value in module.averaged.state_dict().items()}
+    home.mkdir(parents=True, exist_ok=True)
+    write_atomically(home / WEIGHTS, lambda path: save_file(state, path))
 
 
 def _loader(protocol: Protocol, seed: int, clips: Any) -> DataLoader[Tensor]:
@@ -159,11 +169,13 @@ class _Curve(Callback):
         self._validation, self._every, self._spent = validation, every, 0.0
 
     def on_train_batch_start(self, *_: Any) -> None:
+        """Start the clock."""
         self._start = time.perf_counter()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any
     ) -> None:
+        """Evaluate where it is due; evaluation does not count as training time."""
         self._spent += time.perf_counter() - self._start
         if trainer.global_step % self._every:
             return

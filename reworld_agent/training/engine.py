@@ -1,0 +1,113 @@
+"""What every training run has in common: its batches, its checkpoint, Lightning's Trainer."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+from omegaconf import DictConfig, OmegaConf
+
+from reworld_agent.training.callbacks import KeepStopped, SpikeWatch
+from reworld_agent.training.loading import BatchPlan
+from reworld_agent.training.parallel import shares, strategy, world_size
+from reworld_agent.training.resume import CHECKPOINT, STOPPED, check_record
+from reworld_agent.training.stages import TrainingStage, stage_table
+
+
+def quiet() -> None:
+    """Silence Lightning's advertisements, and its warnings about what is meant so here."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    known = (
+        "Found .* in eval mode",
+        "The number of training batches",
+        ".*LeafSpec",
+        "You're resum",
+    )
+    for text in (*known, "Checkpoint directory .* exists"):
+        warnings.filterwarnings("ignore", message=text)
+
+
+def with_steps(cfg: DictConfig, stage: TrainingStage) -> TrainingStage:
+    """The stage, its steps as the trainer's `max_steps` has them."""
+    steps = cfg.trainer.params.get("max_steps", -1)
+    return dataclasses.replace(stage, steps=steps) if steps and steps > 0 else stage
+
+
+def batches(cfg: DictConfig, stage: TrainingStage, samples: int) -> tuple[TrainingStage, BatchPlan]:
+    """Batches that make up the stage's global batch; its steps, cut to `max_epochs`."""
+    processes = world_size(dict(cfg.trainer.params))
+    wanted = cfg.dataloader.params.get("batch_size")
+    per_process, accumulate = shares(stage.batch_size, processes, wanted)
+    epochs = cfg.trainer.params.get("max_epochs")
+    if epochs and epochs > 0:
+        per_epoch = max(1, samples // (per_process * processes * accumulate))
+        stage = dataclasses.replace(stage, steps=min(stage.steps, epochs * per_epoch))
+    return stage, BatchPlan(per_process, accumulate, stage.steps)
+
+
+def checkpoint(
+    cfg: DictConfig, stage: TrainingStage, output: Path, more: dict[str, Any]
+) -> Path | None:
+    """The checkpoint that the run goes on from; None for a run from the start.
+
+    Args:
+        cfg, stage: of the run.
+        output: its folder.
+        more: what else must be the same in both halves of a run.
+
+    Raises:
+        ConfigError: an unfinished run in this folder had other settings.
+    """
+    settings = {"stage": stage_table(stage), "model": cfg.agent.model, "seed": int(cfg.seed)}
+    clips = cfg.get("clips")
+    settings["split"] = f"{clips} {cfg.clips_split}" if clips else cfg.train_test_split.data_split
+    settings["processes"] = world_size(dict(cfg.trainer.params))
+    if not cfg.get("resume", True):
+        (output / CHECKPOINT).unlink(missing_ok=True)
+    check_record(output, settings | more)
+    return output / CHECKPOINT if (output / CHECKPOINT).is_file() else None
+
+
+def build_trainer(
+    cfg: DictConfig,
+    stage: TrainingStage,
+    plan: BatchPlan,
+    output: Path,
+    callbacks: Sequence[Callback],
+) -> pl.Trainer:
+    """Lightning's Trainer of a run, with TensorBoard and checkpoints in its folder."""
+    params: Any = OmegaConf.to_container(cfg.trainer.params, resolve=True)
+    params.update(
+        max_steps=stage.steps,
+        max_epochs=1,  # of the sample stream, which is as long as the run
+        use_distributed_sampler=False,
+        accumulate_grad_batches=plan.accumulate,
+        gradient_clip_val=params.get("gradient_clip_val") or stage.gradient_clip,
+    )
+    params.setdefault("log_every_n_steps", 10)
+    params["strategy"] = strategy(params.get("strategy"), world_size(params))
+    return pl.Trainer(
+        **params,
+        default_root_dir=output,
+        logger=TensorBoardLogger(output, name="tensorboard", version=""),
+        callbacks=[
+            *callbacks,
+            SpikeWatch(),
+            KeepStopped(output / STOPPED),
+            ModelCheckpoint(
+                output / CHECKPOINT.parent,
+                CHECKPOINT.stem,
+                every_n_train_steps=cfg.get("checkpoint_steps") or 500,
+                enable_version_counter=False,
+            ),
+        ],
+        enable_model_summary=False,
+    )

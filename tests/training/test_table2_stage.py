@@ -1,0 +1,176 @@
+"""`protocol=table2 representation=NAME` in run_training.py: every method, its mistakes, its end."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import hydra
+import numpy as np
+import pytest
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from reworld_agent.clips.command import main
+from reworld_agent.errors import ConfigError, DataError
+from reworld_agent.model import ReWorldModel
+from reworld_agent.objectives.rivals import WITH_ENCODER
+from reworld_agent.objectives.rivals.encoders import FrozenEncoder
+from reworld_agent.training.hydra_stage import StageCallback
+from reworld_agent.training.run import run
+from reworld_agent.training.table2.stage import StageWorldModule
+from reworld_agent.video_metrics.probe.states import planning_states
+from tests.clips.media import write_video
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An index of six clips of 17 frames at 8 Hz, of one video."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("clips")
+    random = np.random.default_rng(0)
+    frames = list(random.integers(0, 256, (27, 64, 64, 3), dtype=np.uint8))
+    (folder / "data").mkdir()
+    write_video(folder / "data" / "drive.mp4", frames)
+    words = [f"root={folder / 'data'}", f"output={folder / 'index.parquet'}", "split=train"]
+    assert main(["index", "source=folder", "frames=17", "stride=2", *words]) == 0
+    return folder / "index.parquet"
+
+
+def config(table: Path | None, output: Path, *more: str) -> DictConfig:
+    with hydra.initialize_config_module("navsim_configs", version_base="1.3"):
+        return hydra.compose(
+            "reworld_run_training",
+            [
+                "agent=reworld",
+                "stage=1",
+                "protocol=table2",
+                *([f"clips={table}"] if table else []),
+                f"output_dir={output}",
+                "trainer.params.max_steps=2",
+                "trainer.params.accelerator=cpu",
+                "+trainer.params.enable_progress_bar=false",
+                "+agent.overrides.batch_size=2",
+                *more,
+            ],
+        )
+
+
+@pytest.mark.parametrize("name", ["vanilla", "reworld", "self_flow", "repa_vjepa2"])
+def test_a_method_is_trained_saved_and_used(name: str, table: Path, tmp_path: Path) -> None:
+    more = ["random_encoder=true"] if name in WITH_ENCODER else []
+    assert run(config(table, tmp_path / "run", f"representation={name}", *more)) == 0
+    for kind in ("weights", "weights_ema"):
+        model = ReWorldModel.from_pretrained(tmp_path / "run" / kind)
+        assert model.history == ["1"] and bool(model.config.video.mid_blocks) == (name == "reworld")
+    assert list((tmp_path / "run" / "tensorboard").glob("events*"))
+    weights = tmp_path / "run" / "weights_ema"
+    words = ["generate", f"index={table}", "steps=1", f"checkpoint={weights}"]
+    assert main([*words, f"output={tmp_path / 'futures'}"]) == 0
+    clip = model.config.clip  # the probe reads scenes
+    images = torch.zeros(2, clip.history_frames, 3, clip.height, clip.width, dtype=torch.uint8)
+    assert len(planning_states(model, {"images": images, "ego": torch.zeros(2, 8)})) == 2
+
+
+def test_redi_keeps_its_average_alone(
+    table: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = ["representation=redi", "random_encoder=true", "trainer.params.max_steps=1"]
+    assert run(config(table, tmp_path, *words)) == 0
+    assert (tmp_path / "averaged.safetensors").is_file() and not (tmp_path / "weights").exists()
+    assert "redi generates 8 feature channels" in caplog.text
+
+
+def test_encoder_weights_from_a_folder(table: Path, tmp_path: Path) -> None:
+    FrozenEncoder("dinov2", small=True, seed=3).network.save_pretrained(tmp_path / "dino")
+    words = ["representation=repa_dinov2", f"encoder={tmp_path / 'dino'}"]
+    assert run(config(table, tmp_path / "run", *words, "trainer.params.max_steps=1")) == 0
+
+
+def test_a_resumed_run_ends_in_the_same_weights(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["representation=sra", "trainer.params.max_steps=3", "checkpoint_steps=1"]
+    words.append("dataloader.params.batch_size=1")  # two batches a step
+    run(config(table, tmp_path / "straight", *words))
+    step = StageWorldModule.training_step
+
+    def fail(self: StageWorldModule, batch: Any, batch_idx: int) -> torch.Tensor:
+        if batch_idx == 4:
+            raise ValueError("power cut")
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(StageWorldModule, "training_step", fail)
+    with pytest.raises(ValueError, match="power cut"):
+        run(config(table, tmp_path / "broken", *words))
+    monkeypatch.undo()
+    with pytest.raises(ConfigError, match="representation: it has sra, config has sra2"):
+        run(config(table, tmp_path / "broken", *words, "representation=sra2"))
+    run(config(table, tmp_path / "broken", *words))
+    for kind in ("weights", "weights_ema"):
+        one, other = (
+            ReWorldModel.from_pretrained(tmp_path / name / kind).video_dit.state_dict()
+            for name in ("straight", "broken")
+        )
+        assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_a_loss_that_is_not_finite_names_its_clips(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = StageWorldModule.loss
+
+    def broken(self: Any, *arguments: Any) -> Any:
+        loss, logs = whole(self, *arguments)
+        return loss * float("nan"), logs
+
+    monkeypatch.setattr(StageWorldModule, "loss", broken)
+    with pytest.raises(DataError, match=r"the loss is nan at step 0; the batch's clips: .*drive"):
+        run(config(table, tmp_path))
+    assert (tmp_path / "checkpoints" / "stopped.ckpt").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["representation=jepa"], "representation=jepa does not exist.*self_flow"),
+        (["protocol=table3"], "protocol=table3 does not exist.*table2"),
+        (["protocol=paper", "representation=sra"], "representation=sra with protocol=paper"),
+        (["protocol=paper", "encoder=dir"], "encoder= with protocol=paper"),
+        (["stage=2"], "protocol=table2 with stage=2"),
+        (["stage=2", "protocol=paper", "representation=sra"], "representation=sra with stage=2"),
+        (["representation=repa_vjepa2"], "needs the weights of vjepa2.*encoder=DIR"),
+        (["representation=sra", "random_encoder=true"], "which has no frozen encoder"),
+        (["recipe=release"], "recipe=release with protocol=table2"),
+        (["agent.init_from=folder"], "it trains from scratch"),
+        (["latents=folder"], "latents= with protocol=table2"),
+        (["+agent.overrides.schedule=cosine"], "agent.overrides.schedule with protocol=table2"),
+        (["+trainer.params.strategy=fsdp2"], "strategy=fsdp2 with protocol=table2"),
+        (["dataloader.params.batch_size=7"], "a batch has 7"),
+        (["clips_split=val"], "no clips of split val"),
+    ],
+)
+def test_mistakes_end_before_the_first_step(
+    words: list[str], message: str, table: Path, tmp_path: Path
+) -> None:
+    with pytest.raises((ConfigError, DataError)) as caught:
+        run(config(table, tmp_path, *words))
+    assert re.search(message, str(caught.value).replace("\n", " "))
+
+
+def test_the_papers_size_needs_clips_and_vae(table: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no model for the embedded town"):
+        run(config(None, tmp_path, "model=paper"))
+
+
+def test_the_callback_takes_the_protocols_numbers(table: Path, tmp_path: Path) -> None:
+    with hydra.initialize_config_module("navsim_configs", version_base="1.3"):
+        words = ["stage=1", "protocol=table2", "representation=sra"]
+        cfg = hydra.compose("reworld_run_training", words, return_hydra_config=True)
+    OmegaConf.set_readonly(cfg.hydra, False)
+    StageCallback("1").merge(cfg)
+    assert cfg.trainer.params.max_steps == 600 and cfg.agent.stage_applied == "1"
+    cfg.protocol = "paper"
+    StageCallback("1").merge(cfg)
+    assert cfg.trainer.params.max_steps == 300
