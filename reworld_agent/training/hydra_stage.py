@@ -70,7 +70,7 @@ class StageCallback(Callback):
         stage = self._stage(config)
         with read_write(config), open_dict(config):
             for block, settings in host_settings(stage).items():
-                if block in config:
+                if block in config and not _shares_batches(block, config):
                     config[block] = OmegaConf.merge(config[block], settings)
             config.agent.stage_applied = stage.name
             config.agent.purpose = "train" if "dataloader" in config else "plan"
@@ -84,6 +84,15 @@ class StageCallback(Callback):
         from reworld_agent.training.table2.settings import table2_stage
 
         return table2_stage(str(config.agent.model), config.agent.overrides)
+
+
+def _shares_batches(block: str, config: DictConfig) -> bool:
+    """True for the loader of a host that shares a stage's batch out to its processes itself.
+
+    Ours says so by a batch size of null; the devkit's, with a number of its own, knows none of the
+    stage's, and every process of it takes as many.
+    """
+    return block == "dataloader" and config.dataloader.params.get("batch_size", 0) is None
 
 
 def _is_plain(override: str, config: DictConfig) -> bool:

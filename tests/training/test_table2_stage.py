@@ -174,3 +174,8 @@ def test_the_callback_takes_the_protocols_numbers(table: Path, tmp_path: Path) -
     cfg.protocol = "paper"
     StageCallback("1").merge(cfg)
     assert cfg.trainer.params.max_steps == 300
+    # ours: shared out to the processes; a host with a number of its own is told the stage's
+    assert cfg.dataloader.params.batch_size is None
+    cfg.dataloader.params.batch_size = 64
+    StageCallback("1").merge(cfg)
+    assert cfg.dataloader.params.batch_size == 16
