@@ -12,6 +12,7 @@ import pandas as pd
 from reworld_agent.doctor.finding import FAIL, WARN, Finding
 from reworld_agent.doctor.printing import printer
 from reworld_agent.errors import DataError, ReWorldError
+from reworld_agent.evaluation.scoring import LOG_REPLAY
 from reworld_agent.submission import expected, reader, writer
 from reworld_agent.submission.checks import check
 from reworld_agent.submission.contents import (
@@ -123,9 +124,12 @@ def _stages(run: Run, version: str, second: Path | None) -> dict[str, tuple[dict
 
 
 def _table(run: Run, version: str) -> pd.DataFrame | None:
-    """The run's own scores, where they are of the version's protocol."""
+    """The run's own scores, where they are of the kind that `rescore` makes: of the version's
+    protocol, of one stage, beside traffic as it was logged."""
     path = run.path.parent / "pdm_scores.parquet"
-    if run.provenance.get("protocol") != PROTOCOLS[version] or not path.is_file():
+    kind = {"protocol": PROTOCOLS[version], "stages": 1, "traffic": LOG_REPLAY}
+    found = {"stages": 1, "traffic": LOG_REPLAY, **run.provenance}
+    if any(found.get(key) != value for key, value in kind.items()) or not path.is_file():
         return None
     with path.open("rb") as stream:
         return pd.read_parquet(stream)

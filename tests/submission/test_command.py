@@ -177,3 +177,27 @@ def test_scores_are_made_again_and_compared(
     assert _submit(*words) == 1
     assert "score otherwise in the run's table" in capsys.readouterr().out
     assert not command._parts(output).exists()
+
+
+@pytest.mark.parametrize("origin", [{"stages": 2, "traffic": "reactive"}, {"traffic": "reactive"}])
+def test_scores_of_another_kind_are_not_compared(
+    tmp_path: Path,
+    devkit_reference: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    origin: dict[str, str],
+) -> None:
+    """A table of two stages, or beside reactive traffic, is no reason to refuse the plans."""
+    monkeypatch.setenv("OPENSCENE_DATA_ROOT", str(devkit_reference))
+    monkeypatch.setenv("NUPLAN_MAPS_ROOT", str(devkit_reference / "maps"))
+    monkeypatch.setenv("REWORLD_HOME", str(tmp_path / "home"))
+    rows = pd.read_parquet(devkit_reference / "epdms_v22.parquet").drop_duplicates("token").head(2)
+    tokens = [*rows["token"], SYNTHETIC[0]]
+    poses = [np.asarray(row, np.float64).ravel().tolist() for row in rows["poses"]]
+    origin = {"split": "toy", "protocol": "epdms_v2", **origin}
+    _write(tmp_path / "trajectories.parquet", tokens, [*poses, poses[0]], **origin)
+    table = pd.DataFrame({"token": tokens, "score": 0.25})
+    write_parquet(tmp_path / "pdm_scores.parquet", table, origin)
+    assert _submit(tmp_path, "version=2.2", f"output={tmp_path / 's.pkl'}", *TEAM) == 0
+    out = capsys.readouterr().out
+    assert "over 2 scenes (EPDMS of v2.2" in out and "run's table" not in out
