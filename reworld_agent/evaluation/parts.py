@@ -19,6 +19,32 @@ FLUSH_S = 2.0  # at most this much finished work is lost by kill -9
 _IDENTITY = "identity.json"
 
 
+def check_identity(folder: Path, identity: dict[str, Any]) -> None:
+    """Note in `folder` what its rows depend on.
+
+    Raises:
+        ConfigError: rows of another identity lie there.
+        DataError: the folder cannot be written.
+    """
+    path, identity = folder / _IDENTITY, json.loads(json.dumps(identity))
+    if not path.is_file():
+        text = json.dumps(identity, indent=1)
+        write_atomically(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+        return
+    known = json.loads(path.read_text(encoding="utf-8"))
+    if known != identity:
+        names = sorted(key for key in known | identity if known.get(key) != identity.get(key))
+        raise ConfigError(
+            f"{folder.parent} holds an unfinished run with another {', '.join(names)}",
+            "choose another output_dir, or set resume=false to start over there",
+        )
+
+
+def forget_identity(folder: Path) -> None:
+    """Let rows of another identity come into `folder`."""
+    (folder / _IDENTITY).unlink(missing_ok=True)
+
+
 class PartStore:
     """A growing table in a folder of numbered parquet files.
 
@@ -41,23 +67,10 @@ class PartStore:
         self._buffer: list[dict[str, Any]] = []
         self._last_flush = time.monotonic()
         if not resume:
-            for path in [*self._paths(), folder / _IDENTITY]:
+            for path in self._paths():
                 path.unlink(missing_ok=True)
-        self._check_identity(json.loads(json.dumps(identity)))
-
-    def _check_identity(self, identity: dict[str, Any]) -> None:
-        path = self.folder / _IDENTITY
-        if not path.is_file():
-            text = json.dumps(identity, indent=1)
-            write_atomically(path, lambda partial: partial.write_text(text, encoding="utf-8"))
-            return
-        known = json.loads(path.read_text(encoding="utf-8"))
-        if known != identity:
-            names = sorted(key for key in known | identity if known.get(key) != identity.get(key))
-            raise ConfigError(
-                f"{self.folder.parent} holds an unfinished run with another {', '.join(names)}",
-                "choose another output_dir, or set resume=false to start over there",
-            )
+            forget_identity(folder)
+        check_identity(folder, identity)
 
     def add(self, rows: list[dict[str, Any]]) -> None:
         """Take rows; they are written at the latest with the first `add` after two seconds."""

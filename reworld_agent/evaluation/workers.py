@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator, Sized
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -17,13 +17,14 @@ _THREAD_VARIABLES = (
     *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
     *("VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS"),
 )
+_AHEAD = 4  # tasks for each process that wait or run; the others are not yet made
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
 def run_tasks(
     function: Callable[[Task], Result],
-    tasks: Sequence[Task],
+    tasks: Iterable[Task],
     worker: str = "processes",
     workers: int | None = None,
 ) -> Iterator[Result]:
@@ -31,7 +32,7 @@ def run_tasks(
 
     Args:
         function: of a module, so that other processes find it.
-        tasks: its arguments.
+        tasks: its arguments; taken from an iterator only as workers come free.
         worker: `sequential`, `processes` (one BLAS thread each) or `ray`.
         workers: how many; None takes one for each core.
 
@@ -41,7 +42,9 @@ def run_tasks(
     """
     if worker not in WORKERS:
         raise ConfigError(f"worker={worker} is unknown", f"use worker={' | '.join(WORKERS)}")
-    count = min(workers or _cores(), len(tasks))
+    count = workers or _cores()
+    if isinstance(tasks, Sized):
+        count = min(count, len(tasks))
     if worker == "ray":
         yield from _run_ray(function, tasks, workers)
     elif worker == "sequential" or count <= 1:
@@ -51,14 +54,21 @@ def run_tasks(
 
 
 def _run_processes(
-    function: Callable[[Task], Result], tasks: Sequence[Task], count: int
+    function: Callable[[Task], Result], tasks: Iterable[Task], count: int
 ) -> Iterator[Result]:
     # Spawned, not forked: the parent may hold threads of torch, and a fork of those can hang.
     context = multiprocessing.get_context("spawn")
     with _one_thread_each(), ProcessPoolExecutor(count, mp_context=context) as pool:
         try:
-            for future in as_completed([pool.submit(function, task) for task in tasks]):
-                yield future.result()
+            running: set[Future[Result]] = set()
+            for task in tasks:
+                running.add(pool.submit(function, task))
+                if len(running) >= _AHEAD * count:
+                    done, running = wait(running, return_when=FIRST_COMPLETED)
+                    yield from (future.result() for future in done)
+            while running:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
         except BrokenProcessPool as error:
             raise ReWorldError(
                 "a worker process was killed, most often for want of memory",
@@ -85,7 +95,7 @@ def _one_thread_each() -> Iterator[None]:
 
 
 def _run_ray(
-    function: Callable[[Task], Result], tasks: Sequence[Task], workers: int | None
+    function: Callable[[Task], Result], tasks: Iterable[Task], workers: int | None
 ) -> Iterator[Result]:
     try:
         import ray
@@ -102,9 +112,15 @@ def _run_ray(
         return function(task)
 
     remote = ray.remote(num_cpus=1)(call)
-    waiting = [remote.remote(task) for task in tasks]
-    while waiting:
-        done, waiting = ray.wait(waiting, num_returns=1)
+    ahead = _AHEAD * int(ray.cluster_resources().get("CPU", 1))
+    running: list[Any] = []
+    for task in tasks:
+        running.append(remote.remote(task))
+        if len(running) >= ahead:
+            done, running = ray.wait(running, num_returns=1)
+            yield ray.get(done[0])
+    while running:
+        done, running = ray.wait(running, num_returns=1)
         yield ray.get(done[0])
 
 

@@ -18,9 +18,12 @@ from torch import Tensor
 
 from reworld_agent.errors import ConfigError
 from reworld_agent.model import ReWorldModel
+from reworld_agent.planner.action_dit import ActionDiT
+from reworld_agent.planner.layers import KeyValue
 from reworld_agent.sigmas import SCHEDULES
 
 TRAINED_NOISE = 0.2
+_PLANS = 256  # denoised together on a CPU: their streams stay in its cache
 
 
 @dataclass(frozen=True)
@@ -66,19 +69,38 @@ def generate(
     """Candidates [B, K, L, 3] (m, m, rad; ego frame; float32) of a batch of scenes."""
     history = model.encode(features["images"])
     states = model.video_states(history, model.future_noise(len(history)), features)
-    blind = [torch.zeros_like(state[:, :1]) for state in states]  # all tokens alike: one will do
     dit, ego = model.action_dit, features["ego"].to(history)
-    seen, unseen = dit.cache(states), dit.cache(blind)
+    seen = dit.cache(states)
+    # what the blind see is the same token in every place of every scene: one will do
+    unseen = dit.cache([torch.zeros_like(state[:1, :1]) for state in states])
     horizon = model.config.planner.horizon
-    actions = torch.cat([token_noise(token, settings, horizon) for token in tokens])
-    actions = actions.to(model.normaliser.centre)
+    noise = torch.stack([token_noise(token, settings, horizon) for token in tokens])
+    noise = noise.to(model.normaliser.centre)
+    at_once = max(1, _PLANS // settings.count) if noise.device.type == "cpu" else len(tokens)
+    poses = []
+    for start in range(0, len(tokens), at_once):
+        part = slice(start, start + at_once)
+        memory = [(keys[part], values[part]) for keys, values in seen]
+        actions = _denoise(dit, noise[part].flatten(0, 1), ego[part], memory, unseen, settings)
+        poses.append(model.normaliser.denormalise(actions, clamp=True))
+    return torch.cat(poses).float().unflatten(0, (len(tokens), settings.count))
+
+
+def _denoise(
+    dit: ActionDiT,
+    actions: Tensor,
+    ego: Tensor,
+    seen: Sequence[KeyValue],
+    unseen: Sequence[KeyValue],
+    settings: CandidateSettings,
+) -> Tensor:
+    """Normalised waypoints [B K, L, 3] from noise; `unseen` is of one scene for all."""
     levels = SCHEDULES["uniform"](settings.steps)
     for level, following in zip(levels, [*levels[1:], 0.0], strict=True):
-        t = torch.full((len(actions),), level, device=actions.device)
+        t = torch.full((1,), level, device=actions.device)
         noisy = actions.to(dit.dtype)
         conditional = dit(noisy, t, ego, seen).velocity
-        free = dit(noisy, t, torch.zeros_like(ego), unseen).velocity
+        free = dit(noisy, t, torch.zeros_like(ego[:1]), unseen).velocity
         velocity = free + settings.cfg * (conditional - free)
         actions = actions + (following - level) * velocity.to(actions)
-    poses = model.normaliser.denormalise(actions, clamp=True)
-    return poses.float().unflatten(0, (len(tokens), settings.count))
+    return actions

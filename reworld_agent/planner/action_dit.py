@@ -72,17 +72,22 @@ class ActionBlock(nn.Module):
         self.scale_shift_table = nn.Parameter(torch.randn(6, width) / width**0.5)
 
     def forward(self, x: Tensor, temb: Tensor, memory: KeyValue, angles: Tensor) -> Readout:
-        """One block on x [B K, L, D] with modulation temb [B K, 1 or L, 6 D], memory of B."""
+        """One block on x [B K, L, D]; modulation temb [B or B K, 1 or L, 6 D], memory of B."""
         table = self.scale_shift_table + temb.unflatten(-1, (6, -1))
         shift, scale, gate, ff_shift, ff_scale, ff_gate = table.unbind(dim=-2)
         width = (x.size(-1),)
-        normed = rms_norm(x, width, eps=EPS) * (1 + scale) + shift
-        x = x + gate * self.attn(normed, self.attn.key_value(normed, angles), angles)
+        plans, modulated = x.shape, (temb.size(0), -1, x.size(-1))
+        x = x.reshape(modulated)
+        normed = (rms_norm(x, width, eps=EPS) * (1 + scale) + shift).view(plans)
+        mixed = self.attn(normed, self.attn.key_value(normed, angles), angles)
+        x = x + gate * mixed.view(modulated)
         # the K plans of a scene ask side by side: no copies of its keys and values
-        readout = self.cross(x.reshape(memory[0].size(0), -1, x.size(-1)), memory).view_as(x)
+        asking = x.reshape(memory[0].size(0), -1, x.size(-1))
+        readout = self.cross(asking, memory).reshape(modulated)
         state = x + readout
         normed = rms_norm(state, width, eps=EPS) * (1 + ff_scale) + ff_shift
-        return Readout(x, state, readout, state + ff_gate * self.ff(normed))
+        output = state + ff_gate * self.ff(normed)
+        return Readout(*(stream.reshape(plans) for stream in (x, state, readout, output)))
 
 
 class ActionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]
@@ -161,7 +166,7 @@ class ActionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]
 
         Args:
             actions: noisy normalised waypoints [B K, L, 3], the K plans of a scene side by side.
-            t: times [B K] or, one for each waypoint, [B K, L]; 1 = noise.
+            t: times [B K], [1] for all alike or, one for each waypoint, [B K, L]; 1 = noise.
             ego: [B, 8].
             memory: see `cache`; for B scenes.
             tap: blocks (from 1) whose readouts are returned.
@@ -175,9 +180,12 @@ class ActionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]
             batch_size=actions.size(0),
             hidden_dtype=x.dtype,
         )
-        temb = temb.view(x.size(0), -1, temb.size(-1))
-        embedded = embedded.view(x.size(0), -1, embedded.size(-1))
-        temb = temb + self.ego_embed(ego.to(x)).repeat_interleave(plans, dim=0)[:, None]
+        temb = temb.view(t.size(0), -1, temb.size(-1))
+        embedded = embedded.view(t.size(0), -1, embedded.size(-1))
+        conditions = self.ego_embed(ego.to(x))
+        if t.size(0) > 1:
+            conditions = conditions.repeat_interleave(plans, dim=0)
+        temb = temb + conditions[:, None]
         angles = rotary_table(self.horizon, self.width, x.device)
         output = ActionOutput(x)
         for number, (block, pair) in enumerate(zip(self.blocks, memory, strict=True), 1):

@@ -63,6 +63,9 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, memory: KeyValue, angles: Tensor | None = None) -> Tensor:
         """The readout [B, L, D], after the output projection."""
+        value = memory[1]
+        if value.size(2) == 1:  # nothing to choose from: no question changes the answer
+            return self.to_out(value.transpose(1, 2).flatten(2)).expand_as(x)
         mixed = F.scaled_dot_product_attention(self.query(x, angles), *memory)
         return self.to_out(mixed.transpose(1, 2).flatten(2))
 

@@ -19,7 +19,6 @@ from reworld_agent.negatives.pool import read_pool, write_pool
 from reworld_agent.negatives.selection import SelectionSettings, nearest_unsafe
 from reworld_agent.negatives.targets import NegativeTargets
 from reworld_agent.planner.sampler import sample_plan
-from reworld_agent.training.mining import refuse_held_out
 from tests.model.micro import batch, micro_model
 from tests.model.test_model import moving_model
 
@@ -232,16 +231,3 @@ def test_beyonddrive_bad_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     (tmp_path / "a.pkl").write_bytes(pickle.dumps({"token": "a"}))
     with pytest.raises(DataError, match="no scene of a pool"):
         import_pool(tmp_path)
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["test", "town_test", "town_val", "navtest", "navhard_two_stage", "private_test_hard", "val"],
-)
-def test_held_out_splits_are_refused(name: str) -> None:
-    with pytest.raises(ConfigError, match="held out"):
-        refuse_held_out("trainval", name)
-
-
-def test_training_splits_pass() -> None:
-    refuse_held_out("trainval", "navtrain", "town_train", "mini", "")

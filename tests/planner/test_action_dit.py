@@ -115,6 +115,25 @@ def test_time_may_differ_between_waypoints() -> None:
     torch.testing.assert_close(each, shared)
 
 
+def test_one_time_serves_all_plans() -> None:
+    model = build()
+    states, ego = scene()
+    actions, memory = torch.randn(6, 8, 3).double(), model.cache(states)
+    one = model(actions, torch.tensor([0.4]).double(), ego, memory, tap=(1,))
+    each = model(actions, torch.full((6,), 0.4).double(), ego, memory, tap=(1,))
+    torch.testing.assert_close(one.velocity, each.velocity)
+    assert one.readouts[1].state.shape == each.readouts[1].state.shape == (6, 8, model.width)
+
+
+def test_a_single_token_needs_no_question() -> None:
+    torch.manual_seed(0)
+    attention = Attention(12, 3, 20).double()
+    x, source = torch.randn(2, 4, 12).double(), torch.randn(2, 1, 20).double()
+    twice = attention.key_value(source.expand(2, 2, 20))  # the same token again: nothing changes
+    found = attention(x, attention.key_value(source))
+    torch.testing.assert_close(found, attention(x, twice))
+
+
 def test_a_fresh_model_moves_nothing() -> None:
     model = ActionDiT.build(TINY.planner, TINY.video)
     states, ego = scene()

@@ -1,0 +1,69 @@
+"""Scored batches on disk: one file each, whole or absent, so that a kill costs what is in work."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from reworld_agent.evaluation.files import write_atomically
+from reworld_agent.evaluation.parts import check_identity, forget_identity
+from reworld_agent.negatives.scored import SCHEMA, ScoredBatch
+
+
+class BatchFiles:
+    """The batches of one mining run.
+
+    Args:
+        folder: of the files; made where it is absent.
+        identity: what the rows depend on; rows of another identity are never mixed in.
+        count: batches of the run.
+        resume: False forgets the batches that are there.
+
+    Raises:
+        ConfigError: `resume`, and the folder holds batches of another identity.
+        DataError: the folder cannot be written.
+    """
+
+    def __init__(
+        self, folder: Path, identity: dict[str, Any], count: int, resume: bool = True
+    ) -> None:
+        self.folder, self.count = folder, count
+        if not resume:
+            for file in folder.glob("batch-*.parquet"):
+                file.unlink()
+            forget_identity(folder)
+        check_identity(folder, identity)
+
+    def write(self, batch: ScoredBatch) -> None:
+        """Keep a batch; raises DataError where the disk is full."""
+        write_atomically(
+            self._file(batch.number), lambda partial: pq.write_table(batch.rows, partial)
+        )
+
+    def unfinished(self) -> list[int]:
+        """Numbers of the batches that are absent, or have a candidate without a score."""
+        return [number for number in range(self.count) if not self._is_scored(number)]
+
+    def _is_scored(self, number: int) -> bool:
+        file = self._file(number)
+        if not file.is_file():
+            return False
+        try:
+            reasons = pq.read_table(file, columns=["reason"])["reason"]
+        except (OSError, pa.ArrowException) as error:  # a disk that lied about its sync
+            warnings.warn(f"{file}: unreadable, its rows are made again ({error})", stacklevel=2)
+            return False
+        return set(reasons.to_pylist()) == {""}
+
+    def tables(self) -> Iterator[pa.Table]:
+        """The rows of every batch, in order, one batch at a time in memory."""
+        for number in range(self.count):
+            yield pq.read_table(self._file(number), schema=SCHEMA)
+
+    def _file(self, number: int) -> Path:
+        return self.folder / f"batch-{number:06d}.parquet"

@@ -1,0 +1,102 @@
+"""One job of mining: a batch of scenes from its images to scored candidates, in any process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from reworld_agent.config import load_model_config
+from reworld_agent.errors import DataError
+from reworld_agent.evaluation.scene_caches import SceneCaches
+from reworld_agent.model import ReWorldModel
+from reworld_agent.negatives.generator import CandidateSettings, generate
+from reworld_agent.negatives.scored import Candidates, ScoredBatch, score_batch
+from reworld_agent.weights import load_checkpoint
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Which model a process loads, once: see `load_checkpoint` and `load_model_config`."""
+
+    checkpoint: str | None
+    model: str
+    recipe: str
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class BatchJob:
+    """What the candidates of a batch depend on, small enough to be sent to another process.
+
+    Attributes:
+        number: of the batch.
+        weights: of the planner.
+        settings: how candidates are drawn.
+        caches: scene caches of the split.
+        frames: file of all frames, uint8 [F, 3, H, W].
+        frame_index: history frames of each scene in it, [B, T].
+        ego: [B, 8] float32.
+        tokens: B scenes.
+    """
+
+    number: int
+    weights: Weights
+    settings: CandidateSettings
+    caches: SceneCaches
+    frames: Path
+    frame_index: NDArray[np.int32]
+    ego: NDArray[np.float32]
+    tokens: tuple[str, ...]
+
+
+@lru_cache(maxsize=1)
+def load_model(weights: Weights) -> ReWorldModel:
+    """The model of this process, on its device."""
+    config = load_model_config(weights.model, weights.recipe)
+    return load_checkpoint(weights.checkpoint, config).to(weights.device).eval()
+
+
+@lru_cache(maxsize=1)
+def _open_frames(file: Path) -> NDArray[np.uint8]:
+    frames: NDArray[np.uint8] = np.load(file, mmap_mode="r")
+    return frames
+
+
+def draw_candidates(job: BatchJob) -> Candidates:
+    """Candidates of a batch, the same bit for bit in every process of a machine.
+
+    Raises:
+        DataError: they are not finite.
+    """
+    images = torch.from_numpy(_open_frames(job.frames)[job.frame_index])
+    features = {"images": images, "ego": torch.from_numpy(job.ego)}
+    with _one_thread():
+        plans = generate(load_model(job.weights), features, job.tokens, job.settings)
+    if not torch.isfinite(plans).all():
+        message = f"candidates of {', '.join(job.tokens[:4])} are not finite"
+        raise DataError(message, "use other weights: agent.checkpoint_path=")
+    poses = plans.flatten(2).double().cpu().numpy()
+    return Candidates(job.number, job.caches, job.tokens, poses)
+
+
+def mine_batch(job: BatchJob) -> ScoredBatch:
+    """Draw the candidates of a batch and score them."""
+    return score_batch(draw_candidates(job))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums in one order, whoever asks; and several threads only wait for each other here."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
