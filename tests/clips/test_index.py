@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
@@ -30,6 +30,7 @@ from tests.clips.media import frame, levels, write_images, write_video
 from tests.clips.tables import write_nuscenes
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
 @given(
     st.lists(st.floats(0, 100), min_size=1, max_size=40, unique=True),
     st.lists(st.floats(-5, 105), min_size=1, max_size=20),
