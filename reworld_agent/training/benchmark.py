@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import resource
-import statistics
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-import pandas as pd
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
@@ -30,6 +30,7 @@ from reworld_agent.training.stages import TrainingStage
 from reworld_agent.video.dit import VideoDiT
 
 GIB = 2**30
+BOOTSTRAPS = 10_000
 
 
 def count_operations(work: Callable[[], object]) -> int:
@@ -97,15 +98,16 @@ def made_up_batch(config: ModelConfig, scenes: int) -> tuple[dict[str, Tensor], 
 
 
 @dataclass(frozen=True)
-class Timing:
-    """One kind of step: scenes in a batch, median and quartiles [s], peak memory [GiB]."""
+class StepTimes:
+    """Seconds of one kind of step, one number a step.
 
-    name: str
-    batch_size: int
-    median_s: float
-    first_quartile_s: float
-    third_quartile_s: float
-    peak_gib: float
+    Attributes:
+        wall: by the clock.
+        processor: of all threads of this process; what other work does to the clock is not in it.
+    """
+
+    wall: list[float] = field(default_factory=list)
+    processor: list[float] = field(default_factory=list)
 
 
 def time_steps(
@@ -114,10 +116,11 @@ def time_steps(
     scenes: int,
     steps: int = 20,
     warmup: int = 2,
-) -> list[Timing]:
+) -> dict[str, StepTimes]:
     """Time whole steps (forward, backward, optimiser) of several stages, in turns.
 
-    In turns, so that whatever else the machine does slows all of them alike.
+    In turns, so that whatever else the machine does slows all of them alike; every other round
+    goes backwards, so that none has always the same one before it.
 
     Args:
         model: with random weights; they change.
@@ -129,15 +132,15 @@ def time_steps(
     batch = made_up_batch(model.config, scenes)
     set_trainable(model, next(iter(stages.values())))
     optimizer = build_optimizers(model, next(iter(stages.values())))["optimizer"]
-    times: dict[str, list[float]] = {name: [] for name in stages}
+    times = {name: StepTimes() for name in stages}
     label = ", ".join(stages)
     for number in tqdm(range(warmup + steps), desc=label, delay=5.0, leave=False):
-        for name, stage in stages.items():
-            taken = _timed_step(model, stage, batch, optimizer)
+        for name in list(stages)[:: -1 if number % 2 else 1]:
+            wall, processor = _timed_step(model, stages[name], batch, optimizer)
             if number >= warmup:
-                times[name].append(taken)
-    peak = _peak_memory(model.device)
-    return [Timing(name, scenes, *_quartiles(values), peak) for name, values in times.items()]
+                times[name].wall.append(wall)
+                times[name].processor.append(processor)
+    return times
 
 
 def _timed_step(
@@ -145,16 +148,16 @@ def _timed_step(
     stage: TrainingStage,
     batch: tuple[dict[str, Tensor], dict[str, Tensor]],
     optimizer: torch.optim.Optimizer,
-) -> float:
+) -> tuple[float, float]:
     _wait(model.device)
-    begin = time.perf_counter()
+    wall, processor = time.perf_counter(), time.process_time()
     optimizer.zero_grad()
     with torch.autocast(model.device.type, torch.bfloat16, enabled=model.device.type == "cuda"):
         loss, _ = stage_loss(model, stage, *batch)
     loss.backward()
     optimizer.step()
     _wait(model.device)
-    return time.perf_counter() - begin
+    return time.perf_counter() - wall, time.process_time() - processor
 
 
 def _wait(device: torch.device) -> None:
@@ -162,12 +165,38 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _quartiles(values: list[float]) -> tuple[float, float, float]:
-    first, middle, third = statistics.quantiles(values, n=4)
-    return middle, first, third
+def step_operations(model: ReWorldModel, stage: TrainingStage, scenes: int) -> int:
+    """Operations of the very step that `time_steps` times, without the optimiser's."""
+    batch = made_up_batch(model.config, scenes)
+    set_trainable(model, stage)
+    count = count_operations(lambda: stage_loss(model, stage, *batch)[0].backward())
+    model.zero_grad()
+    return count
 
 
-def _peak_memory(device: torch.device) -> float:
+@dataclass(frozen=True)
+class Ratio:
+    """How much longer the steps with a term take: the median over pairs of neighbours.
+
+    Attributes:
+        median: of the paired ratios.
+        low, high: 95 % of the medians of as many pairs drawn anew (percentile bootstrap).
+    """
+
+    median: float
+    low: float
+    high: float
+
+
+def paired_ratio(with_term: ArrayLike, without_term: ArrayLike) -> Ratio:
+    """Ratio of two series of times of steps taken in turns."""
+    ratios = np.asarray(with_term, np.float64) / np.asarray(without_term, np.float64)
+    drawn = np.random.default_rng(0).choice(ratios, (BOOTSTRAPS, len(ratios)))
+    low, high = np.quantile(np.median(drawn, axis=1), [0.025, 0.975])
+    return Ratio(float(np.median(ratios)), float(low), float(high))
+
+
+def peak_memory(device: torch.device) -> float:
     """Of the device's tensors, or on the CPU of the process, so far [GiB]."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / GIB
@@ -179,8 +208,3 @@ def without(stage: TrainingStage, term: str) -> TrainingStage:
     weights = dataclasses.replace(stage.weights, **{term: 0.0})
     blocks = () if term == "alignment" else stage.align_blocks
     return dataclasses.replace(stage, weights=weights, align_blocks=blocks)
-
-
-def timing_table(timings: list[Timing]) -> pd.DataFrame:
-    """Rows of the timings."""
-    return pd.DataFrame([dataclasses.asdict(timing) for timing in timings])

@@ -3,38 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import median
+from typing import Any
 
 import pandas as pd
 import torch
 
-from reworld_agent.config import CONFIG_NAMES, load_model_config
+from reworld_agent.config import CONFIG_NAMES, ModelConfig, load_model_config
 from reworld_agent.errors import ConfigError
 from reworld_agent.evaluation.files import write_csv, write_parquet
 from reworld_agent.model import ReWorldModel
 from reworld_agent.training.benchmark import (
+    Ratio,
     action_operations,
+    paired_ratio,
+    peak_memory,
+    step_operations,
     time_steps,
-    timing_table,
     video_operations,
     without,
 )
-from reworld_agent.training.stages import load_stage
+from reworld_agent.training.stages import TrainingStage, load_stage
 from reworld_agent.video.conditioning import Grid
 from reworld_agent.words import Words, run_command
 
-HELP = """python train/benchmark_stages.py model=tiny|paper [batch_size=4] [steps=20] [device=cpu]
+HELP = """python train/benchmark_stages.py model=tiny|slice|paper [batch_size=4] [steps=20]
 
 Operations of a Stage 1 step with and without L_Mid, and of a Stage 2 step with and without L_align
-(meta device, the paper's size), then the time of real steps with random weights, in turns.
+(meta device, the paper's size), then the time of real steps with random weights, in turns: the
+median of the paired ratios, with the 95 % interval of a bootstrap, by the clock and in processor
+time, beside the ratio that the operations of these very steps have.
 
-  model=         configuration of the timed steps
+  model=         configuration of the timed steps; slice = the paper's width, 4 blocks, 48 tokens,
+                 the closed-form codec: what a machine without a GPU can time
+  device=        cpu (default) or cuda
   output_dir=    also write operations.parquet and steps.parquet, with csv twins
 
 example:
-  python train/benchmark_stages.py model=tiny batch_size=8 steps=40
+  python train/benchmark_stages.py model=slice batch_size=2 steps=24
 """
 KNOWN = ("model", "batch_size", "steps", "device", "output_dir")
 EXTRA = {"1": "intermediate", "2": "alignment"}  # the paper's term of a stage
+TARGETS = {"intermediate": 1.003, "alignment": 1.01}  # of the ratio of times
+SLICE = "slice"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -43,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _run(words: Words) -> int:
-    name = words.choice("model", CONFIG_NAMES) or "tiny"
+    name = words.choice("model", (*CONFIG_NAMES, SLICE)) or "tiny"
     device = words.choice("device", ("cpu", "cuda")) or "cpu"
     if device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device=cuda, but no CUDA device is here", "say device=cpu")
@@ -75,20 +86,59 @@ def operation_table(model: str = "paper") -> pd.DataFrame:
     return table.assign(ratio=table["with_term"] / table["without_term"])
 
 
-def step_table(model: str, device: str, batch_size: int, steps: int) -> pd.DataFrame:
-    """Times of steps with and without the paper's term, and the ratio of their medians.
+def sliced_config() -> ModelConfig:
+    """The paper's widths over 4 blocks, for small images and a codec in closed form."""
+    values = load_model_config("paper").to_dict()
+    clip = {**values["clip"], "height": 64, "width": 128}
+    values |= {"name": SLICE, "clip": clip, "world_clip": clip}
+    values["codec"] |= {"kind": "patch_pca"}
+    values["video"] |= {"num_layers": 4, "mid_blocks": [2]}
+    return ModelConfig.from_dict(values)
 
-    Other stages, and the memory of each: train/benchmark_model.py.
+
+def step_table(model: str, device: str, batch_size: int, steps: int) -> pd.DataFrame:
+    """What the paper's terms cost in time, a row for each stage and clock.
+
+    Columns: stage, term, clock (wall | processor), steps, with_term_s, without_term_s (medians),
+    ratio, low, high, expected (ratio of the operations), target, met (yes | no | open: the target
+    lies within the interval), peak_gib. Other stages, and the memory of each:
+    train/benchmark_model.py.
     """
     torch.manual_seed(0)
-    tables = []
+    config = sliced_config() if model == SLICE else load_model_config(model)
+    rows: list[dict[str, Any]] = []
     for name, term in EXTRA.items():
-        changes = {"phases": [], "noise_draws": 1, "cache_states": False}
-        stage = load_stage(name, model=model, overrides=changes)
-        variants = {f"stage {name}": stage, f"stage {name} without L_{term}": without(stage, term)}
+        stage = _timed_stage(name, config, model)
         with torch.device(device):
-            built = ReWorldModel(load_model_config(model))
-        table = timing_table(time_steps(built, variants, batch_size, steps))
-        tables.append(table.assign(ratio=table["median_s"].iloc[0] / table["median_s"]))
+            built = ReWorldModel(config)
+        pair = {term: stage, f"without {term}": without(stage, term)}
+        counts = [step_operations(built, variant, batch_size) for variant in pair.values()]
+        times = list(time_steps(built, pair, batch_size, steps).values())
+        for clock in ("wall", "processor"):
+            series = [getattr(each, clock) for each in times]
+            rows.append(
+                {"stage": name, "term": f"L_{term}", "clock": clock, "steps": steps}
+                | {"with_term_s": median(series[0]), "without_term_s": median(series[1])}
+                | _verdict(paired_ratio(*series), TARGETS[term])
+                | {"expected": counts[0] / counts[1], "peak_gib": peak_memory(built.device)}
+            )
         del built
-    return pd.concat(tables, ignore_index=True)
+    return pd.DataFrame(rows)
+
+
+def _timed_stage(name: str, config: ModelConfig, model: str) -> TrainingStage:
+    changes: dict[str, Any] = {"phases": [], "noise_draws": 1, "cache_states": False}
+    if model == SLICE and name == "2":
+        changes["align_blocks"] = list(config.video.mid_blocks)
+    return load_stage(name, model="paper" if model == SLICE else model, overrides=changes)
+
+
+def _verdict(ratio: Ratio, target: float) -> dict[str, Any]:
+    met = "yes" if ratio.high <= target else "no" if ratio.low > target else "open"
+    return {
+        "ratio": ratio.median,
+        "low": ratio.low,
+        "high": ratio.high,
+        "target": target,
+        "met": met,
+    }

@@ -5,18 +5,21 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.stats import bootstrap
 
 from reworld_agent.config import load_model_config
 from reworld_agent.planner.action_dit import ActionDiT
 from reworld_agent.planner.sampler import sample_plan
 from reworld_agent.sigmas import SCHEDULES
-from reworld_agent.training import benchmark
+from reworld_agent.training import benchmark, benchmark_report
 from reworld_agent.training.benchmark import action_operations, count_operations, video_operations
 from reworld_agent.training.benchmark_report import main
 from reworld_agent.training.stages import load_stage
+from reworld_agent.video.conditioning import Grid
 from tests.model.micro import micro_model
 
 PAPER = load_model_config("paper")
@@ -57,25 +60,57 @@ def test_steps_are_timed_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(benchmark, "stage_loss", watched)
     stage = load_stage("2", overrides={"noise_draws": 1})
     stages = {"with": stage, "without": benchmark.without(stage, "alignment")}
-    timings = benchmark.time_steps(micro_model(), stages, scenes=2, steps=3, warmup=1)
-    assert seen == [0.05, 0.0] * 4
-    table = benchmark.timing_table(timings)
-    assert table["name"].tolist() == ["with", "without"] and (table["median_s"] > 0).all()
-    assert (table["first_quartile_s"] <= table["third_quartile_s"]).all()
+    times = benchmark.time_steps(micro_model(), stages, scenes=2, steps=3, warmup=1)
+    assert seen == [0.05, 0.0, 0.0, 0.05] * 2
+    assert list(times) == ["with", "without"]
+    for series in times.values():
+        assert len(series.wall) == len(series.processor) == 3
+        assert min(series.wall) > 0 and min(series.processor) > 0
+
+
+def test_the_ratio_is_that_of_the_pairs_within_its_interval() -> None:
+    rng = np.random.default_rng(3)
+    load = rng.lognormal(sigma=0.5, size=60)  # what else the machine does: alike for both of a pair
+    ratio = benchmark.paired_ratio(load * rng.normal(1.02, 0.01, 60), load)
+    assert ratio.low < 1.02 < ratio.high and ratio.low <= ratio.median <= ratio.high
+    pairs = rng.normal(1.0, 0.1, 60)
+    found = benchmark.paired_ratio(pairs, np.ones(60))
+    reference = bootstrap((pairs,), np.median, method="percentile", rng=1).confidence_interval
+    np.testing.assert_allclose([found.low, found.high], reference, atol=0.005)
+    exact = benchmark.paired_ratio([2.0] * 20, [1.0] * 20)
+    assert exact == benchmark.Ratio(2.0, 2.0, 2.0)
+
+
+def test_operations_of_a_real_step_are_those_of_its_transformers() -> None:
+    model, stage = micro_model(), load_stage("1", overrides={"phases": []})
+    pair = [
+        benchmark.step_operations(model, s, 1)
+        for s in (stage, benchmark.without(stage, "intermediate"))
+    ]
+    tokens, config = model.grid.tokens, model.config
+    extra = [video_operations(config, tokens, heads) for heads in (True, False)]
+    assert pair[0] - pair[1] == extra[0] - extra[1] > 0
 
 
 def test_the_command_writes_its_tables(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from reworld_agent.training import benchmark_report
-
     monkeypatch.setattr(
         benchmark_report, "operation_table", lambda: pd.DataFrame({"ratio": [1.0003]})
     )
     assert main(["model=tiny", "batch_size=1", "steps=2", f"output_dir={tmp_path}"]) == 0
     steps = pd.read_parquet(tmp_path / "steps.parquet")
-    assert steps["name"].tolist()[:2] == ["stage 1", "stage 1 without L_intermediate"]
-    assert len(steps) == 4 and "1.0003" in capsys.readouterr().out
+    assert steps["term"].tolist() == ["L_intermediate"] * 2 + ["L_alignment"] * 2
+    assert steps["clock"].tolist() == ["wall", "processor"] * 2
+    assert (steps["low"] <= steps["ratio"]).all() and (steps["ratio"] <= steps["high"]).all()
+    assert (steps["expected"] >= 1).all() and set(steps["met"]) <= {"yes", "no", "open"}
+    assert "1.0003" in capsys.readouterr().out
+
+
+def test_the_slice_has_the_width_of_the_paper() -> None:
+    config = benchmark_report.sliced_config()
+    assert config.video.width == PAPER.video.width and config.planner == PAPER.planner
+    assert Grid.of(config.clip, config.codec).tokens == 48
 
 
 def test_mistakes_are_named(capsys: pytest.CaptureFixture[str]) -> None:
