@@ -69,8 +69,13 @@ def test_two_processes_learn_what_one_learns(
             assert shared[name] == pytest.approx(alone[name], rel=2e-3, abs=1e-5), name
         trained = ReWorldModel.from_pretrained(tmp_path / strategy / "weights")
         assert trained.history[-1] == "3"
-        moved = (trained.action_dit.proj_out.weight - model.action_dit.proj_out.weight).abs().max()
-        assert 0 < float(moved) < 0.01
+        moved = (trained.action_dit.proj_out.weight - model.action_dit.proj_out.weight).detach()
+        assert 0 < float(moved.abs().max()) < 0.01
+        resumed = ReWorldModel.from_pretrained(tmp_path / f"{strategy}_resumed" / "weights")
+        weights = zip(trained.named_parameters(), resumed.parameters(), strict=True)
+        assert not [name for (name, one), other in weights if not torch.equal(one, other)]
+        assert history(tmp_path / f"{strategy}_resumed") == shared  # no step was done twice
+    assert done.stdout.count("power cut") == 4  # two strategies, two processes
 
 
 def test_shares_of_the_numbers_are_those_of_one_process() -> None:

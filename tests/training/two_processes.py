@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
+from omegaconf import DictConfig
 
+from reworld_agent.training.module import StageModule
 from reworld_agent.training.run import run
 from tests.training.test_run import config
 
@@ -26,12 +29,33 @@ def words(root: Path, name: str, *more: str) -> list[str]:
 
 
 def main() -> None:
-    """Both strategies, one after the other, in the same two processes."""
+    """Both strategies, one after the other, in the same two processes; each also cut short."""
     torch.set_num_threads(1)
     root = Path(sys.argv[1])
     for strategy in ("ddp", "fsdp2"):
         more = ["trainer.params.devices=2", f"+trainer.params.strategy={strategy}"]
         run(config(root, "3", *words(root, strategy, *more)))
+        broken = words(root, f"{strategy}_resumed", *more, "checkpoint_steps=1")
+        cut_short(config(root, "3", *broken), steps=2)
+        run(config(root, "3", *broken))
+
+
+def cut_short(settings: DictConfig, steps: int) -> None:
+    """Start a run that loses its power after so many steps, in every process at once."""
+    step = StageModule.training_step
+
+    def fail(self: StageModule, batch: Any, batch_idx: int) -> torch.Tensor:
+        if batch_idx >= steps * self.trainer.accumulate_grad_batches:
+            raise OSError("power cut")
+        return step(self, batch, batch_idx)
+
+    StageModule.training_step = fail  # type: ignore[method-assign]
+    try:
+        run(settings)
+    except OSError:
+        print("power cut")
+    finally:
+        StageModule.training_step = step  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":
