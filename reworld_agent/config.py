@@ -197,6 +197,8 @@ class PlannerConfig:
         round_times: give the Action DiT 1000 t as a whole number (DriveLaW, authors' release).
         projected_blocks: blocks (from 1) with a projected readout, LayerNorm and linear of the
             attended video states (authors' release); none = the paper's readout.
+        waypoint_embedding: add a learned vector to each waypoint's token. The paper's Action DiT
+            (DriveLaW's) has none: only the noise and the rotary angles tell its waypoints apart.
     """
 
     num_heads: int
@@ -213,6 +215,7 @@ class PlannerConfig:
     noise_scale: float = 1.0
     round_times: bool = False
     projected_blocks: tuple[int, ...] = ()
+    waypoint_embedding: bool = False
 
     def __post_init__(self) -> None:
         positive(
@@ -231,6 +234,12 @@ class PlannerConfig:
             self.noise_scale >= 0,
             f"planner.noise_scale = {self.noise_scale}",
             "use 0 (no noise) to 1 (as in training)",
+        )
+        require(
+            self.noise_scale > 0 or self.waypoint_embedding,
+            "planner.noise_scale = 0 without planner.waypoint_embedding: nothing would tell the "
+            "waypoints apart, and all would get the same normalised value",
+            "set waypoint_embedding: true and train, or noise_scale: 1.0",
         )
         require(
             len(self.ego_scale) == 8,

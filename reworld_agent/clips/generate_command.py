@@ -19,11 +19,12 @@ from reworld_agent.clips.samples import Sample, from_file, from_index, from_scen
 from reworld_agent.clips.side_by_side import contact_sheet, side_by_side, write_picture
 from reworld_agent.clips.telling import Teller
 from reworld_agent.clips.video_out import write_video
-from reworld_agent.config import ClipConfig
+from reworld_agent.config import CONFIG_NAMES, ClipConfig
 from reworld_agent.errors import ConfigError
 from reworld_agent.evaluation.files import check_same_settings, check_writable, write_atomically
 from reworld_agent.evaluation.provenance import code_version, weights_hash
 from reworld_agent.model import ReWorldModel
+from reworld_agent.training.stages import STAGES, load_stage
 from reworld_agent.words import Words, parse, shown
 
 USAGE = (
@@ -112,7 +113,9 @@ def _one_source(words: Words) -> None:
 
 def _say_what_it_learned(model: ReWorldModel) -> None:
     """A note where the Video DiT was trained last without a video loss: it may have forgotten."""
-    later = [stage for stage in model.history if stage in ("planner", "3")]
+    size = model.config.name if model.config.name in CONFIG_NAMES else "paper"
+    stages = [load_stage(name, model=size) for name in model.history if name in STAGES]
+    later = [stage.name for stage in stages if "video_dit" in stage.trainable and stage.plans]
     if later:
         print(
             f"note: stage {later[-1]} trained this Video DiT to plan, without a loss on video; "

@@ -106,11 +106,15 @@ class ActionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]
         horizon: int = 8,
         round_times: bool = False,
         projected_blocks: Sequence[int] = (),
+        waypoint_embedding: bool = False,
     ) -> None:
         super().__init__()
         width = num_heads * head_dim
         self.width, self.horizon, self.round_times = width, horizon, round_times
         self.proj_in = nn.Linear(3, width)
+        # a third of what proj_in makes of unit noise
+        told_apart = nn.Parameter(torch.randn(horizon, width) * 0.2) if waypoint_embedding else None
+        self.register_parameter("waypoints", told_apart)
         self.time_embed = AdaLayerNormSingle(width, use_additional_conditions=False)
         self.ego_embed = EgoEmbedding(tuple(ego_scale), ego_hidden, width)
         self.blocks = nn.ModuleList(
@@ -137,6 +141,7 @@ class ActionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]
             horizon=config.horizon,
             round_times=config.round_times,
             projected_blocks=config.projected_blocks,
+            waypoint_embedding=config.waypoint_embedding,
         )
         film = model.ego_embed.film[2]
         for layer in (model.proj_out, film):
@@ -174,6 +179,7 @@ class ActionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]
         """
         plans = actions.size(0) // ego.size(0)
         x = self.proj_in(actions)
+        x = x if self.waypoints is None else x + self.waypoints
         times = t.flatten() * 1000
         temb, embedded = self.time_embed(
             times.round() if self.round_times else times,

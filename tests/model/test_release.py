@@ -140,6 +140,11 @@ def test_mistakes_of_the_new_fields_are_named() -> None:
         ("sampling", {"cfg": 3.0}, "sampling.cfg = 3.0, but video.text = none"),
         ("sampling", {"low": 0.8, "high": 0.2}, "sampling.low = 0.8"),
         ("sampling", {"sigmas": "cubic"}, "sampling.sigmas=cubic"),
+        (
+            "planner",
+            {"noise_scale": 0.0, "waypoint_embedding": False},
+            "nothing would tell the waypoints apart",
+        ),
         ("sampling", {"temperature": 1}, "unknown fields: temperature"),
         ("video", {"text": "song"}, "video.text=song"),
         ("clip", {"rope_time": "unshifted"}, "rope_time=unshifted with clip.encoding=continued"),

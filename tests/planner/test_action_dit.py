@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import torch
 from diffusers.models.transformers.transformer_ltx import apply_rotary_emb
@@ -125,6 +126,19 @@ def test_one_time_serves_all_plans() -> None:
     assert one.readouts[1].state.shape == each.readouts[1].state.shape == (6, 8, model.width)
 
 
+def test_only_a_waypoint_embedding_tells_equal_waypoints_apart() -> None:
+    states, ego = scene()
+    for told_apart in (False, True):
+        torch.manual_seed(0)
+        settings = replace(TINY.planner, waypoint_embedding=told_apart, noise_scale=1.0)
+        model = ActionDiT.build(settings, TINY.video).double()
+        torch.nn.init.normal_(model.proj_out.weight)
+        silent = torch.zeros(2, 8, 3).double()
+        velocity = model(silent, torch.ones(2).double(), ego, model.cache(states)).velocity
+        alike = torch.allclose(velocity, velocity[:, :1].expand_as(velocity), atol=1e-9)
+        assert alike != told_apart
+
+
 def test_a_single_token_needs_no_question() -> None:
     torch.manual_seed(0)
     attention = Attention(12, 3, 20).double()
@@ -151,7 +165,8 @@ def test_five_steps_are_five_euler_steps() -> None:
     for level, following in itertools.pairwise(levels):
         t = torch.full((2,), level).double()
         expected = expected + (following - level) * model(expected, t, ego, memory).velocity
-    found = sample_plan(model, memory, ego, noise, TINY.planner)
+    settings = replace(TINY.planner, sigmas="linear_quadratic")
+    found = sample_plan(model, memory, ego, noise, settings)
     # sinusoids of the time are float32 inside diffusers
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
 

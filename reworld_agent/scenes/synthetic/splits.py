@@ -19,7 +19,7 @@ from reworld_agent.scenes.synthetic.drive import SPLITS, SplitPlan
 from reworld_agent.scenes.synthetic.maker_lock import only_maker
 from reworld_agent.scenes.synthetic.store import scratch, write_bytes, write_drive
 
-VERSION = "4"  # of the town: new whenever the same seed gives other bytes
+VERSION = "5"  # of the town: new whenever the same seed gives other bytes
 WORTH_A_POOL = 24  # drives; fewer are made faster in this process
 
 
