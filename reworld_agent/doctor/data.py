@@ -26,12 +26,16 @@ def check_data(overrides: Sequence[str], stage: str | None = None) -> Iterator[F
     Raises:
         ReWorldError: the words name no split, no agent, or a split that is not there.
     """
+    from omegaconf import OmegaConf
+
     from reworld_agent.evaluation.run import Settings
     from reworld_agent.scenes.sensors import CAMERA_NAMES
     from reworld_agent.scenes.splits import resolve_split
 
     cfg = compose(overrides, stage)
-    settings = Settings.from_config(cfg)
+    # a training's protocol is the one that its stage follows, not a score's
+    told = cfg if stage is None else OmegaConf.masked_copy(cfg, [k for k in cfg if k != "protocol"])
+    settings = Settings.from_config(told)
     agent = _agent(cfg, stage)
     sensors = agent.get_sensor_config()
     cameras = tuple(name.upper() for name in CAMERA_NAMES if getattr(sensors, name))

@@ -19,6 +19,7 @@ from reworld_agent.objectives.rivals import WITH_ENCODER
 from reworld_agent.objectives.rivals.encoders import FrozenEncoder
 from reworld_agent.training.hydra_stage import StageCallback
 from reworld_agent.training.run import run
+from reworld_agent.training.stages import load_stage
 from reworld_agent.training.table2.stage import StageWorldModule
 from reworld_agent.video_metrics.probe.states import planning_states
 from tests.clips.media import write_video
@@ -173,7 +174,7 @@ def test_the_callback_takes_the_protocols_numbers(table: Path, tmp_path: Path) -
     assert cfg.trainer.params.max_steps == 600 and cfg.agent.stage_applied == "1"
     cfg.protocol = "paper"
     StageCallback("1").merge(cfg)
-    assert cfg.trainer.params.max_steps == 300
+    assert cfg.trainer.params.max_steps == load_stage("1").steps
     # ours: shared out to the processes; a host with a number of its own is told the stage's
     assert cfg.dataloader.params.batch_size is None
     cfg.dataloader.params.batch_size = 64
