@@ -8,10 +8,11 @@ from torch.utils.data import Dataset
 
 from reworld_agent.clips.index import ClipIndex
 from reworld_agent.clips.latents import MANIFEST, LatentCache
-from reworld_agent.clips.training_samples import Sample, ego_state
+from reworld_agent.clips.training_samples import ego_state
 from reworld_agent.config import ClipConfig
 from reworld_agent.errors import ConfigError, DataError
 from reworld_agent.model import ReWorldModel
+from reworld_agent.training.data import Sample
 from reworld_agent.words import shown
 
 _SHOWN = 3

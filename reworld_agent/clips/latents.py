@@ -216,9 +216,10 @@ class LatentCache:
             "encoding": clip.encoding,
         }
         path = self.folder / MANIFEST
-        if not check_same_settings(path, about):
+        if not path.is_file():
             text = json.dumps(about, indent=1)
             write_atomically(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+        check_same_settings(path, about)  # also after writing: two processes may begin at once
 
 
 @contextmanager

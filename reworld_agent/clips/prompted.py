@@ -13,9 +13,9 @@ from tqdm import tqdm
 from reworld_agent.clips.index import ClipIndex
 from reworld_agent.clips.samples import told_of_rows, told_of_statuses
 from reworld_agent.clips.telling import sentence
-from reworld_agent.clips.training_samples import Sample
 from reworld_agent.config import ClipConfig
 from reworld_agent.scenes.loader import SceneLoader
+from reworld_agent.training.data import Sample
 from reworld_agent.video.text import PromptBook
 
 

@@ -12,9 +12,10 @@ from torch.utils.data import Dataset
 from reworld_agent.clips.index import read_index
 from reworld_agent.clips.latent_samples import latents_command, open_latents
 from reworld_agent.clips.prompted import PromptedSamples, clip_sentences
-from reworld_agent.clips.training_samples import ClipSamples, Sample
+from reworld_agent.clips.training_samples import ClipSamples
 from reworld_agent.errors import ConfigError
 from reworld_agent.model import ReWorldModel
+from reworld_agent.training.data import Sample
 from reworld_agent.training.stages import TrainingStage
 from reworld_agent.video.text import PromptBook
 

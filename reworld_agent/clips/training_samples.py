@@ -13,10 +13,9 @@ from reworld_agent.clips.dataset import ClipDataset
 from reworld_agent.clips.index import ClipIndex
 from reworld_agent.config import ClipConfig, ModelConfig
 from reworld_agent.errors import ConfigError
+from reworld_agent.training.data import Sample
 from reworld_agent.training.phases import ClipPhase
 from reworld_agent.training.stages import TrainingStage
-
-Sample = tuple[dict[str, Tensor], dict[str, Tensor], str]
 
 
 class ClipSamples(Dataset[Sample]):

@@ -37,6 +37,7 @@ def write_video(path: Path, frames: NDArray[np.uint8], fps: float, lossless: boo
     pixels = "rgb24" if lossless else ("yuv444p" if odd else "yuv420p")
 
     def encode(partial: Path) -> None:
+        """Write all frames to a file that nobody reads yet."""
         with av.open(str(partial), "w", format="mp4") as container:
             stream: Any = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1001))
             stream.height, stream.width = frames.shape[2:]

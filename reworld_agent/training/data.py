@@ -33,7 +33,7 @@ from reworld_agent.scenes.logs import load_log
 from reworld_agent.scenes.sensors import Cameras
 from reworld_agent.training.future_images import check_future_images
 
-Sample = tuple[dict[str, Tensor], dict[str, Tensor], str]
+Sample = tuple[dict[str, Tensor], dict[str, Tensor], str]  # features, targets, token or clip
 
 
 @dataclass(frozen=True)

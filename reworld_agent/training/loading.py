@@ -8,13 +8,11 @@ from typing import Any, Protocol
 
 import torch
 from lightning.pytorch import LightningDataModule
-from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
 from reworld_agent.errors import ConfigError
+from reworld_agent.training.data import Sample
 from reworld_agent.training.phases import ClipPhase, phase_number
-
-Sample = tuple[dict[str, Tensor], dict[str, Tensor], str]
 
 
 class Samples(Protocol):

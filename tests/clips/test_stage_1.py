@@ -37,7 +37,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def config(table: Path | str, output: Path, *more: str) -> DictConfig:
+def config(table: Path | str | None, output: Path, *more: str) -> DictConfig:
     with hydra.initialize_config_module("navsim_configs", version_base="1.3"):
         return hydra.compose(
             "reworld_run_training",

@@ -23,6 +23,7 @@ from reworld_agent.training.stages import load_stage
 from reworld_agent.training.table2.stage import StageWorldModule
 from reworld_agent.video_metrics.probe.states import planning_states
 from tests.clips.media import write_video
+from tests.clips.test_stage_1 import config as stage_1_config
 
 
 @pytest.fixture(scope="module")
@@ -40,22 +41,8 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def config(table: Path | None, output: Path, *more: str) -> DictConfig:
-    with hydra.initialize_config_module("navsim_configs", version_base="1.3"):
-        return hydra.compose(
-            "reworld_run_training",
-            [
-                "agent=reworld",
-                "stage=1",
-                "protocol=table2",
-                *([f"clips={table}"] if table else []),
-                f"output_dir={output}",
-                "trainer.params.max_steps=2",
-                "trainer.params.accelerator=cpu",
-                "+trainer.params.enable_progress_bar=false",
-                "+agent.overrides.batch_size=2",
-                *more,
-            ],
-        )
+    words = ["protocol=table2", "dataloader.params.batch_size=null"]
+    return stage_1_config(table, output, *words, *more)
 
 
 @pytest.mark.parametrize("name", ["vanilla", "reworld", "self_flow", "repa_vjepa2"])

@@ -24,8 +24,9 @@ from reworld_agent.model import ReWorldModel
 from reworld_agent.planner.action_dit import ActionDiT
 from reworld_agent.planner.actions import ActionNormaliser
 from reworld_agent.training import engine
+from reworld_agent.training.data import Sample
 from reworld_agent.training.ema import FOLDER as AVERAGED
-from reworld_agent.training.loading import Sample, StageData
+from reworld_agent.training.loading import StageData
 from reworld_agent.training.parallel import FSDP2
 from reworld_agent.training.resume import CHECKPOINT, finished_steps
 from reworld_agent.training.table2.data import FIT_CLIPS, FrameClips, fitted_codec, town_index
@@ -74,7 +75,7 @@ def run_table2(cfg: DictConfig) -> int:
     sample = samples.some(FIT_CLIPS)
     codec = fitted_codec(protocol, sample, cfg.get("vae"))
     settings = RunSettings(name, seed, encoder=encoder)
-    protocol = stage_protocol(cfg.agent.model, stage)
+    protocol = stage_protocol(cfg.agent.model, stage)  # `batches` may have cut the steps
     clips = Clips(sample, sample, codec)
     module = build_module(protocol, settings, clips, StageWorldModule)
     if checkpoint is not None:
