@@ -141,18 +141,25 @@ class ReWorldModel(nn.Module):
         )
         return output.states
 
+    def planning_states(self, features: dict[str, Tensor]) -> list[Tensor]:
+        """States [B, N, D] of every block for planning: of `images`, or `states` kept of them."""
+        if "states" in features:
+            kept = features["states"].to(self.device, self.video_dit.dtype)
+            return list(kept.unbind(dim=1))
+        history = self.encode(features["images"])
+        return self.video_states(history, self.future_noise(len(history)), features)
+
     @torch.no_grad()
     def plan(self, features: dict[str, Tensor]) -> Tensor:
         """Poses [B, L, 3] (m, m, rad; ego frame; float32) of `images` and `ego` (see features).
 
-        Deterministic: every scene gets the same seeded noise, whatever the batch.
+        Deterministic: every scene gets the same seeded noise, whatever the batch. In the place of
+        images, `states` [B, blocks, N, D] are those that `planning_states` gave.
         """
-        history = self.encode(features["images"])
-        batch = len(history)
-        states = self.video_states(history, self.future_noise(batch), features)
+        states = self.planning_states(features)
         memory = self.action_dit.cache(states)
-        ego = features["ego"].to(history)
-        planner = self.config.planner
+        ego = features["ego"].to(states[0])
+        planner, batch = self.config.planner, len(ego)
         noise = scene_noise((planner.horizon, 3), batch, planner.seed, self.normaliser.centre)
         noise = planner.noise_scale * noise
         actions = sample_plan(self.action_dit, memory, ego, noise, planner)

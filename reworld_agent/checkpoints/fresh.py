@@ -14,12 +14,9 @@ from torch import nn
 
 from reworld_agent.checkpoints.keys import ACTION, VIDEO
 from reworld_agent.checkpoints.match import Match
-from reworld_agent.errors import ConfigError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.planner.action_dit import ActionDiT
 from reworld_agent.planner.layers import ReadoutProjector
-from reworld_agent.video.dit import VideoDiT
-from reworld_agent.video.heads import TableHead
 
 SEED = 42
 
@@ -60,7 +57,7 @@ class Fresh:
         """Give all of them their first values; lines of the card on them."""
         notes = []
         for block in self.heads:
-            _copy_output(model.video_dit, block)
+            model.video_dit.start_head_from_output(block)
         if self.heads:
             notes.append(f"- mid heads {_list(self.heads)}: copies of the output layer, untrained")
         with torch.random.fork_rng():
@@ -85,13 +82,3 @@ def _any(names: Mapping[str, object], start: str) -> bool:
 
 def _list(blocks: tuple[str, ...]) -> str:
     return ", ".join(blocks)
-
-
-def _copy_output(dit: VideoDiT, block: str) -> None:
-    head = dit.mid_heads[block]
-    if not isinstance(head, TableHead):
-        message = f"mid head {block} cannot start as a copy of the output layer"
-        raise ConfigError(message, "set video.mid_head: table")
-    head.scale_shift_table = nn.Parameter(dit.scale_shift_table.detach().clone())
-    state = {key: value.clone() for key, value in dit.proj_out.state_dict().items()}
-    head.proj.load_state_dict(state, assign=True)

@@ -31,7 +31,7 @@ example: reworld video prompts index=town.parquet split=train t5=LTX-Video-0.9.5
 """
 KNOWN = (
     *("index", "root", "output", "t5", "checkpoint", "fps", "history", "future"),
-    *("split", "device", "size"),
+    "split",
 )
 
 

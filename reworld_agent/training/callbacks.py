@@ -9,9 +9,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Protocol
 
+import pandas as pd
 from lightning.pytorch import Callback
 from torch import Tensor
 
+from reworld_agent.evaluation.files import write_csv
 from reworld_agent.model import ReWorldModel
 from reworld_agent.training.export import save_weights
 from reworld_agent.training.losses import NotFiniteError
@@ -118,3 +120,33 @@ class SpikeWatch(Callback):
                 logger.warning(message, trainer.global_step, loss, middle, scenes)
         if math.isfinite(loss):
             self.recent.append(loss)
+
+
+class ValidationTable(Callback):
+    """Keeps one row of every validation in a csv file, and logs it as a line.
+
+    Args:
+        file: columns `step` and the metrics named `val/...`; a run that goes on adds to it.
+    """
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.file = file
+
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        """Lightning's hook."""
+        found = {
+            name.removeprefix("val/"): float(value)
+            for name, value in trainer.callback_metrics.items()
+            if name.startswith("val/")
+        }
+        if not found or not trainer.is_global_zero:
+            return
+        step = trainer.global_step
+        told = ", ".join(f"{name} {value:.4g}" for name, value in found.items())
+        logger.info("validation at step %d: %s", step, told)
+        rows = pd.DataFrame([{"step": step, **found}])
+        if self.file.is_file():
+            known = pd.read_csv(self.file)
+            rows = pd.concat([known[known["step"] < step], rows])
+        write_csv(self.file, rows)

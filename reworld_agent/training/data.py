@@ -50,6 +50,18 @@ class SceneArrays:
     def __len__(self) -> int:
         return len(self.tokens)
 
+    def where(self, chosen: NDArray[np.bool_]) -> SceneArrays:
+        """The scenes for which `chosen` [S] is true; all frames are kept."""
+        rows = np.flatnonzero(chosen)
+        return SceneArrays(
+            self.frames,
+            self.frame_index[chosen],
+            self.ego[chosen],
+            self.trajectory[chosen],
+            tokens=[self.tokens[row] for row in rows],
+            logs=[self.logs[row] for row in rows],
+        )
+
 
 class SceneDataset(Dataset[Sample]):
     """Samples (features, targets, token) as `training.losses.stage_loss` takes them.

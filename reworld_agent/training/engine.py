@@ -14,11 +14,14 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from omegaconf import DictConfig, OmegaConf
 
-from reworld_agent.training.callbacks import KeepStopped, SpikeWatch
+from reworld_agent.training.callbacks import KeepStopped, SpikeWatch, ValidationTable
+from reworld_agent.training.held_out import ValidationSettings
 from reworld_agent.training.loading import BatchPlan
 from reworld_agent.training.parallel import shares, strategy, world_size
 from reworld_agent.training.resume import CHECKPOINT, STOPPED, check_record
 from reworld_agent.training.stages import TrainingStage, stage_table
+
+VALIDATION = "validation.csv"
 
 
 def quiet() -> None:
@@ -82,8 +85,13 @@ def build_trainer(
     plan: BatchPlan,
     output: Path,
     callbacks: Sequence[Callback],
+    validate: bool = False,
 ) -> pl.Trainer:
-    """Lightning's Trainer of a run, with TensorBoard and checkpoints in its folder."""
+    """Lightning's Trainer of a run, with TensorBoard and checkpoints in its folder.
+
+    Where it shall `validate`, it does every `validation.every` steps, or at the end of a shorter
+    run.
+    """
     params: Any = OmegaConf.to_container(cfg.trainer.params, resolve=True)
     params.update(
         max_steps=stage.steps,
@@ -93,6 +101,12 @@ def build_trainer(
         gradient_clip_val=params.get("gradient_clip_val") or stage.gradient_clip,
     )
     params.setdefault("log_every_n_steps", 10)
+    if validate:
+        every = ValidationSettings.of(cfg).every
+        params["val_check_interval"] = min(every, stage.steps) * plan.accumulate
+        params["check_val_every_n_epoch"] = None  # batches are counted over the whole run
+    else:
+        params["limit_val_batches"] = 0
     params["strategy"] = strategy(params.get("strategy"), world_size(params))
     return pl.Trainer(
         **params,
@@ -102,6 +116,7 @@ def build_trainer(
             *callbacks,
             SpikeWatch(),
             KeepStopped(output / STOPPED),
+            ValidationTable(output / VALIDATION),
             ModelCheckpoint(
                 output / CHECKPOINT.parent,
                 CHECKPOINT.stem,
@@ -110,4 +125,5 @@ def build_trainer(
             ),
         ],
         enable_model_summary=False,
+        num_sanity_val_steps=0,
     )

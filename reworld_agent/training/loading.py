@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from lightning.pytorch import LightningDataModule
@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from reworld_agent.errors import ConfigError
 from reworld_agent.training.data import Sample
+from reworld_agent.training.held_out import HeldOutSampler
 from reworld_agent.training.phases import ClipPhase, phase_number
 
 
@@ -85,7 +86,10 @@ class StageData(LightningDataModule):
         plan: the batches.
         seed: of the order.
         workers: loading processes.
-        phases: of a curriculum for each of which the data set has its own samples.
+        phases: of a curriculum for each of which the data sets have their own samples.
+        held_out: what the run is validated on; None = nothing.
+        count: samples of it that are, spread evenly.
+        val_batch: of one forward in validation; None = as in training.
     """
 
     def __init__(
@@ -95,13 +99,17 @@ class StageData(LightningDataModule):
         seed: int,
         workers: int = 0,
         phases: Sequence[ClipPhase] = (),
+        held_out: Samples | None = None,
+        count: int = 256,
+        val_batch: int | None = None,
     ) -> None:
         super().__init__()
         if len(dataset) < plan.per_process:
             message = f"the split has {len(dataset)} scenes, a batch has {plan.per_process}"
             raise ConfigError(message, f"use dataloader.params.batch_size={len(dataset)} or fewer")
         self.dataset, self.plan, self.seed, self.workers = dataset, plan, seed, workers
-        self.phases = phases
+        self.phases, self.held_out, self.count = phases, held_out, count
+        self.val_batch = val_batch or plan.per_process
 
     def train_dataloader(self) -> DataLoader[tuple[Any, ...]]:
         """The batches of this process, from where the run stands."""
@@ -119,3 +127,18 @@ class StageData(LightningDataModule):
         )
         samples: Any = self.dataset
         return DataLoader(samples, plan.per_process, sampler=stream, num_workers=self.workers)
+
+    def val_dataloader(self) -> DataLoader[tuple[Any, ...]] | list[Any]:
+        """This process's share of the held-out samples, in the phase that training is in."""
+        if self.held_out is None:
+            return []
+        trainer, plan, samples = self.trainer, self.plan, cast(Any, self.held_out)
+        world, rank = (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
+        chosen = HeldOutSampler(
+            len(self.held_out),
+            self.count,
+            rank,
+            world,
+            lambda: phase_number(self.phases, trainer.global_step if trainer else 0, plan.steps),
+        )
+        return DataLoader(samples, self.val_batch, sampler=chosen, num_workers=self.workers)

@@ -167,8 +167,7 @@ def _states(
 ) -> list[Tensor]:
     """The video states of a batch, with a graph where the stage trains the Video DiT."""
     if "states" in features:
-        kept = features["states"].to(model.device, model.video_dit.dtype)
-        return list(kept.unbind(dim=1))
+        return model.planning_states(features)
     history = model.encode(features["images"])
     shape = (*history.shape[:2], model.grid.future, *history.shape[3:])
     future = draws.normal(shape, history)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import torch
@@ -17,10 +18,18 @@ from reworld_agent.training.parallel import shard_model
 from reworld_agent.training.phases import phase_clip
 from reworld_agent.training.stages import TrainingStage
 
+VALIDATION_SEED = 1
+
 
 def batch_seed(seed: int, batch_idx: int) -> int:
     """Seed of a batch's times and noise."""
     return (seed * 1_000_003 + batch_idx) * 4099
+
+
+def displacement(plans: Tensor, experts: Tensor) -> dict[str, Tensor]:
+    """Mean distance (m) of plans [B, L, 3] from the expert's: at all waypoints, and at the last."""
+    away = (plans[..., :2] - experts.to(plans)[..., :2]).norm(dim=-1)
+    return {"ade_m": away.mean(), "fde_m": away[:, -1].mean()}
 
 
 class StageModule(LightningModule):
@@ -59,6 +68,26 @@ class StageModule(LightningModule):
             size = len(tokens)
             self.log(f"train/{name}", value, prog_bar=shown, batch_size=size, sync_dist=world > 1)
         return loss
+
+    def validation_step(self, batch: tuple[Batch, Batch, list[str]], batch_idx: int) -> None:
+        """Log the terms of held-out samples and, of stages that plan, ADE and FDE (m).
+
+        Times and noise of a sample are the same in every validation. L_RDE is left out: held-out
+        scenes have no hard negatives.
+        """
+        features, targets, tokens = batch
+        generator = torch.Generator(self.device)
+        generator.manual_seed(batch_seed(VALIDATION_SEED, batch_idx))
+        world = self.trainer.world_size
+        weights = dataclasses.replace(self.stage.weights, repulsion=0.0)
+        stage = dataclasses.replace(self.stage, weights=weights)
+        clip = phase_clip(stage.phases, self.model.config.clip, self.global_step, stage.steps)
+        draws = Draws(generator, self.global_rank, world)
+        _, logs = stage_loss(self.model, stage, features, targets, draws, clip)
+        if stage.plans:
+            logs |= displacement(self.model.plan(features), targets["trajectory"])
+        named = {f"val/{name}": value for name, value in logs.items()}
+        self.log_dict(named, batch_size=len(tokens), sync_dist=world > 1)
 
     def _require_finite(self, loss: Tensor, tokens: list[str]) -> None:
         """Stop all processes where one has a loss that is not finite; that one names its scenes."""

@@ -7,35 +7,28 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import hydra
 import lightning.pytorch as pl
-import numpy as np
 from lightning.pytorch.callbacks import Callback
-from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
-from reworld_agent.clips.prompted import PromptedSamples, scene_sentences
-from reworld_agent.clips.stage_samples import ClipChoice, stage_samples
 from reworld_agent.clips.training_samples import on_clips
 from reworld_agent.config import ModelConfig, load_model_config
 from reworld_agent.errors import ConfigError
 from reworld_agent.evaluation.provenance import weights_hash
 from reworld_agent.model import ReWorldModel
-from reworld_agent.negatives.targets import NegativeTargets
-from reworld_agent.scenes.loader import SceneLoader
-from reworld_agent.scenes.splits import resolve_split
 from reworld_agent.training import engine
 from reworld_agent.training.callbacks import ExportWeights
-from reworld_agent.training.data import SceneArrays, SceneDataset, scene_arrays
 from reworld_agent.training.ema import AverageWeights
+from reworld_agent.training.held_out import ValidationSettings
 from reworld_agent.training.loading import BatchPlan, Samples, StageData
 from reworld_agent.training.module import StageModule
 from reworld_agent.training.parallel import FSDP2
 from reworld_agent.training.prepare import prepare_stage
 from reworld_agent.training.resume import CHECKPOINT, finished_steps
+from reworld_agent.training.samples import run_samples
 from reworld_agent.training.stages import TrainingStage, load_stage
 from reworld_agent.training.state_cache import CachedStates
-from reworld_agent.training.words import TABLE2, check_words, latents_folders, prompt_book
+from reworld_agent.training.words import TABLE2, check_words
 
 logger = logging.getLogger(__name__)
 
@@ -71,17 +64,24 @@ def run(cfg: DictConfig) -> int:
     else:
         _check_phases(stage, config)
     prepare_stage(model, stage, cfg.agent.init_from)
-    dataset = _dataset(cfg, stage, model)
-    stage, plan = engine.batches(cfg, stage, len(dataset))
+    learned, held_out = run_samples(cfg, stage, model)
+    stage, plan = engine.batches(cfg, stage, len(learned))
     output = Path(cfg.output_dir)
-    more = {"initial_weights": weights_hash(model)}
+    more = {"initial_weights": weights_hash(model), "samples": len(learned)}
     checkpoint = engine.checkpoint(cfg, stage, output, more | _told_record(config))
     if checkpoint is not None:
         plan = dataclasses.replace(plan, done=finished_steps(checkpoint))
-    trainer = engine.build_trainer(cfg, stage, plan, output, _callbacks(cfg, stage, model))
+    callbacks, validate = _callbacks(cfg, stage, model), held_out is not None
+    trainer = engine.build_trainer(cfg, stage, plan, output, callbacks, validate)
+    message = "stage %s: %d samples, steps %d to %d; validated on %d"
+    watched = len(held_out) if held_out is not None else 0
+    logger.info(message, stage.name, len(learned), plan.done, plan.steps, watched)
+    if stage.cache_states:
+        learned = CachedStates(learned, model)
+        held_out = None if held_out is None else CachedStates(held_out, model)
     trainer.fit(
         StageModule(model, stage, seed),
-        datamodule=_data(cfg, stage, plan, dataset, model),
+        datamodule=_data(cfg, stage, plan, learned, held_out),
         ckpt_path=checkpoint,
     )
     if trainer.is_global_zero:  # a finished run is not gone on with
@@ -129,64 +129,18 @@ def _check_phases(stage: TrainingStage, config: ModelConfig) -> None:
             )
 
 
-def _dataset(cfg: DictConfig, stage: TrainingStage, model: ReWorldModel) -> Samples:
-    """What the stage learns from: clips of an index, or the scenes of the config's split."""
-    book = prompt_book(cfg, model.config)
-    if cfg.get("clips"):
-        table, split, start = Path(cfg.clips), str(cfg.clips_split), cfg.agent.init_from
-        return stage_samples(
-            ClipChoice(table, split, latents_folders(cfg), book, start), stage, model
-        )
-    arrays = load_arrays(cfg, stage)
-    clip = model.config.clip
-    scenes = SceneDataset(arrays, clip.history_frames, load_negatives(cfg, stage, arrays))
-    if book is None:
-        return scenes
-    sentences = scene_sentences(_loader(cfg), clip)
-    return PromptedSamples(scenes, [sentences[token] for token in arrays.tokens], book)
-
-
 def _data(
-    cfg: DictConfig, stage: TrainingStage, plan: BatchPlan, dataset: Samples, model: ReWorldModel
+    cfg: DictConfig,
+    stage: TrainingStage,
+    plan: BatchPlan,
+    learned: Samples,
+    held_out: Samples | None,
 ) -> StageData:
     """Loads the batches; clips have samples of their own for every phase."""
-    whole: Any = dataset
-    samples: Samples = CachedStates(whole, model) if stage.cache_states else dataset
-    logger.info(
-        "stage %s: %d samples, steps %d to %d", stage.name, len(dataset), plan.done, plan.steps
-    )
     workers = int(cfg.dataloader.params.get("num_workers") or 0)
     phases = stage.phases if cfg.get("clips") else ()
-    return StageData(samples, plan, int(cfg.seed), workers, phases)
-
-
-def _loader(cfg: DictConfig) -> SceneLoader:
-    split = cfg.train_test_split
-    return resolve_split(split.data_split).loader(hydra.utils.instantiate(split.scene_filter))
-
-
-def load_arrays(cfg: DictConfig, stage: TrainingStage) -> SceneArrays:
-    """The training arrays of the config's split."""
-    cache = Path(cfg.cache_path) if cfg.get("cache_path") else None
-    config = load_model_config(cfg.agent.model, cfg.agent.recipe)
-    return scene_arrays(_loader(cfg), config, stage.needs_future_images, cache)
-
-
-def load_negatives(
-    cfg: DictConfig, stage: TrainingStage, arrays: SceneArrays
-) -> dict[str, NDArray[np.float32]] | None:
-    """The hard negatives of Stage 3 by token; None where the stage has no use for them.
-
-    A scene without one, or a run without a pool, is no error: L_RDE is 0 there. Both are counted.
-    """
-    if stage.weights.repulsion <= 0:
-        return None
-    settings: Any = OmegaConf.to_container(cfg.hard_negatives, resolve=True)
-    targets = NegativeTargets.open(settings, str(cfg.train_test_split.data_split))
-    experts = zip(arrays.tokens, arrays.trajectory, strict=True)
-    nearest = {token: targets.nearest(token, expert) for token, expert in experts}
-    logger.log(logging.INFO if targets.found else logging.WARNING, targets.summary())
-    return {token: poses for token, poses in nearest.items() if poses is not None}
+    count = ValidationSettings.of(cfg).samples
+    return StageData(learned, plan, int(cfg.seed), workers, phases, held_out, count)
 
 
 def _callbacks(cfg: DictConfig, stage: TrainingStage, model: ReWorldModel) -> list[Callback]:

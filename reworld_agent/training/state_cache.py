@@ -17,6 +17,7 @@ from tqdm import tqdm
 from reworld_agent.errors import ConfigError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.training.data import Sample
+from reworld_agent.training.loading import Samples
 
 BATCH = 32
 MEMORY_SHARE = 0.5  # of the machine's, that the states may take
@@ -33,7 +34,7 @@ class CachedStates(Dataset[Sample]):
         ConfigError: the states of all scenes do not fit in memory.
     """
 
-    def __init__(self, dataset: Dataset[Sample], model: ReWorldModel) -> None:
+    def __init__(self, dataset: Samples, model: ReWorldModel) -> None:
         self.dataset = dataset
         self.states = compute_states(dataset, model)
 
@@ -52,10 +53,9 @@ def compute_states(dataset: Any, model: ReWorldModel) -> Tensor:
     states = _empty((*shape, model.config.video.width))
     row = 0
     for features, _, _ in tqdm(DataLoader(dataset, BATCH), desc="video states", delay=5.0):
-        history = model.encode(features["images"])
-        found = model.video_states(history, model.future_noise(len(history)), features)
-        states[row : row + len(history)] = torch.stack(found, dim=1).half()
-        row += len(history)
+        found = torch.stack(model.planning_states(features), dim=1)
+        states[row : row + len(found)] = found.half()
+        row += len(found)
     return states
 
 

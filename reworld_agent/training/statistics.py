@@ -15,7 +15,7 @@ from reworld_agent.errors import ConfigError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.training.data import SceneArrays
 from reworld_agent.training.prepare import STATISTICS
-from reworld_agent.training.run import load_arrays
+from reworld_agent.training.samples import load_arrays
 from reworld_agent.training.stages import load_stage
 from reworld_agent.video.codec import PatchPCACodec
 from reworld_agent.video.codec_fit import fit_patch_pca, psnr

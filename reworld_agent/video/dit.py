@@ -20,6 +20,7 @@ from diffusers.utils import BaseOutput
 from torch import Tensor, nn
 
 from reworld_agent.config import VideoConfig
+from reworld_agent.errors import ConfigError
 from reworld_agent.video.context import ContextTokens
 from reworld_agent.video.heads import HEADS, TableHead
 
@@ -171,13 +172,19 @@ class VideoDiT(LTXVideoTransformer3DModel):
             return self._gradient_checkpointing_func(block, *inputs)  # type: ignore[misc]
         return block(*inputs)
 
-    def start_heads_from_output(self) -> None:
-        """Initialise every table head as a copy of the trained output layer (fine-tuning)."""
-        with torch.no_grad():
-            for head in self.mid_heads.values():
-                if isinstance(head, TableHead):
-                    head.scale_shift_table.copy_(self.scale_shift_table)
-                    head.proj.load_state_dict(self.proj_out.state_dict())
+    def start_head_from_output(self, block: int | str) -> None:
+        """Make the head after a block a copy of the output layer, as fine-tuning starts it.
+
+        A model on the meta device takes over the copies' device. ConfigError for a head of
+        another form than the output layer's.
+        """
+        head = self.mid_heads[str(block)]
+        if not isinstance(head, TableHead):
+            message = f"mid head {block} cannot start as a copy of the output layer"
+            raise ConfigError(message, "set video.mid_head: table")
+        head.scale_shift_table = nn.Parameter(self.scale_shift_table.detach().clone())
+        state = {key: value.clone() for key, value in self.proj_out.state_dict().items()}
+        head.proj.load_state_dict(state, assign=True)
 
 
 def _attention_bias(mask: Tensor | None, dtype: torch.dtype) -> Tensor | None:

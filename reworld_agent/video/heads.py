@@ -12,7 +12,9 @@ from torch import Tensor, nn
 class TableHead(nn.Module):
     """A copy of LTX's output layer: norm, 2xD table plus the shared time embedding, linear.
 
-    Costs 266,368 parameters at D = 2048, C = 128.
+    Its linear layer starts at zero, as that of Internal Guidance does (arXiv 2512.24176), so that
+    the blocks below are not bent at first to what random weights read from them; fine-tuning
+    starts it as a copy of the trained output layer. Costs 266,368 parameters at D = 2048, C = 128.
     """
 
     def __init__(self, width: int, channels: int) -> None:
@@ -20,6 +22,8 @@ class TableHead(nn.Module):
         self.norm = nn.LayerNorm(width, eps=1e-6, elementwise_affine=False)
         self.scale_shift_table = nn.Parameter(torch.randn(2, width) / width**0.5)
         self.proj = nn.Linear(width, channels)
+        nn.init.zeros_(self.proj.weight)
+        nn.init.zeros_(self.proj.bias)
 
     def forward(self, states: Tensor, embedded_time: Tensor) -> Tensor:
         """Velocity [B, N, C] of block states [B, N, D]; embedded_time [B, 1 or N, D]."""

@@ -24,6 +24,7 @@ from reworld_agent.training.run import run
 from tests.scenes.small_logs import SPLIT
 from tests.training.test_data import small_loader
 from tests.training.test_run import config
+from tests.training.test_table2_stage import write_table
 from tests.training.two_processes import TERMS, words
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,6 +54,7 @@ def test_two_processes_learn_what_one_learns(
     write_pool(tmp_path / "pool.parquet", rows, {"split": SPLIT})
     monkeypatch.setenv("OPENSCENE_DATA_ROOT", str(tmp_path))
     monkeypatch.setenv("NUPLAN_MAPS_ROOT", str(tmp_path))
+    write_table(tmp_path)
     run(config(tmp_path, "3", *words(tmp_path, "one"), "dataloader.params.batch_size=4"))
     script = [str(ROOT / "tests/training/two_processes.py"), str(tmp_path)]
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
@@ -76,6 +78,13 @@ def test_two_processes_learn_what_one_learns(
         assert not [name for (name, one), other in weights if not torch.equal(one, other)]
         assert history(tmp_path / f"{strategy}_resumed") == shared  # no step was done twice
     assert done.stdout.count("power cut") == 4  # two strategies, two processes
+    tables = [pd.read_csv(tmp_path / name / "validation.csv") for name in ("one", "ddp", "fsdp2")]
+    assert tables[0]["step"].tolist() == [3] and "ade_m" in tables[0]
+    for table in tables[1:]:  # of weights that differ by what Adam made of rounding
+        pd.testing.assert_frame_equal(table[list(tables[0])], tables[0], rtol=2e-3, atol=1e-4)
+    rival = pd.read_csv(tmp_path / "rival" / "validation.csv")
+    assert np.isfinite(rival["velocity_error"]).all() and len(rival) == 1
+    assert ReWorldModel.from_pretrained(tmp_path / "rival" / "weights_ema").history == ["1"]
 
 
 def test_shares_of_the_numbers_are_those_of_one_process() -> None:

@@ -8,19 +8,26 @@ from typing import Any
 
 import hydra
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from omegaconf import DictConfig, OmegaConf
 
 from reworld_agent.clips.command import main
+from reworld_agent.clips.index import read_index
 from reworld_agent.errors import ConfigError, DataError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.objectives.rivals import WITH_ENCODER
 from reworld_agent.objectives.rivals.encoders import FrozenEncoder
+from reworld_agent.training.held_out import spread
 from reworld_agent.training.hydra_stage import StageCallback
 from reworld_agent.training.run import run
 from reworld_agent.training.stages import load_stage
-from reworld_agent.training.table2.stage import StageWorldModule
+from reworld_agent.training.table2 import stage
+from reworld_agent.training.table2.evaluate import velocity_error
+from reworld_agent.training.table2.module import WorldModule
+from reworld_agent.training.table2.runs import build_module
+from reworld_agent.training.table2.stage import FrameSamples, StageWorldModule
 from reworld_agent.video_metrics.probe.states import planning_states
 from tests.clips.media import write_video
 from tests.clips.test_stage_1 import config as stage_1_config
@@ -30,7 +37,11 @@ from tests.clips.test_stage_1 import config as stage_1_config
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An index of six clips of 17 frames at 8 Hz, of one video."""
     torch.set_num_threads(1)
-    folder = tmp_path_factory.mktemp("clips")
+    return write_table(tmp_path_factory.mktemp("clips"))
+
+
+def write_table(folder: Path) -> Path:
+    """The index, and its video, in a folder."""
     random = np.random.default_rng(0)
     frames = list(random.integers(0, 256, (27, 64, 64, 3), dtype=np.uint8))
     (folder / "data").mkdir()
@@ -68,6 +79,24 @@ def test_redi_keeps_its_average_alone(
     assert run(config(table, tmp_path, *words)) == 0
     assert (tmp_path / "averaged.safetensors").is_file() and not (tmp_path / "weights").exists()
     assert "redi generates 8 feature channels" in caplog.text
+
+
+def test_validation_is_the_measure_of_the_sweeps(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[WorldModule] = []
+
+    def build(*words: Any) -> WorldModule:
+        built.append(build_module(*words))
+        return built[-1]
+
+    monkeypatch.setattr(stage, "build_module", build)
+    words = ["representation=vanilla", "validation.split=train", "validation.samples=5"]
+    run(config(table, tmp_path, *words))
+    clips = FrameSamples(read_index(table), built[0].protocol).frames[spread(6, 5)]
+    found = pd.read_csv(tmp_path / "validation.csv")
+    assert found["step"].tolist() == [2]
+    assert found["velocity_error"][0] == pytest.approx(velocity_error(built[0].eval(), clips))
 
 
 def test_encoder_weights_from_a_folder(table: Path, tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ from omegaconf import DictConfig
 
 from reworld_agent.training.module import StageModule
 from reworld_agent.training.run import run
+from tests.scenes.small_logs import SPLIT
 from tests.training.test_run import config
+from tests.training.test_table2_stage import config as table2_config
 
 TERMS = ("loss", "action_flow", "repulsion", "outside_range", "negatives", "gradient_norm")
 
@@ -24,12 +26,16 @@ def words(root: Path, name: str, *more: str) -> list[str]:
         f"hard_negatives.pool={root / 'pool.parquet'}",
         "trainer.params.max_steps=3",
         "+trainer.params.log_every_n_steps=1",
+        f"validation.split={SPLIT}",
         *more,
     ]
 
 
 def main() -> None:
-    """Both strategies, one after the other, in the same two processes; each also cut short."""
+    """Both strategies, one after the other, in the same two processes; each also cut short.
+
+    Then a method of Table 2 that has a teacher.
+    """
     torch.set_num_threads(1)
     root = Path(sys.argv[1])
     for strategy in ("ddp", "fsdp2"):
@@ -38,6 +44,8 @@ def main() -> None:
         broken = words(root, f"{strategy}_resumed", *more, "checkpoint_steps=1")
         cut_short(config(root, "3", *broken), steps=2)
         run(config(root, "3", *broken))
+    more = ["trainer.params.devices=2", "+trainer.params.strategy=ddp", "validation.split=train"]
+    run(table2_config(root / "index.parquet", root / "rival", "representation=sra", *more))
 
 
 def cut_short(settings: DictConfig, steps: int) -> None:

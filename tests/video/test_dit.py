@@ -63,7 +63,7 @@ def test_early_exit_gives_the_same_states_and_runs_no_later_block() -> None:
 def test_a_copied_head_on_the_last_block_is_the_output_layer() -> None:
     torch.manual_seed(0)
     ours = VideoDiT(**{**stock_and_ours()[0].config, "num_layers": 1}, mid_blocks=(1,)).eval()
-    ours.start_heads_from_output()
+    ours.start_head_from_output(1)
     with torch.no_grad():
         output = ours(**inputs())
     torch.testing.assert_close(output.mid[1], output.sample, rtol=0, atol=0)

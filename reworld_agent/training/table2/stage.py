@@ -26,10 +26,12 @@ from reworld_agent.planner.actions import ActionNormaliser
 from reworld_agent.training import engine
 from reworld_agent.training.data import Sample
 from reworld_agent.training.ema import FOLDER as AVERAGED
+from reworld_agent.training.held_out import ValidationSettings
 from reworld_agent.training.loading import StageData
 from reworld_agent.training.parallel import FSDP2
 from reworld_agent.training.resume import CHECKPOINT, finished_steps
 from reworld_agent.training.table2.data import FIT_CLIPS, FrameClips, fitted_codec, town_index
+from reworld_agent.training.table2.evaluate import BATCH, velocity_error
 from reworld_agent.training.table2.module import WorldModule
 from reworld_agent.training.table2.protocol import Protocol
 from reworld_agent.training.table2.runs import (
@@ -65,7 +67,7 @@ def run_table2(cfg: DictConfig) -> int:
     name, seed = str(cfg.get("representation") or "reworld"), int(cfg.seed)
     encoder = cfg.get("encoder")
     protocol = stage_protocol(cfg.agent.model, stage)
-    index = _index(cfg, protocol)
+    index, others = _indexes(cfg, protocol)
     stage, plan = engine.batches(cfg, stage, len(index))
     output = Path(cfg.output_dir)
     same = {"protocol": "table2", "representation": name, "encoder": encoder}
@@ -81,15 +83,17 @@ def run_table2(cfg: DictConfig) -> int:
     if checkpoint is not None:
         plan = replace(plan, done=finished_steps(checkpoint))
     done, steps = plan.done, plan.steps
-    message = "stage 1, %s under protocol=table2: %d clips, steps %d to %d"
-    logger.info(message, name, len(samples), done, steps)
+    message = "stage 1, %s under protocol=table2: %d clips, steps %d to %d; validated on %d"
+    logger.info(message, name, len(samples), done, steps, 0 if others is None else len(others))
     extra = module.representation.extra_channels
     if extra:
         logger.warning(NO_MODEL, name, extra, WEIGHTS)
     export = ExportWorld(cfg.agent.model, name)
-    trainer = engine.build_trainer(cfg, stage, plan, output, [export])
+    trainer = engine.build_trainer(cfg, stage, plan, output, [export], others is not None)
     workers = int(cfg.dataloader.params.get("num_workers") or 0)
-    data = StageData(samples, plan, seed, workers)
+    held_out = None if others is None else FrameSamples(others, protocol)
+    count = ValidationSettings.of(cfg).samples
+    data = StageData(samples, plan, seed, workers, (), held_out, count, val_batch=BATCH)
     trainer.fit(module, datamodule=data, ckpt_path=checkpoint)
     if trainer.is_global_zero:
         (output / CHECKPOINT).unlink(missing_ok=True)
@@ -98,14 +102,18 @@ def run_table2(cfg: DictConfig) -> int:
     return 0
 
 
-def _index(cfg: DictConfig, protocol: Protocol) -> ClipIndex:
-    """The clips of `clips=`, or of the embedded town for the tiny model."""
+def _indexes(cfg: DictConfig, protocol: Protocol) -> tuple[ClipIndex, ClipIndex | None]:
+    """Clips to learn from, and to be validated on: of `clips=`, or (tiny) of the embedded town."""
+    settings = ValidationSettings.of(cfg)
     if cfg.get("clips"):
-        return read_index(Path(cfg.clips)).split(str(cfg.clips_split))
+        index = read_index(Path(cfg.clips))
+        split = settings.clips_split(index.rows["split"], cfg.clips)
+        return index.split(str(cfg.clips_split)), None if split is None else index.split(split)
     if cfg.agent.model != "tiny":
         message = f"model={cfg.agent.model} is no model for the embedded town"
         raise ConfigError(message, "give clips=INDEX.parquet (reworld video index frames=25 ...)")
-    return town_index("town_train", protocol)
+    held_out = town_index(settings.split or "town_val", protocol) if settings.every else None
+    return town_index("town_train", protocol), held_out
 
 
 class FrameSamples(Dataset[Sample]):
@@ -137,6 +145,14 @@ class StageWorldModule(WorldModule):
         clips = ", ".join(names)
         where = f"at step {self.global_step}; the batch's clips: {clips}"
         return self.step_loss(features["frames"], batch_idx, where)
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        """Log the error of the averaged weights' velocity, as the sweeps of Table 2 measure it."""
+        features, _, names = batch
+        world = self.trainer.world_size
+        first = (batch_idx * world + self.global_rank) * BATCH
+        error = velocity_error(self, features["frames"], seed=1 + first)
+        self.log("val/velocity_error", error, batch_size=len(names), sync_dist=world > 1)
 
 
 class ExportWorld(Callback):
