@@ -31,6 +31,7 @@ from reworld_agent.training.table2.stage import FrameSamples, StageWorldModule
 from reworld_agent.video_metrics.probe.states import planning_states
 from tests.clips.media import write_video
 from tests.clips.test_stage_1 import config as stage_1_config
+from tests.training.stops import cut_short
 
 
 @pytest.fixture(scope="module")
@@ -105,23 +106,11 @@ def test_encoder_weights_from_a_folder(table: Path, tmp_path: Path) -> None:
     assert run(config(table, tmp_path / "run", *words, "trainer.params.max_steps=1")) == 0
 
 
-def test_a_resumed_run_ends_in_the_same_weights(
-    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_resumed_run_ends_in_the_same_weights(table: Path, tmp_path: Path) -> None:
     words = ["representation=sra", "trainer.params.max_steps=3", "checkpoint_steps=1"]
     words.append("dataloader.params.batch_size=1")  # two batches a step
     run(config(table, tmp_path / "straight", *words))
-    step = StageWorldModule.training_step
-
-    def fail(self: StageWorldModule, batch: Any, batch_idx: int) -> torch.Tensor:
-        if batch_idx == 4:
-            raise ValueError("power cut")
-        return step(self, batch, batch_idx)
-
-    monkeypatch.setattr(StageWorldModule, "training_step", fail)
-    with pytest.raises(ValueError, match="power cut"):
-        run(config(table, tmp_path / "broken", *words))
-    monkeypatch.undo()
+    cut_short(config(table, tmp_path / "broken", *words), 2, StageWorldModule)
     with pytest.raises(ConfigError, match="representation: it has sra, config has sra2"):
         run(config(table, tmp_path / "broken", *words, "representation=sra2"))
     run(config(table, tmp_path / "broken", *words))

@@ -27,6 +27,7 @@ from reworld_agent.training.module import StageModule, displacement
 from reworld_agent.training.run import run
 from reworld_agent.training.stages import load_stage
 from tests.scenes.small_logs import SPLIT
+from tests.training.stops import cut_short
 from tests.training.test_data import small_loader
 from tests.training.test_run import config, differ, init, small_split
 
@@ -38,9 +39,7 @@ def rows(folder: Path) -> pd.DataFrame:
     return pd.read_csv(folder / "validation.csv")
 
 
-def test_validation_changes_nothing_and_survives_a_stop(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_validation_changes_nothing_and_survives_a_stop(tmp_path: Path) -> None:
     statistics.run(config(tmp_path, "1", f"output_dir={tmp_path / 'fit'}"))
     more = [init(tmp_path, "fit"), "trainer.params.max_steps=5", "checkpoint_steps=2"]
     watched = [*more, f"validation.split={SPLIT}", "validation.every=2"]
@@ -51,17 +50,7 @@ def test_validation_changes_nothing_and_survives_a_stop(
     run(config(tmp_path, "1", *more, place("blind")))
     run(config(tmp_path, "1", *watched, place("straight")))
     assert not (tmp_path / "blind" / "validation.csv").exists()
-    step = StageModule.training_step
-
-    def fail(self: StageModule, batch: Any, batch_idx: int) -> torch.Tensor:
-        if batch_idx >= 3 * 2:  # four scenes a step, two at a time: in the fourth step
-            raise ValueError("power cut")
-        return step(self, batch, batch_idx)
-
-    monkeypatch.setattr(StageModule, "training_step", fail)
-    with pytest.raises(ValueError, match="power cut"):
-        run(config(tmp_path, "1", *watched, place("broken")))
-    monkeypatch.setattr(StageModule, "training_step", step)
+    cut_short(config(tmp_path, "1", *watched, place("broken")), steps=3)
     run(config(tmp_path, "1", *watched, place("broken")))
     models = [
         ReWorldModel.from_pretrained(tmp_path / name / "weights")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import torch
-from omegaconf import DictConfig
 
-from reworld_agent.training.module import StageModule
 from reworld_agent.training.run import run
 from tests.scenes.small_logs import SPLIT
+from tests.training.stops import cut_short
 from tests.training.test_run import config
 from tests.training.test_table2_stage import config as table2_config
 
@@ -46,24 +44,6 @@ def main() -> None:
         run(config(root, "3", *broken))
     more = ["trainer.params.devices=2", "+trainer.params.strategy=ddp", "validation.split=train"]
     run(table2_config(root / "index.parquet", root / "rival", "representation=sra", *more))
-
-
-def cut_short(settings: DictConfig, steps: int) -> None:
-    """Start a run that loses its power after so many steps, in every process at once."""
-    step = StageModule.training_step
-
-    def fail(self: StageModule, batch: Any, batch_idx: int) -> torch.Tensor:
-        if batch_idx >= steps * self.trainer.accumulate_grad_batches:
-            raise OSError("power cut")
-        return step(self, batch, batch_idx)
-
-    StageModule.training_step = fail  # type: ignore[method-assign]
-    try:
-        run(settings)
-    except OSError:
-        print("power cut")
-    finally:
-        StageModule.training_step = step  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

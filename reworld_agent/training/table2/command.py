@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from reworld_agent.clips.index import read_index
 from reworld_agent.errors import ConfigError
 from reworld_agent.evaluation.files import check_writable, write_csv, write_parquet
 from reworld_agent.evaluation.provenance import blas_name, code_version
+from reworld_agent.training import engine
 from reworld_agent.training.table2 import figures
 from reworld_agent.training.table2.costs import cost_table
 from reworld_agent.training.table2.data import FrameClips, fitted_codec, town_index
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
     if {"--help", "-h"} & set(arguments):
         print(HELP)
         return 0
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    engine.quiet()
     words = parse(arguments, KNOWN, USAGE)
     name = words.choice("sweep", ("costs", *SWEEPS)) or "costs"
     size = words.choice("model", SIZES) or "tiny"
