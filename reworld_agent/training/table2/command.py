@@ -104,8 +104,7 @@ def _sweep(words: Words, protocol: Protocol, size: str, folder: Path) -> Sweep:
     train_clips = FrameClips(train, protocol)
     kept = train_clips.in_memory() if train_clips.fits() else train_clips
     held_out = FrameClips(validation, protocol).in_memory()
-    fitting = kept if not isinstance(kept, FrameClips) else held_out
-    codec = fitted_codec(protocol, fitting, words.path("vae"))
+    codec = fitted_codec(protocol, kept, words.path("vae"))
     encoders = {
         key.removeprefix("encoder."): words.settings[key]
         for key in ENCODERS

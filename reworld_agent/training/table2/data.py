@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -67,10 +68,16 @@ class FrameClips(Dataset[Tensor]):
         return self._bytes <= MEMORY
 
 
+def drawn(clips: Any, count: int) -> Tensor:
+    """Up to `count` clips [M, T, 3, H, W] of a tensor or data set of them, the same every time."""
+    order = torch.randperm(len(clips), generator=torch.Generator().manual_seed(0))
+    return torch.stack([clips[int(number)] for number in order[:count]])
+
+
 def fitted_codec(
-    protocol: Protocol, frames: Tensor, folder: str | Path | None = None
+    protocol: Protocol, clips: Any, folder: str | Path | None = None
 ) -> PatchPCACodec | LTXCodec:
-    """The protocol's codec: fitted to clips uint8 [M, T, 3, H, W], or read from a VAE folder.
+    """The protocol's codec: fitted to clips uint8 [T, 3, H, W], or read from a VAE folder.
 
     Raises:
         DataError: the LTX VAE is asked for and no folder is given.
@@ -82,8 +89,7 @@ def fitted_codec(
     if not isinstance(codec, PatchPCACodec):
         message = "protocol=table2 model=paper needs the weights of the LTX VAE"
         raise DataError(message, "give vae=FOLDER, the vae folder of LTX-Video 0.9.5")
-    chosen = torch.randperm(len(frames), generator=torch.Generator().manual_seed(0))[:FIT_CLIPS]
-    pixels = to_pixels(frames[chosen])
+    pixels = to_pixels(drawn(clips, FIT_CLIPS))
     explained = fit_patch_pca(codec, pixels[:, :, :1], pixels)
     logger.info("patch PCA keeps %.1f %% of the variance", 100 * explained)
     return codec

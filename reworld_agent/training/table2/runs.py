@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from reworld_agent.errors import ConfigError
 from reworld_agent.evaluation.files import write_atomically, write_parquet
 from reworld_agent.objectives.rivals import build_representation
 from reworld_agent.objectives.rivals.reworld import ReWorld
+from reworld_agent.training.table2.data import FIT_CLIPS, drawn
 from reworld_agent.training.table2.evaluate import velocity_error
 from reworld_agent.training.table2.module import WorldModule
 from reworld_agent.training.table2.protocol import Protocol
@@ -80,9 +82,13 @@ def build_module(
         method.mid_blocks = settings.mid_blocks
     if settings.weight is not None:
         method.weight = settings.weight
-    fitting = clips.train[:256] if isinstance(clips.train, Tensor) else clips.validation
-    method.fit((part for part in fitting.split(32)), protocol.grid)
+    method.fit(_fitting(clips.train), protocol.grid)
     return kind(protocol, method, clips.codec, settings.seed)
+
+
+def _fitting(clips: Any) -> Iterator[Tensor]:
+    """Some training clips in parts [B, T, 3, H, W]; none is decoded before it is asked for."""
+    yield from drawn(clips, FIT_CLIPS).split(32)
 
 
 def train_run(

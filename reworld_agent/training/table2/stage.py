@@ -30,7 +30,13 @@ from reworld_agent.training.held_out import ValidationSettings
 from reworld_agent.training.loading import StageData
 from reworld_agent.training.parallel import FSDP2
 from reworld_agent.training.resume import CHECKPOINT, finished_steps
-from reworld_agent.training.table2.data import FIT_CLIPS, FrameClips, fitted_codec, town_index
+from reworld_agent.training.table2.data import (
+    FIT_CLIPS,
+    FrameClips,
+    drawn,
+    fitted_codec,
+    town_index,
+)
 from reworld_agent.training.table2.evaluate import BATCH, velocity_error
 from reworld_agent.training.table2.module import WorldModule
 from reworld_agent.training.table2.protocol import Protocol
@@ -74,7 +80,7 @@ def run_table2(cfg: DictConfig) -> int:
     checkpoint = engine.checkpoint(cfg, stage, output, same)
     pl.seed_everything(seed, verbose=False)
     samples = FrameSamples(index, protocol)
-    sample = samples.some(FIT_CLIPS)
+    sample = drawn(samples.frames, FIT_CLIPS)
     codec = fitted_codec(protocol, sample, cfg.get("vae"))
     settings = RunSettings(name, seed, encoder=encoder)
     protocol = stage_protocol(cfg.agent.model, stage)  # `batches` may have cut the steps
@@ -129,11 +135,6 @@ class FrameSamples(Dataset[Sample]):
 
     def __getitem__(self, number: int) -> Sample:
         return {"frames": self.frames[number]}, {}, self.names[number]
-
-    def some(self, count: int) -> Tensor:
-        """Up to `count` clips [M, T, 3, H, W], drawn alike every time."""
-        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(0))
-        return torch.stack([self.frames[int(number)] for number in order[:count]])
 
 
 class StageWorldModule(WorldModule):
