@@ -24,7 +24,7 @@ from reworld_agent.scenes.splits import resolve_split
 
 logger = logging.getLogger(__name__)
 
-COMPANIONS = {"town_train": "town_val"}  # validated on each other where nothing else is said
+COMPANIONS = {"town_train": "town_val"}  # what the embedded town is validated on
 
 
 @dataclass(frozen=True)

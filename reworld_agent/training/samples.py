@@ -80,10 +80,11 @@ def _scenes(
     arrays = load_arrays(cfg, stage, loader)
     others = held_out_scenes(settings, str(cfg.train_test_split.data_split), loader.scene_filter)
     held_out = None if others is None else load_arrays(cfg, stage, others)
-    if settings.every and settings.hold_out:
+    if settings.hold_out:
         names = held_out_logs(arrays.logs, settings.hold_out)
         chosen = np.array([log in names for log in arrays.logs])
-        arrays, held_out, others = arrays.where(~chosen), arrays.where(chosen), loader
+        held_out, others = (arrays.where(chosen), loader) if settings.every else (None, None)
+        arrays = arrays.where(~chosen)
 
     def told(scenes: SceneDataset, loader: SceneLoader) -> Samples:
         if book is None:
