@@ -12,6 +12,7 @@ from reworld_agent.config import ClipConfig, CodecConfig, VideoConfig
 from reworld_agent.errors import ConfigError
 from reworld_agent.objectives.rivals import REPRESENTATIONS
 from reworld_agent.training.table2 import costs, figures
+from reworld_agent.training.table2.command import main
 from reworld_agent.training.table2.data import fitted_codec
 from reworld_agent.training.table2.evaluate import imagine, velocity_error
 from reworld_agent.training.table2.protocol import Protocol, load_protocol
@@ -80,7 +81,8 @@ def test_a_run_of_other_settings_is_refused(clips: Clips, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("name", ["blocks", "convergence", "representations"])
 def test_sweeps_give_tables_and_figures(name: str, clips: Clips, tmp_path: Path) -> None:
-    sweep = Sweep(replace(MICRO, steps=1), clips, tmp_path, seeds=(0, 1))
+    methods = ("vanilla", "redi")
+    sweep = Sweep(replace(MICRO, steps=1), clips, tmp_path, seeds=(0, 1), methods=methods)
     table = run_sweep(name, sweep)
     found = summary(name, table)
     assert (found["seeds"] == 2).all() and found["velocity_error_std"].notna().all()
@@ -88,7 +90,10 @@ def test_sweeps_give_tables_and_figures(name: str, clips: Clips, tmp_path: Path)
     assert (tmp_path / "figure.png").stat().st_size > 5000
 
 
-def test_unknown_sweep_and_gamma_without_futures(clips: Clips, tmp_path: Path) -> None:
+def test_unknown_words_and_gamma_without_futures(clips: Clips, tmp_path: Path) -> None:
+    words = ["sweep=representations", f"output_dir={tmp_path}"]
+    with pytest.raises(ConfigError, match="methods=srra does not exist"):
+        main([*words, "methods=sra,srra"])
     sweep = Sweep(MICRO, clips, tmp_path, seeds=(0,))
     with pytest.raises(ConfigError, match="sweep=depth"):
         run_sweep("depth", sweep)

@@ -13,6 +13,7 @@ from reworld_agent.clips.index import read_index
 from reworld_agent.errors import ConfigError
 from reworld_agent.evaluation.files import check_writable, write_csv, write_parquet
 from reworld_agent.evaluation.provenance import blas_name, code_version
+from reworld_agent.objectives.rivals import REPRESENTATIONS
 from reworld_agent.training import engine
 from reworld_agent.training.table2 import figures
 from reworld_agent.training.table2.costs import cost_table
@@ -37,6 +38,7 @@ The methods of the paper's Table 2 under one protocol: from scratch, no text, tw
   sweep=convergence      vanilla against ReWorld on the way (Fig. 2b)
                          (Table 7, the factor of L_RDE: python train/sweep_repulsion.py)
   model=tiny|paper       tiny runs on the embedded town; paper needs clips= and vae=
+  methods=LIST           of sweep=representations, such as vanilla,sra,reworld (all)
   seeds=N                runs of each kind (3)
   steps=N                optimiser steps; not given: the protocol's
   repeats=N              timed steps of each method (21), of sweep=costs
@@ -58,7 +60,7 @@ ENCODERS = tuple(
 )
 KNOWN = (
     *("sweep", "model", "seeds", "steps", "repeats", "clips", "limit", "vae", "imagined"),
-    *("output_dir", "device", *ENCODERS),
+    *("output_dir", "device", "methods", *ENCODERS),
 )
 
 
@@ -90,6 +92,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _sweep(words: Words, protocol: Protocol, size: str, folder: Path) -> Sweep:
     """Clips, codec and settings of a sweep."""
+    methods = _methods(words)
     index = words.path("clips")
     if index is None and size != "tiny":
         message = "model=paper is no model for the embedded town"
@@ -117,7 +120,18 @@ def _sweep(words: Words, protocol: Protocol, size: str, folder: Path) -> Sweep:
         range(words.number("seeds", 3)),
         int(words.settings.get("imagined", 0)),
         encoders=encoders,
+        methods=methods,
     )
+
+
+def _methods(words: Words) -> tuple[str, ...]:
+    """The methods that are compared; ConfigError for an unknown one."""
+    names = tuple(words.settings.get("methods", ",".join(REPRESENTATIONS)).split(","))
+    unknown = [name for name in names if name not in REPRESENTATIONS]
+    if unknown:
+        known = " | ".join(REPRESENTATIONS)
+        raise ConfigError(f"methods={unknown[0]} does not exist", f"use {known}")
+    return names
 
 
 def _keep(path: Path, table: pd.DataFrame, protocol: Protocol, size: str) -> None:

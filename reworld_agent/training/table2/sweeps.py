@@ -36,6 +36,7 @@ class Sweep:
         imagined: validation clips whose future is imagined for FVD and PSNR; 0 = none.
         steps: Euler steps of the sampler.
         encoders: folders of the frozen encoders by representation.
+        methods: that Table 2 compares.
         trainer: for Lightning's Trainer.
     """
 
@@ -46,6 +47,7 @@ class Sweep:
     imagined: int = 0
     steps: int = 30
     encoders: dict[str, str] | None = None
+    methods: Sequence[str] = REPRESENTATIONS
     trainer: dict[str, Any] | None = None
 
     def train(self, settings: RunSettings) -> tuple[WorldModule, pd.DataFrame]:
@@ -72,10 +74,10 @@ class Sweep:
         }
 
 
-def representations(sweep: Sweep, names: Sequence[str] = REPRESENTATIONS) -> Iterator[Row]:
+def representations(sweep: Sweep) -> Iterator[Row]:
     """Every method with equal budget; one row a method and seed."""
     for seed in sweep.seeds:
-        for name in names:
+        for name in sweep.methods:
             module, curve = sweep.train(sweep.settings(name, seed))
             yield {"method": name, **_end(curve), "seed": seed, **sweep.judge(module)}
 
