@@ -94,7 +94,7 @@ def read_frames(
         raise DataError(
             f"{path}: has {len(indices)} frame{'s' * (len(indices) != 1)}{at}; "
             f"{count or 1} from frame {start} on {'are' if (count or 1) != 1 else 'is'} asked for",
-            "ask for fewer frames, or name a longer clip",
+            f"ask for fewer frames{', or another fps=,' if fps else ''} or name a longer clip",
         )
     chosen = indices[start : None if count is None else start + count]
     return channels_first(reader.read(chosen, size))

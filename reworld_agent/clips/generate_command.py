@@ -91,11 +91,18 @@ def main(arguments: Sequence[str]) -> int:
     output = words.path("output") or Path("outputs/generated")
     check_writable(output)
     _keep_settings(output, model, clip, settings)
-    count = 0
+    count, alone = 0, 0
     teller = Teller(model, clip, output / "prompts", words.path("t5"))
     for batch in _batches(_samples(words, clip, output), settings.batch):
         _run(teller, settings, batch, output, words.path("other"))
         count += len(batch)
+        alone += sum(sample.real is None for _, sample in batch)
+    if alone:
+        frames = clip.history_frames + clip.future_frames
+        print(
+            f"note: {alone} of {count} clips end before their future does, so that it cannot be "
+            f"compared with what came: {frames} frames at {clip.fps:g} fps are wanted"
+        )
     print(f"{count} futures written to {shown(output)}")
     return 0
 

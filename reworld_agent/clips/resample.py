@@ -24,6 +24,14 @@ def nearest(times: Times, wanted: Times) -> NDArray[np.int64]:
 
 
 def steady_grid(times: Times, fps: float) -> Times:
-    """Times at `fps` from the first to the last of `times` (ascending)."""
-    count = int(np.floor((times[-1] - times[0]) * fps + _SLACK * fps)) + 1
+    """Times at `fps` from the first to the last of `times` (ascending).
+
+    Clocks jitter: 24 frames at 8 Hz may span a little less than 23 / 8 s and are 24 all the same.
+    So the last time of the grid may lie behind the last frame, by less than half a step of the
+    frames and of the grid.
+    """
+    count = 1
+    if len(times) > 1:
+        slack = min(0.5 * float(np.median(np.diff(times))), 0.5 / fps) - _SLACK
+        count += int(np.floor((times[-1] - times[0] + max(slack, _SLACK)) * fps))
     return times[0] + np.arange(count, dtype=np.float64) / fps

@@ -73,8 +73,7 @@ def from_index(index: ClipIndex, numbers: Sequence[int], clip: ClipConfig) -> It
     """Clips of an index, at the model's rate; DataError where a row is too short."""
     for number in numbers:
         row = index.row(number)
-        stamps = np.asarray(row["timestamps"], dtype=np.int64)
-        times = (stamps - stamps[0]) / 1e6
+        times = np.arange(row["frames"]) / row["fps"]  # its frames are those nearest to these
         places = nearest(times, steady_grid(times, clip.fps))
         past, both = clip.history_frames, clip.history_frames + clip.future_frames
         if len(places) < past:

@@ -13,7 +13,8 @@ import torch
 from reworld_agent.clips.command import main
 from reworld_agent.clips.decode import read_frames
 from reworld_agent.clips.generate import Settings, generate, resized, tiled
-from reworld_agent.clips.samples import from_file
+from reworld_agent.clips.index import ClipIndex, read_index
+from reworld_agent.clips.samples import from_file, from_index
 from reworld_agent.clips.side_by_side import LABEL, MARGIN, contact_sheet, fitted, side_by_side
 from reworld_agent.clips.video_out import write_video
 from reworld_agent.config import ClipConfig, CodecConfig, load_model_config
@@ -205,11 +206,25 @@ def test_command_from_an_index(
     assert "holds results with another gamma" in capsys.readouterr().err
 
 
-def test_command_from_a_file(tmp_path: Path) -> None:
+def test_rows_of_jittering_clocks_have_their_whole_future(table: Path) -> None:
+    index, clip = read_index(table), load_model_config("tiny").clip
+    rows = index.rows.copy()
+    rows["timestamps"] = [stamps - np.arange(len(stamps)) * 9_000 for stamps in rows["timestamps"]]
+    hasty = ClipIndex(rows, index.root, index.provenance)
+    for sample, wanted in zip(
+        from_index(hasty, range(3), clip), from_index(index, range(3), clip), strict=True
+    ):
+        assert sample.real is not None and wanted.real is not None
+        assert np.array_equal(sample.history, wanted.history)
+        assert np.array_equal(sample.real, wanted.real)
+
+
+def test_command_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_test_video(tmp_path / "v.mp4", [frame(k, 64, 112) for k in range(6)])
     words = ["generate", f"clip={path}", "fps=8", "steps=1"]
     assert main([*words, f"output={tmp_path / 'out'}"]) == 0
     assert not (tmp_path / "out" / "real").exists()  # 6 frames: a history of 4, no whole future
+    assert "1 of 1 clips end before" in capsys.readouterr().out
     assert levels(read_frames(tmp_path / "out" / "clips" / "v.mp4")[:4]) == [0, 1, 2, 3]
 
 

@@ -48,6 +48,19 @@ def test_steady_grid_reaches_the_last_frame() -> None:
     assert len(steady_grid(np.array([0.0, 1.0]), 3)) == 4
 
 
+@pytest.mark.parametrize("rate", [8, 12, 16, 30])
+def test_a_jittering_clock_loses_no_frame(rate: int) -> None:
+    random = np.random.default_rng(0)
+    for _ in range(50):
+        even = np.arange(4 * rate + 1) / rate
+        times = even + random.uniform(-0.2, 0.2, len(even)) / rate
+        grid = steady_grid(times, 8)
+        assert len(grid) == 33
+        found = nearest(times, grid)
+        assert (np.diff(found) > 0).all()  # no frame twice
+        assert np.abs(times[found] - grid).max() <= 0.5 / 8
+
+
 def test_no_clip_reaches_over_a_gap() -> None:
     stamps = np.array([k * 125_000 for k in range(40) if not 20 <= k < 23], dtype=np.int64)
     recording = Recording("folder", "s", "c", stamps, files=tuple(map(str, range(37))))
