@@ -28,8 +28,9 @@ Cut recordings into clips of a steady rate, by nearest timestamp, and write one 
   fps=N       frames a second (8; openscene: 2)
   frames=N    frames of a clip (33: 9 of history, 24 to imagine)
   stride=N    frames from one clip to the next (12)
-  split=...   80/10/10 by a hash of the scene's name; train, val or test for all; or a csv with
-              columns scene, split. Not given: the town's own split, 80/10/10 for others
+  split=...   80/10/10 by a hash of the scene's name; train, val or test for all; a csv with
+              columns scene, split; or a json with lists of scenes by split. Not given: what the
+              folder of the logs says (train_boston, val, test; the town's), 80/10/10 for others
   camera=NAME the front camera if not given
   part=NAME   v1.0-trainval of nuscenes; mini, test ... of openscene; town_test ... of town
   images=DIR  nuplan's images, where they are not in a folder sensor_blobs
@@ -38,6 +39,12 @@ Cut recordings into clips of a steady rate, by nearest timestamp, and write one 
 
 example: reworld video index source=nuscenes root=/data/nuscenes output=nuscenes_8hz.parquet
 """
+NO_OFFICIAL_SPLIT = (
+    "note: nuScenes' own split is not in its tables; this is 80/10/10 by a hash of scene names.\n"
+    "  Its own, with the package nuscenes-devkit (then say split=nuscenes.json):"
+    '\n  python -c "import json, nuscenes.utils.splits as s; '
+    'print(json.dumps(s.create_splits_scenes()))" > nuscenes.json'
+)
 KNOWN = (
     *("source", "root", "output", "fps", "frames", "stride", "split", "camera", "part"),
     *("images", "licence", "content"),
@@ -70,6 +77,8 @@ def main(arguments: Sequence[str]) -> int:
     write_index(output, index)
     for line in (*findings.lines(shape.fps), *split_counts(index)):
         print(line)
+    if source == "nuscenes" and "split" not in words.settings:
+        print(NO_OFFICIAL_SPLIT)
     print(f"written: {shown(output)}")
     return 0
 

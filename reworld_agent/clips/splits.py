@@ -22,13 +22,26 @@ def scene_place(scene: str) -> float:
     return int.from_bytes(hashlib.sha256(scene.encode()).digest()[:6], "big") / 2**48
 
 
+def folder_split(folder: str) -> str:
+    """The split that a data set's folder of logs says; empty where it says none (trainval, mini).
+
+    Logs of a test split must not be learned from because a hash of their name says so.
+    """
+    if folder.startswith("train_"):  # nuPlan's train_boston, train_singapore ...
+        return "train"
+    if "test" in folder:  # NAVSIM's test, private_test_hard ...
+        return "test"
+    return folder if folder in NAMES else ""
+
+
 def split_rule(text: str) -> SplitRule:
     """The function (scene, the source's own split) to split that a setting names.
 
     Args:
         text: empty: the source's own split where it has one, else 80/10/10; `A/B/C`: shares of
             scenes in percent by a hash of their names; train, val or test: all; or a file (csv with
-            columns scene, split, or json with lists of scenes by split).
+            columns scene, split, or json with lists of scenes by split; where it has lists named
+            train, val or test, others, such as nuScenes' train_detect, do not count).
 
     Raises:
         ConfigError: none of these. DataError: the file cannot be read; later, a scene not in it.
@@ -73,7 +86,8 @@ def _read_table(path: Path) -> dict[str, str]:
     try:
         if path.suffix == ".json":
             groups = json.loads(path.read_text(encoding="utf-8"))
-            pairs = [(scene, name) for name, scenes in groups.items() for scene in scenes]
+            names = [name for name in groups if name in NAMES] or list(groups)
+            pairs = [(scene, name) for name in names for scene in groups[name]]
         else:
             table = pd.read_csv(path, dtype=str)
             pairs = list(zip(table["scene"], table["split"], strict=True))

@@ -21,7 +21,7 @@ from reworld_agent.clips.kinematics import driven_command, make_track
 from reworld_agent.clips.recording import Recording, in_time_order
 from reworld_agent.clips.resample import nearest, steady_grid
 from reworld_agent.clips.sources import Options
-from reworld_agent.clips.splits import scene_place, split_rule
+from reworld_agent.clips.splits import folder_split, scene_place, split_rule
 from reworld_agent.clips.training_samples import ClipSamples
 from reworld_agent.clips.windows import ClipShape, cut
 from reworld_agent.config import load_model_config
@@ -95,8 +95,18 @@ def test_split_of_files(tmp_path: Path) -> None:
     lists.write_text(json.dumps({"train": ["a"], "test": ["a"]}))
     with pytest.raises(DataError, match="scene a is in train and in test"):
         split_rule(str(lists))
+    official = {"train": ["a"], "val": ["b"], "train_detect": ["a"], "mini_val": ["b"]}
+    lists.write_text(json.dumps(official))
+    assert [split_rule(str(lists))(scene, "") for scene in "ab"] == ["train", "val"]
     with pytest.raises(DataError, match="is no table of splits"):
         split_rule(str(tmp_path / "nothing.csv"))
+
+
+def test_a_folder_of_test_logs_stays_one() -> None:
+    named = {"train_boston": "train", "val": "val", "test": "test", "private_test_hard": "test"}
+    assert {folder: folder_split(folder) for folder in named} == named
+    assert not folder_split("trainval") and not folder_split("mini")
+    assert split_rule("")("a log", folder_split("test")) == "test"
 
 
 @pytest.mark.parametrize("text", ["80/20", "50/50/50", "a/b/c", "everything"])

@@ -13,6 +13,7 @@ import numpy as np
 from reworld_agent.clips.kinematics import EgoTrack, make_track
 from reworld_agent.clips.recording import Recording, in_time_order, relative
 from reworld_agent.clips.sources import Options
+from reworld_agent.clips.splits import folder_split
 from reworld_agent.errors import DataError
 from reworld_agent.scenes.geometry import quaternion_yaw
 
@@ -69,6 +70,7 @@ def _recording(path: Path, images: str, camera: str) -> Recording:
         files=kept,
         track=track,
         licence=LICENCE,
+        split=folder_split(path.parent.name),
         notes=notes,
     )
 

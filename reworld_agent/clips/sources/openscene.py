@@ -11,6 +11,7 @@ import numpy as np
 from reworld_agent.clips.kinematics import make_track
 from reworld_agent.clips.recording import Recording, in_time_order
 from reworld_agent.clips.sources import Options
+from reworld_agent.clips.splits import folder_split
 from reworld_agent.errors import DataError
 from reworld_agent.scenes.geometry import frame_pose
 from reworld_agent.scenes.logs import load_log
@@ -61,6 +62,7 @@ def _recording(path: Path, camera: str) -> Recording:
         files=kept,
         track=track,
         licence=LICENCE,
+        split=folder_split(path.parent.name),
         notes=notes,
     )
 
