@@ -89,8 +89,8 @@ def build_trainer(
 ) -> pl.Trainer:
     """Lightning's Trainer of a run, with TensorBoard and checkpoints in its folder.
 
-    Where it shall `validate`, it does every `validation.every` steps, or at the end of a shorter
-    run.
+    Where it shall `validate`, it does about every `validation.every` steps, so that the last time
+    is the end of the run.
     """
     params: Any = OmegaConf.to_container(cfg.trainer.params, resolve=True)
     params.update(
@@ -102,8 +102,8 @@ def build_trainer(
     )
     params.setdefault("log_every_n_steps", 10)
     if validate:
-        every = ValidationSettings.of(cfg).every
-        params["val_check_interval"] = min(every, stage.steps) * plan.accumulate
+        times = max(1, round(stage.steps / ValidationSettings.of(cfg).every))
+        params["val_check_interval"] = stage.steps // times * plan.accumulate
         params["check_val_every_n_epoch"] = None  # batches are counted over the whole run
     else:
         params["limit_val_batches"] = 0
