@@ -8,16 +8,18 @@ from pathlib import Path
 import pytest
 import torch
 
+from reworld_agent.clips.index import read_index
 from reworld_agent.config import ClipConfig, CodecConfig, VideoConfig
 from reworld_agent.errors import ConfigError
 from reworld_agent.objectives.rivals import REPRESENTATIONS
-from reworld_agent.training.table2 import costs, figures
+from reworld_agent.training.table2 import costs, data, figures
 from reworld_agent.training.table2.command import main
-from reworld_agent.training.table2.data import fitted_codec
+from reworld_agent.training.table2.data import at_most, fitted_codec, held_out_clips
 from reworld_agent.training.table2.evaluate import imagine, velocity_error
 from reworld_agent.training.table2.protocol import Protocol, load_protocol
 from reworld_agent.training.table2.runs import Clips, RunSettings, build_module, train_run
 from reworld_agent.training.table2.sweeps import SWEEPS, Sweep, run_sweep, summary
+from tests.training.test_table2_stage import write_table
 
 MICRO = Protocol(
     codec=CodecConfig("patch_pca", 8, 16, 4),
@@ -88,6 +90,20 @@ def test_sweeps_give_tables_and_figures(name: str, clips: Clips, tmp_path: Path)
     assert (found["seeds"] == 2).all() and found["velocity_error_std"].notna().all()
     figures.write(name, table, tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 5000
+
+
+def test_clips_are_spread_evenly_and_kept_where_memory_holds_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    index = read_index(write_table(tmp_path))
+    protocol = load_protocol("tiny")
+    whole = held_out_clips(index, protocol)
+    assert whole.shape == (6, 17, 3, 64, 64) and not caplog.records
+    monkeypatch.setattr(data, "MEMORY", 3 * data.clip_bytes(protocol))
+    some = held_out_clips(index, protocol)
+    assert torch.equal(some, whole[[0, 2, 4]]) and "validation: 3 of 6 clips" in caplog.text
+    assert torch.equal(held_out_clips(index, protocol, 2), whole[[0, 3]])
+    assert list(at_most(index, 3).rows["clip_id"]) == list(index.rows["clip_id"][::2])
 
 
 def test_unknown_words_and_gamma_without_futures(clips: Clips, tmp_path: Path) -> None:

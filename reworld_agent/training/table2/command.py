@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,13 @@ from reworld_agent.objectives.rivals import REPRESENTATIONS
 from reworld_agent.training import engine
 from reworld_agent.training.table2 import figures
 from reworld_agent.training.table2.costs import cost_table
-from reworld_agent.training.table2.data import FrameClips, fitted_codec, town_index
+from reworld_agent.training.table2.data import (
+    FrameClips,
+    at_most,
+    fitted_codec,
+    held_out_clips,
+    town_index,
+)
 from reworld_agent.training.table2.protocol import SIZES, Protocol, load_protocol
 from reworld_agent.training.table2.runs import Clips
 from reworld_agent.training.table2.sweeps import SWEEPS, Sweep, run_sweep, summary
@@ -43,7 +49,10 @@ The methods of the paper's Table 2 under one protocol: from scratch, no text, tw
   steps=N                optimiser steps; not given: the protocol's
   repeats=N              timed steps of each method (21), of sweep=costs
   clips=INDEX            of `reworld video index frames=25`; its splits train and val are used
-  limit=N                training clips at most
+  limit=N                training clips at most, spread evenly; held_out=N: validation clips
+                         (as many as 4 GiB hold)
+  workers=N              processes that decode training clips which memory does not hold (0)
+  precision=bf16-mixed   of training (32-true)
   vae=DIR                the vae folder of LTX-Video 0.9.5
   encoder.NAME=DIR       weights of a frozen encoder, such as encoder.repa_dinov2=DIR
   imagined=N             validation clips whose future is imagined for FVD and PSNR (0)
@@ -60,7 +69,7 @@ ENCODERS = tuple(
 )
 KNOWN = (
     *("sweep", "model", "seeds", "steps", "repeats", "clips", "limit", "vae", "imagined"),
-    *("output_dir", "device", "methods", *ENCODERS),
+    *("output_dir", "device", "methods", "held_out", "workers", "precision", *ENCODERS),
 )
 
 
@@ -102,11 +111,10 @@ def _sweep(words: Words, protocol: Protocol, size: str, folder: Path) -> Sweep:
     else:
         whole = read_index(index)
         train, validation = whole.split("train"), whole.split("val")
-    if "limit" in words.settings:
-        train = replace(train, rows=train.rows.head(words.number("limit", 1)))
-    train_clips = FrameClips(train, protocol)
+    train_clips = FrameClips(at_most(train, words.number("limit", len(train))), protocol)
     kept = train_clips.in_memory() if train_clips.fits() else train_clips
-    held_out = FrameClips(validation, protocol).in_memory()
+    count = words.number("held_out", len(validation))
+    held_out = held_out_clips(validation, protocol, count)
     codec = fitted_codec(protocol, kept, words.path("vae"))
     encoders = {
         key.removeprefix("encoder."): words.settings[key]
@@ -121,6 +129,8 @@ def _sweep(words: Words, protocol: Protocol, size: str, folder: Path) -> Sweep:
         int(words.settings.get("imagined", 0)),
         encoders=encoders,
         methods=methods,
+        workers=words.number("workers", 1) if "workers" in words.settings else 0,
+        trainer={key: words.settings[key] for key in ("precision",) if key in words.settings},
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from reworld_agent.clips.splits import split_rule
 from reworld_agent.clips.windows import ClipShape
 from reworld_agent.errors import DataError
 from reworld_agent.scenes.synthetic import ensure_split
+from reworld_agent.training.held_out import spread
 from reworld_agent.training.table2.protocol import Protocol
 from reworld_agent.video.codec import LTXCodec, PatchPCACodec, build_codec
 from reworld_agent.video.codec_fit import fit_patch_pca
@@ -41,13 +43,32 @@ def town_index(split: str, protocol: Protocol) -> ClipIndex:
     return build_index("town", root, shape, split_rule(""), Options(part=split))[0]
 
 
+def clip_bytes(protocol: Protocol) -> int:
+    """Bytes of one decoded clip."""
+    return protocol.frames * 3 * protocol.clip.height * protocol.clip.width
+
+
+def at_most(index: ClipIndex, count: int) -> ClipIndex:
+    """Up to `count` clips of an index, spread evenly over its scenes."""
+    return replace(index, rows=index.rows.iloc[spread(len(index), count)].reset_index(drop=True))
+
+
+def held_out_clips(index: ClipIndex, protocol: Protocol, count: int | None = None) -> Tensor:
+    """Decoded validation clips [M, T, 3, H, W], spread evenly: `count`, or what 4 GiB hold."""
+    most = MEMORY // clip_bytes(protocol)
+    chosen = at_most(index, min(count or len(index), most))
+    if len(chosen) < len(index):
+        logger.warning("validation: %d of %d clips, spread evenly", len(chosen), len(index))
+    return FrameClips(chosen, protocol).in_memory()
+
+
 class FrameClips(Dataset[Tensor]):
     """Frames uint8 [T, 3, H, W] of every clip of an index, at the protocol's size."""
 
     def __init__(self, index: ClipIndex, protocol: Protocol) -> None:
         clip = protocol.clip
         self._clips = ClipDataset(index, protocol.frames, (clip.height, clip.width))
-        self._bytes = len(index) * protocol.frames * 3 * clip.height * clip.width
+        self._bytes = len(index) * clip_bytes(protocol)
 
     def __len__(self) -> int:
         return len(self._clips)

@@ -97,6 +97,7 @@ def train_run(
     clips: Clips,
     folder: Path,
     points: int = 10,
+    workers: int = 0,
     trainer: dict[str, Any] | None = None,
 ) -> tuple[WorldModule, pd.DataFrame]:
     """Train, or read what an earlier call trained.
@@ -105,13 +106,14 @@ def train_run(
         protocol, settings, clips: what is trained.
         folder: of the sweep; the run lies in `<folder>/<label>`.
         points: evaluations on the way (the convergence curve).
+        workers: processes that decode clips which are not in memory.
         trainer: for Lightning's Trainer (accelerator, devices, strategy, precision).
 
     Returns:
         The module in evaluation mode, and its curve: step, velocity_error, train_loss, seconds.
     """
     home = folder / settings.label
-    stamp = _fingerprint(protocol, settings, clips)
+    stamp = _fingerprint(protocol, settings, clips, trainer)
     module = build_module(protocol, settings, clips)
     if _finished(home, stamp):
         module.averaged.load_state_dict(load_file(home / WEIGHTS))
@@ -126,7 +128,7 @@ def train_run(
         callbacks=[curve, TQDMProgressBar(refresh_rate=20)],
         **{"accelerator": "auto", "devices": 1, **(trainer or {})},
     )
-    engine.fit(module, _loader(protocol, settings.seed, clips.train))
+    engine.fit(module, _loader(protocol, settings.seed, clips.train, workers))
     table = pd.DataFrame(curve.rows)
     keep_averaged(module, home)
     write_parquet(home / CURVE, table, {"run": asdict(settings), "protocol": asdict(protocol)})
@@ -142,15 +144,25 @@ def keep_averaged(module: WorldModule, home: Path) -> None:
     write_atomically(home / WEIGHTS, lambda path: save_file(state, path))
 
 
-def _loader(protocol: Protocol, seed: int, clips: Any) -> DataLoader[Tensor]:
+def _loader(protocol: Protocol, seed: int, clips: Any, workers: int) -> DataLoader[Tensor]:
     generator = torch.Generator().manual_seed(seed)
     sampler = RandomSampler(clips, generator=generator)
-    return DataLoader(clips, protocol.batch_size, sampler=sampler, drop_last=True)
+    workers = 0 if isinstance(clips, Tensor) else workers
+    return DataLoader(
+        clips,
+        protocol.batch_size,
+        sampler=sampler,
+        drop_last=True,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+    )
 
 
-def _fingerprint(protocol: Protocol, settings: RunSettings, clips: Clips) -> str:
+def _fingerprint(
+    protocol: Protocol, settings: RunSettings, clips: Clips, trainer: dict[str, Any] | None
+) -> str:
     """Changes with everything that the result depends on, the code apart."""
-    told = [asdict(protocol), asdict(settings), len(clips.train)]
+    told = [asdict(protocol), asdict(settings), len(clips.train), *([trainer] if trainer else [])]
     digest = hashlib.sha256(json.dumps(told).encode())
     digest.update(clips.validation[:4].numpy().tobytes())
     return digest.hexdigest()[:16]

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from reworld_agent.errors import ConfigError
 from reworld_agent.objectives.rivals import REPRESENTATIONS
+from reworld_agent.training.held_out import spread
 from reworld_agent.training.table2.evaluate import fvd, imagine, pixel_psnr
 from reworld_agent.training.table2.module import WorldModule
 from reworld_agent.training.table2.protocol import Protocol
@@ -37,6 +38,7 @@ class Sweep:
         steps: Euler steps of the sampler.
         encoders: folders of the frozen encoders by representation.
         methods: that Table 2 compares.
+        workers: processes that decode training clips.
         trainer: for Lightning's Trainer.
     """
 
@@ -48,12 +50,19 @@ class Sweep:
     steps: int = 30
     encoders: dict[str, str] | None = None
     methods: Sequence[str] = REPRESENTATIONS
+    workers: int = 0
     trainer: dict[str, Any] | None = None
 
     def train(self, settings: RunSettings) -> tuple[WorldModule, pd.DataFrame]:
         """One run."""
+        folder = self.folder / "runs"
         return train_run(
-            self.protocol, settings, self.clips, self.folder / "runs", trainer=self.trainer
+            self.protocol,
+            settings,
+            self.clips,
+            folder,
+            workers=self.workers,
+            trainer=self.trainer,
         )
 
     def settings(self, method: str, seed: int, **more: Any) -> RunSettings:
@@ -64,7 +73,8 @@ class Sweep:
         """FVD and PSNR of imagined futures; empty where none are asked for."""
         if not self.imagined:
             return {}
-        real = self.clips.validation[: self.imagined]
+        clips = self.clips.validation
+        real = clips[spread(len(clips), self.imagined)]  # neighbours show the same drive
         future = imagine(module, real, gamma, self.steps)
         history = self.protocol.clip.history_frames
         return {
