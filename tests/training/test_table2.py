@@ -110,6 +110,10 @@ def test_unknown_words_and_gamma_without_futures(clips: Clips, tmp_path: Path) -
     words = ["sweep=representations", f"output_dir={tmp_path}"]
     with pytest.raises(ConfigError, match="methods=srra does not exist"):
         main([*words, "methods=sra,srra"])
+    with pytest.raises(ConfigError, match="blocks=two is no list"):
+        main(["sweep=blocks", words[1], "blocks=two"])
+    with pytest.raises(ConfigError, match="blocks names block 9 of 3"):
+        run_sweep("blocks", Sweep(MICRO, clips, tmp_path, seeds=(0,), blocks=(9,)))
     sweep = Sweep(MICRO, clips, tmp_path, seeds=(0,))
     with pytest.raises(ConfigError, match="sweep=depth"):
         run_sweep("depth", sweep)

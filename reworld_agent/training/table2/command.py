@@ -45,6 +45,7 @@ The methods of the paper's Table 2 under one protocol: from scratch, no text, tw
                          (Table 7, the factor of L_RDE: python train/sweep_repulsion.py)
   model=tiny|paper       tiny runs on the embedded town; paper needs clips= and vae=
   methods=LIST           of sweep=representations, such as vanilla,sra,reworld (all)
+  blocks=LIST            of sweep=blocks, such as 2,8,12 (the paper's; of the tiny model all)
   seeds=N                runs of each kind (3)
   steps=N                optimiser steps; not given: the protocol's
   repeats=N              timed steps of each method (21), of sweep=costs
@@ -69,7 +70,7 @@ ENCODERS = tuple(
 )
 KNOWN = (
     *("sweep", "model", "seeds", "steps", "repeats", "clips", "limit", "vae", "imagined"),
-    *("output_dir", "device", "methods", "held_out", "workers", "precision", *ENCODERS),
+    *("output_dir", "device", "methods", "blocks", "held_out", "workers", "precision", *ENCODERS),
 )
 
 
@@ -101,7 +102,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _sweep(words: Words, protocol: Protocol, size: str, folder: Path) -> Sweep:
     """Clips, codec and settings of a sweep."""
-    methods = _methods(words)
+    methods, blocks = _methods(words), _blocks(words)
     index = words.path("clips")
     if index is None and size != "tiny":
         message = "model=paper is no model for the embedded town"
@@ -129,6 +130,7 @@ def _sweep(words: Words, protocol: Protocol, size: str, folder: Path) -> Sweep:
         int(words.settings.get("imagined", 0)),
         encoders=encoders,
         methods=methods,
+        blocks=blocks,
         workers=words.number("workers", 1) if "workers" in words.settings else 0,
         trainer={key: words.settings[key] for key in ("precision",) if key in words.settings},
     )
@@ -142,6 +144,14 @@ def _methods(words: Words) -> tuple[str, ...]:
         known = " | ".join(REPRESENTATIONS)
         raise ConfigError(f"methods={unknown[0]} does not exist", f"use {known}")
     return names
+
+
+def _blocks(words: Words) -> tuple[int, ...]:
+    """The blocks that are compared; empty where none are named."""
+    text = words.settings.get("blocks", "")
+    if text and not all(part.isdigit() for part in text.split(",")):
+        raise ConfigError(f"blocks={text} is no list of blocks", "say blocks=2,8,12")
+    return tuple(int(part) for part in text.split(",") if part)
 
 
 def _keep(path: Path, table: pd.DataFrame, protocol: Protocol, size: str) -> None:

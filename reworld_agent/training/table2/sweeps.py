@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
+from reworld_agent.config_fields import blocks_within
 from reworld_agent.errors import ConfigError
 from reworld_agent.objectives.rivals import REPRESENTATIONS
 from reworld_agent.objectives.rivals.reworld import ReWorld
@@ -24,6 +25,8 @@ from reworld_agent.training.table2.protocol import Protocol
 from reworld_agent.training.table2.runs import Clips, RunSettings, train_run
 
 GAMMAS = (1.0, 1.2, 1.4, 1.6, 1.8)
+BLOCKS = (2, 8, 12, 16, 20)  # of 28, in Table 5
+FEW_BLOCKS = 8  # a DiT of no more is tried at all of them
 Row = dict[str, Any]
 
 
@@ -39,6 +42,7 @@ class Sweep:
         steps: Euler steps of the sampler.
         encoders: folders of the frozen encoders by representation.
         methods: that Table 2 compares.
+        blocks: that Table 5 compares; empty = the paper's, or all of a small model.
         workers: processes that decode training clips.
         trainer: for Lightning's Trainer.
     """
@@ -51,6 +55,7 @@ class Sweep:
     steps: int = 30
     encoders: dict[str, str] | None = None
     methods: Sequence[str] = REPRESENTATIONS
+    blocks: Sequence[int] = ()
     workers: int = 0
     trainer: dict[str, Any] | None = None
 
@@ -94,12 +99,16 @@ def representations(sweep: Sweep) -> Iterator[Row]:
 
 
 def blocks(sweep: Sweep) -> Iterator[Row]:
-    """ReWorld with its head after each block but the last; 0 = no head."""
-    usual = ReWorld(sweep.protocol.shape).mid_blocks  # this run is one of Table 2 too
+    """ReWorld with its head after one block or another; 0 = no head."""
+    shape = sweep.protocol.shape
+    usual = ReWorld(shape).mid_blocks  # this run is one of Table 2 too
+    every = range(1, shape.depth) if shape.depth <= FEW_BLOCKS else map(shape.block, BLOCKS)
+    tried = tuple(sweep.blocks or every)
+    blocks_within("blocks", tried, shape.depth)
     for seed in sweep.seeds:
         _, curve = sweep.train(sweep.settings("vanilla", seed))
         yield {"block": 0, **_end(curve), "seed": seed}
-        for block in range(1, sweep.protocol.video.num_layers):
+        for block in tried:
             chosen = () if (block,) == usual else (block,)
             found, curve = sweep.train(sweep.settings("reworld", seed, mid_blocks=chosen))
             yield {"block": block, **_end(curve), "seed": seed, **sweep.judge(found)}
