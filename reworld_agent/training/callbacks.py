@@ -126,12 +126,18 @@ class ValidationTable(Callback):
     """Keeps one row of every validation in a csv file, and logs it as a line.
 
     Args:
-        file: columns `step` and the metrics named `val/...`; a run that goes on adds to it.
+        file: columns `step` and the metrics named `val/...`; a run that goes on adds to it, one
+            from the start begins it anew.
     """
 
     def __init__(self, file: Path) -> None:
         super().__init__()
         self.file = file
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Lightning's hook."""
+        if trainer.is_global_zero and trainer.global_step == 0:
+            self.file.unlink(missing_ok=True)
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         """Lightning's hook."""

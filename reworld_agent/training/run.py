@@ -73,8 +73,8 @@ def run(cfg: DictConfig) -> int:
         plan = dataclasses.replace(plan, done=finished_steps(checkpoint))
     callbacks, validate = _callbacks(cfg, stage, model), held_out is not None
     trainer = engine.build_trainer(cfg, stage, plan, output, callbacks, validate)
-    message = "stage %s: %d samples, steps %d to %d; validated on %d"
-    watched = len(held_out) if held_out is not None else 0
+    message = "stage %s: %d samples, steps %d to %d; %d to be validated on"
+    watched = 0 if held_out is None else len(held_out)
     logger.info(message, stage.name, len(learned), plan.done, plan.steps, watched)
     if stage.cache_states:
         learned = CachedStates(learned, model)

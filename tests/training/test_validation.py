@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from reworld_agent.errors import ConfigError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.training import statistics
+from reworld_agent.training.callbacks import ValidationTable
 from reworld_agent.training.data import scene_arrays
 from reworld_agent.training.held_out import (
     HeldOutSampler,
@@ -83,6 +85,26 @@ def test_plans_of_held_out_scenes_are_measured(tmp_path: Path) -> None:
         assert last["step"] == 2 and len(names) == 1 and len(held_out) == 3
         assert last["ade_m"] == pytest.approx(away.mean(), rel=1e-2)  # states are kept as float16
         assert last["fde_m"] == pytest.approx(away[:, -1].mean(), rel=1e-2)
+
+
+def test_the_table_of_a_run_from_the_start_has_no_rows_of_another(tmp_path: Path) -> None:
+    table = ValidationTable(tmp_path / "validation.csv")
+    trainer: Any = SimpleNamespace(is_global_zero=True, global_step=0, callback_metrics={})
+
+    def validate(step: int, loss: float) -> None:
+        trainer.global_step, trainer.callback_metrics = step, {"val/loss": loss, "train/loss": 9.0}
+        table.on_validation_end(trainer, None)
+
+    table.on_train_start(trainer, None)
+    validate(2, 1.0)
+    validate(4, 0.5)
+    table.on_train_start(trainer, None)  # goes on from step 4
+    validate(4, 0.6)
+    assert rows(tmp_path).to_dict("list") == {"step": [2, 4], "loss": [1.0, 0.6]}
+    trainer.global_step = 0
+    table.on_train_start(trainer, None)
+    validate(4, 0.7)
+    assert rows(tmp_path).to_dict("list") == {"step": [4], "loss": [0.7]}
 
 
 def test_displacement() -> None:

@@ -89,7 +89,7 @@ def run_table2(cfg: DictConfig) -> int:
     if checkpoint is not None:
         plan = replace(plan, done=finished_steps(checkpoint))
     done, steps = plan.done, plan.steps
-    message = "stage 1, %s under protocol=table2: %d clips, steps %d to %d; validated on %d"
+    message = "stage 1, %s under protocol=table2: %d clips, steps %d to %d; %d to be validated on"
     logger.info(message, name, len(samples), done, steps, 0 if others is None else len(others))
     extra = module.representation.extra_channels
     if extra:
