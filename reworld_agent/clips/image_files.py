@@ -39,10 +39,11 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     """
     try:
         with Image.open(path) as opened:
-            image = ImageOps.exif_transpose(opened)
+            image: Image.Image = opened
+            ImageOps.exif_transpose(image, in_place=True)
             if image.mode.startswith("I"):  # 16-bit grey: PIL itself would clip it to white
                 image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
-            return np.asarray(image.convert("RGB"))
+            return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
     except FileNotFoundError as error:
         raise DataError(f"{path}: the image is missing", "make the index again") from error
     except (OSError, SyntaxError, ValueError) as error:

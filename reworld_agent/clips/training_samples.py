@@ -65,7 +65,7 @@ def check_rate(index: ClipIndex, clip: ClipConfig) -> None:
         known = ", ".join(f"{rate:g}" for rate in rates)
         raise ConfigError(
             f"the clips have {known} fps, the model's {clip.fps:g}",
-            f"say fps={rates[0]:g}, or make an index with fps={clip.fps:g}",
+            f"make an index with fps={clip.fps:g}, or say fps={rates[0]:g} where that is a word",
         )
 
 
