@@ -37,8 +37,8 @@ HELP = f"""{USAGE}
 Imagine how a clip goes on, and write it as mp4, beside what really came.
 
   clip=FILE       a video, or a folder of images; start=N begins at frame N
-  index=FILE      clips of `reworld video index`; row=3, row=0:16 or row=all; root=DIR where the
-                  data have moved
+  index=FILE      clips of `reworld video index`; row=3, row=0:16 or row=all, counted in split=NAME
+                  where it is given; root=DIR where the data have moved
   scene token=T   a scene of NAVSIM or the town; data_split=town_test
   checkpoint=DIR  a saved model (the shipped tiny weights)
   gamma=G         self-guidance, 1 = off (of the checkpoint's config)
@@ -60,20 +60,9 @@ is not made again.
 example: reworld video generate index=town.parquet row=0:4 gamma=1.4 output=outputs/generated
 """
 KNOWN = (
-    *("clip", "start", "index", "row", "root", "token", "data_split", "checkpoint"),
-    *(
-        "gamma",
-        "steps",
-        "cfg",
-        "seed",
-        "size",
-        "fps",
-        "history",
-        "future",
-        "batch",
-        "tile",
-        "device",
-    ),
+    *("clip", "start", "index", "row", "split", "root", "token", "data_split", "checkpoint"),
+    *("gamma", "steps", "cfg", "seed", "size", "fps", "history", "future", "batch", "tile"),
+    "device",
     *("other", "output", "t5"),
 )
 SETTINGS_FILE = "generation.json"
@@ -147,6 +136,8 @@ def _samples(words: Words, clip: ClipConfig, output: Path) -> Iterator[tuple[int
     file, table = words.path("clip"), words.path("index")
     if table is not None:
         index = read_index(table, words.path("root"))
+        if "split" in words.settings:
+            index = index.split(words.settings["split"])
         index.check_files()
         names = list(index.rows["clip_id"])
         wanted = _rows(words.settings.get("row", "0"), len(index))

@@ -204,6 +204,8 @@ def test_command_from_an_index(
     assert joined.shape[3] == 4 * 112 + 3 * MARGIN  # history, real, ours, other
     assert main([*words, f"output={tmp_path}", "gamma=1.2"]) == 1
     assert "holds results with another gamma" in capsys.readouterr().err
+    assert main([*words, f"output={tmp_path / 'third'}", "split=test"]) == 1
+    assert "the index has no clips of split test" in capsys.readouterr().err
 
 
 def test_rows_of_jittering_clocks_have_their_whole_future(table: Path) -> None:
