@@ -127,9 +127,9 @@ def i3d_features(clips: Tensor, progress: bool = True) -> NDArray[np.float64]:
     return torch.cat(found).cpu().numpy()
 
 
-def fvd(real: Tensor, imagined: Tensor) -> float:
-    """Fréchet video distance of two sets of clips, uint8 [M, T, 3, H, W].
+def fvd(real: NDArray[np.float64], imagined: Tensor) -> float:
+    """Fréchet video distance of real clips' I3D logits [M, 400] and clips uint8 [M, T, 3, H, W].
 
     With fewer than 256 clips it is biased upwards: compare it only with others over as many.
     """
-    return distance(i3d_features(real), i3d_features(imagined))
+    return distance(real, i3d_features(imagined))

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from torch import Tensor
 from tqdm import tqdm
 
 from reworld_agent.config_fields import blocks_within
@@ -19,7 +23,7 @@ from reworld_agent.errors import ConfigError
 from reworld_agent.objectives.rivals import REPRESENTATIONS
 from reworld_agent.objectives.rivals.reworld import ReWorld
 from reworld_agent.training.held_out import spread
-from reworld_agent.training.table2.evaluate import fvd, imagine, pixel_psnr
+from reworld_agent.training.table2.evaluate import fvd, i3d_features, imagine, pixel_psnr
 from reworld_agent.training.table2.module import WorldModule
 from reworld_agent.training.table2.protocol import Protocol
 from reworld_agent.training.table2.runs import Clips, RunSettings, train_run
@@ -79,15 +83,21 @@ class Sweep:
         """FVD and PSNR of imagined futures; empty where none are asked for."""
         if not self.imagined:
             return {}
-        clips = self.clips.validation
-        real = clips[spread(len(clips), self.imagined)]  # neighbours show the same drive
+        real, features = self.real
         future = imagine(module, real, gamma, self.steps)
         history = self.protocol.clip.history_frames
         return {
-            "fvd": fvd(real[:, history:], future),
+            "fvd": fvd(features, future),
             "psnr_db": pixel_psnr(future, real[:, history:]),
             "clips": len(real),
         }
+
+    @cached_property
+    def real(self) -> tuple[Tensor, NDArray[np.float64]]:
+        """The clips whose future is imagined, and the I3D logits of what really came."""
+        clips = self.clips.validation
+        chosen = clips[spread(len(clips), self.imagined)]  # neighbours show the same drive
+        return chosen, i3d_features(chosen[:, self.protocol.clip.history_frames :])
 
 
 def representations(sweep: Sweep) -> Iterator[Row]:
