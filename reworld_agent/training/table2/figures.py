@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FormatStrFormatter
 
 from reworld_agent.evaluation.files import write_atomically
 from reworld_agent.training.table2.sweeps import SWEEPS
@@ -46,6 +47,8 @@ def _curves(table: pd.DataFrame, ax: Axes, measured: str) -> None:
         last = (float(mean.index[-1]), float(mean.iloc[-1]))
         ax.annotate(str(name), last, xytext=(6, 0), textcoords="offset points", color=colour)
     ax.set(xlabel=LABELS["step"], ylabel=LABELS[measured], yscale="log")
+    for ticks in (ax.yaxis.set_major_formatter, ax.yaxis.set_minor_formatter):
+        ticks(FormatStrFormatter("%g"))
     ax.margins(x=0.12)
 
 
