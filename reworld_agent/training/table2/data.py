@@ -92,7 +92,8 @@ class FrameClips(Dataset[Tensor]):
 def drawn(clips: Any, count: int) -> Tensor:
     """Up to `count` clips [M, T, 3, H, W] of a tensor or data set of them, the same every time."""
     order = torch.randperm(len(clips), generator=torch.Generator().manual_seed(0))
-    return torch.stack([clips[int(number)] for number in order[:count]])
+    chosen = tqdm(order[:count].tolist(), desc="clips to fit to", delay=5.0, leave=False)
+    return torch.stack([clips[number] for number in chosen])
 
 
 def fitted_codec(
