@@ -28,9 +28,9 @@ from reworld_agent.training.stages import STAGES, load_stage
 from reworld_agent.words import Words, parse, shown
 
 USAGE = (
-    "reworld video generate clip=FILE | index=FILE row=N|A:B|all | scene token=TOKEN "
-    "[checkpoint=DIR] [gamma=1.4] [steps=30] [seed=0] [size=HxW] [batch=1] [other=FILE] "
-    "[output=DIR]"
+    "reworld video generate clip=FILE | index=FILE row=N|A:B|all [split=NAME] | "
+    "scene token=TOKEN [checkpoint=DIR] [gamma=1.4] [steps=30] [seed=0] [size=HxW] [batch=1] "
+    "[other=FILE] [output=DIR]"
 )
 HELP = f"""{USAGE}
 

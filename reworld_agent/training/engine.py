@@ -89,8 +89,8 @@ def build_trainer(
 ) -> pl.Trainer:
     """Lightning's Trainer of a run, with TensorBoard and checkpoints in its folder.
 
-    Where it shall `validate`, it does about every `validation.every` steps, so that the last time
-    is the end of the run.
+    Where it shall `validate`, it does about every `validation.every` steps, in equal parts of the
+    run: the last time is its end, or a few steps before.
     """
     params: Any = OmegaConf.to_container(cfg.trainer.params, resolve=True)
     params.update(

@@ -32,8 +32,8 @@ class ValidationSettings:
     """The block `validation` of a training config.
 
     Attributes:
-        every: optimiser steps from one validation to the next, about: the last one is at the end of
-            the run; 0 = none.
+        every: optimiser steps from one validation to the next, about: the run is cut into equal
+            parts; 0 = none.
         samples: scenes or clips at most, spread evenly over the split.
         split: data split of the scenes, or split of an index of clips; None = `town_val` beside
             `town_train`, `val` of an index that has it, and none for other data.

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from reworld_agent.clips.index import read_index
 from reworld_agent.clips.prompted import PromptedSamples, scene_sentences
 from reworld_agent.clips.stage_samples import ClipChoice, stage_samples
-from reworld_agent.config import load_model_config
+from reworld_agent.config import ClipConfig, load_model_config
 from reworld_agent.model import ReWorldModel
 from reworld_agent.negatives.targets import NegativeTargets
 from reworld_agent.scenes.loader import SceneLoader
@@ -43,19 +43,15 @@ def run_samples(
         ReWorldError: data, latents or sentences are missing, or do not fit the stage.
     """
     book = prompt_book(cfg, model.config)
-    settings = ValidationSettings.of(cfg)
     if cfg.get("clips"):
-        return _clips(cfg, stage, model, settings, book)
-    return _scenes(cfg, stage, model, settings, book)
+        return _clips(cfg, stage, model, book)
+    return _scenes(cfg, stage, model.config.clip, book)
 
 
 def _clips(
-    cfg: DictConfig,
-    stage: TrainingStage,
-    model: ReWorldModel,
-    settings: ValidationSettings,
-    book: PromptBook | None,
+    cfg: DictConfig, stage: TrainingStage, model: ReWorldModel, book: PromptBook | None
 ) -> tuple[Samples, Samples | None]:
+    settings = ValidationSettings.of(cfg)
     table, start = Path(cfg.clips), cfg.agent.init_from
 
     def samples(split: str) -> Samples:
@@ -70,13 +66,9 @@ def _clips(
 
 
 def _scenes(
-    cfg: DictConfig,
-    stage: TrainingStage,
-    model: ReWorldModel,
-    settings: ValidationSettings,
-    book: PromptBook | None,
+    cfg: DictConfig, stage: TrainingStage, clip: ClipConfig, book: PromptBook | None
 ) -> tuple[Samples, Samples | None]:
-    loader, clip = _loader(cfg), model.config.clip
+    settings, loader = ValidationSettings.of(cfg), _loader(cfg)
     arrays = load_arrays(cfg, stage, loader)
     others = held_out_scenes(settings, str(cfg.train_test_split.data_split), loader.scene_filter)
     held_out = None if others is None else load_arrays(cfg, stage, others)

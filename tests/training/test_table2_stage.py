@@ -165,6 +165,18 @@ def test_mistakes_end_before_the_first_step(
     assert re.search(message, str(caught.value).replace("\n", " "))
 
 
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("validation.split=nowhere", "validation.split=nowhere does not exist"),
+        ("validation.hold_out=0.1", "validation.hold_out=0.1 on clips"),
+    ],
+)
+def test_validation_on_what_the_town_has_not(word: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        run(config(None, tmp_path, "representation=vanilla", word))
+
+
 def test_the_papers_size_needs_clips_and_vae(table: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no model for the embedded town"):
         run(config(None, tmp_path, "model=paper"))

@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 from reworld_agent.errors import ConfigError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.scenes.filter import SceneFilter
+from reworld_agent.scenes.splits import resolve_split
 from reworld_agent.training import statistics
 from reworld_agent.training.callbacks import ValidationTable
 from reworld_agent.training.data import scene_arrays
@@ -28,6 +29,7 @@ from reworld_agent.training.held_out import (
 from reworld_agent.training.module import StageModule, displacement
 from reworld_agent.training.run import run
 from reworld_agent.training.stages import load_stage
+from reworld_agent.weights import shipped_folder
 from tests.scenes.small_logs import SPLIT
 from tests.training.stops import cut_short
 from tests.training.test_data import small_loader
@@ -116,8 +118,10 @@ def test_displacement() -> None:
     assert found["fde_m"] == pytest.approx(2.5)
 
 
-def test_a_stage_3_leaves_out_what_held_out_scenes_have_not(tmp_path: Path) -> None:
-    module = StageModule(ReWorldModel.from_pretrained(_shipped()), load_stage("3", "paper", "tiny"))
+def test_a_stage_3_leaves_out_what_held_out_scenes_have_not() -> None:
+    module = StageModule(
+        ReWorldModel.from_pretrained(shipped_folder("tiny")), load_stage("3", "paper", "tiny")
+    )
     told: dict[str, float] = {}
     module.log_dict = lambda named, **how: told.update(named)  # type: ignore[method-assign]
     module._trainer = OmegaConf.create({"world_size": 1, "global_step": 0, "global_rank": 0})  # type: ignore[assignment]
@@ -129,12 +133,6 @@ def test_a_stage_3_leaves_out_what_held_out_scenes_have_not(tmp_path: Path) -> N
     assert {"val/loss", "val/action_flow", "val/ade_m", "val/fde_m"} <= set(told)
     assert not {"val/repulsion", "val/negatives"} & set(told)
     assert module.stage.weights.repulsion > 0
-
-
-def _shipped() -> Path:
-    from reworld_agent.weights import shipped_folder
-
-    return shipped_folder("tiny")
 
 
 def test_two_processes_share_the_samples_out() -> None:
@@ -184,8 +182,6 @@ def test_where_held_out_scenes_are_from(caplog: pytest.LogCaptureFixture) -> Non
 
 
 def _all_tokens() -> list[str]:
-    from reworld_agent.scenes.splits import resolve_split
-
     return resolve_split(SPLIT).loader(SceneFilter(frame_interval=1)).tokens
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from reworld_agent.clips.index import ClipIndex, read_index
+from reworld_agent.config_fields import choice
 from reworld_agent.errors import ConfigError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.planner.action_dit import ActionDiT
@@ -32,6 +33,7 @@ from reworld_agent.training.parallel import FSDP2
 from reworld_agent.training.resume import CHECKPOINT, finished_steps
 from reworld_agent.training.table2.data import (
     FIT_CLIPS,
+    TOWN_SCENES,
     FrameClips,
     drawn,
     fitted_codec,
@@ -118,7 +120,11 @@ def _indexes(cfg: DictConfig, protocol: Protocol) -> tuple[ClipIndex, ClipIndex 
     if cfg.agent.model != "tiny":
         message = f"model={cfg.agent.model} is no model for the embedded town"
         raise ConfigError(message, "give clips=INDEX.parquet (reworld video index frames=25 ...)")
-    held_out = town_index(settings.split or "town_val", protocol) if settings.every else None
+    name = settings.clips_split(("val",), "the town")
+    name = "town_val" if name == "val" else name
+    if name is not None:
+        choice("validation.split", name, tuple(TOWN_SCENES))
+    held_out = None if name is None else town_index(name, protocol)
     return town_index("town_train", protocol), held_out
 
 
