@@ -2,6 +2,7 @@
 PYTHON ?= python3.11
 VENV := .venv
 PY := $(VENV)/bin/python
+WORKERS ?= 2
 STAMP := $(VENV)/.installed
 DEV := $(VENV)/.installed_dev
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
@@ -29,8 +30,8 @@ evaluate: $(STAMP) ## score agent=reworld (and three baselines) on the embedded 
 train-demo: $(STAMP) ## retrain the shipped tiny weights on the embedded split
 	$(PY) train/train_demo.py
 
-test: $(DEV) ## run the test suite
-	$(PY) -m pytest
+test: $(DEV) ## run the test suite, in two processes (WORKERS=8: in eight)
+	$(PY) -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 check: $(DEV) ## lint, formatting, types, sizes
 	$(PY) -m ruff check .

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,7 +42,8 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     Raises:
         DataError: the disk is full or the folder is not writable; the old file is untouched.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    unique = uuid.uuid4().hex  # processes of two machines may have one number
+    partial = path.with_name(f".{path.name}.{unique}.partial")
     with _clear_write_errors(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

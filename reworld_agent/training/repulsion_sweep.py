@@ -8,12 +8,14 @@ from pathlib import Path
 import pandas as pd
 
 from reworld_agent.errors import ConfigError, DataError
-from reworld_agent.evaluation.files import write_csv
+from reworld_agent.evaluation.files import write_csv, write_parquet
+from reworld_agent.evaluation.provenance import code_version
 from reworld_agent.training.chain import SCORES, Command, in_a_process, run_chain
+from reworld_agent.training.table2 import figures
 from reworld_agent.words import UsageError, Words, run_command
 
 FACTORS = (0.02, 0.03, 0.04, 0.05, 0.1)
-KNOWN = ("init_from", "pool", "factors", "seeds", "steps", "model", "output_dir")
+KNOWN = ("init_from", "pool", "factors", "seeds", "steps", "model", "frame_interval", "output_dir")
 HELP = """python train/sweep_repulsion.py init_from=DIR pool=FILE [key=value ...]
 
 Train Stage 3 at several factors of L_RDE from the same weights and pool, and score each result: the
@@ -25,10 +27,12 @@ paper's Table 7. A sweep that was stopped goes on where it stopped.
   seeds=N           runs of each (1)
   steps=N           optimiser steps, for a trial (the stage's own)
   model=tiny|paper  (tiny)
-  output_dir=DIR    outputs/repulsion; the table is repulsion.csv there
+  frame_interval=N  train on every N-th window: the N that the pool was mined with (the split's)
+  output_dir=DIR    outputs/repulsion; the table is repulsion.parquet and .csv there, the figure
+                    repulsion.png
 
 example: python train/sweep_repulsion.py init_from=outputs/train_demo/stage_2/weights \\
-             pool=outputs/train_demo/pool/pool.parquet seeds=3
+             pool=outputs/train_demo/pool/pool.parquet frame_interval=4 seeds=3
 
 exit codes: 0 done; 1 a run failed; 2 wrong usage.
 """
@@ -41,20 +45,27 @@ def commands(
     output: Path,
     factors: Sequence[float],
     seeds: Sequence[int],
-    steps: int | None = None,
     model: str = "tiny",
+    more: Sequence[str] = (),
 ) -> list[Command]:
-    """Training and scoring of every factor and seed, each in a folder of its own."""
+    """Training and scoring of every factor and seed, each in a folder of its own.
+
+    Args:
+        init_from, pool: what every training starts from.
+        output: folder of the sweep.
+        factors, seeds: of L_RDE, of the trainings.
+        model: tiny or paper.
+        more: further words of every training.
+    """
     found = []
     for seed in seeds:
         for factor in factors:
             home = place(output, factor, seed)
-            limit = (f"trainer.params.max_steps={steps}",) if steps else ()
             words = (
                 *("agent=reworld", "stage=3", f"agent.model={model}", f"seed={seed}"),
                 *(f"agent.init_from={init_from}", f"hard_negatives.pool={pool}"),
                 f"+agent.overrides.weights={{action_flow:1.0,repulsion:{factor:g}}}",
-                *(f"output_dir={home / 'stage_3'}", *limit),
+                *(f"output_dir={home / 'stage_3'}", *more),
             )
             found.append(Command(f"train {home.name}", "run_training.py", words))
             weights = f"agent.checkpoint_path={home / 'stage_3' / 'weights'}"
@@ -74,7 +85,7 @@ def place(output: Path, factor: float, seed: int) -> Path:
 
 
 def table(output: Path, factors: Sequence[float], seeds: Sequence[int]) -> pd.DataFrame:
-    """One row a run: factor, seed and the averages of its metrics; also written as csv.
+    """One row a run: factor, seed and the averages of its metrics; also written, and drawn.
 
     Raises:
         DataError: a run has no score.
@@ -88,7 +99,9 @@ def table(output: Path, factors: Sequence[float], seeds: Sequence[int]) -> pd.Da
             average = pd.read_csv(file).iloc[-1].drop(["token", "valid"])
             rows.append({"factor": factor, "seed": seed, **average})
     found = pd.DataFrame(rows)
+    write_parquet(output / "repulsion.parquet", found, {"code_version": code_version()})
     write_csv(output / "repulsion.csv", found)
+    figures.write_means(found, "factor", "score", output / "repulsion.png")
     return found
 
 
@@ -106,10 +119,15 @@ def _sweep(words: Words, run: Callable[[Command], int] | None = None) -> int:
     output = (words.path("output_dir") or Path("outputs/repulsion")).absolute()
     factors = _numbers(words.settings.get("factors"))
     seeds = range(words.number("seeds", 1))
-    steps = words.number("steps", 1) if "steps" in words.settings else None
+    known = {
+        "steps": "trainer.params.max_steps",
+        "frame_interval": "train_test_split.scene_filter.frame_interval",
+    }
+    given = [key for key in known if key in words.settings]
+    more = [f"{known[key]}={words.number(key, 1)}" for key in given]
     model = words.choice("model", ("tiny", "paper")) or "tiny"
     places = init_from.absolute(), pool.absolute(), output
-    chain = commands(*places, factors, seeds, steps, model)
+    chain = commands(*places, factors, seeds, model, more)
     run_chain(chain, output, run or (lambda command: in_a_process(command, ROOT)))
     print(table(output, factors, seeds).round(4).to_string(index=False))
     return 0

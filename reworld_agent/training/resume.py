@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from reworld_agent.errors import ConfigError, WeightsError
+from reworld_agent.evaluation.files import write_atomically
 from reworld_agent.weights_io import config_difference
 
 RECORD = "run.json"
@@ -17,7 +18,10 @@ STOPPED = CHECKPOINT.with_name("stopped.ckpt")  # where a loss that is not finit
 
 
 def check_record(output: Path, settings: dict[str, Any]) -> None:
-    """Note the settings of a new run; raise ConfigError where an unfinished one had others."""
+    """Note the settings of a new run; raise ConfigError where an unfinished one had others.
+
+    All processes of a run do this at once: none may read what another has half written.
+    """
     file = output / RECORD
     settings = json.loads(json.dumps(settings))
     if (output / CHECKPOINT).is_file() and file.is_file():
@@ -29,8 +33,8 @@ def check_record(output: Path, settings: dict[str, Any]) -> None:
                 + "; ".join(changes).replace("weights have", "it has"),
                 "choose another output_dir, or set resume=false to start over there",
             )
-    output.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+    text = json.dumps(settings, indent=1) + "\n"
+    write_atomically(file, lambda partial: partial.write_text(text, encoding="utf-8"))
 
 
 def finished_steps(checkpoint: Path) -> int:

@@ -26,12 +26,17 @@ def test_every_factor_is_trained_and_scored_once(tmp_path: Path) -> None:
         return 0
 
     given = [f"init_from={tmp_path}", f"pool={pool}", f"output_dir={tmp_path}", "seeds=2"]
-    words = parse([*given, "factors=0.02,0.1"], repulsion_sweep.KNOWN, "")
+    given += ["factors=0.02,0.1", "frame_interval=4"]
+    words = parse(given, repulsion_sweep.KNOWN, "")
     assert repulsion_sweep._sweep(words, run) == 0
     assert [c.name.split()[0] for c in ran] == ["train", "score"] * 4
     factors = [w for c in ran for w in c.words if w.startswith("+agent.overrides.weights")]
     assert [text.split("repulsion:")[1] for text in factors] == ["0.02}", "0.1}"] * 2
-    table = pd.read_csv(tmp_path / "repulsion.csv")
+    sparse = [w.endswith("frame_interval=4") for c in ran for w in c.words[-1:]]
+    assert sparse == [True, False] * 4, "of training alone"
+    table = pd.read_parquet(tmp_path / "repulsion.parquet")
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "repulsion.csv"), table)
+    assert (tmp_path / "repulsion.png").stat().st_size
     assert list(table["factor"]) == [0.02, 0.1] * 2 and list(table["seed"]) == [0, 0, 1, 1]
     assert repulsion_sweep._sweep(words, run) == 0 and len(ran) == 8, "a finished sweep is read"
 

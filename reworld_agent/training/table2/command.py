@@ -27,7 +27,7 @@ from reworld_agent.training.table2.data import (
 from reworld_agent.training.table2.protocol import SIZES, Protocol, load_protocol
 from reworld_agent.training.table2.runs import Clips
 from reworld_agent.training.table2.sweeps import SWEEPS, Sweep, run_sweep, summary
-from reworld_agent.words import Words, parse
+from reworld_agent.words import HELP_WORDS, UsageError, Words, parse, shown
 
 USAGE = (
     "python train/benchmark_objectives.py [sweep=costs|" + "|".join(SWEEPS) + "] [model=tiny|paper]"
@@ -76,11 +76,13 @@ KNOWN = (
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; 0, or raises ReWorldError."""
-    if {"--help", "-h"} & set(arguments):
+    if HELP_WORDS & set(arguments):
         print(HELP)
         return 0
     engine.quiet()
     words = parse(arguments, KNOWN, USAGE)
+    if words.plain:
+        raise UsageError(f"cannot read {shown(words.plain[0])}", USAGE)
     name = words.choice("sweep", ("costs", *SWEEPS)) or "costs"
     size = words.choice("model", SIZES) or "tiny"
     given = {"steps": words.number("steps", 1)} if "steps" in words.settings else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -21,6 +22,8 @@ LABELS = {
     "gamma": r"self-guidance $\gamma$",
     "step": "optimiser step",
     "method": "",
+    "factor": r"factor of $L_\mathrm{RDE}$",
+    "score": "PDMS",
 }
 
 
@@ -33,7 +36,6 @@ def draw(name: str, table: pd.DataFrame, ax: Axes) -> None:
         _methods(table, ax, measured)
     else:
         _means(table, ax, varied, measured)
-    ax.spines[["top", "right"]].set_visible(False)
 
 
 def _curves(table: pd.DataFrame, ax: Axes, measured: str) -> None:
@@ -74,6 +76,17 @@ def _means(table: pd.DataFrame, ax: Axes, varied: str, measured: str) -> None:
 
 def write(name: str, table: pd.DataFrame, path: Path) -> None:
     """Write the figure of a sweep as PNG."""
+    _save(lambda ax: draw(name, table, ax), path)
+
+
+def write_means(table: pd.DataFrame, varied: str, measured: str, path: Path) -> None:
+    """Write a figure of one column over another as PNG: every row, and means."""
+    _save(lambda ax: _means(table, ax, varied, measured), path)
+
+
+def _save(fill: Callable[[Axes], None], path: Path) -> None:
     figure = Figure(figsize=(6.4, 3.8), layout="constrained")
-    draw(name, table, figure.subplots())
+    ax = figure.subplots()
+    fill(ax)
+    ax.spines[["top", "right"]].set_visible(False)
     write_atomically(path, lambda part: figure.savefig(part, dpi=150, format="png"))
