@@ -20,8 +20,8 @@ from PIL import Image
 from reworld_agent.analysis import bev
 from reworld_agent.analysis.marks import Mark
 from reworld_agent.analysis.style import PLAN, WHO
+from reworld_agent.disk import write_atomically
 from reworld_agent.errors import ConfigError
-from reworld_agent.evaluation.files import write_atomically
 from reworld_agent.pdm.cache import SceneCache
 from reworld_agent.words import shown
 

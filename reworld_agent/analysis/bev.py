@@ -31,7 +31,7 @@ from reworld_agent.analysis.marks import (
 from reworld_agent.analysis.situations import drive
 from reworld_agent.analysis.style import HUMAN, PLAN, REFERENCE, WHO
 from reworld_agent.analysis.variants import dense
-from reworld_agent.evaluation.files import write_atomically
+from reworld_agent.disk import write_atomically
 from reworld_agent.pdm.bicycle import HEADING, X, Y
 from reworld_agent.pdm.cache import CARPARK, INTERSECTION, LANE, ROADBLOCK, SceneCache
 

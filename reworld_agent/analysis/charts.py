@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from reworld_agent.analysis import style
 from reworld_agent.analysis.protocols import SCORE, SHORT
 from reworld_agent.analysis.tables_io import ScoreTable
-from reworld_agent.evaluation.files import write_atomically
+from reworld_agent.disk import write_atomically
 
 GROUPS: dict[str, str | None] = {  # what is counted by, and what its bins are sorted by
     "class": None,

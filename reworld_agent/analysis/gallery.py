@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from reworld_agent.analysis.picture import compose, open_view
 from reworld_agent.analysis.runs import Run
+from reworld_agent.disk import write_atomically
 from reworld_agent.errors import ReWorldError
-from reworld_agent.evaluation.files import write_atomically
 from reworld_agent.evaluation.workers import run_tasks
 
 _WORTH_A_POOL = 8  # pictures; starting processes costs seconds

@@ -20,8 +20,8 @@ from reworld_agent.analysis.explain import explain_scene
 from reworld_agent.analysis.marks import Mark, mark_of
 from reworld_agent.analysis.runs import Run
 from reworld_agent.analysis.situations import COMMANDS, drive
+from reworld_agent.disk import write_atomically
 from reworld_agent.errors import ConfigError, ReWorldError
-from reworld_agent.evaluation.files import write_atomically
 from reworld_agent.pdm.cache import SceneCache
 from reworld_agent.words import shown
 

@@ -23,8 +23,9 @@ from reworld_agent.analysis.report_images import SceneImages, scene_images
 from reworld_agent.analysis.runs import WHERE, WHERE_HELP, Run, open_run
 from reworld_agent.analysis.sanity import notices
 from reworld_agent.analysis.tables_io import ScoreTable, read_table
+from reworld_agent.disk import write_atomically
 from reworld_agent.errors import ConfigError, DataError, ReWorldError
-from reworld_agent.evaluation.files import check_writable, write_atomically
+from reworld_agent.evaluation.files import check_writable
 from reworld_agent.evaluation.provenance import code_version
 from reworld_agent.words import UsageError, Words, run_command, shown
 

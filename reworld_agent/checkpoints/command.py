@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from reworld_agent.checkpoints.convert import ANCESTORS, TRUNKS, Converted, Request, convert
 from reworld_agent.config import RECIPES, ModelConfig, load_model_config
+from reworld_agent.disk import partial_path
 from reworld_agent.errors import WeightsError
 from reworld_agent.video.prompts import PLANNER_PROMPT
 from reworld_agent.video.text import T5Encoder
@@ -95,7 +95,7 @@ def convert_to(
         converted.notes.append(
             "- planner's sentence: none (no t5= was given), though it was trained on one"
         )
-    partial = output.with_name(f".{output.name}.{os.getpid()}.partial")
+    partial = partial_path(output)
     try:
         model.save_pretrained(partial, converted.notes)
         partial.replace(output)

@@ -20,8 +20,9 @@ from reworld_agent.clips.side_by_side import contact_sheet, side_by_side, write_
 from reworld_agent.clips.telling import Teller
 from reworld_agent.clips.video_out import write_video
 from reworld_agent.config import CONFIG_NAMES, ClipConfig
+from reworld_agent.disk import write_atomically
 from reworld_agent.errors import ConfigError
-from reworld_agent.evaluation.files import check_same_settings, check_writable, write_atomically
+from reworld_agent.evaluation.files import check_same_settings, check_writable
 from reworld_agent.evaluation.provenance import code_version, weights_hash
 from reworld_agent.model import ReWorldModel
 from reworld_agent.training.stages import STAGES, load_stage

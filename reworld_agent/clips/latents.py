@@ -29,8 +29,9 @@ from reworld_agent.clips.dataset import ClipDataset
 from reworld_agent.clips.index import ClipIndex
 from reworld_agent.clips.training_samples import check_rate
 from reworld_agent.config import ClipConfig
+from reworld_agent.disk import write_atomically
 from reworld_agent.errors import DataError
-from reworld_agent.evaluation.files import check_same_settings, write_atomically
+from reworld_agent.evaluation.files import check_same_settings
 from reworld_agent.evaluation.provenance import weights_hash
 from reworld_agent.model import ReWorldModel
 from reworld_agent.video.encoding import encode_clip

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.clips.fit import fit_image
+from reworld_agent.disk import write_atomically
 from reworld_agent.errors import DataError
-from reworld_agent.evaluation.files import write_atomically
 
 Clip = NDArray[np.uint8]
 LABEL = 24  # pixels of the row above each panel

@@ -1,14 +1,10 @@
-"""Writing results so that a crash, a full disk or a second run never spoils what is there."""
+"""Result files: tables with their provenance, and what must be right before they are written."""
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import os
-import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,43 +12,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reworld_agent.errors import ConfigError, DataError
+from reworld_agent.disk import partial_path, write_atomically
+from reworld_agent.errors import ConfigError
 
 METADATA_KEY = b"reworld"
-
-
-@contextmanager
-def _clear_write_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        reason = "the disk is full" if full else f"cannot write ({error.strerror or error})"
-        raise DataError(
-            f"{path}: {reason}; what was written before is intact",
-            "free space, then start again with the same output_dir: the run goes on"
-            if full
-            else "choose another output_dir; the same command goes on where it stopped",
-        ) from error
-
-
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a file beside `path`, then put it in place in one step.
-
-    Raises:
-        DataError: the disk is full or the folder is not writable; the old file is untouched.
-    """
-    unique = uuid.uuid4().hex  # processes of two machines may have one number
-    partial = path.with_name(f".{path.name}.{unique}.partial")
-    with _clear_write_errors(path):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write(partial)
-            with partial.open("rb") as stream:
-                os.fsync(stream.fileno())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
 
 
 def write_parquet(path: Path, frame: pd.DataFrame, provenance: dict[str, Any]) -> None:
@@ -114,7 +77,7 @@ def check_writable(folder: Path) -> None:
     Raises:
         ConfigError: it cannot be made or written.
     """
-    probe = folder / f".write_test.{os.getpid()}"
+    probe = partial_path(folder / "write_test")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe.write_bytes(b"")

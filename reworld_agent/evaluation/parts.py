@@ -12,8 +12,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from reworld_agent.disk import write_atomically
 from reworld_agent.errors import ConfigError
-from reworld_agent.evaluation.files import write_atomically
 
 FLUSH_S = 2.0  # at most this much finished work is lost by kill -9
 _IDENTITY = "identity.json"

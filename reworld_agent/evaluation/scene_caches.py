@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 import reworld_agent
+from reworld_agent.disk import write_atomically
 from reworld_agent.errors import DataError
-from reworld_agent.evaluation.files import write_atomically
 from reworld_agent.evaluation.provenance import blas_name, code_version
 from reworld_agent.home import cache_home
 from reworld_agent.scenes.log_index import list_logs

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import zipfile
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reworld_agent.disk import partial_path
 from reworld_agent.errors import DataError
 
 FORMAT_VERSION = 2
@@ -54,7 +54,7 @@ def _payload(member: bytes) -> NDArray[np.uint8]:
 
 def _write_whole(path: Path, **arrays: NDArray[np.uint8]) -> None:
     """Write an npz under a name of this process's own, then move it to its place in one step."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = partial_path(path)
     try:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

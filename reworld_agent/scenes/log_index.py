@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from reworld_agent.disk import partial_path
 from reworld_agent.errors import DataError, SceneError
 from reworld_agent.home import cache_home
 from reworld_agent.scenes.logs import load_log
@@ -132,7 +132,7 @@ class LogIndex:
             entry.path.name: [entry.size, entry.modified_ns, entry.tokens, entry.routed]
             for entry in self._entries.values()
         }
-        partial = self._store.with_name(f".{self._store.name}.{os.getpid()}")
+        partial = partial_path(self._store)
         with contextlib.suppress(OSError):
             self._store.parent.mkdir(parents=True, exist_ok=True)
             partial.write_text(json.dumps({"format": _FORMAT, "logs": rows}), encoding="utf-8")

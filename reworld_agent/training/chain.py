@@ -18,8 +18,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from reworld_agent.disk import write_atomically
 from reworld_agent.errors import DataError, ReWorldError
-from reworld_agent.evaluation.files import write_atomically, write_csv
+from reworld_agent.evaluation.files import write_csv
 
 RECORD = "chain.json"
 TABLE = "stages.csv"

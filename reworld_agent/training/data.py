@@ -24,6 +24,7 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from reworld_agent.config import ModelConfig
+from reworld_agent.disk import only_process
 from reworld_agent.errors import DataError
 from reworld_agent.features import build_targets, ego_features, frame_image
 from reworld_agent.home import cache_home
@@ -106,6 +107,8 @@ def scene_arrays(
 ) -> SceneArrays:
     """The arrays of a loader's scenes; made on the first call, then read from the cache.
 
+    Of several processes that ask for them at once, one makes them and the others wait.
+
     Raises:
         DataError: no scenes; a frame without image; no space for the arrays.
     """
@@ -119,7 +122,9 @@ def scene_arrays(
     if not (folder / "scenes.json").is_file():
         if future_images:
             check_future_images(loader, config.clip)
-        _write(folder, loader, config, future_images)
+        with only_process(root / f"{folder.name}.lock", "set cache_path= to another folder"):
+            if not (folder / "scenes.json").is_file():  # by whom this process has waited for
+                _write(folder, loader, config, future_images)
     return _read(folder)
 
 
@@ -159,7 +164,6 @@ def _write(folder: Path, loader: SceneLoader, config: ModelConfig, future_images
             index[row, column] = slots.setdefault((window.log, window.start + column), len(slots))
     shape = (len(slots), 3, config.clip.height, config.clip.width)
     size = int(np.prod(shape))
-    folder.parent.mkdir(parents=True, exist_ok=True)
     print(f"training arrays: {len(loader)} scenes, {len(slots)} frames, {size:,} bytes in {folder}")
     _check_space(folder.parent, size)
     draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix="draft_"))
@@ -170,13 +174,23 @@ def _write(folder: Path, loader: SceneLoader, config: ModelConfig, future_images
         np.save(draft / "frame_index.npy", index)
         _write_scenes(draft, loader, config)
         draft.chmod(0o755)
-        shutil.rmtree(folder, ignore_errors=True)
-        draft.rename(folder)
+        _settle(draft, folder)
     except OSError as error:
         message = f"the training arrays could not be written to {folder}: {error}"
         raise DataError(message, "free disk space, or set cache_path=") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _settle(draft: Path, folder: Path) -> None:
+    """Move whole arrays to their place, unless another process (no locks on this disk) has."""
+    if not (folder / "scenes.json").is_file():
+        shutil.rmtree(folder, ignore_errors=True)
+    try:
+        draft.rename(folder)
+    except OSError:
+        if not (folder / "scenes.json").is_file():
+            raise
 
 
 def _check_space(folder: Path, size: int) -> None:

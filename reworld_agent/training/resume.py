@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
+from reworld_agent.disk import write_atomically
 from reworld_agent.errors import ConfigError, WeightsError
-from reworld_agent.evaluation.files import write_atomically
 from reworld_agent.weights_io import config_difference
 
 RECORD = "run.json"

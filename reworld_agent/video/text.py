@@ -7,18 +7,18 @@ Shapes: B sentences, M tokens of the longest, C caption channels.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
+from reworld_agent.disk import write_atomically
 from reworld_agent.errors import WeightsError
 
 MAX_TOKENS = 256
@@ -104,13 +104,10 @@ class PromptBook:
 
     def _write(self, sentence: str) -> None:
         assert self.encoder is not None
-        file = self.file(sentence)
-        partial = file.with_suffix(f".{os.getpid()}.partial")
         tensors = {"tokens": self.encoder.encode(sentence).contiguous()}
         about = {"prompt": sentence, "max_tokens": str(self.encoder.max_tokens)}
-        save_file(tensors, partial, metadata=about)
-        partial.chmod(0o644)
-        partial.replace(file)
+        data = save(tensors, about)
+        write_atomically(self.file(sentence), lambda partial: partial.write_bytes(data))
 
     def length(self, sentence: str) -> int:
         """Tokens M of a sentence that is in the cache; its embeddings are not read.

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from reworld_agent.disk import write_atomically
 from reworld_agent.errors import ConfigError
-from reworld_agent.evaluation.files import write_atomically, write_csv, write_parquet
+from reworld_agent.evaluation.files import write_csv, write_parquet
 from reworld_agent.video_metrics.i3d import SIZE
 from reworld_agent.video_metrics.lpips import NETWORKS
 from reworld_agent.video_metrics.pairs import PAIR_METRICS

@@ -24,8 +24,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from reworld_agent.disk import write_atomically
 from reworld_agent.errors import WeightsError
-from reworld_agent.evaluation.files import file_sha256, write_atomically
+from reworld_agent.evaluation.files import file_sha256
 from reworld_agent.home import cache_home
 from reworld_agent.scenes.unpickle import load_pickle
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,6 +74,43 @@ def test_second_call_reads_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(data, "_write", None)
     again = scene_arrays(loader, CONFIG, False, tmp_path / "cache")
     assert np.array_equal(first.frames, again.frames) and first.tokens == again.tokens
+
+
+@pytest.mark.parametrize("locks", [True, False])
+def test_processes_that_start_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locks: bool
+) -> None:
+    """As threads: a lock of this kind keeps them apart too."""
+    loader, write, begun = small_loader(tmp_path), data._write, threading.Barrier(3)
+    writers = []
+
+    def slowly(*arguments: Any) -> None:
+        writers.append(arguments)
+        if not locks:
+            begun.wait(timeout=20)  # all of them are here before the first has written anything
+        write(*arguments)
+
+    def no_lock(file: object, how: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(data, "_write", slowly)
+    if not locks:
+        monkeypatch.setattr("reworld_agent.disk.fcntl.flock", no_lock)
+    with ThreadPoolExecutor(3) as pool:
+        cache = tmp_path / "cache"
+        jobs = [pool.submit(scene_arrays, loader, CONFIG, False, cache) for _ in range(3)]
+        found = [job.result() for job in jobs]
+    assert len(writers) == (1 if locks else 3)
+    assert all(np.array_equal(found[0].frames, other.frames) for other in found[1:])
+    assert not list(cache.glob("draft_*")) and len(list(cache.glob("*/scenes.json"))) == 1
+
+
+def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
+    loader = small_loader(tmp_path)
+    (tmp_path / "cache").touch()
+    with pytest.raises(DataError, match="cache: cannot be written") as caught:
+        scene_arrays(loader, CONFIG, False, tmp_path / "cache")
+    assert "cache_path=" in str(caught.value.hint)
 
 
 def test_negatives_carry_an_explicit_mark(tmp_path: Path) -> None:

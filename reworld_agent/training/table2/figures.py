@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter
 
-from reworld_agent.evaluation.files import write_atomically
+from reworld_agent.disk import write_atomically
 from reworld_agent.training.table2.sweeps import SWEEPS
 
 COLOURS = {"vanilla": "#555555", "reworld": "#D55E00"}

@@ -18,8 +18,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.utils.data import DataLoader, RandomSampler
 
+from reworld_agent.disk import write_atomically
 from reworld_agent.errors import ConfigError
-from reworld_agent.evaluation.files import write_atomically, write_parquet
+from reworld_agent.evaluation.files import write_parquet
 from reworld_agent.objectives.rivals import build_representation
 from reworld_agent.objectives.rivals.reworld import ReWorld
 from reworld_agent.training.table2.data import FIT_CLIPS, drawn
