@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
@@ -74,8 +76,10 @@ class StageCallback(Callback):
                     config[block] = OmegaConf.merge(config[block], settings)
             config.agent.stage_applied = stage.name
             config.agent.purpose = "train" if "dataloader" in config else "plan"
-            overrides = [o.lstrip("+") for o in config.hydra.overrides.task]
-            config.merge_with_dotlist([o for o in overrides if _is_plain(o, config)])
+            for override in OverridesParser.create().parse_overrides(config.hydra.overrides.task):
+                if _is_value(override, config):
+                    key, value = override.key_or_group, override.value()
+                    OmegaConf.update(config, key, value, merge=True)
 
     def _stage(self, config: DictConfig) -> TrainingStage:
         """The stage; where a program has a word `protocol` that says so, with Table 2's numbers."""
@@ -95,7 +99,7 @@ def _shares_batches(block: str, config: DictConfig) -> bool:
     return block == "dataloader" and config.dataloader.params.get("batch_size", 0) is None
 
 
-def _is_plain(override: str, config: DictConfig) -> bool:
+def _is_value(override: Override, config: DictConfig) -> bool:
     """True for `a.b=c`; group choices, `~a` and `a@b=` were Hydra's to apply."""
-    key = override.split("=", 1)[0]
-    return not key.startswith("~") and "@" not in key and key not in config.hydra.runtime.choices
+    chosen = override.package is not None or override.key_or_group in config.hydra.runtime.choices
+    return not override.is_delete() and not chosen

@@ -197,3 +197,13 @@ def test_the_callback_takes_the_protocols_numbers(table: Path, tmp_path: Path) -
     cfg.dataloader.params.batch_size = 64
     StageCallback("1").merge(cfg)
     assert cfg.dataloader.params.batch_size == 16
+
+
+def test_the_command_line_is_applied_again_as_hydra_reads_it() -> None:
+    weights = "+agent.overrides.weights={action_flow:1.0,repulsion:0}"
+    words = ["agent=reworld", "stage=3", weights, "trainer.params.max_steps=7", "output_dir='a b'"]
+    with hydra.initialize_config_module("navsim_configs", version_base="1.3"):
+        cfg = hydra.compose("reworld_run_training", words, return_hydra_config=True)
+    StageCallback("3").merge(cfg)
+    assert cfg.agent.overrides.weights == {"action_flow": 1.0, "repulsion": 0}
+    assert cfg.trainer.params.max_steps == 7 and cfg.output_dir == "a b"
