@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import hydra
 import pandas as pd
 import pytest
+from omegaconf import OmegaConf
 
 from reworld_agent.training import repulsion_sweep
 from reworld_agent.training.chain import Command
+from reworld_agent.training.hydra_stage import StageCallback
+from reworld_agent.training.stages import load_stage
 from reworld_agent.words import parse
 
 
@@ -39,6 +44,19 @@ def test_every_factor_is_trained_and_scored_once(tmp_path: Path) -> None:
     assert (tmp_path / "repulsion.png").stat().st_size
     assert list(table["factor"]) == [0.02, 0.1] * 2 and list(table["seed"]) == [0, 0, 1, 1]
     assert repulsion_sweep._sweep(words, run) == 0 and len(ran) == 8, "a finished sweep is read"
+
+
+def test_its_trainings_are_stage_3_with_the_factor(tmp_path: Path) -> None:
+    more = ["trainer.params.max_steps=2"]
+    chain = repulsion_sweep.commands(tmp_path, tmp_path, tmp_path, [0.03], [1], more=more)
+    with hydra.initialize_config_module("navsim_configs", version_base="1.3"):
+        words = list(chain[0].words)
+        cfg = hydra.compose("reworld_run_training", words, return_hydra_config=True)
+    StageCallback(cfg.stage).merge(cfg)
+    stage = load_stage("3", overrides=OmegaConf.to_container(cfg.agent.overrides))
+    paper = load_stage("3")
+    assert stage == replace(paper, weights=replace(paper.weights, repulsion=0.03))
+    assert cfg.seed == 1 and cfg.trainer.params.max_steps == 2
 
 
 def test_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
