@@ -33,11 +33,12 @@ class Words:
             raise UsageError(f"{key}={text} is neither true nor false", f"say {key}=true")
         return text == "true"
 
-    def number(self, key: str, default: int) -> int:
-        """A whole number from 1 on; raises UsageError."""
+    def number(self, key: str, default: int, least: int = 1) -> int:
+        """A whole number from `least` on; raises UsageError."""
         text = self.settings.get(key, str(default))
-        if not text.isdigit() or int(text) < 1:
-            raise UsageError(f"{key}={text} is no whole number from 1 on", f"say {key}={default}")
+        if not text.isdecimal() or int(text) < least:
+            message = f"{key}={text} is no whole number from {least} on"
+            raise UsageError(message, f"say {key}={default}")
         return int(text)
 
     def choice(self, key: str, known: Sequence[str]) -> str | None:

@@ -142,7 +142,8 @@ def test_an_interruption_is_one_line_and_130(tmp_path: Path) -> None:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     _, error = process.communicate()
-    assert process.returncode == 130
+    # where it meets Python inside of exec(), Python ends itself by the signal: 130 for a shell too
+    assert process.returncode in (130, -signal.SIGINT)
     assert "interrupted: finished scenes are kept" in error and "Traceback" not in error
 
 

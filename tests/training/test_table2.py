@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from reworld_agent.clips.index import read_index
 from reworld_agent.config import ClipConfig, CodecConfig, VideoConfig
 from reworld_agent.errors import ConfigError
 from reworld_agent.objectives.rivals import REPRESENTATIONS
-from reworld_agent.training.table2 import costs, data, figures
+from reworld_agent.training.table2 import costs, data, evaluate, figures, judging
 from reworld_agent.training.table2.command import main
 from reworld_agent.training.table2.data import at_most, fitted_codec, held_out_clips
-from reworld_agent.training.table2.evaluate import imagine, velocity_error
+from reworld_agent.training.table2.evaluate import imagine, pixel_psnr, velocity_error
 from reworld_agent.training.table2.protocol import Protocol, load_protocol
 from reworld_agent.training.table2.runs import Clips, RunSettings, build_module, train_run
-from reworld_agent.training.table2.sweeps import SWEEPS, Sweep, run_sweep, summary
+from reworld_agent.training.table2.sweeps import SWEEPS, Sweep, gamma, run_sweep, summary
 from tests.training.test_table2_stage import write_table
 
 MICRO = Protocol(
@@ -90,6 +95,38 @@ def test_sweeps_give_tables_and_figures(name: str, clips: Clips, tmp_path: Path)
     assert (found["seeds"] == 2).all() and found["velocity_error_std"].notna().all()
     figures.write(name, table, tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 5000
+
+
+def test_futures_are_judged_once(
+    clips: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the mean of frames in the place of I3D, whose weights and numbers have their tests."""
+    seen: list[Tensor] = []
+
+    def features(videos: Tensor) -> NDArray[np.float64]:
+        seen.append(videos)
+        return videos.double().mean(dim=(1, 2)).flatten(1).numpy()
+
+    monkeypatch.setattr(judging, "i3d_features", features)
+    monkeypatch.setattr(evaluate, "i3d_features", features)
+
+    def table(stop: int | None = None, imagined: int = 4) -> pd.DataFrame:
+        few = replace(MICRO, steps=1)
+        sweep = Sweep(few, clips, tmp_path, seeds=(0,), imagined=imagined, steps=2)
+        return pd.DataFrame(list(islice(gamma(sweep, (1.0, 1.4, 1.8)), stop)))
+
+    history = MICRO.clip.history_frames
+    assert len(table(stop=2)) == 2 and len(seen) == 3
+    assert torch.equal(seen[0], clips.validation[:, history:])
+    whole = table()
+    assert len(seen) == 4, "what was judged before the stop is not judged again"
+    assert table().equals(whole) and len(seen) == 4
+    assert list(whole["gamma"]) == [1.0, 1.4, 1.8] and (whole["clips"] == 4).all()
+    assert whole["fvd"].nunique() == 3
+    psnr = pixel_psnr(seen[1], clips.validation[:, history:])
+    assert whole["psnr_db"].iloc[0] == psnr
+    fewer = table(imagined=2)
+    assert len(seen) == 8 and (fewer["clips"] == 2).all()
 
 
 def test_clips_are_spread_evenly_and_kept_where_memory_holds_them(

@@ -129,11 +129,11 @@ def _sweep(words: Words, protocol: Protocol, size: str, folder: Path) -> Sweep:
         Clips(kept, held_out, codec),
         folder,
         range(words.number("seeds", 3)),
-        int(words.settings.get("imagined", 0)),
+        words.number("imagined", 0, least=0),
         encoders=encoders,
         methods=methods,
         blocks=blocks,
-        workers=words.number("workers", 1) if "workers" in words.settings else 0,
+        workers=words.number("workers", 0, least=0),
         trainer={key: words.settings[key] for key in ("precision",) if key in words.settings},
     )
 
@@ -151,7 +151,7 @@ def _methods(words: Words) -> tuple[str, ...]:
 def _blocks(words: Words) -> tuple[int, ...]:
     """The blocks that are compared; empty where none are named."""
     text = words.settings.get("blocks", "")
-    if text and not all(part.isdigit() for part in text.split(",")):
+    if text and not all(part.isdecimal() for part in text.split(",")):
         raise ConfigError(f"blocks={text} is no list of blocks", "say blocks=2,8,12")
     return tuple(int(part) for part in text.split(",") if part)
 

@@ -12,10 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from torch import Tensor
 from tqdm import tqdm
 
 from reworld_agent.config_fields import blocks_within
@@ -23,7 +20,7 @@ from reworld_agent.errors import ConfigError
 from reworld_agent.objectives.rivals import REPRESENTATIONS
 from reworld_agent.objectives.rivals.reworld import ReWorld
 from reworld_agent.training.held_out import spread
-from reworld_agent.training.table2.evaluate import fvd, i3d_features, imagine, pixel_psnr
+from reworld_agent.training.table2.judging import Judge, Row
 from reworld_agent.training.table2.module import WorldModule
 from reworld_agent.training.table2.protocol import Protocol
 from reworld_agent.training.table2.runs import Clips, RunSettings, train_run
@@ -31,7 +28,6 @@ from reworld_agent.training.table2.runs import Clips, RunSettings, train_run
 GAMMAS = (1.0, 1.2, 1.4, 1.6, 1.8)
 BLOCKS = (2, 8, 12, 16, 20)  # of 28, in Table 5
 FEW_BLOCKS = 8  # a DiT of no more is tried at all of them
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -79,33 +75,24 @@ class Sweep:
         """A run's settings, with the folder of its encoder."""
         return RunSettings(method, seed, encoder=(self.encoders or {}).get(method), **more)
 
-    def judge(self, module: WorldModule, gamma: float = 1.0) -> Row:
+    def judge(self, module: WorldModule, settings: RunSettings, gamma: float = 1.0) -> Row:
         """FVD and PSNR of imagined futures; empty where none are asked for."""
-        if not self.imagined:
-            return {}
-        real, features = self.real
-        future = imagine(module, real, gamma, self.steps)
-        history = self.protocol.clip.history_frames
-        return {
-            "fvd": fvd(features, future),
-            "psnr_db": pixel_psnr(future, real[:, history:]),
-            "clips": len(real),
-        }
+        return self._judge.row(module, settings.label, gamma) if self.imagined else {}
 
     @cached_property
-    def real(self) -> tuple[Tensor, NDArray[np.float64]]:
-        """The clips whose future is imagined, and the I3D logits of what really came."""
-        clips = self.clips.validation
+    def _judge(self) -> Judge:
+        clips, history = self.clips.validation, self.protocol.clip.history_frames
         chosen = clips[spread(len(clips), self.imagined)]  # neighbours show the same drive
-        return chosen, i3d_features(chosen[:, self.protocol.clip.history_frames :])
+        return Judge(chosen, history, self.folder, self.steps)
 
 
 def representations(sweep: Sweep) -> Iterator[Row]:
     """Every method with equal budget; one row a method and seed."""
     for seed in sweep.seeds:
         for name in sweep.methods:
-            module, curve = sweep.train(sweep.settings(name, seed))
-            yield {"method": name, **_end(curve), "seed": seed, **sweep.judge(module)}
+            settings = sweep.settings(name, seed)
+            module, curve = sweep.train(settings)
+            yield {"method": name, **_end(curve), "seed": seed, **sweep.judge(module, settings)}
 
 
 def blocks(sweep: Sweep) -> Iterator[Row]:
@@ -120,8 +107,9 @@ def blocks(sweep: Sweep) -> Iterator[Row]:
         yield {"block": 0, **_end(curve), "seed": seed}
         for block in tried:
             chosen = () if (block,) == usual else (block,)
-            found, curve = sweep.train(sweep.settings("reworld", seed, mid_blocks=chosen))
-            yield {"block": block, **_end(curve), "seed": seed, **sweep.judge(found)}
+            settings = sweep.settings("reworld", seed, mid_blocks=chosen)
+            found, curve = sweep.train(settings)
+            yield {"block": block, **_end(curve), "seed": seed, **sweep.judge(found, settings)}
 
 
 def gamma(sweep: Sweep, gammas: Sequence[float] = GAMMAS) -> Iterator[Row]:
@@ -129,9 +117,10 @@ def gamma(sweep: Sweep, gammas: Sequence[float] = GAMMAS) -> Iterator[Row]:
     if not sweep.imagined:
         raise ConfigError("sweep=gamma judges imagined futures", "say imagined=64, or more")
     for seed in sweep.seeds:
-        module, _ = sweep.train(sweep.settings("reworld", seed))
+        settings = sweep.settings("reworld", seed)
+        module, _ = sweep.train(settings)
         for value in gammas:
-            yield {"gamma": value, "seed": seed, **sweep.judge(module, value)}
+            yield {"gamma": value, "seed": seed, **sweep.judge(module, settings, value)}
 
 
 def convergence(sweep: Sweep) -> Iterator[Row]:
