@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-
+from reworld_agent.commands import BY_NAME
 from reworld_agent.entry import score
+from reworld_agent.words import run_script
 
 
 def main() -> None:
     """Entry point; exits 0 when every scene was scored, 1 otherwise, 2 on wrong usage."""
-    sys.exit(score(sys.argv[1:]))
+    run_script(score, BY_NAME["score"].kept)
 
 
 if __name__ == "__main__":

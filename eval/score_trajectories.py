@@ -8,12 +8,14 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a file, the checkout is not on the path
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from reworld_agent.commands import BY_NAME
 from reworld_agent.entry import score_trajectories
+from reworld_agent.words import run_script
 
 
 def main() -> None:
     """Entry point; exits 0 when every row was scored, 1 otherwise, 2 on wrong usage."""
-    sys.exit(score_trajectories(sys.argv[1:]))
+    run_script(score_trajectories, BY_NAME["score"].kept)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ Nothing heavy is imported until a command runs.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -13,7 +12,7 @@ from importlib import import_module
 from reworld_agent import __version__
 from reworld_agent.commands import BY_NAME, COMMANDS, Command
 from reworld_agent.errors import ReWorldError
-from reworld_agent.words import HELP_WORDS, INTERRUPTED, OK, USAGE, UsageError, report_error
+from reworld_agent.words import HELP_WORDS, OK, USAGE, UsageError, exit_of, report_error
 
 EXIT_CODES = """exit codes
   0    done
@@ -69,16 +68,7 @@ def _run(command: Command, words: list[str]) -> int:
     if command.help_text and HELP_WORDS & set(words[:1]):
         print(command.help_text)
         return OK
-    try:
-        return _call(command, words)
-    except ReWorldError as error:
-        return report_error(error)
-    except KeyboardInterrupt:
-        print(f"\ninterrupted: {command.kept}", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
+    return exit_of(lambda: _call(command, words), command.kept)
 
 
 def _call(command: Command, words: list[str]) -> int:

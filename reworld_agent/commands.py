@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from reworld_agent.words import NOTHING
+
 HYDRA_WORDS = ("agent", "train_test_split", "output_dir", "worker", "workers", "resume")
 
 
@@ -27,7 +29,7 @@ class Command:
     settings: tuple[str, ...] = ()
     plain: tuple[str, ...] = ()
     help_text: str = ""
-    kept: str = "nothing was written"
+    kept: str = NOTHING
 
 
 _SCORE = """reworld score agent=NAME [train_test_split=NAME] [key=value ...]
@@ -180,6 +182,7 @@ COMMANDS = (
         "clips for stage 1, imagined videos and their scores",
         "reworld_agent.clips.command:main",
         plain=("index", "generate", "latents", "prompts", "score", "probe"),
+        kept="finished clips, latents, sentences and features are kept; the same command goes on",
     ),
     Command(
         "convert",

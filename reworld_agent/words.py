@@ -7,11 +7,13 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from reworld_agent.errors import ConfigError, ReWorldError
 
 # What every command returns; `reworld --help` prints the table.
 OK, FAILED, USAGE, BROKEN_INPUT, INTERRUPTED = 0, 1, 2, 3, 130
+NOTHING = "nothing was written"  # what most commands leave behind where they are interrupted
 HELP_WORDS = frozenset({"-h", "--help", "help"})
 
 
@@ -114,3 +116,27 @@ def run_command(
         return body(parse(arguments, known, help_text.partition("\n")[0]))
     except ReWorldError as error:
         return report_error(error)
+
+
+def exit_of(body: Callable[[], int], kept: str = NOTHING) -> int:
+    """The exit code of a command's work; what ends it early is told on stderr.
+
+    Args:
+        body: gives an exit code, or raises a ReWorldError.
+        kept: what an interruption leaves behind.
+    """
+    try:
+        return body()
+    except ReWorldError as error:
+        return report_error(error)
+    except KeyboardInterrupt:
+        print(f"\ninterrupted: {kept}", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+
+
+def run_script(body: Callable[[Sequence[str]], int], kept: str = NOTHING) -> NoReturn:
+    """End the process with the exit code of a command, called with the process's own words."""
+    sys.exit(exit_of(lambda: body(sys.argv[1:]), kept))

@@ -126,12 +126,13 @@ def test_scoring_needs_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 
 
-def test_an_interruption_is_one_line_and_130(tmp_path: Path) -> None:
+@pytest.mark.parametrize("door", [("-m", "reworld_agent.cli", "score"), ("run_pdm_score.py",)])
+def test_an_interruption_is_one_line_and_130(tmp_path: Path, door: tuple[str, ...]) -> None:
     """A real SIGINT, once the run has made its folder."""
-    command = [sys.executable, "-m", "reworld_agent.cli", "score", "agent=human"]
     output = tmp_path / "run"
     process = subprocess.Popen(
-        [*command, f"output_dir={output}"],
+        [sys.executable, *door, "agent=human", f"output_dir={output}"],
+        cwd=Path(__file__).resolve().parents[1],
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

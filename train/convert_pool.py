@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-
 from reworld_agent.negatives.convert import main
+from reworld_agent.words import run_script
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_script(main)

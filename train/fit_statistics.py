@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-
 from reworld_agent.entry import fit_statistics
+from reworld_agent.words import run_script
 
 
 def main() -> None:
     """Entry point; exits 0 when the weights folder was written, 1 otherwise."""
-    sys.exit(fit_statistics(sys.argv[1:]))
+    run_script(fit_statistics)
 
 
 if __name__ == "__main__":

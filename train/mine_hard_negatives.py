@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-
+from reworld_agent.commands import BY_NAME
 from reworld_agent.entry import mine
+from reworld_agent.words import run_script
 
 
 def main() -> None:
     """Entry point; exits 0 when every candidate was scored, 1 otherwise."""
-    sys.exit(mine(sys.argv[1:]))
+    run_script(mine, BY_NAME["mine"].kept)
 
 
 if __name__ == "__main__":

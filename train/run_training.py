@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-
+from reworld_agent.commands import BY_NAME
 from reworld_agent.entry import train
+from reworld_agent.words import run_script
 
 
 def main() -> None:
     """Entry point; exits 0 when the stage ended and its weights were saved, 1 otherwise."""
-    sys.exit(train(sys.argv[1:]))
+    run_script(train, BY_NAME["train"].kept)
 
 
 if __name__ == "__main__":

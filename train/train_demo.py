@@ -9,9 +9,15 @@ import argparse
 import sys
 from pathlib import Path
 
-from reworld_agent.errors import ReWorldError
-from reworld_agent.training.chain import commands, in_a_process, run_chain, seed_table, stage_scores
-from reworld_agent.words import report_error
+from reworld_agent.training.chain import (
+    KEPT,
+    commands,
+    in_a_process,
+    run_chain,
+    seed_table,
+    stage_scores,
+)
+from reworld_agent.words import OK, exit_of
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -29,14 +35,16 @@ def main() -> None:
     args = parser.parse_args()
     output = args.output.absolute()
     chain = commands(output, args.seed, args.max_steps, args.max_scenes)
-    try:
+
+    def run() -> int:
         if args.table:
             print(seed_table(args.table).to_string(index=False))
-            return
+            return OK
         run_chain(chain, output, lambda command: in_a_process(command, ROOT))
         print(stage_scores(output).to_string(index=False))
-    except ReWorldError as error:
-        sys.exit(report_error(error))
+        return OK
+
+    sys.exit(exit_of(run, KEPT))
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from reworld_agent.evaluation.files import write_csv
 RECORD = "chain.json"
 TABLE = "stages.csv"
 SCORES = "pdm_scores.csv"
+KEPT = "finished commands and checkpoints are kept; the same command goes on"
 # Neighbouring windows share nearly all of their frames: negatives of every fourth one are enough.
 SPARSE = "train_test_split.scene_filter.frame_interval=4"
 

@@ -79,6 +79,16 @@ def checkpoint(
     return output / CHECKPOINT if (output / CHECKPOINT).is_file() else None
 
 
+def fit(trainer: pl.Trainer, module: pl.LightningModule, **given: Any) -> None:
+    """Lightning's `fit`, in which an interruption stays one: it makes of it an exit with code 1."""
+    try:
+        trainer.fit(module, **given)
+    except SystemExit:
+        if trainer.interrupted:
+            raise KeyboardInterrupt from None
+        raise
+
+
 def build_trainer(
     cfg: DictConfig,
     stage: TrainingStage,

@@ -79,11 +79,9 @@ def run(cfg: DictConfig) -> int:
     if stage.cache_states:
         learned = CachedStates(learned, model)
         held_out = None if held_out is None else CachedStates(held_out, model)
-    trainer.fit(
-        StageModule(model, stage, seed),
-        datamodule=_data(cfg, stage, plan, learned, held_out),
-        ckpt_path=checkpoint,
-    )
+    data = _data(cfg, stage, plan, learned, held_out)
+    module = StageModule(model, stage, seed)
+    engine.fit(trainer, module, datamodule=data, ckpt_path=checkpoint)
     if trainer.is_global_zero:  # a finished run is not gone on with
         (output / CHECKPOINT).unlink(missing_ok=True)
         print(f"stage {stage.name} is done: {output / 'weights'}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -113,6 +114,22 @@ def test_a_resumed_run_ends_in_the_same_weights(tmp_path: Path) -> None:
     last = ReWorldModel.from_pretrained(tmp_path / "straight" / "weights")
     average = ReWorldModel.from_pretrained(tmp_path / "straight" / "weights_ema")
     assert differ(last.video_dit, average.video_dit) and average.history == last.history
+
+
+def test_an_interruption_stays_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lightning makes an exit with code 1 of it, without a word."""
+    statistics.run(config(tmp_path, "1", f"output_dir={tmp_path / 'fit'}"))
+
+    def press(self: object, batch: object, batch_idx: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(StageModule, "training_step", press)
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(config(tmp_path, "1", init(tmp_path, "fit")))
+    finally:
+        signal.signal(signal.SIGINT, handler)  # Lightning ignores further ones
 
 
 def test_averaged_weights_are_the_mean_that_they_should_be() -> None:

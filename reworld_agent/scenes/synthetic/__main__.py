@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 
+from reworld_agent.commands import BY_NAME
 from reworld_agent.errors import ReWorldError
 from reworld_agent.scenes.synthetic.cameras import CAMERAS
 from reworld_agent.scenes.synthetic.splits import ensure_split
-from reworld_agent.words import UsageError, report_error
+from reworld_agent.words import UsageError, report_error, run_script
 
 USAGE = (
     "split=town_train|town_val|town_test [cameras=CAM_F0,...|all|none] [clips=true] [scenes=N] "
@@ -15,7 +16,7 @@ USAGE = (
 )
 
 
-def _settings(arguments: list[str]) -> dict[str, str]:
+def _settings(arguments: Sequence[str]) -> dict[str, str]:
     settings = dict(item.split("=", 1) for item in arguments if "=" in item)
     known = {"split", "cameras", "clips", "scenes", "workers", "root"}
     strange = [item for item in arguments if item.split("=", 1)[0] not in known or "=" not in item]
@@ -38,7 +39,7 @@ def _number(settings: dict[str, str], name: str) -> int | None:
     return int(settings[name])
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Make a split and print where it lies, as shell commands."""
     try:
         settings = _settings(arguments)
@@ -59,4 +60,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_script(main, BY_NAME["synth"].kept)

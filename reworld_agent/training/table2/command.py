@@ -68,6 +68,7 @@ ENCODERS = tuple(
         *("repa_vjepa2", "redi"),
     )
 )
+KEPT = "finished runs and judgements are kept; the same command goes on"
 KNOWN = (
     *("sweep", "model", "seeds", "steps", "repeats", "clips", "limit", "vae", "imagined"),
     *("output_dir", "device", "methods", "blocks", "held_out", "workers", "precision", *ENCODERS),

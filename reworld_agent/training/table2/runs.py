@@ -23,6 +23,7 @@ from reworld_agent.errors import ConfigError
 from reworld_agent.evaluation.files import write_parquet
 from reworld_agent.objectives.rivals import build_representation
 from reworld_agent.objectives.rivals.reworld import ReWorld
+from reworld_agent.training import engine
 from reworld_agent.training.table2.data import FIT_CLIPS, drawn
 from reworld_agent.training.table2.evaluate import velocity_error
 from reworld_agent.training.table2.module import WorldModule
@@ -120,7 +121,7 @@ def train_run(
         module.averaged.load_state_dict(load_file(home / WEIGHTS))
         return module.eval(), pd.read_parquet(home / CURVE)
     curve = _Curve(clips.validation, max(1, protocol.steps // points))
-    engine = pl.Trainer(
+    lightning = pl.Trainer(
         max_steps=protocol.steps,
         logger=False,
         enable_checkpointing=False,
@@ -129,7 +130,8 @@ def train_run(
         callbacks=[curve, TQDMProgressBar(refresh_rate=20)],
         **{"accelerator": "auto", "devices": 1, **(trainer or {})},
     )
-    engine.fit(module, _loader(protocol, settings.seed, clips.train, workers))
+    batches = _loader(protocol, settings.seed, clips.train, workers)
+    engine.fit(lightning, module, train_dataloaders=batches)
     table = pd.DataFrame(curve.rows)
     keep_averaged(module, home)
     write_parquet(home / CURVE, table, {"run": asdict(settings), "protocol": asdict(protocol)})

@@ -102,7 +102,7 @@ def run_table2(cfg: DictConfig) -> int:
     held_out = None if others is None else FrameSamples(others, protocol)
     count = ValidationSettings.of(cfg).samples
     data = StageData(samples, plan, seed, workers, (), held_out, count, val_batch=BATCH)
-    trainer.fit(module, datamodule=data, ckpt_path=checkpoint)
+    engine.fit(trainer, module, datamodule=data, ckpt_path=checkpoint)
     if trainer.is_global_zero:
         (output / CHECKPOINT).unlink(missing_ok=True)
         place = output / (WEIGHTS if extra else "weights")
