@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -58,12 +58,17 @@ def run_hydra(config_name: str, target: str, words: Sequence[str]) -> int:
 
 def _check_output_dir(words: Sequence[str]) -> None:
     """Hydra writes into output_dir before it calls us, and shows a traceback where it cannot."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
     from reworld_agent.evaluation.files import check_writable
 
     for word in words:
-        key, equals, value = word.partition("=")
-        if key == "output_dir" and equals:
-            check_writable(Path(value))
+        if word.startswith("output_dir="):
+            with suppress(HydraException):  # Hydra says it better, in a moment
+                value = OverridesParser.create().parse_override(word).value()
+                if isinstance(value, str) and "${" not in value:
+                    check_writable(Path(value))
 
 
 @contextmanager
