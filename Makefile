@@ -5,7 +5,9 @@ PY := $(VENV)/bin/python
 WORKERS ?= 2
 STAMP := $(VENV)/.installed
 DEV := $(VENV)/.installed_dev
-PIP := $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# --no-compile: of all that is installed little is ever imported, and Python compiles that itself
+PIP := $(PY) -m pip install --quiet --no-compile --disable-pip-version-check \
+       --constraint constraints.txt
 
 .PHONY: help install evaluate train-demo test check format golden notebooks clean
 .DEFAULT_GOAL := help
