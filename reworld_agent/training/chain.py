@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -21,6 +21,7 @@ import pandas as pd
 from reworld_agent.disk import write_atomically
 from reworld_agent.errors import DataError, ReWorldError
 from reworld_agent.evaluation.files import write_csv
+from reworld_agent.training.resume import is_finished
 
 RECORD = "chain.json"
 TABLE = "stages.csv"
@@ -32,11 +33,19 @@ SPARSE = "train_test_split.scene_filter.frame_interval=4"
 
 @dataclass(frozen=True)
 class Command:
-    """One command of the chain: its name, its script (from the checkout's root) and its words."""
+    """One command of the chain.
+
+    Attributes:
+        name: for the reader.
+        script: from the checkout's root.
+        words: its words.
+        training: the folder of a stage that it trains; None = it trains none.
+    """
 
     name: str
     script: str
     words: tuple[str, ...]
+    training: Path | None = None
 
     def __str__(self) -> str:
         return shlex.join(["python", self.script, *self.words])
@@ -70,8 +79,10 @@ def commands(
 
     def train(stage: str, before: str, *more: str) -> Command:
         start = f"agent.init_from={output / before / 'weights'}"
-        words = ("agent=reworld", f"stage={stage}", start, place(f"stage_{stage}"), f"seed={seed}")
-        return Command(f"stage_{stage}", "run_training.py", (*words, *steps, *scenes, *more))
+        name = f"stage_{stage}"
+        words = ("agent=reworld", f"stage={stage}", start, place(name), f"seed={seed}")
+        words = (*words, *steps, *scenes, *more)
+        return Command(name, "run_training.py", words, output / name)
 
     def score(stage: str) -> Command:
         weights = f"agent.checkpoint_path={output / f'stage_{stage}' / 'weights'}"
@@ -109,7 +120,8 @@ def run_chain(chain: Sequence[Command], output: Path, run: Callable[[Command], i
     """Run the commands in order and note the time of each in `chain.json`.
 
     A chain that was cut short goes on: commands that were done, with the same words and after the
-    same commands, are left out.
+    same commands, are left out. All others are run, trainings that finished earlier included: the
+    record tells what each of them took.
 
     Raises:
         ReWorldError: a command failed.
@@ -120,7 +132,7 @@ def run_chain(chain: Sequence[Command], output: Path, run: Callable[[Command], i
     for command in chain[len(kept) :]:
         print("$", command, flush=True)
         wall, cpu = time.monotonic(), _processor_time()
-        code = run(command)
+        code = run(_anew(command))
         if code:
             hint = f"mend what it says above; then go on with the same output {output}"
             raise ReWorldError(f"{command.name} ended with code {code}", hint)
@@ -128,6 +140,13 @@ def run_chain(chain: Sequence[Command], output: Path, run: Callable[[Command], i
         kept.append(Timing(str(command), round(wall, 1), round(cpu, 1)))
         print(f"{command.name}: {wall:.0f} s, {cpu:.0f} s of processor time", flush=True)
         _write_record(output, kept)
+
+
+def _anew(command: Command) -> Command:
+    """The command; where its folder holds a finished training, with the word that repeats it."""
+    if command.training is None or not is_finished(command.training):
+        return command
+    return replace(command, words=(*command.words, "resume=false"))
 
 
 def stage_scores(output: Path) -> pd.DataFrame:

@@ -12,13 +12,13 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from reworld_agent.training.callbacks import KeepStopped, SpikeWatch, ValidationTable
 from reworld_agent.training.held_out import ValidationSettings
 from reworld_agent.training.loading import BatchPlan
 from reworld_agent.training.parallel import shares, strategy, world_size
-from reworld_agent.training.resume import CHECKPOINT, STOPPED, check_record
+from reworld_agent.training.resume import CHECKPOINT, STOPPED, Standing, standing
 from reworld_agent.training.stages import TrainingStage, stage_table
 
 VALIDATION = "validation.csv"
@@ -56,10 +56,8 @@ def batches(cfg: DictConfig, stage: TrainingStage, samples: int) -> tuple[Traini
     return stage, BatchPlan(per_process, accumulate, stage.steps)
 
 
-def checkpoint(
-    cfg: DictConfig, stage: TrainingStage, output: Path, more: dict[str, Any]
-) -> Path | None:
-    """The checkpoint that the run goes on from; None for a run from the start.
+def start(cfg: DictConfig, stage: TrainingStage, output: Path, more: dict[str, Any]) -> Standing:
+    """Where the run stands: at its start, at a checkpoint, or at its end.
 
     Args:
         cfg, stage: of the run.
@@ -67,16 +65,19 @@ def checkpoint(
         more: what else must be the same in both halves of a run.
 
     Raises:
-        ConfigError: an unfinished run in this folder had other settings.
+        ConfigError: a run in this folder had other settings.
     """
     settings = {"stage": stage_table(stage), "model": cfg.agent.model, "seed": int(cfg.seed)}
     clips = cfg.get("clips")
     settings["split"] = f"{clips} {cfg.clips_split}" if clips else cfg.train_test_split.data_split
     settings["processes"] = world_size(dict(cfg.trainer.params))
-    if not cfg.get("resume", True):
-        (output / CHECKPOINT).unlink(missing_ok=True)
-    check_record(output, settings | more)
-    return output / CHECKPOINT if (output / CHECKPOINT).is_file() else None
+    if stage.weights.repulsion > 0 and cfg.hard_negatives.get("pool"):
+        settings["hard_negatives"] = OmegaConf.to_container(cfg.hard_negatives, resolve=True)
+    for key in ("latents", "prompts"):
+        if cfg.get(key):
+            value = cfg.get(key)
+            settings[key] = list(value) if isinstance(value, ListConfig) else str(value)
+    return standing(output, settings | more, bool(cfg.get("resume", True)))
 
 
 def fit(trainer: pl.Trainer, module: pl.LightningModule, **given: Any) -> None:

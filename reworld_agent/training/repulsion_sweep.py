@@ -67,7 +67,8 @@ def commands(
                 f"+agent.overrides.weights={{action_flow:1.0,repulsion:{factor:g}}}",
                 *(f"output_dir={home / 'stage_3'}", *more),
             )
-            found.append(Command(f"train {home.name}", "run_training.py", words))
+            trained = home / "stage_3"
+            found.append(Command(f"train {home.name}", "run_training.py", words, trained))
             weights = f"agent.checkpoint_path={home / 'stage_3' / 'weights'}"
             score = (
                 "agent=reworld",

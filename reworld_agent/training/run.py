@@ -24,7 +24,7 @@ from reworld_agent.training.loading import BatchPlan, Samples, StageData
 from reworld_agent.training.module import StageModule
 from reworld_agent.training.parallel import FSDP2
 from reworld_agent.training.prepare import prepare_stage
-from reworld_agent.training.resume import CHECKPOINT, finished_steps
+from reworld_agent.training.resume import finish, finished_steps, say_finished
 from reworld_agent.training.samples import run_samples
 from reworld_agent.training.stages import TrainingStage, load_stage
 from reworld_agent.training.state_cache import CachedStates
@@ -34,10 +34,10 @@ logger = logging.getLogger(__name__)
 
 
 def run(cfg: DictConfig) -> int:
-    """Train one stage; 0 when its weights were written to `<output_dir>/weights`.
+    """Train one stage; 0 when its weights are in `<output_dir>/weights`.
 
     A run that was cut short goes on from its last checkpoint, in the same `output_dir`, and ends
-    in the weights that it would have had.
+    in the weights that it would have had. A finished one is left alone unless `resume` is false.
 
     Args:
         cfg: keys `agent` (model, recipe, stage, init_from, overrides), `train_test_split`
@@ -68,9 +68,12 @@ def run(cfg: DictConfig) -> int:
     stage, plan = engine.batches(cfg, stage, len(learned))
     output = Path(cfg.output_dir)
     more = {"initial_weights": weights_hash(model), "samples": len(learned)}
-    checkpoint = engine.checkpoint(cfg, stage, output, more | _told_record(config))
-    if checkpoint is not None:
-        plan = dataclasses.replace(plan, done=finished_steps(checkpoint))
+    standing = engine.start(cfg, stage, output, more | _told_record(config))
+    if standing.finished is not None:
+        say_finished(f"stage {stage.name}", standing.finished)
+        return 0
+    if standing.checkpoint is not None:
+        plan = dataclasses.replace(plan, done=finished_steps(standing.checkpoint))
     callbacks, validate = _callbacks(cfg, stage, model), held_out is not None
     trainer = engine.build_trainer(cfg, stage, plan, output, callbacks, validate)
     message = "stage %s: %d samples, steps %d to %d; %d to be validated on"
@@ -81,9 +84,9 @@ def run(cfg: DictConfig) -> int:
         held_out = None if held_out is None else CachedStates(held_out, model)
     data = _data(cfg, stage, plan, learned, held_out)
     module = StageModule(model, stage, seed)
-    engine.fit(trainer, module, datamodule=data, ckpt_path=checkpoint)
-    if trainer.is_global_zero:  # a finished run is not gone on with
-        (output / CHECKPOINT).unlink(missing_ok=True)
+    engine.fit(trainer, module, datamodule=data, ckpt_path=standing.checkpoint)
+    if trainer.is_global_zero:
+        finish(output, "weights")
         print(f"stage {stage.name} is done: {output / 'weights'}")
     return 0
 

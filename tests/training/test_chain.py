@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from reworld_agent.model import ReWorldModel
 from reworld_agent.negatives.pool import write_pool
 from reworld_agent.training import chain, run, statistics
 from reworld_agent.training.chain import Command, commands, run_chain, seed_table, stage_scores
+from reworld_agent.training.resume import finish
 from tests.scenes.small_logs import SPLIT
 from tests.training.test_data import small_loader
 
@@ -97,6 +99,16 @@ def test_a_chain_goes_on_after_what_is_done(tmp_path: Path) -> None:
     seen.clear()
     run_chain(commands(tmp_path, seed=2), tmp_path, lambda c: seen.append(c.name) or 0)
     assert len(seen) == 9  # other words: all of it again
+
+
+def test_a_finished_training_that_the_record_lacks_is_repeated(tmp_path: Path) -> None:
+    """Or the record would hold the time of doing nothing."""
+    steps = commands(tmp_path, seed=1)[:2]
+    finish(tmp_path / "stage_1", "weights")
+    given: list[Command] = []
+    run_chain(steps, tmp_path, lambda command: given.append(command) or 0)
+    assert given == [steps[0], replace(steps[1], words=(*steps[1].words, "resume=false"))]
+    assert chain._read_record(tmp_path)[1].command == str(steps[1])
 
 
 def test_table_over_seeds(tmp_path: Path) -> None:

@@ -88,13 +88,21 @@ def differ(one: torch.nn.Module, other: torch.nn.Module) -> bool:
     return any(not torch.equal(a, b) for a, b in pairs)
 
 
-def test_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
+def test_same_seed_gives_the_same_weights(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     statistics.run(config(tmp_path, "1", f"output_dir={tmp_path / 'fit'}"))
     models = []
     for _ in range(2):
-        run(config(tmp_path, "1", init(tmp_path, "fit")))
+        run(config(tmp_path, "1", init(tmp_path, "fit"), "resume=false"))
         models.append(ReWorldModel.from_pretrained(tmp_path / "1" / "weights"))
     assert not differ(*models)
+    written = (tmp_path / "1" / "weights" / "config.json").stat().st_mtime_ns
+    assert run(config(tmp_path, "1", init(tmp_path, "fit"))) == 0
+    assert "stage 1 is done already" in capsys.readouterr().out
+    with pytest.raises(ConfigError, match=r"a finished run .*steps: it has 2, config has 3"):
+        run(config(tmp_path, "1", init(tmp_path, "fit"), "trainer.params.max_steps=3"))
+    assert (tmp_path / "1" / "weights" / "config.json").stat().st_mtime_ns == written
 
 
 def test_a_resumed_run_ends_in_the_same_weights(tmp_path: Path) -> None:

@@ -74,12 +74,17 @@ def test_a_method_is_trained_saved_and_used(name: str, table: Path, tmp_path: Pa
 
 
 def test_redi_keeps_its_average_alone(
-    table: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    table: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     words = ["representation=redi", "random_encoder=true", "trainer.params.max_steps=1"]
     assert run(config(table, tmp_path, *words)) == 0
     assert (tmp_path / "averaged.safetensors").is_file() and not (tmp_path / "weights").exists()
     assert "redi generates 8 feature channels" in caplog.text
+    assert run(config(table, tmp_path, *words)) == 0
+    assert f"is done already: {tmp_path / 'averaged.safetensors'}" in capsys.readouterr().out
 
 
 def test_validation_is_the_measure_of_the_sweeps(

@@ -30,7 +30,7 @@ from reworld_agent.training.ema import FOLDER as AVERAGED
 from reworld_agent.training.held_out import ValidationSettings
 from reworld_agent.training.loading import StageData
 from reworld_agent.training.parallel import FSDP2
-from reworld_agent.training.resume import CHECKPOINT, finished_steps
+from reworld_agent.training.resume import finish, finished_steps, say_finished
 from reworld_agent.training.table2.data import (
     FIT_CLIPS,
     TOWN_SCENES,
@@ -79,7 +79,12 @@ def run_table2(cfg: DictConfig) -> int:
     stage, plan = engine.batches(cfg, stage, len(index))
     output = Path(cfg.output_dir)
     same = {"protocol": "table2", "representation": name, "encoder": encoder}
-    checkpoint = engine.checkpoint(cfg, stage, output, same)
+    if cfg.get("vae"):
+        same["vae"] = str(cfg.vae)
+    standing = engine.start(cfg, stage, output, same)
+    if standing.finished is not None:
+        say_finished(f"stage 1 ({name}, protocol=table2)", standing.finished)
+        return 0
     pl.seed_everything(seed, verbose=False)
     samples = FrameSamples(index, protocol)
     sample = drawn(samples.frames, FIT_CLIPS)
@@ -88,8 +93,8 @@ def run_table2(cfg: DictConfig) -> int:
     protocol = stage_protocol(cfg.agent.model, stage)  # `batches` may have cut the steps
     clips = Clips(sample, sample, codec)
     module = build_module(protocol, settings, clips, StageWorldModule)
-    if checkpoint is not None:
-        plan = replace(plan, done=finished_steps(checkpoint))
+    if standing.checkpoint is not None:
+        plan = replace(plan, done=finished_steps(standing.checkpoint))
     done, steps = plan.done, plan.steps
     message = "stage 1, %s under protocol=table2: %d clips, steps %d to %d; %d to be validated on"
     logger.info(message, name, len(samples), done, steps, 0 if others is None else len(others))
@@ -102,11 +107,11 @@ def run_table2(cfg: DictConfig) -> int:
     held_out = None if others is None else FrameSamples(others, protocol)
     count = ValidationSettings.of(cfg).samples
     data = StageData(samples, plan, seed, workers, (), held_out, count, val_batch=BATCH)
-    engine.fit(trainer, module, datamodule=data, ckpt_path=checkpoint)
+    engine.fit(trainer, module, datamodule=data, ckpt_path=standing.checkpoint)
     if trainer.is_global_zero:
-        (output / CHECKPOINT).unlink(missing_ok=True)
-        place = output / (WEIGHTS if extra else "weights")
-        print(f"stage 1 ({name}, protocol=table2) is done: {place}")
+        place = WEIGHTS if extra else "weights"
+        finish(output, place)
+        print(f"stage 1 ({name}, protocol=table2) is done: {output / place}")
     return 0
 
 
