@@ -67,12 +67,14 @@ def parse(arguments: Sequence[str], known: Sequence[str], usage: str) -> Words:
     """Tell settings from plain words; an existing path with `=` in its name is a plain word.
 
     Raises:
-        UsageError: a setting that the command does not know.
+        UsageError: a setting that the command does not know, or without a value.
     """
     plain, settings = [], {}
     for word in arguments:
         key, equals, value = word.partition("=")
         if equals and key in known:
+            if not value:
+                raise UsageError(f"{key}= has no value", usage)
             settings[key] = value
         elif equals and not Path(word).exists():
             raise UsageError(f"{shown(word)}: {key}= is unknown", usage)

@@ -159,9 +159,8 @@ def _rows(
         row = _row(recording, shape, start, indices)
         row["split"] = split(recording.scene, recording.split)
         files = list(chosen_files(recording, indices))
-        row["checksum"] = whole or (
-            content_checksum(files, root) if content else sizes_checksum(files, here)
-        )
+        read = whole or (content_checksum(files, root) if content else "")
+        row["checksum"] = f"{read} {sizes_checksum(files, here)}".strip()
         yield row
 
 

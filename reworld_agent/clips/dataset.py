@@ -72,7 +72,7 @@ class ClipDataset(Dataset[Clip]):
         count = slice(0, self.frames or int(row["frames"]))
         indices = np.asarray(row["indices"], dtype=np.int64)[count]
         stamps = np.asarray(row["timestamps"], dtype=np.int64)[count]
-        images = read_row(row, self.index.root, indices, self.size)
+        images = read_row(row, self.index.root, np.arange(len(indices)), self.size)
         return {
             "frames": torch.from_numpy(images),
             "times": torch.from_numpy((stamps - stamps[0]) / 1e6),
@@ -88,16 +88,16 @@ class ClipDataset(Dataset[Clip]):
 
 
 def read_row(
-    row: dict[str, Any], root: Path, indices: NDArray[np.int64], size: tuple[int, int] | None
+    row: dict[str, Any], root: Path, places: NDArray[np.int64], size: tuple[int, int] | None
 ) -> NDArray[np.uint8]:
-    """The first frames uint8 [T, 3, H, W] of an index row; `indices` are their source's numbers."""
+    """Frames uint8 [T, 3, H, W] of an index row: those at `places` [T] of it, ascending."""
     if row["kind"] == "images":
         paths = [root / str(name) for name in row["files"]]
         reader: FrameReader = ImageFiles(paths, None, str(row["clip_id"]))
-        indices = np.arange(len(indices))
-    else:
-        reader = open_video(root / str(row["video"]))
-    return channels_first(reader.read(indices, size))
+        return channels_first(reader.read(places, size))
+    reader = open_video(root / str(row["video"]))
+    indices = np.asarray(row["indices"], dtype=np.int64)  # of the video's own frames
+    return channels_first(reader.read(indices[places], size))
 
 
 def _motion(row: dict[str, Any], count: slice) -> dict[str, Tensor]:

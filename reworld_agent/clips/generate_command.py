@@ -12,21 +12,24 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from reworld_agent.clips.decode import read_frames
 from reworld_agent.clips.generate import TILE, Settings, generate
-from reworld_agent.clips.index import read_index
+from reworld_agent.clips.index import listing
+from reworld_agent.clips.jobs import Job, asked_for
+from reworld_agent.clips.kept import DONE, MISSING, OTHER_PANELS, Kept
 from reworld_agent.clips.model_words import clip_setting, load_model, number, whole
-from reworld_agent.clips.samples import Sample, from_file, from_index, from_scene, other_future
+from reworld_agent.clips.samples import Sample, other_future
 from reworld_agent.clips.side_by_side import contact_sheet, side_by_side, write_picture
 from reworld_agent.clips.telling import Teller
 from reworld_agent.clips.video_out import write_video
 from reworld_agent.config import CONFIG_NAMES, ClipConfig
 from reworld_agent.disk import write_atomically
-from reworld_agent.errors import ConfigError
+from reworld_agent.errors import DataError
 from reworld_agent.evaluation.files import check_same_settings, check_writable
 from reworld_agent.evaluation.provenance import code_version, weights_hash
 from reworld_agent.model import ReWorldModel
 from reworld_agent.training.stages import STAGES, load_stage
-from reworld_agent.words import Words, parse, shown
+from reworld_agent.words import UsageError, Words, parse, shown
 
 USAGE = (
     "reworld video generate clip=FILE | index=FILE row=N|A:B|all [split=NAME] | "
@@ -56,9 +59,12 @@ Imagine how a clip goes on, and write it as mp4, beside what really came.
 
 Written: clips/ (history and future), side_by_side/ (mp4 and png), and without loss futures/ and
 real/, which `reworld video score real=DIR/real generated=DIR/futures` takes. What is there already
-is not made again.
+is not made again; with another other= it is drawn again. An index must have the model's rate or a
+higher one, and clips that hold history and future: the shipped model sees 2 s and imagines 4 s, at
+2 frames a second.
 
-example: reworld video generate index=town.parquet row=0:4 gamma=1.4 output=outputs/generated
+example: reworld video index source=town part=town_val fps=2 frames=12 output=town.parquet
+         reworld video generate index=town.parquet row=0:4 gamma=1.4 output=outputs/generated
 """
 KNOWN = (
     *("clip", "start", "index", "row", "split", "root", "token", "data_split", "checkpoint"),
@@ -67,6 +73,7 @@ KNOWN = (
     *("other", "output", "t5"),
 )
 SETTINGS_FILE = "generation.json"
+FUTURES = "futures"  # without loss: what is drawn again is read from there
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -81,19 +88,26 @@ def main(arguments: Sequence[str]) -> int:
     output = words.path("output") or Path("outputs/generated")
     check_writable(output)
     _keep_settings(output, model, clip, settings)
-    count, alone = 0, 0
+    kept = Kept(output, words.path("other"))
+    jobs = [(job, kept.state(job.name, job.source)) for job in asked_for(words, clip)]
+    todo = [(job, state) for job, state in jobs if state != DONE]
+    _check_others(kept.other, [job for job, _ in todo])
     teller = Teller(model, clip, output / "prompts", words.path("t5"))
-    for batch in _batches(_samples(words, clip, output), settings.batch):
-        _run(teller, settings, batch, output, words.path("other"))
-        count += len(batch)
-        alone += sum(sample.real is None for _, sample in batch)
+    alone, drawn = 0, [job for job, state in todo if state == OTHER_PANELS]
+    for job in tqdm(drawn, desc="drawing again", delay=5.0):
+        _draw_again(job, kept, clip)
+    missing = [job for job, state in todo if state == MISSING]
+    for batch in _batches(missing, settings.batch):
+        alone += sum(sample.real is None for sample in _run(teller, settings, batch, kept))
+    count = len(missing)
     if alone:
         frames = clip.history_frames + clip.future_frames
         print(
             f"note: {alone} of {count} clips end before their future does, so that it cannot be "
             f"compared with what came: {frames} frames at {clip.fps:g} fps are wanted"
         )
-    print(f"{count} futures written to {shown(output)}")
+    again = f", {len(drawn)} drawn again" if drawn else ""
+    print(f"{count} futures written to {shown(output)}{again}")
     return 0
 
 
@@ -103,9 +117,9 @@ def _one_source(words: Words) -> None:
     strange = [word for word in words.plain if word != "scene"]
     if len(named) != 1 or strange:
         message = f"cannot read {strange[0]}" if strange else "name one of clip=, index= and scene"
-        raise ConfigError(message, USAGE)
+        raise UsageError(message, USAGE)
     if named == ["scene"] and "token" not in words.settings:
-        raise ConfigError("scene needs a token", "say scene token=TOKEN data_split=town_test")
+        raise UsageError("scene needs a token", "say scene token=TOKEN data_split=town_test")
 
 
 def _say_what_it_learned(model: ReWorldModel) -> None:
@@ -132,36 +146,6 @@ def _settings(words: Words, model: ReWorldModel) -> Settings:
     )
 
 
-def _samples(words: Words, clip: ClipConfig, output: Path) -> Iterator[tuple[int, Sample]]:
-    """Samples that are not done yet, with their numbers, which choose their noise."""
-    file, table = words.path("clip"), words.path("index")
-    if table is not None:
-        index = read_index(table, words.path("root"))
-        if "split" in words.settings:
-            index = index.split(words.settings["split"])
-        index.check_files()
-        names = list(index.rows["clip_id"])
-        wanted = _rows(words.settings.get("row", "0"), len(index))
-        numbers = [n for n in wanted if n >= len(names) or not _done(output, names[n])]
-        yield from zip(numbers, from_index(index, numbers, clip), strict=True)
-    elif file is not None:
-        if not _done(output, file.stem):
-            yield 0, from_file(file, clip, whole(words, "start", 0))
-    elif not _done(output, words.settings["token"]):
-        split = words.settings.get("data_split", "town_test")
-        yield 0, from_scene(words.settings["token"], split, clip)
-
-
-def _rows(text: str, count: int) -> range:
-    """`3`, `0:16` or `all`; raises ConfigError."""
-    if text == "all":
-        return range(count)
-    first, colon, last = text.partition(":")
-    if not first.isdigit() or (colon and not last.isdigit()):
-        raise ConfigError(f"row={text} names no rows", "say row=3, row=0:16 or row=all")
-    return range(int(first), int(last) if colon else int(first) + 1)
-
-
 def _keep_settings(output: Path, model: ReWorldModel, clip: ClipConfig, settings: Settings) -> None:
     """Write how the futures are made; ConfigError where the folder holds others."""
     varied = ("batch", "tile")  # neither changes what is imagined
@@ -181,37 +165,50 @@ def _keep_settings(output: Path, model: ReWorldModel, clip: ClipConfig, settings
     write_atomically(path, lambda partial: partial.write_text(text + "\n", encoding="utf-8"))
 
 
-def _done(output: Path, name: str) -> bool:
-    return (output / "side_by_side" / f"{name}.png").is_file()
-
-
-def _batches(items: Iterable[tuple[int, Sample]], size: int) -> Iterator[list[tuple[int, Sample]]]:
-    """Runs of consecutive numbers of at most `size`; the next is read when it is asked for."""
-    run: list[tuple[int, Sample]] = []
-    for item in tqdm(items, desc="clips read", unit=" clips"):
-        if run and (len(run) == size or item[0] != run[-1][0] + 1):
+def _batches(jobs: Iterable[Job], size: int) -> Iterator[list[Job]]:
+    """Runs of consecutive numbers of at most `size`."""
+    run: list[Job] = []
+    for job in tqdm(jobs, desc="futures", unit=" clips"):
+        if run and (len(run) == size or job.number != run[-1].number + 1):
             yield run
             run = []
-        run.append(item)
+        run.append(job)
     if run:
         yield run
 
 
-def _run(
-    teller: Teller,
-    settings: Settings,
-    batch: list[tuple[int, Sample]],
-    output: Path,
-    other: Path | None,
-) -> None:
-    clip, samples = teller.clip, [sample for _, sample in batch]
+def _run(teller: Teller, settings: Settings, batch: list[Job], kept: Kept) -> list[Sample]:
+    """Imagine and write the futures of some clips; gives the clips."""
+    clip, samples = teller.clip, [job.read() for job in batch]
+    others = [_other(kept.other, sample, clip) for sample in samples]
     history = torch.from_numpy(np.stack([sample.history for sample in samples]))
     features, negative = teller.features(samples), teller.negative(len(samples), settings.cfg)
     futures = generate(
-        teller.model, history, clip, settings, batch[0][0], features, negative, progress=True
+        teller.model, history, clip, settings, batch[0].number, features, negative, progress=True
     )
-    for sample, future in zip(samples, futures.numpy(), strict=True):
-        write_sample(output, sample, future, clip, _other(other, sample, clip))
+    for job, sample, future, other in zip(batch, samples, futures.numpy(), others, strict=True):
+        write_sample(kept.output, sample, future, clip, other)
+        kept.note(job.name, job.source)
+    return samples
+
+
+def _draw_again(job: Job, kept: Kept, clip: ClipConfig) -> None:
+    """The pictures of a future that is there, beside another model's or without one."""
+    sample = job.read()
+    future = read_frames(kept.output / FUTURES / f"{job.name}.mp4")
+    draw(kept.output, sample, future, clip, _other(kept.other, sample, clip))
+    kept.note(job.name, job.source)
+
+
+def _check_others(path: Path | None, jobs: Sequence[Job]) -> None:
+    """See that the other model's files are there, before any future is imagined."""
+    if path is None:
+        return
+    files = [path / f"{job.name}.mp4" for job in jobs] if path.is_dir() else [path]
+    gone = [file.name for file in files if not file.is_file()]
+    if gone:
+        message = f"other={path}: {len(gone)} of {len(files)} files are not there: {listing(gone)}"
+        raise DataError(message, "it is a file, or a folder with NAME.mp4 for every clip")
 
 
 def _other(path: Path | None, sample: Sample, clip: ClipConfig) -> Any:
@@ -223,7 +220,7 @@ def _other(path: Path | None, sample: Sample, clip: ClipConfig) -> Any:
 def write_sample(
     output: Path, sample: Sample, future: Any, clip: ClipConfig, other: Any = None
 ) -> None:
-    """Write all files of one clip, the picture last: it says that the rest is there.
+    """Write all files of one clip.
 
     Args:
         output: the folder.
@@ -233,13 +230,18 @@ def write_sample(
         other: another model's future.
     """
     name, fps = f"{sample.name}.mp4", clip.fps
-    write_video(output / "futures" / name, future, fps, lossless=True)
+    write_video(output / FUTURES / name, future, fps, lossless=True)
     if sample.real is not None:
         write_video(output / "real" / name, sample.real, fps, lossless=True)
     write_video(output / "clips" / name, np.concatenate([sample.history, future]), fps)
+    draw(output, sample, future, clip, other)
+
+
+def draw(output: Path, sample: Sample, future: Any, clip: ClipConfig, other: Any = None) -> None:
+    """Write the comparison of one clip, as a video and as a picture; see `write_sample`."""
     panels = {"real": sample.real, "ours": future, "other": other}
     shown_panels = {key: value for key, value in panels.items() if value is not None}
-    joined = side_by_side(sample.history, shown_panels, fps)
-    write_video(output / "side_by_side" / name, joined, fps)
-    sheet = contact_sheet(sample.history, shown_panels, fps)
+    joined = side_by_side(sample.history, shown_panels, clip.fps)
+    write_video(output / "side_by_side" / f"{sample.name}.mp4", joined, clip.fps)
+    sheet = contact_sheet(sample.history, shown_panels, clip.fps)
     write_picture(output / "side_by_side" / f"{sample.name}.png", sheet)

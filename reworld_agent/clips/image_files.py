@@ -106,19 +106,28 @@ class ImageFiles:
         return np.stack([images[i] for i in indices.tolist()])
 
 
+TABLE_HINT = "it has columns file and timestamp (in microseconds); without it no time is known"
+
+
 def _folder_stamps(folder: Path, paths: list[Path]) -> NDArray[np.float64] | None:
     """Times [us] of the images, as the folder's table gives them; None where it has none."""
     table = next((folder / n for n in TIME_TABLES if (folder / n).is_file()), None)
     if table is None:
         return None
-    frame = pd.read_parquet(table) if table.suffix == ".parquet" else pd.read_csv(table)
+    try:
+        frame = pd.read_parquet(table) if table.suffix == ".parquet" else pd.read_csv(table)
+    except (OSError, ValueError) as error:  # pyarrow's and pandas' own are ValueErrors
+        raise DataError(f"{table}: cannot be read ({error})", TABLE_HINT) from error
     if not {"file", "timestamp"} <= set(frame.columns):
-        raise DataError(f"{table}: has no columns file, timestamp", "timestamp is in microseconds")
+        raise DataError(f"{table}: has no columns file, timestamp", TABLE_HINT)
     known = dict(zip(frame["file"].astype(str), frame["timestamp"], strict=True))
     missing = [p.name for p in paths if p.name not in known]
     if missing:
         raise DataError(f"{table}: has no row for {missing[0]}", "write a row for every image")
-    stamps = np.array([known[p.name] for p in paths], dtype=np.float64)
+    try:
+        stamps = np.array([known[p.name] for p in paths], dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{table}: a timestamp is no number ({error})", TABLE_HINT) from error
     if not np.isfinite(stamps).all() or (np.diff(stamps) <= 0).any():
         row = _first_fault(stamps)
         raise DataError(

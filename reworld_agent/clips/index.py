@@ -75,14 +75,15 @@ class ClipIndex:
             raise DataError(
                 f"{len(gone)} of {len(sizes)} files of the index are gone from {self.root}: "
                 + listing(gone),
-                "bring them back, name their folder with root=, or make the index again",
+                "bring them back, make the index again, or name their folder with root= "
+                "(clips_root= of run_training.py, real_root= and generated_root= of the scores)",
             )
         known = {name: size for name, size in sizes.items() if size is not None}
         changed = [
             str(row["clip_id"])
             for row in self.rows[["clip_id", "files", "video", "checksum"]].to_dict("records")
-            if str(row["checksum"]).startswith("sizes:")
-            and row["checksum"] != sizes_checksum(row_files(row), known)
+            if "sizes:" in (checksum := str(row["checksum"]))
+            and checksum.split()[-1] != sizes_checksum(row_files(row), known)
         ]
         if changed:
             message = f"{len(changed)} clips are not as they were indexed: {listing(changed)}"

@@ -9,9 +9,8 @@ from reworld_agent.clips.index import write_index
 from reworld_agent.clips.sources import Options
 from reworld_agent.clips.splits import split_rule
 from reworld_agent.clips.windows import ClipShape
-from reworld_agent.errors import ConfigError
 from reworld_agent.scenes.synthetic.splits import default_root
-from reworld_agent.words import Words, parse, shown
+from reworld_agent.words import UsageError, Words, parse, shown
 
 USAGE = (
     "reworld video index source=nuscenes|nuplan|openscene|folder|town root=DIR output=FILE.parquet "
@@ -51,6 +50,9 @@ KNOWN = (
 )
 
 
+SERVES = {"part": ("nuscenes", "openscene", "town"), "images": ("nuplan",), "licence": ("folder",)}
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run the command; 0, or raises ReWorldError."""
     words = parse(arguments, KNOWN, USAGE)
@@ -59,7 +61,11 @@ def main(arguments: Sequence[str]) -> int:
         root = root or default_root()
     output = words.path("output")
     if source is None or root is None or output is None or words.plain:
-        raise ConfigError("source=, root= and output= are needed, and no plain words", USAGE)
+        raise UsageError("source=, root= and output= are needed, and no plain words", USAGE)
+    for key, sources in SERVES.items():
+        if key in words.settings and source not in sources:
+            message = f"{key}= has no meaning with source={source}"
+            raise UsageError(message, f"it is of {', '.join(sources)}: leave it out")
     shape = ClipShape(
         fps=rate(words, DEFAULT_FPS.get(source, 8.0)),
         frames=words.number("frames", 33),
@@ -84,12 +90,12 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def rate(words: Words, default: float) -> float:
-    """The setting fps; raises ConfigError where it is no positive number."""
+    """The setting fps; raises UsageError where it is no positive number."""
     text = words.settings.get("fps", str(default))
     try:
         value = float(text)
     except ValueError:
         value = 0.0
     if not 0 < value < float("inf"):
-        raise ConfigError(f"fps={text} is no frame rate", f"say fps={default:g}")
+        raise UsageError(f"fps={text} is no frame rate", f"say fps={default:g}")
     return value

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from reworld_agent.clips.index import read_index
 from reworld_agent.clips.latents import LatentCache
 from reworld_agent.clips.model_words import clip_setting, load_model
-from reworld_agent.errors import ConfigError
-from reworld_agent.words import parse, shown
+from reworld_agent.words import UsageError, parse, shown
 
 USAGE = (
     "reworld video latents index=FILE output=DIR [checkpoint=DIR] [size=HxW] [history=N] "
@@ -21,12 +20,15 @@ much disk they take. Can be stopped and started again, and run by several proces
 
   index=FILE      of `reworld video index`; root=DIR where the data have moved
   checkpoint=DIR  whose codec encodes (the shipped tiny weights)
-  size=HxW, history=N, future=N   where they shall differ from the checkpoint's
+  size=HxW, fps=N, history=N, future=N   where they shall differ from the checkpoint's
   split=NAME      only the clips of train, val or test
   device=NAME     cpu or cuda (cuda where there is one)
   forecast=true   say the size and stop
 
-example: reworld video latents index=town.parquet split=train output=latents
+The index must have the model's rate: 2 frames a second for the shipped one, 8 for model=paper.
+
+example: reworld video index source=town part=town_train fps=2 frames=12 output=town.parquet
+         reworld video latents index=town.parquet split=train output=latents
 """
 KNOWN = (
     *("index", "root", "output", "checkpoint", "size", "fps", "history", "future"),
@@ -39,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
     words = parse(arguments, KNOWN, USAGE)
     table, output = words.path("index"), words.path("output")
     if table is None or output is None or words.plain:
-        raise ConfigError("index= and output= are needed, and no plain words", USAGE)
+        raise UsageError("index= and output= are needed, and no plain words", USAGE)
     model = load_model(words)
     index = read_index(table, words.path("root"))
     if "split" in words.settings:

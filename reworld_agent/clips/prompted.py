@@ -52,7 +52,7 @@ class PromptedSamples(Dataset[Sample]):
 
 def clip_sentences(index: ClipIndex, clip: ClipConfig) -> list[str]:
     """The sentence of every clip of an index; DataError names the first of unknown motion."""
-    motions = zip(index.rows["clip_id"], told_of_rows(index, clip.history_frames), strict=True)
+    motions = zip(index.rows["clip_id"], told_of_rows(index, clip), strict=True)
     return [sentence(str(name), told, clip) for name, told in motions]
 
 

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from reworld_agent.clips.index import read_index
 from reworld_agent.clips.model_words import clip_setting, load_model
 from reworld_agent.clips.prompted import clip_sentences
-from reworld_agent.errors import ConfigError
 from reworld_agent.video.text import PromptBook, T5Encoder
-from reworld_agent.words import parse, shown
+from reworld_agent.words import UsageError, parse, shown
 
 USAGE = (
     "reworld video prompts index=FILE output=DIR t5=DIR [checkpoint=DIR] [history=N] [future=N] "
@@ -40,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     words = parse(arguments, KNOWN, USAGE)
     table, output, t5 = words.path("index"), words.path("output"), words.path("t5")
     if table is None or output is None or t5 is None or words.plain:
-        raise ConfigError("index=, output= and t5= are needed, and no plain words", USAGE)
+        raise UsageError("index=, output= and t5= are needed, and no plain words", USAGE)
     model = load_model(words)
     index = read_index(table, words.path("root"))
     if "split" in words.settings:

@@ -70,22 +70,33 @@ def from_file(path: Path, clip: ClipConfig, start: int = 0) -> Sample:
 
 
 def from_index(index: ClipIndex, numbers: Sequence[int], clip: ClipConfig) -> Iterator[Sample]:
-    """Clips of an index, at the model's rate; DataError where a row is too short."""
+    """Clips of an index, at the model's rate; DataError where a row is too short for it."""
     for number in numbers:
         row = index.row(number)
-        times = np.arange(row["frames"]) / row["fps"]  # its frames are those nearest to these
-        places = nearest(times, steady_grid(times, clip.fps))
+        places = _places(row, clip)
         past, both = clip.history_frames, clip.history_frames + clip.future_frames
-        if len(places) < past:
-            raise DataError(
-                f"{row['clip_id']}: has {len(places)} frames at {clip.fps:g} fps, "
-                f"the history needs {past}",
-                "make an index of longer clips, or say fps= to read it at another rate",
-            )
         wanted = places[: both if len(places) >= both else past]
         frames = read_row(row, index.root, wanted, (clip.height, clip.width))
         real = frames[past:] if len(wanted) == both else None
         yield Sample(str(row["clip_id"]), frames[:past], real, _told(row, places[:past]))
+
+
+def _places(row: dict[str, Any], clip: ClipConfig) -> NDArray[np.int64]:
+    """Where a row has frames at the clip's rate; DataError where too few for the history."""
+    if clip.fps > 1.01 * row["fps"]:
+        raise DataError(
+            f"{row['clip_id']}: has {row['fps']:g} frames a second, {clip.fps:g} are wanted",
+            f"make the index again with fps={clip.fps:g}, or say fps={row['fps']:g}",
+        )
+    times = np.arange(row["frames"]) / row["fps"]  # its frames are those nearest to these
+    places = nearest(times, steady_grid(times, clip.fps))
+    if len(places) < clip.history_frames:
+        raise DataError(
+            f"{row['clip_id']}: has {len(places)} frames at {clip.fps:g} fps, "
+            f"the history needs {clip.history_frames}",
+            "make an index of longer clips, or say fps= to read it at another rate",
+        )
+    return places
 
 
 def _told(row: dict[str, Any], places: NDArray[np.int64]) -> Told | None:
@@ -101,11 +112,11 @@ def _told(row: dict[str, Any], places: NDArray[np.int64]) -> Told | None:
     return _tell(np.array([speed, 0.0, pull, 0.0]), back, word)
 
 
-def told_of_rows(index: ClipIndex, history: int) -> Iterator[Told | None]:
-    """The motion of every clip of an index over its first `history` frames; None = not known."""
-    places = np.arange(history)
+def told_of_rows(index: ClipIndex, clip: ClipConfig) -> Iterator[Told | None]:
+    """The motion of every clip of an index over the history of `clip`; None = not known."""
     for number in range(len(index)):
-        yield _told(index.row(number), places)
+        row = index.row(number)
+        yield _told(row, _places(row, clip)[: clip.history_frames])
 
 
 def _tell(state: NDArray[np.float64], back: NDArray[np.float64], word: str) -> Told:

@@ -102,8 +102,8 @@ class IndexClip:
         """Frames uint8 [count, 3, H, W]."""
         from reworld_agent.clips.dataset import read_row
 
-        indices = np.asarray(self.row["indices"], dtype=np.int64)[: start + count]
-        return read_row(self.row, self.root, indices, None)[start:]
+        places = np.arange(start, min(start + count, self.length()))
+        return read_row(self.row, self.root, places, None)
 
 
 def _stamp(files: Sequence[Path]) -> str:
@@ -118,7 +118,9 @@ def _stamp(files: Sequence[Path]) -> str:
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def list_clips(path: Path, fps: float | None = None, split: str | None = None) -> list[Clip]:
+def list_clips(
+    path: Path, fps: float | None = None, split: str | None = None, root: Path | None = None
+) -> list[Clip]:
     """The clips of a folder or an index, in natural order of their names.
 
     A folder holds video files, .npy arrays or folders of images, one each clip, named by its
@@ -128,15 +130,17 @@ def list_clips(path: Path, fps: float | None = None, split: str | None = None) -
         path: the folder or index.
         fps: rate to read files at, None for their own; an index must have this rate.
         split: of the index; None for all.
+        root: folder of the index's data; None = where they lay when it was made.
 
     Raises:
         DataError: nothing there, or no clips in it.
-        ConfigError: a rate or split that the set does not have.
+        ConfigError: a rate, split or root that the set does not have.
     """
     if path.suffix == ".parquet":
-        return _of_index(path, fps, split)
-    if split is not None:
-        raise ConfigError(f"split={split}: {shown(path)} is no index", "leave split out")
+        return _of_index(path, fps, split, root)
+    for name, value in (("split", split), ("root", root)):
+        if value is not None:
+            raise ConfigError(f"{name}={value}: {shown(path)} is no index", f"leave {name} out")
     if not path.is_dir():
         raise DataError(f"{shown(path)}: no such folder or index", "name a folder of clips")
     found = [p for p in path.iterdir() if p.suffix.lower() in CLIP_SUFFIXES or _holds_images(p)]
@@ -159,10 +163,10 @@ def _holds_images(path: Path) -> bool:
     return path.is_dir() and any(p.suffix.lower() in IMAGE_SUFFIXES for p in path.iterdir())
 
 
-def _of_index(path: Path, fps: float | None, split: str | None) -> list[Clip]:
+def _of_index(path: Path, fps: float | None, split: str | None, root: Path | None) -> list[Clip]:
     from reworld_agent.clips.index import read_index
 
-    index = read_index(path)
+    index = read_index(path, root)
     if split is not None:
         index = index.split(split)
     index.check_files()

@@ -31,7 +31,7 @@ of images for each clip) or an index of clips (parquet). Clips of one name are p
                     of the LPIPS network, not Inception's, and named so
   frames=N          of each clip; left out, all must be equally long
   fps=N             read files at this rate (nearest frame)
-  split=NAME        of indexes
+  split=NAME        of indexes; real_root=DIR, generated_root=DIR where an index's data have moved
   size={SIZE}          pixels a side for fid; fvd is defined at {SIZE} alone
   pair_size=N       pixels a side for lpips, psnr, ssim ({SIZE}), or native
   crop=W:H:X:Y      part of each frame before scaling, or center; real_crop=, generated_crop= for
@@ -57,7 +57,7 @@ _KNOWN = (
     *("real", "generated", "output", "metrics", "frames", "fps", "split", "size", "pair_size"),
     *("crop", "real_crop", "generated_crop", "real_start", "generated_start", "lpips"),
     *("allow_few", "resamples", "seed", "generator", "i3d_weights", "lpips_weights", "device"),
-    *("batch", "cache_dir"),
+    *("batch", "cache_dir", "real_root", "generated_root"),
 )
 
 
@@ -113,7 +113,7 @@ def _side(words: Words, name: str) -> Side:
     start = words.settings.get(f"{name}_start", "0")
     if not start.isdigit():
         raise UsageError(f"{name}_start={start} is no whole number", f"say {name}_start=0")
-    return Side(path, Crop.parse(crop), int(start))
+    return Side(path, Crop.parse(crop), int(start), words.path(f"{name}_root"))
 
 
 def _rate(text: str | None) -> float | None:

@@ -52,7 +52,8 @@ def score(settings: ScoreSettings) -> Score:
         WeightsError: the networks' weights cannot be had.
     """
     sides = {"real": settings.real, "generated": settings.generated}
-    clips = {n: list_clips(s.path, settings.fps, settings.split) for n, s in sides.items()}
+    fps, split = settings.fps, settings.split
+    clips = {name: list_clips(side.path, fps, split, side.root) for name, side in sides.items()}
     _check_number(settings, {name: len(group) for name, group in clips.items()})
     paired = sorted(c.name for c in clips["real"]) == sorted(c.name for c in clips["generated"])
     if settings.wants(*PAIR_METRICS) and not paired:
@@ -107,12 +108,13 @@ def _check_lengths(
     for name, clip in tqdm(everything, desc="looking at clips", unit="clip", leave=False):
         left = clip.length() - sides[name].start
         if left < frames or (settings.frames is None and left != frames):
-            asked = "are asked for" if settings.frames else f"real {first.where} has {frames}"
-            raise DataError(
-                f"clips of unequal length: {name} {clip.where} has {max(left, 0)} frames from "
-                f"frame {sides[name].start} on, {asked}",
-                "say frames= as many as all clips have",
-            )
+            start = sides[name].start
+            found = f"{name} {clip.where} has {max(left, 0)} frames from frame {start} on"
+            hint = "say frames= as many as all clips have"
+            if settings.frames:
+                raise DataError(f"{found}, not the {frames} of frames=", hint)
+            message = f"clips of unequal length: {found}, real {first.where} has {frames}"
+            raise DataError(message, hint)
     if settings.wants("fvd") and frames < MIN_FRAMES:
         raise DataError(
             f"{first.where}: {frames} frame{'s' * (frames != 1)}; FVD needs at least {MIN_FRAMES}",

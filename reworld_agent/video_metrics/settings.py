@@ -30,11 +30,13 @@ class Side:
         path: folder of clips, or index.
         crop: part of each frame.
         start: first frame of each clip, at `fps`.
+        root: folder of an index's data; None = where they lay when it was made.
     """
 
     path: Path
     crop: Crop = field(default_factory=Crop)
     start: int = 0
+    root: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -160,6 +160,17 @@ def test_images_with_times(tmp_path: Path) -> None:
         read_frames(folder, fps=8)
 
 
+@pytest.mark.parametrize("text", ["", "file,timestamp\n0.jpg,soon\n1.jpg,later\n"])
+def test_a_table_of_times_that_is_none(tmp_path: Path, text: str) -> None:
+    folder = write_images(tmp_path / "clip", [frame(k) for k in range(2)])
+    (folder / "timestamps.csv").write_text(text)
+    with pytest.raises(DataError, match=r"timestamps\.csv: (cannot be read|a timestamp is no)"):
+        read_frames(folder)
+    (folder / "timestamps.csv").rename(folder / "index.parquet")
+    with pytest.raises(DataError, match=r"index\.parquet: cannot be read"):
+        read_frames(folder)
+
+
 def test_images_that_are_bad(tmp_path: Path) -> None:
     folder = write_images(tmp_path / "clip", [frame(k) for k in range(4)])
     whole = (folder / "2.jpg").read_bytes()

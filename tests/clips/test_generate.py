@@ -10,13 +10,18 @@ import numpy as np
 import pytest
 import torch
 
+from reworld_agent.clips.build import build_index
 from reworld_agent.clips.command import main
+from reworld_agent.clips.dataset import ClipDataset
 from reworld_agent.clips.decode import read_frames
 from reworld_agent.clips.generate import Settings, generate, resized, tiled
 from reworld_agent.clips.index import ClipIndex, read_index
 from reworld_agent.clips.samples import from_file, from_index
 from reworld_agent.clips.side_by_side import LABEL, MARGIN, contact_sheet, fitted, side_by_side
+from reworld_agent.clips.sources import Options
+from reworld_agent.clips.splits import split_rule
 from reworld_agent.clips.video_out import write_video
+from reworld_agent.clips.windows import ClipShape
 from reworld_agent.config import ClipConfig, CodecConfig, load_model_config
 from reworld_agent.errors import ConfigError, DataError, SceneError, WeightsError
 from reworld_agent.model import ReWorldModel
@@ -195,15 +200,24 @@ def test_command_from_an_index(
     stamp = (tmp_path / "futures" / f"{name}.mp4").stat().st_mtime_ns
     other = tmp_path / "other"
     (tmp_path / "real").rename(other)
-    assert main([*words, f"output={tmp_path}", f"other={other}"]) == 0
+    picture = tmp_path / "side_by_side" / f"{name}.mp4"
+    assert main([*words, f"output={tmp_path}"]) == 0
     assert "0 futures written" in capsys.readouterr().out
+    assert read_frames(picture).shape[3] == 3 * 112 + 2 * MARGIN  # history, real, ours
+    assert main([*words, f"output={tmp_path}", f"other={other}"]) == 0
+    assert "0 futures written" in (said := capsys.readouterr().out) and "3 drawn again" in said
     assert (tmp_path / "futures" / f"{name}.mp4").stat().st_mtime_ns == stamp
-    more = ["generate", f"index={table}", "row=0", "steps=2", f"other={other}"]
-    assert main([*more, f"output={tmp_path / 'second'}"]) == 0
-    joined = read_frames(tmp_path / "second" / "side_by_side" / f"{name}.mp4")
-    assert joined.shape[3] == 4 * 112 + 3 * MARGIN  # history, real, ours, other
+    assert read_frames(picture).shape[3] == 4 * 112 + 3 * MARGIN  # and the other's
+    (other / f"{name}.mp4").unlink()
+    more = ["generate", f"index={table}", "row=0:3", "steps=2", f"other={other}"]
+    assert main([*more, f"output={tmp_path / 'second'}"]) == 1
+    assert f"1 of 3 files are not there: {name}.mp4" in capsys.readouterr().err
+    assert not (tmp_path / "second" / "futures").exists()
     assert main([*words, f"output={tmp_path}", "gamma=1.2"]) == 1
     assert "holds results with another gamma" in capsys.readouterr().err
+    third = [*words[:2], "steps=2", f"output={tmp_path / 'third'}"]
+    assert main([*third, "row=5:2"]) == 2 and main([*third, "row=1:900"]) == 1
+    assert "clips, numbered from 0" in capsys.readouterr().err
     assert main([*words, f"output={tmp_path / 'third'}", "split=test"]) == 1
     assert "the index has no clips of split test" in capsys.readouterr().err
 
@@ -219,6 +233,41 @@ def test_rows_of_jittering_clocks_have_their_whole_future(table: Path) -> None:
         assert sample.real is not None and wanted.real is not None
         assert np.array_equal(sample.history, wanted.history)
         assert np.array_equal(sample.real, wanted.real)
+
+
+@pytest.mark.parametrize("kind", ["video", "images"])
+def test_rows_show_their_own_frames_at_any_lower_rate(tmp_path: Path, kind: str) -> None:
+    pictures = [frame(k, 64, 112) for k in range(20)]
+    if kind == "video":
+        write_test_video(tmp_path / "v.mp4", pictures)
+    else:
+        write_images(tmp_path / "v", pictures)
+    options, shape = Options(), ClipShape(fps=8, frames=9, stride=4)
+    index, _ = build_index("folder", tmp_path, shape, split_rule("train"), options)
+    clips = ClipDataset(index, 9, (64, 112))
+    clip = dataclasses.replace(
+        load_model_config("tiny").clip, fps=4.0, history_frames=2, future_frames=3
+    )
+    samples = list(from_index(index, range(len(index)), clip))
+    assert len(samples) == 3
+    for number, sample in enumerate(samples):
+        own = clips[number]["frames"].numpy()
+        assert levels(own) == list(range(4 * number, 4 * number + 9))
+        assert sample.real is not None
+        assert np.array_equal(np.concatenate([sample.history, sample.real]), own[::2])
+    faster = dataclasses.replace(clip, fps=16.0)
+    with pytest.raises(DataError, match="has 8 frames a second, 16 are wanted"):
+        next(from_index(index, [0], faster))
+
+
+def test_a_future_of_another_clip_is_not_taken_for_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_test_video(tmp_path / "v.mp4", [frame(k, 64, 112) for k in range(20)])
+    words = ["generate", f"clip={path}", "fps=8", "steps=1", f"output={tmp_path / 'out'}"]
+    assert main(words) == 0 and main([*words, "start=4"]) == 1
+    said = capsys.readouterr().err
+    assert "holds a future named v of another source (start 0, not 4)" in said
 
 
 def test_command_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -243,8 +292,10 @@ def test_command_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         (["generate", "clip=a.mp4", "device=abacus"], "device=abacus is not there"),
         (["generate", "clip=a.mp4", "checkpoint=nowhere"], "nowhere"),
         (["generate", "index=nothing.parquet"], "cannot be read"),
+        (["generate", "index="], "index= has no value"),
         (["index", "source=town"], "are needed"),
         (["index", "source=waymo"], "source=waymo is unknown"),
+        (["index", "source=folder", "root=.", "output=x", "part=mini"], "part= has no meaning"),
         (["latents", "index=a"], "are needed"),
         (["paint"], "there is no command video paint"),
     ],
@@ -257,8 +308,8 @@ def test_commands_refuse(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    usage = words[0] == "paint" or "source=waymo" in words
-    assert main(words) == (2 if usage else 1)
+    failed = ("no such clip", "not divisible by", "nowhere", "cannot be read")
+    assert main(words) == (1 if message in failed else 2)
     assert message in capsys.readouterr().err
 
 

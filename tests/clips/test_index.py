@@ -200,6 +200,16 @@ def test_deleted_and_changed_files(tmp_path: Path) -> None:
         ClipDataset(found)
 
 
+def test_a_changed_video(tmp_path: Path) -> None:
+    write_video(tmp_path / "v.mp4", [frame(k) for k in range(12)])
+    shape = ClipShape(fps=8, frames=9)
+    found, _ = build_index("folder", tmp_path, shape, split_rule("train"), Options())
+    found.check_files()
+    write_video(tmp_path / "v.mp4", [frame(k) for k in range(11, -1, -1)] * 2)
+    with pytest.raises(DataError, match="1 clips are not as they were indexed"):
+        found.check_files()
+
+
 def test_dataset_through_workers(index: ClipIndex) -> None:
     dataset = ClipDataset(index, size=(18, 32))
     loader = DataLoader(dataset, batch_size=4, num_workers=1, multiprocessing_context="fork")

@@ -65,7 +65,8 @@ def main(arguments: Sequence[str]) -> int:
 def _probe(words: Words) -> int:
     output = words.path("output")
     if words.plain or output is None:
-        raise UsageError("output= is missing", USAGE)
+        message = f"cannot read {shown(words.plain[0])}" if words.plain else "output= is missing"
+        raise UsageError(message, USAGE)
     table, provenance = run(words)
     print(report(table))
     output = output.with_suffix("") if output.suffix in (".parquet", ".csv") else output
