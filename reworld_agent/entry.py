@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 
 from reworld_agent.errors import ReWorldError
-from reworld_agent.words import FAILED, OK, USAGE, report_error
+from reworld_agent.words import FAILED, OK, USAGE, UsageError, report_error
 
 CONFIG_PATH = "pkg://navsim_configs"
 
@@ -67,6 +67,8 @@ def _check_output_dir(words: Sequence[str]) -> None:
         if word.startswith("output_dir="):
             with suppress(HydraException):  # Hydra says it better, in a moment
                 value = OverridesParser.create().parse_override(word).value()
+                if value == "":
+                    raise UsageError("output_dir= has no value", "say output_dir=FOLDER")
                 if isinstance(value, str) and "${" not in value:
                     check_writable(Path(value))
 

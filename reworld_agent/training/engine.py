@@ -5,15 +5,17 @@ from __future__ import annotations
 import dataclasses
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from reworld_agent.errors import ConfigError
 from reworld_agent.training.callbacks import KeepStopped, SpikeWatch, ValidationTable
 from reworld_agent.training.held_out import ValidationSettings
 from reworld_agent.training.loading import BatchPlan
@@ -90,6 +92,27 @@ def fit(trainer: pl.Trainer, module: pl.LightningModule, **given: Any) -> None:
         raise
 
 
+def lightning_trainer(params: Mapping[str, Any], **ours: Any) -> pl.Trainer:
+    """Lightning's Trainer with a user's settings and ours; ConfigError for what it refuses."""
+    try:
+        return pl.Trainer(**params, **ours)
+    except (TypeError, ValueError, RuntimeError, MisconfigurationException) as error:
+        reason = str(error).strip().splitlines()[0]
+        hint = "these words are arguments of Lightning's Trainer: change or leave out this one"
+        raise ConfigError(f"trainer.params: {reason}", hint) from error
+
+
+def check_trainer(cfg: DictConfig) -> None:
+    """Raise ConfigError for settings that Lightning refuses, before any data is read."""
+    lightning_trainer(_params(cfg), logger=False, enable_model_summary=False)
+
+
+def _params(cfg: DictConfig) -> dict[str, Any]:
+    """The block `trainer.params`, with the strategy of its name."""
+    params: Any = OmegaConf.to_container(cfg.trainer.params, resolve=True)
+    return {**params, "strategy": strategy(params.get("strategy"), world_size(params))}
+
+
 def build_trainer(
     cfg: DictConfig,
     stage: TrainingStage,
@@ -103,7 +126,7 @@ def build_trainer(
     Where it shall `validate`, it does about every `validation.every` steps, in equal parts of the
     run: the last time is its end, or a few steps before.
     """
-    params: Any = OmegaConf.to_container(cfg.trainer.params, resolve=True)
+    params = _params(cfg)
     params.update(
         max_steps=stage.steps,
         max_epochs=1,  # of the sample stream, which is as long as the run
@@ -118,9 +141,8 @@ def build_trainer(
         params["check_val_every_n_epoch"] = None  # batches are counted over the whole run
     else:
         params["limit_val_batches"] = 0
-    params["strategy"] = strategy(params.get("strategy"), world_size(params))
-    return pl.Trainer(
-        **params,
+    return lightning_trainer(
+        params,
         default_root_dir=output,
         logger=TensorBoardLogger(output, name="tensorboard", version=""),
         callbacks=[

@@ -34,6 +34,16 @@ def host_settings(stage: TrainingStage) -> dict[str, Any]:
     }
 
 
+def plain_overrides(given: Any) -> dict[str, Any]:
+    """`agent.overrides` as plain dictionaries and lists; ConfigError where it is no table."""
+    is_node = OmegaConf.is_config(given)
+    plain: Any = OmegaConf.to_container(given, resolve=True) if is_node else given
+    if plain and not isinstance(plain, dict):
+        message = f"agent.overrides={plain} is no table of settings"
+        raise ConfigError(message, "say '+agent.overrides.learning_rate=1e-4'")
+    return dict(plain or {})
+
+
 class StageCallback(Callback):
     """Applies one stage to the config of whichever program runs.
 
@@ -46,10 +56,10 @@ class StageCallback(Callback):
         stage: Any,
         recipe: str = "paper",
         model: str = "tiny",
-        overrides: dict[str, Any] | None = None,
+        overrides: Any = None,
     ) -> None:
         try:
-            self.stage = load_stage(stage, recipe, model, overrides)
+            self.stage = load_stage(stage, recipe, model, plain_overrides(overrides))
         except ConfigError as error:
             raise SystemExit(f"error: {error}") from None
 
@@ -87,7 +97,7 @@ class StageCallback(Callback):
             return self.stage
         from reworld_agent.training.table2.settings import table2_stage
 
-        return table2_stage(str(config.agent.model), config.agent.overrides)
+        return table2_stage(str(config.agent.model), plain_overrides(config.agent.overrides))
 
 
 def _shares_batches(block: str, config: DictConfig) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from reworld_agent.clips.training_samples import on_clips
 from reworld_agent.config import ModelConfig, load_model_config
@@ -20,8 +20,10 @@ from reworld_agent.training import engine
 from reworld_agent.training.callbacks import ExportWeights
 from reworld_agent.training.ema import AverageWeights
 from reworld_agent.training.held_out import ValidationSettings
+from reworld_agent.training.hydra_stage import plain_overrides
 from reworld_agent.training.loading import BatchPlan, Samples, StageData
 from reworld_agent.training.module import StageModule
+from reworld_agent.training.numbers import check_numbers
 from reworld_agent.training.parallel import FSDP2
 from reworld_agent.training.prepare import prepare_stage
 from reworld_agent.training.resume import finish, finished_steps, say_finished
@@ -50,8 +52,10 @@ def run(cfg: DictConfig) -> int:
         ReWorldError: whatever the user can mend, before the first step where possible.
     """
     engine.quiet()
+    check_numbers(cfg)
     stage, seed = _stage(cfg), int(cfg.seed)
     check_words(cfg)
+    engine.check_trainer(cfg)
     if cfg.get("protocol") == TABLE2:
         from reworld_agent.training.table2.stage import run_table2
 
@@ -97,7 +101,7 @@ def _stage(cfg: DictConfig) -> TrainingStage:
     if "stage" not in agent:
         message = f"agent {agent.get('_target_')} has no training stages"
         raise ConfigError(message, "use agent=reworld")
-    overrides: Any = OmegaConf.to_container(agent.overrides or OmegaConf.create({}), resolve=True)
+    overrides = plain_overrides(agent.overrides)
     return engine.with_steps(cfg, load_stage(agent.stage, agent.recipe, agent.model, overrides))
 
 

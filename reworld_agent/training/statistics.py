@@ -14,6 +14,7 @@ from reworld_agent.config import load_model_config
 from reworld_agent.errors import ConfigError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.training.data import SceneArrays
+from reworld_agent.training.numbers import check_numbers
 from reworld_agent.training.prepare import STATISTICS
 from reworld_agent.training.samples import load_arrays
 from reworld_agent.training.stages import load_stage
@@ -26,6 +27,7 @@ SCENES = 1000
 
 def run(cfg: DictConfig) -> int:
     """Fit on the config's split and write `<output_dir>/weights`; 0 when done."""
+    check_numbers(cfg)
     config = load_model_config(cfg.agent.model, cfg.agent.recipe)
     pl.seed_everything(int(cfg.seed), verbose=False)
     model = ReWorldModel(config)

@@ -5,21 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from reworld_agent.config import ModelConfig
 from reworld_agent.errors import ConfigError
 from reworld_agent.objectives.rivals import REPRESENTATIONS, WITH_ENCODER
 from reworld_agent.video.text import PromptBook, T5Encoder
+from reworld_agent.words import UsageError
 
 PAPER, TABLE2 = "paper", "table2"
 OWN = "reworld"  # the representation that protocol=paper trains
 _OF_TABLE2 = ("encoder", "random_encoder", "vae")
 _OF_PAPER = ("latents", "prompts", "t5")
+_WITH_VALUE = (
+    *("clips", "clips_split", "protocol", "representation", *_OF_TABLE2, *_OF_PAPER, "cache_path"),
+    *("agent.init_from", "hard_negatives.pool", "validation.split"),
+)
 
 
 def check_words(cfg: DictConfig) -> None:
     """Raise ConfigError for unknown words, and for words of another protocol or stage."""
+    for key in _WITH_VALUE:
+        if OmegaConf.select(cfg, key) == "":  # not null: the word was given, its value forgotten
+            raise UsageError(f"{key}= has no value", f"give it one, or leave {key}= out")
     protocol, stage = cfg.get("protocol") or PAPER, str(cfg.agent.stage)
     representation = cfg.get("representation") or OWN
     _known("protocol", protocol, (PAPER, TABLE2))

@@ -57,6 +57,6 @@ def test_a_finished_run_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "weights").rmdir()  # what was to be kept is gone
     assert standing(tmp_path, settings) == Standing()
     record.write_text("{")
-    with pytest.raises(WeightsError, match="run.json is damaged"):
+    with pytest.raises(WeightsError, match=r"run\.json is damaged"):
         standing(tmp_path, settings)
     assert standing(tmp_path, settings, resume=False) == Standing()

@@ -248,6 +248,34 @@ def test_mistakes_end_before_the_first_step(tmp_path: Path) -> None:
         run(other)
 
 
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("seed=abc", "seed=abc is no whole number from 0 to"),
+        ("seed=", "seed= is no whole number"),
+        ("seed=-1", "seed=-1 is no whole number"),
+        ("checkpoint_steps=-3", "checkpoint_steps=-3 is no whole number"),
+        ("trainer.params.max_steps=0", "trainer.params.max_steps=0 is no whole number"),
+        ("trainer.params.max_steps=abc", "trainer.params.max_steps=abc is no whole number"),
+        ("dataloader.params.batch_size=true", "dataloader.params.batch_size=True is no whole"),
+        ("dataloader.params.num_workers=-1", "dataloader.params.num_workers=-1 is no whole"),
+        ("trainer.params.precision=abc", "trainer.params: Precision 'abc' is invalid"),
+        ("+trainer.params.foo=3", "trainer.params: Trainer.*unexpected keyword argument 'foo'"),
+        ("+trainer.params.logger=x", "trainer.params: .*multiple values.*'logger'"),
+        ("+trainer.params.strategy=foo", "trainer.params: .*strategy='foo'"),
+        ("agent.overrides=3", "agent.overrides=3 is no table"),
+        ("clips=", "clips= has no value"),
+        ("agent.init_from=", "agent.init_from= has no value"),
+    ],
+)
+def test_bad_values_end_before_any_data_is_read(
+    word: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENSCENE_DATA_ROOT", str(tmp_path / "nothing"))
+    with pytest.raises(ConfigError, match=message):
+        run(config(tmp_path, "1", word))
+
+
 def test_a_loss_that_is_not_finite_names_its_scenes() -> None:
     model, (features, targets) = micro_model(), batch(2)
     trained = StageModule(model, load_stage("planner"))

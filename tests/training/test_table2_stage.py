@@ -204,6 +204,16 @@ def test_the_callback_takes_the_protocols_numbers(table: Path, tmp_path: Path) -
     assert cfg.dataloader.params.batch_size == 16
 
 
+def test_lists_among_the_overrides() -> None:
+    betas = "+agent.overrides.betas=[0.9,0.95]"
+    with hydra.initialize_config_module("navsim_configs", version_base="1.3"):
+        words = ["agent=reworld", "stage=2", betas]
+        cfg = hydra.compose("reworld_run_training", words, return_hydra_config=True)
+    callback = hydra.utils.instantiate(cfg.hydra.callbacks.reworld_stage)
+    assert callback.stage.betas == (0.9, 0.95)
+    callback.merge(cfg)
+
+
 def test_the_command_line_is_applied_again_as_hydra_reads_it() -> None:
     weights = "+agent.overrides.weights={action_flow:1.0,repulsion:0}"
     words = ["agent=reworld", "stage=3", weights, "trainer.params.max_steps=7", "output_dir='a b'"]

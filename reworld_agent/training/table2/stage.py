@@ -14,7 +14,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch import Callback
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -28,6 +28,7 @@ from reworld_agent.training import engine
 from reworld_agent.training.data import Sample
 from reworld_agent.training.ema import FOLDER as AVERAGED
 from reworld_agent.training.held_out import ValidationSettings
+from reworld_agent.training.hydra_stage import plain_overrides
 from reworld_agent.training.loading import StageData
 from reworld_agent.training.parallel import FSDP2
 from reworld_agent.training.resume import finish, finished_steps, say_finished
@@ -68,8 +69,8 @@ def run_table2(cfg: DictConfig) -> int:
     Raises:
         ReWorldError: whatever the user can mend, before the first step.
     """
-    overrides: Any = OmegaConf.to_container(cfg.agent.overrides, resolve=True)
-    stage = engine.with_steps(cfg, table2_stage(cfg.agent.model, overrides))
+    stage = table2_stage(cfg.agent.model, plain_overrides(cfg.agent.overrides))
+    stage = engine.with_steps(cfg, stage)
     if cfg.trainer.params.get("strategy") == FSDP2:
         raise ConfigError(f"strategy={FSDP2} with protocol=table2", "use strategy=ddp")
     name, seed = str(cfg.get("representation") or "reworld"), int(cfg.seed)
