@@ -97,8 +97,10 @@ def main(arguments: Sequence[str]) -> int:
     for job in tqdm(drawn, desc="drawing again", delay=5.0):
         _draw_again(job, kept, clip)
     missing = [job for job, state in todo if state == MISSING]
-    for batch in _batches(missing, settings.batch):
-        alone += sum(sample.real is None for sample in _run(teller, settings, batch, kept))
+    with tqdm(total=len(missing), desc="futures", unit=" clips") as bar:
+        for batch in _batches(missing, settings.batch):
+            alone += sum(sample.real is None for sample in _run(teller, settings, batch, kept))
+            bar.update(len(batch))
     count = len(missing)
     if alone:
         frames = clip.history_frames + clip.future_frames
@@ -168,7 +170,7 @@ def _keep_settings(output: Path, model: ReWorldModel, clip: ClipConfig, settings
 def _batches(jobs: Iterable[Job], size: int) -> Iterator[list[Job]]:
     """Runs of consecutive numbers of at most `size`."""
     run: list[Job] = []
-    for job in tqdm(jobs, desc="futures", unit=" clips"):
+    for job in jobs:
         if run and (len(run) == size or job.number != run[-1].number + 1):
             yield run
             run = []

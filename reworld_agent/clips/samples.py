@@ -19,7 +19,7 @@ from reworld_agent.clips.index import ClipIndex
 from reworld_agent.clips.kinematics import COMMANDS
 from reworld_agent.clips.resample import nearest, steady_grid
 from reworld_agent.config import ClipConfig
-from reworld_agent.errors import DataError
+from reworld_agent.errors import DataError, SceneError
 from reworld_agent.scenes.geometry import relative_poses
 from reworld_agent.video.prompts import Motion
 
@@ -156,6 +156,9 @@ def from_scene(token: str, data_split: str, clip: ClipConfig) -> Sample:
     sensors = SensorConfig.build_no_sensors()
     sensors.cam_f0 = True
     loader = resolve_split(data_split).loader(scene_filter, sensors)
+    if token not in loader.tokens:
+        message = f"{data_split} has no scene {token} with {past} + {ahead} frames"
+        raise SceneError(message, "name its split with data_split=, or another token=")
     given = loader.get_agent_input_from_token(token)
     where = f"scene {token}"
     history = np.stack([frame_image(cameras, clip, where) for cameras in given.cameras])

@@ -65,7 +65,8 @@ def check_rate(index: ClipIndex, clip: ClipConfig) -> None:
         known = ", ".join(f"{rate:g}" for rate in rates)
         raise ConfigError(
             f"the clips have {known} fps, the model's {clip.fps:g}",
-            f"make an index with fps={clip.fps:g}, or say fps={rates[0]:g} where that is a word",
+            f"make the index again with fps={clip.fps:g} "
+            f"frames={clip.history_frames + clip.future_frames}",
         )
 
 

@@ -355,5 +355,5 @@ def test_scene_of_an_agent(devkit_reference: Path, monkeypatch: pytest.MonkeyPat
     sample = from_scene(token, "toy", load_model_config("tiny").clip)
     assert sample.name == token and sample.history.shape == (4, 3, 64, 112)
     assert sample.real is not None and sample.real.shape == (8, 3, 64, 112)
-    with pytest.raises(SceneError, match="token unknown is none"):
+    with pytest.raises(SceneError, match="toy has no scene unknown"):
         from_scene("unknown", "toy", load_model_config("tiny").clip)
