@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 
 from reworld_agent.clips.build import build_index
 from reworld_agent.clips.generate import Settings, generate
-from reworld_agent.clips.samples import Sample, from_index
+from reworld_agent.clips.index import ClipIndex
+from reworld_agent.clips.samples import Sample, from_index, told_of_rows
 from reworld_agent.clips.sources import Options
 from reworld_agent.clips.splits import split_rule
 from reworld_agent.clips.telling import Teller
@@ -28,10 +29,14 @@ CONFIG = load_model_config("tiny")
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
+def index(tmp_path_factory: pytest.TempPathFactory) -> ClipIndex:
     root = write_openscene(tmp_path_factory.mktemp("data"))
     shape = ClipShape(fps=2, frames=12)
-    index, _ = build_index("openscene", root, shape, split_rule(""), Options())
+    return build_index("openscene", root, shape, split_rule(""), Options())[0]
+
+
+@pytest.fixture(scope="module")
+def sample(index: ClipIndex) -> Sample:
     return next(from_index(index, [0], CONFIG.world_clip))
 
 
@@ -54,6 +59,19 @@ def test_motion_over_the_history(sample: Sample) -> None:
     assert motion.lateral == pytest.approx(-radius * (1 - np.cos(angle)), abs=1e-6)
     assert motion.yaw == pytest.approx(np.degrees(angle), abs=1e-6)
     assert motion.speed == pytest.approx(SPEED) and motion.command == "left"
+
+
+@pytest.mark.parametrize("fps", [1.0, 2.0])
+def test_rows_are_told_at_the_rate_of_the_model(index: ClipIndex, fps: float) -> None:
+    clip = replace(CONFIG.world_clip, fps=fps, history_frames=3, future_frames=2)
+    told = next(told_of_rows(index, clip))
+    shown = next(from_index(index, [0], clip)).told
+    assert told is not None and shown is not None and told.motion == shown.motion
+    radius, angle = SPEED / TURN, 2 / fps * TURN
+    assert told.motion.forward == pytest.approx(radius * np.sin(angle), abs=1e-6)
+    faster = replace(clip, fps=8.0)
+    with pytest.raises(DataError, match="has 2 frames a second, 8 are wanted"):
+        next(told_of_rows(index, faster))
 
 
 def test_ego_reaches_the_video_dit(sample: Sample, tmp_path: Path) -> None:
