@@ -99,6 +99,8 @@ class ScoreSettings:
                 f"size={self.size}: I3D sees {SIZE} pixels; FVD at another size has no meaning",
                 f"say size={SIZE}; pair_size= sets that of LPIPS, PSNR and SSIM",
             )
+        if self.device.partition(":")[0] not in ("cpu", "cuda"):
+            raise ConfigError(f"device={self.device} is unknown", "say device=cpu or device=cuda")
         if self.device.startswith("cuda") and not torch.cuda.is_available():
             raise ConfigError(f"device={self.device}: no CUDA device here", "say device=cpu")
 

@@ -205,6 +205,7 @@ WRONG_WORDS = {"fps=fast", "metrics=", "real_start=-1", "extra", "colour=red"}
         (("split=val",), "is no index"),
         (("generator=gone.json",), "cannot be read"),
         (("device=cuda:9",), "no CUDA device"),
+        (("device=abacus",), "device=abacus is unknown"),
         (("extra",), "what is it"),
         (("colour=red",), "is unknown"),
     ],
