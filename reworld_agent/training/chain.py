@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import shlex
 import subprocess
@@ -60,6 +61,18 @@ class Timing:
     cpu_s: float
 
 
+def setting(key: str, value: object) -> str:
+    """`key=value` as Hydra reads it: what its grammar would split or take apart stands in quotes.
+
+    Inside of its quotes `'` is escaped, and so are backslashes before one or at the end.
+    """
+    text = str(value)
+    if re.fullmatch(r"[A-Za-z0-9_./-]+", text):
+        return f"{key}={text}"
+    escaped = re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), text)
+    return f"{key}='{escaped}'"
+
+
 def commands(
     output: Path, seed: int = 42, max_steps: int | None = None, max_scenes: int | None = None
 ) -> list[Command]:
@@ -75,24 +88,24 @@ def commands(
     steps = (f"trainer.params.max_steps={max_steps}",) if max_steps else ()
 
     def place(name: str) -> str:
-        return f"output_dir={output / name}"
+        return setting("output_dir", output / name)
 
     def train(stage: str, before: str, *more: str) -> Command:
-        start = f"agent.init_from={output / before / 'weights'}"
+        start = setting("agent.init_from", output / before / "weights")
         name = f"stage_{stage}"
         words = ("agent=reworld", f"stage={stage}", start, place(name), f"seed={seed}")
         words = (*words, *steps, *scenes, *more)
         return Command(name, "run_training.py", words, output / name)
 
     def score(stage: str) -> Command:
-        weights = f"agent.checkpoint_path={output / f'stage_{stage}' / 'weights'}"
+        weights = setting("agent.checkpoint_path", output / f"stage_{stage}" / "weights")
         words = ("agent=reworld", weights, place(f"score_{stage}"))
         return Command(f"score_{stage}", "run_pdm_score.py", words)
 
     statistics = (place("statistics"), f"seed={seed}", *scenes)
-    mined = f"agent.checkpoint_path={output / 'stage_2' / 'weights'}"
+    mined = setting("agent.checkpoint_path", output / "stage_2" / "weights")
     mine = (mined, place("pool"), f"candidates.seed={seed}", *scenes, SPARSE)
-    pool = f"hard_negatives.pool={output / 'pool' / 'pool.parquet'}"
+    pool = setting("hard_negatives.pool", output / "pool" / "pool.parquet")
     return [
         Command("statistics", "train/fit_statistics.py", statistics),
         train("1", "statistics"),

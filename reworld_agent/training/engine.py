@@ -92,14 +92,16 @@ def fit(trainer: pl.Trainer, module: pl.LightningModule, **given: Any) -> None:
         raise
 
 
-def lightning_trainer(params: Mapping[str, Any], **ours: Any) -> pl.Trainer:
+def lightning_trainer(
+    params: Mapping[str, Any], where: str = "trainer.params", **ours: Any
+) -> pl.Trainer:
     """Lightning's Trainer with a user's settings and ours; ConfigError for what it refuses."""
     try:
         return pl.Trainer(**params, **ours)
     except (TypeError, ValueError, RuntimeError, MisconfigurationException) as error:
         reason = str(error).strip().splitlines()[0]
         hint = "these words are arguments of Lightning's Trainer: change or leave out this one"
-        raise ConfigError(f"trainer.params: {reason}", hint) from error
+        raise ConfigError(f"{where}: {reason}", hint) from error
 
 
 def check_trainer(cfg: DictConfig) -> None:

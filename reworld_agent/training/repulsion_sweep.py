@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pandas as pd
 from reworld_agent.errors import ConfigError, DataError
 from reworld_agent.evaluation.files import write_csv, write_parquet
 from reworld_agent.evaluation.provenance import code_version
-from reworld_agent.training.chain import SCORES, Command, in_a_process, run_chain
+from reworld_agent.training.chain import SCORES, Command, in_a_process, run_chain, setting
 from reworld_agent.training.table2 import figures
 from reworld_agent.words import UsageError, Words, run_command
 
@@ -22,7 +23,7 @@ Train Stage 3 at several factors of L_RDE from the same weights and pool, and sc
 paper's Table 7. A sweep that was stopped goes on where it stopped.
 
   init_from=DIR     weights that have passed stage 2
-  pool=FILE         of train/mine_hard_negatives.py
+  pool=FILE         of train/mine_hard_negatives.py, or a folder of BeyondDrive pickles
   factors=A,B,...   factors of L_RDE (0.02,0.03,0.04,0.05,0.1)
   seeds=N           runs of each (1)
   steps=N           optimiser steps, for a trial (the stage's own)
@@ -63,18 +64,18 @@ def commands(
             home = place(output, factor, seed)
             words = (
                 *("agent=reworld", "stage=3", f"agent.model={model}", f"seed={seed}"),
-                *(f"agent.init_from={init_from}", f"hard_negatives.pool={pool}"),
+                *(setting("agent.init_from", init_from), setting("hard_negatives.pool", pool)),
                 f"+agent.overrides.weights={{action_flow:1.0,repulsion:{factor:g}}}",
-                *(f"output_dir={home / 'stage_3'}", *more),
+                *(setting("output_dir", home / "stage_3"), *more),
             )
             trained = home / "stage_3"
             found.append(Command(f"train {home.name}", "run_training.py", words, trained))
-            weights = f"agent.checkpoint_path={home / 'stage_3' / 'weights'}"
+            weights = setting("agent.checkpoint_path", home / "stage_3" / "weights")
             score = (
                 "agent=reworld",
                 f"agent.model={model}",
                 weights,
-                f"output_dir={home / 'score'}",
+                setting("output_dir", home / "score"),
             )
             found.append(Command(f"score {home.name}", "run_pdm_score.py", score))
     return found
@@ -115,7 +116,7 @@ def _sweep(words: Words, run: Callable[[Command], int] | None = None) -> int:
     init_from, pool = words.path("init_from"), words.path("pool")
     if init_from is None or pool is None or words.plain:
         raise UsageError("init_from= and pool= are needed", HELP.partition("\n")[0])
-    if not pool.is_file():
+    if not pool.exists():
         raise DataError(f"{pool} is missing", "make it: python train/mine_hard_negatives.py")
     output = (words.path("output_dir") or Path("outputs/repulsion")).absolute()
     factors = _numbers(words.settings.get("factors"))
@@ -137,7 +138,15 @@ def _sweep(words: Words, run: Callable[[Command], int] | None = None) -> int:
 def _numbers(text: str | None) -> tuple[float, ...]:
     if text is None:
         return FACTORS
+    hint = "say factors=0.02,0.04"
     try:
-        return tuple(float(part) for part in text.split(","))
+        factors = tuple(float(part) for part in text.split(","))
     except ValueError as error:
-        raise ConfigError(f"factors={text} are no numbers", "say factors=0.02,0.04") from error
+        raise ConfigError(f"factors={text} are no numbers", hint) from error
+    for factor in factors:
+        if not 0 <= factor < math.inf:  # neither is NaN
+            raise ConfigError(f"factors={text}: {factor:g} is no factor from 0 on", hint)
+        if [f"{other:g}" for other in factors].count(f"{factor:g}") > 1:  # as folders are named
+            message = f"factors={text} names {factor:g} twice"
+            raise ConfigError(message, "name each once; seeds=N repeats all of them")
+    return factors

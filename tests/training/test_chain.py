@@ -11,13 +11,21 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
 from reworld_agent.errors import DataError, ReWorldError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.negatives.pool import write_pool
 from reworld_agent.training import chain, run, statistics
-from reworld_agent.training.chain import Command, commands, run_chain, seed_table, stage_scores
+from reworld_agent.training.chain import (
+    Command,
+    commands,
+    run_chain,
+    seed_table,
+    setting,
+    stage_scores,
+)
 from reworld_agent.training.resume import finish
 from tests.scenes.small_logs import SPLIT
 from tests.training.test_data import small_loader
@@ -80,6 +88,18 @@ def test_mining_and_scoring_words_are_known_to_their_commands(tmp_path: Path) ->
             with hydra.initialize_config_module("navsim_configs", version_base="1.3"):
                 cfg: Any = hydra.compose(configs[command.script], list(command.words))
             assert cfg.agent.checkpoint_path.startswith(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "name", ["plain", "a b=c,d", "it's", "{x}[y]", "back\\", "back\\'s", "ü(1)", "#;:", '"q"']
+)
+def test_any_path_reaches_hydra_whole(name: str, tmp_path: Path) -> None:
+    parser, folder = OverridesParser.create(), tmp_path / name
+    assert parser.parse_override(setting("key", folder)).value() == str(folder)
+    for command in commands(folder):
+        for word in command.words:
+            if word.startswith("output_dir"):
+                assert str(folder) in parser.parse_override(word).value()
 
 
 def test_a_chain_goes_on_after_what_is_done(tmp_path: Path) -> None:

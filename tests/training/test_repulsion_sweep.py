@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 
+from reworld_agent.errors import ConfigError
 from reworld_agent.training import repulsion_sweep
 from reworld_agent.training.chain import Command
 from reworld_agent.training.hydra_stage import StageCallback
@@ -57,6 +58,22 @@ def test_its_trainings_are_stage_3_with_the_factor(tmp_path: Path) -> None:
     paper = load_stage("3")
     assert stage == replace(paper, weights=replace(paper.weights, repulsion=0.03))
     assert cfg.seed == 1 and cfg.trainer.params.max_steps == 2
+
+
+@pytest.mark.parametrize(
+    ("factors", "message"),
+    [
+        ("nan", "nan is no factor"),
+        ("0.1,-1", "-1 is no factor"),
+        ("0.1,0.10", "names 0.1 twice"),
+        ("a", "are no numbers"),
+    ],
+)
+def test_factors_that_cannot_be(factors: str, message: str, tmp_path: Path) -> None:
+    """Of a pool that is a folder."""
+    given = [f"init_from={tmp_path}", f"pool={tmp_path}", f"factors={factors}"]
+    with pytest.raises(ConfigError, match=message):
+        repulsion_sweep._sweep(parse(given, repulsion_sweep.KNOWN, ""), lambda command: 0)
 
 
 def test_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

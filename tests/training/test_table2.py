@@ -15,11 +15,11 @@ from torch import Tensor
 
 from reworld_agent.clips.index import read_index
 from reworld_agent.config import ClipConfig, CodecConfig, VideoConfig
-from reworld_agent.errors import ConfigError
+from reworld_agent.errors import ConfigError, ReWorldError
 from reworld_agent.objectives.rivals import REPRESENTATIONS
 from reworld_agent.training.table2 import costs, data, evaluate, figures, judging
 from reworld_agent.training.table2.command import main
-from reworld_agent.training.table2.data import at_most, fitted_codec, held_out_clips
+from reworld_agent.training.table2.data import at_most, fitted_codec, held_out_clips, open_codec
 from reworld_agent.training.table2.evaluate import imagine, pixel_psnr, velocity_error
 from reworld_agent.training.table2.protocol import Protocol, load_protocol
 from reworld_agent.training.table2.runs import Clips, RunSettings, build_module, train_run
@@ -43,7 +43,7 @@ MICRO = Protocol(
 def clips() -> Clips:
     generator = torch.Generator().manual_seed(0)
     frames = torch.randint(0, 256, (12, 13, 3, 32, 32), generator=generator, dtype=torch.uint8)
-    return Clips(frames[:8], frames[8:], fitted_codec(MICRO, frames[:8]))
+    return Clips(frames[:8], frames[8:], fitted_codec(open_codec(MICRO), frames[:8]))
 
 
 def test_shipped_protocols() -> None:
@@ -141,6 +141,34 @@ def test_clips_are_spread_evenly_and_kept_where_memory_holds_them(
     assert torch.equal(some, whole[[0, 2, 4]]) and "validation: 3 of 6 clips" in caplog.text
     assert torch.equal(held_out_clips(index, protocol, 2), whole[[0, 3]])
     assert list(at_most(index, 3).rows["clip_id"]) == list(index.rows["clip_id"][::2])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["methods=vanilla,vanilla"], "methods= names vanilla twice"),
+        (["sweep=blocks", "blocks=1,1"], "names a block twice"),
+        (["seeds=x"], "seeds=x is no whole number"),
+        (["precision=foo"], "precision=foo: Precision 'foo' is invalid"),
+        (["model=paper", "clips=nowhere"], "needs the weights of the LTX VAE"),
+        (["vae=nowhere"], "vae=nowhere: there is no config.json"),
+        (["encoder.redi=nowhere"], "encoder.redi=nowhere is no folder"),
+        (["sweep=costs", "clips=nowhere"], "clips= with sweep=costs"),
+        (["sweep=costs", "device=foo"], "device=foo: "),
+        (["device=cpu"], "device= with sweep=representations"),
+        (["sweep=gamma"], "judges imagined futures"),
+    ],
+)
+def test_words_are_read_before_clips(words: list[str], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ReWorldError, match=message):
+        main(["sweep=representations", *words, f"output_dir={tmp_path}"])
+
+
+def test_fewer_clips_than_a_batch(clips: Clips, tmp_path: Path) -> None:
+    few = replace(clips, train=clips.train[: MICRO.batch_size - 1])
+    sweep = Sweep(MICRO, few, tmp_path, seeds=(0,))
+    with pytest.raises(ConfigError, match=f"a batch has {MICRO.batch_size}"):
+        run_sweep("convergence", sweep)
 
 
 def test_unknown_words_and_gamma_without_futures(clips: Clips, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from reworld_agent.clips.command import main
 from reworld_agent.clips.index import read_index
-from reworld_agent.errors import ConfigError, DataError
+from reworld_agent.errors import ConfigError, DataError, WeightsError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.objectives.rivals import WITH_ENCODER
 from reworld_agent.objectives.rivals.encoders import FrozenEncoder
@@ -160,12 +160,13 @@ def test_a_loss_that_is_not_finite_names_its_clips(
         (["+trainer.params.strategy=fsdp2"], "strategy=fsdp2 with protocol=table2"),
         (["dataloader.params.batch_size=7"], "a batch has 7"),
         (["clips_split=val"], "no clips of split val"),
+        (["vae=nowhere"], "vae=nowhere: there is no config.json"),
     ],
 )
 def test_mistakes_end_before_the_first_step(
     words: list[str], message: str, table: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises((ConfigError, DataError)) as caught:
+    with pytest.raises((ConfigError, DataError, WeightsError)) as caught:
         run(config(table, tmp_path, *words))
     assert re.search(message, str(caught.value).replace("\n", " "))
 

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
 from reworld_agent.clips.index import read_index
-from reworld_agent.errors import ConfigError
+from reworld_agent.config_fields import blocks_within
+from reworld_agent.errors import ConfigError, WeightsError
 from reworld_agent.evaluation.files import check_writable, write_csv, write_parquet
 from reworld_agent.evaluation.provenance import blas_name, code_version
 from reworld_agent.objectives.rivals import REPRESENTATIONS
@@ -22,10 +24,11 @@ from reworld_agent.training.table2.data import (
     at_most,
     fitted_codec,
     held_out_clips,
+    open_codec,
     town_index,
 )
 from reworld_agent.training.table2.protocol import SIZES, Protocol, load_protocol
-from reworld_agent.training.table2.runs import Clips
+from reworld_agent.training.table2.runs import Clips, build_trainer, check_count
 from reworld_agent.training.table2.sweeps import SWEEPS, Sweep, run_sweep, summary
 from reworld_agent.words import HELP_WORDS, UsageError, Words, parse, shown
 
@@ -89,9 +92,10 @@ def main(arguments: Sequence[str]) -> int:
     given = {"steps": words.number("steps", 1)} if "steps" in words.settings else {}
     protocol = load_protocol(size, given)
     folder = words.path("output_dir") or Path("outputs/table2")
+    _check_useful(name, words)
     check_writable(folder)
     if name == "costs":
-        device = words.settings.get("device", "cpu")
+        device = _device(words)
         repeats = words.number("repeats", 21)
         table = cost_table(protocol, load_protocol("paper"), repeats, device=device)
         print(table.round(4).to_string(index=False))
@@ -104,57 +108,100 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _sweep(words: Words, protocol: Protocol, size: str, folder: Path) -> Sweep:
-    """Clips, codec and settings of a sweep."""
-    methods, blocks = _methods(words), _blocks(words)
+    """Clips, codec and settings of a sweep; all words are read before a clip is."""
+    methods, blocks = _methods(words), _blocks(words, protocol)
+    seeds, workers = range(words.number("seeds", 3)), words.number("workers", 0, least=0)
+    imagined = words.number("imagined", 0, least=0)
+    counts = {key: words.number(key, 1) for key in ("limit", "held_out") if key in words.settings}
+    encoders = _encoders(words)
+    trainer = {key: words.settings[key] for key in ("precision",) if key in words.settings}
+    build_trainer(protocol, trainer)
     index = words.path("clips")
     if index is None and size != "tiny":
         message = "model=paper is no model for the embedded town"
         raise ConfigError(message, "give clips=INDEX.parquet (reworld video index frames=25 ...)")
+    codec = open_codec(protocol, words.path("vae"))
     if index is None:
         train, validation = town_index("town_train", protocol), town_index("town_val", protocol)
     else:
         whole = read_index(index)
         train, validation = whole.split("train"), whole.split("val")
-    train_clips = FrameClips(at_most(train, words.number("limit", len(train))), protocol)
+    train_clips = FrameClips(at_most(train, counts.get("limit", len(train))), protocol)
+    check_count(protocol, len(train_clips))
     kept = train_clips.in_memory() if train_clips.fits() else train_clips
-    count = words.number("held_out", len(validation))
-    held_out = held_out_clips(validation, protocol, count)
-    codec = fitted_codec(protocol, kept, words.path("vae"))
-    encoders = {
-        key.removeprefix("encoder."): words.settings[key]
-        for key in ENCODERS
-        if key in words.settings
-    }
+    judged = held_out_clips(validation, protocol, counts.get("held_out"))
+    codec = fitted_codec(codec, kept)
     return Sweep(
         protocol,
-        Clips(kept, held_out, codec),
+        Clips(kept, judged, codec),
         folder,
-        range(words.number("seeds", 3)),
-        words.number("imagined", 0, least=0),
+        seeds,
+        imagined,
         encoders=encoders,
         methods=methods,
         blocks=blocks,
-        workers=words.number("workers", 0, least=0),
-        trainer={key: words.settings[key] for key in ("precision",) if key in words.settings},
+        workers=workers,
+        trainer=trainer,
     )
 
 
+def _encoders(words: Words) -> dict[str, str]:
+    """Folders of frozen encoders by representation; WeightsError where one is missing."""
+    given = {key: words.settings[key] for key in ENCODERS if key in words.settings}
+    for key, folder in given.items():
+        if not Path(folder).is_dir():
+            raise WeightsError(f"{key}={folder} is no folder", "it has config.json and weights")
+    return {key.removeprefix("encoder."): folder for key, folder in given.items()}
+
+
+def _check_useful(sweep: str, words: Words) -> None:
+    """Raise ConfigError for a word that this sweep has no use for, and for one that it lacks."""
+    own = {"repeats": ("costs",), "device": ("costs",)}
+    own |= {"methods": ("representations",), "blocks": ("blocks",)}
+    everywhere = ("sweep", "model", "output_dir")
+    for key in words.settings:
+        others = tuple(SWEEPS)
+        users = own.get(key, ("costs", *others) if key in everywhere else others)
+        if sweep not in users:
+            message = f"{key}= with sweep={sweep}"
+            raise ConfigError(message, f"{key}= is of sweep={' | '.join(users)}: leave it out")
+    if sweep == "gamma" and not words.number("imagined", 0, least=0):
+        raise ConfigError("sweep=gamma judges imagined futures", "say imagined=64, or more")
+
+
+def _device(words: Words) -> str:
+    """Where steps are timed; ConfigError for a device that torch does not have here."""
+    name = words.settings.get("device", "cpu")
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError) as error:  # builds without CUDA assert
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"device={name}: {reason}", "say device=cpu or device=cuda") from error
+    return name
+
+
 def _methods(words: Words) -> tuple[str, ...]:
-    """The methods that are compared; ConfigError for an unknown one."""
+    """The methods that are compared; ConfigError for an unknown one, or one named twice."""
     names = tuple(words.settings.get("methods", ",".join(REPRESENTATIONS)).split(","))
     unknown = [name for name in names if name not in REPRESENTATIONS]
     if unknown:
         known = " | ".join(REPRESENTATIONS)
         raise ConfigError(f"methods={unknown[0]} does not exist", f"use {known}")
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        message = f"methods= names {twice[0]} twice"
+        raise ConfigError(message, "name each once; seeds=N repeats all of them")
     return names
 
 
-def _blocks(words: Words) -> tuple[int, ...]:
-    """The blocks that are compared; empty where none are named."""
+def _blocks(words: Words, protocol: Protocol) -> tuple[int, ...]:
+    """The blocks that are compared, each a block of the model; empty where none are named."""
     text = words.settings.get("blocks", "")
     if text and not all(part.isdecimal() for part in text.split(",")):
         raise ConfigError(f"blocks={text} is no list of blocks", "say blocks=2,8,12")
-    return tuple(int(part) for part in text.split(",") if part)
+    blocks = tuple(int(part) for part in text.split(",") if part)
+    blocks_within("blocks", blocks, protocol.shape.depth)
+    return blocks
 
 
 def _keep(path: Path, table: pd.DataFrame, protocol: Protocol, size: str) -> None:

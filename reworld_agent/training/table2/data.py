@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
@@ -18,13 +19,15 @@ from reworld_agent.clips.index import ClipIndex
 from reworld_agent.clips.sources import Options
 from reworld_agent.clips.splits import split_rule
 from reworld_agent.clips.windows import ClipShape
-from reworld_agent.errors import DataError
+from reworld_agent.errors import DataError, WeightsError
 from reworld_agent.scenes.synthetic import ensure_split
 from reworld_agent.training.held_out import spread
 from reworld_agent.training.table2.protocol import Protocol
 from reworld_agent.video.codec import LTXCodec, PatchPCACodec, build_codec
 from reworld_agent.video.codec_fit import fit_patch_pca
 from reworld_agent.video.encoding import to_pixels
+
+Codec = PatchPCACodec | LTXCodec
 
 logger = logging.getLogger(__name__)
 MEMORY = 4 << 30  # bytes of decoded frames that are kept
@@ -96,21 +99,37 @@ def drawn(clips: Any, count: int) -> Tensor:
     return torch.stack([clips[number] for number in chosen])
 
 
-def fitted_codec(
-    protocol: Protocol, clips: Any, folder: str | Path | None = None
-) -> PatchPCACodec | LTXCodec:
-    """The protocol's codec: fitted to clips uint8 [T, 3, H, W], or read from a VAE folder.
+def open_codec(protocol: Protocol, folder: str | Path | None = None) -> Codec:
+    """The protocol's codec: of a VAE folder, or one that is still to be fitted.
 
     Raises:
         DataError: the LTX VAE is asked for and no folder is given.
+        WeightsError: the folder holds none.
     """
     if folder is not None:
-        codec: PatchPCACodec | LTXCodec = LTXCodec.from_pretrained(folder, local_files_only=True)
-        return codec
-    codec = build_codec(protocol.codec)
-    if not isinstance(codec, PatchPCACodec):
+        return _read_vae(Path(folder))
+    if protocol.codec.kind == "ltx_vae":
         message = "protocol=table2 model=paper needs the weights of the LTX VAE"
         raise DataError(message, "give vae=FOLDER, the vae folder of LTX-Video 0.9.5")
+    return build_codec(protocol.codec)
+
+
+def _read_vae(folder: Path) -> LTXCodec:
+    hint = "name a folder with config.json and weights, as the vae folder of LTX-Video 0.9.5"
+    if not (folder / "config.json").is_file():
+        raise WeightsError(f"vae={folder}: there is no config.json", hint)
+    try:
+        codec: LTXCodec = LTXCodec.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, RuntimeError, TypeError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise WeightsError(f"vae={folder} cannot be loaded: {reason}", hint) from error
+    return codec
+
+
+def fitted_codec(codec: Codec, clips: Any) -> Codec:
+    """A codec of `open_codec`, where it is a patch PCA fitted to clips uint8 [T, 3, H, W]."""
+    if not isinstance(codec, PatchPCACodec):
+        return codec
     pixels = to_pixels(drawn(clips, FIT_CLIPS))
     explained = fit_patch_pca(codec, pixels[:, :, :1], pixels)
     logger.info("patch PCA keeps %.1f %% of the variance", 100 * explained)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -115,21 +115,14 @@ def train_run(
         The module in evaluation mode, and its curve: step, velocity_error, train_loss, seconds.
     """
     home = folder / settings.label
+    check_count(protocol, len(clips.train))
     stamp = _fingerprint(protocol, settings, clips, trainer)
     module = build_module(protocol, settings, clips)
     if _finished(home, stamp):
         module.averaged.load_state_dict(load_file(home / WEIGHTS))
         return module.eval(), pd.read_parquet(home / CURVE)
     curve = _Curve(clips.validation, max(1, protocol.steps // points))
-    lightning = pl.Trainer(
-        max_steps=protocol.steps,
-        logger=False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        gradient_clip_val=protocol.gradient_clip,
-        callbacks=[curve, TQDMProgressBar(refresh_rate=20)],
-        **{"accelerator": "auto", "devices": 1, **(trainer or {})},
-    )
+    lightning = build_trainer(protocol, trainer, [curve, TQDMProgressBar(refresh_rate=20)])
     batches = _loader(protocol, settings.seed, clips.train, workers)
     engine.fit(lightning, module, train_dataloaders=batches)
     table = pd.DataFrame(curve.rows)
@@ -138,6 +131,29 @@ def train_run(
     record = json.dumps({"stamp": stamp, **asdict(settings)}, indent=2)
     write_atomically(home / RECORD, lambda path: path.write_text(record, encoding="utf-8"))
     return module.eval(), table
+
+
+def check_count(protocol: Protocol, count: int) -> None:
+    """Raise ConfigError for fewer training clips than one batch has."""
+    if count < protocol.batch_size:
+        message = f"there are {count} training clips, a batch has {protocol.batch_size}"
+        raise ConfigError(message, "use more: a larger index, or a larger limit=")
+
+
+def build_trainer(
+    protocol: Protocol, given: dict[str, Any] | None = None, callbacks: Sequence[Callback] = ()
+) -> pl.Trainer:
+    """Lightning's Trainer of a run; ConfigError for settings that it refuses."""
+    return engine.lightning_trainer(
+        {"accelerator": "auto", "devices": 1, **(given or {})},
+        where=", ".join(f"{key}={value}" for key, value in (given or {}).items()),
+        max_steps=protocol.steps,
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        gradient_clip_val=protocol.gradient_clip,
+        callbacks=list(callbacks),
+    )
 
 
 def keep_averaged(module: WorldModule, home: Path) -> None:

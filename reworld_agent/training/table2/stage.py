@@ -38,6 +38,7 @@ from reworld_agent.training.table2.data import (
     FrameClips,
     drawn,
     fitted_codec,
+    open_codec,
     town_index,
 )
 from reworld_agent.training.table2.evaluate import BATCH, velocity_error
@@ -87,9 +88,10 @@ def run_table2(cfg: DictConfig) -> int:
         say_finished(f"stage 1 ({name}, protocol=table2)", standing.finished)
         return 0
     pl.seed_everything(seed, verbose=False)
+    codec = open_codec(protocol, cfg.get("vae"))
     samples = FrameSamples(index, protocol)
     sample = drawn(samples.frames, FIT_CLIPS)
-    codec = fitted_codec(protocol, sample, cfg.get("vae"))
+    codec = fitted_codec(codec, sample)
     settings = RunSettings(name, seed, encoder=encoder)
     protocol = stage_protocol(cfg.agent.model, stage)  # `batches` may have cut the steps
     clips = Clips(sample, sample, codec)
