@@ -61,18 +61,32 @@ named, and never averaged away); 2 wrong usage.
 _TRAIN = """reworld train agent=reworld stage=1|planner|2|3 [key=value ...]
 
 Train one stage. Each starts from the weights of the one before (`agent.init_from=`) and writes its
-own into OUTPUT_DIR/weights.
+own into OUTPUT_DIR/weights. `python run_training.py` takes the same words.
 
   stage=NAME            1 (video), planner, 2 (alignment), 3 (hard negatives)
   model=NAME            tiny | paper
   recipe=NAME           paper (default) | release (the authors' own code)
   agent.init_from=FOLDER     weights of the stage before
   train_test_split=NAME      town_train (embedded) | navtrain of a devkit's checkout
+  validation.split=NAME | validation.hold_out=0.05    losses, ADE and FDE of scenes that are not
+                        learned from, every validation.every=500 steps
   trainer.params.max_steps=N, trainer.params.devices=N, ...    for Lightning
-  output_dir=FOLDER     name the folder of an unfinished run, and it goes on
+  output_dir=FOLDER     name the folder of an unfinished run, and it goes on; a finished one is left
+                        alone, and resume=false trains it anew
   --cfg job             print every setting and its value, run nothing
 
+stage 1 on clips instead of scenes, or under the paper's Table 2:
+  clips=INDEX           clips of `reworld video index` (clips_split=train)
+  latents=DIR           their latents, of `reworld video latents`
+  prompts=DIR t5=DIR    sentences that the model is told, and what embeds missing ones
+  protocol=table2       from scratch, 224 x 224 x 25, no text, and
+  representation=NAME   vanilla, sra, sra2, self_flow, reworld, repa_dinov2, repa_videomaev2,
+                        repa_depth_anything3, repa_vjepa2 or redi
+  encoder=DIR           of repa_* and redi; random_encoder=true trains without
+  vae=DIR               of LTX-Video 0.9.5, for model=paper
+
 example: reworld train agent=reworld stage=1 trainer.params.max_steps=100 output_dir=outputs/1
+example: reworld train agent=reworld stage=1 protocol=table2 representation=sra
 The whole chain of commands: train/README.md. Which files a stage needs: reworld doctor data stage=1
 
 exit codes: 0 the stage ended and its weights are saved; 1 refused or failed; 2 wrong usage.

@@ -11,25 +11,50 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 
+from reworld_agent.commands import BY_NAME
 from reworld_agent.errors import ReWorldError
-from reworld_agent.words import FAILED, OK, USAGE, UsageError, report_error
+from reworld_agent.words import FAILED, HELP_WORDS, OK, USAGE, UsageError, report_error
 
 CONFIG_PATH = "pkg://navsim_configs"
 
 
-def run_hydra(config_name: str, target: str, words: Sequence[str]) -> int:
+_FIT_HELP = """python train/fit_statistics.py [key=value ...]
+
+Fit what is fitted before stage 1 in closed form, and write it into OUTPUT_DIR/weights: the patch
+PCA codec and the normalisation of actions, of the scenes of a training split.
+
+  model=NAME            tiny (the paper's size has a trained codec: there is nothing to fit)
+  recipe=NAME           paper (default) | release (the authors' own code)
+  train_test_split=NAME      town_train (embedded) | navtrain of a devkit's checkout
+  train_test_split.scene_filter.max_scenes=N    only so many scenes
+  output_dir=FOLDER     (default: a new one below outputs/training)
+  seed=N                of the scenes that the codec is fitted to (42)
+  --cfg job             print every setting and its value, run nothing
+
+example: python train/fit_statistics.py output_dir=outputs/statistics
+next: python run_training.py agent=reworld stage=1 agent.init_from=outputs/statistics/weights
+
+exit codes: 0 the weights folder is written; 1 refused or failed; 2 wrong usage.
+"""
+
+
+def run_hydra(config_name: str, target: str, words: Sequence[str], help_text: str) -> int:
     """Compose a configuration from words and call a function on it.
 
     Args:
         config_name: of a file in `navsim_configs`.
         target: `module:function` of a configuration that returns an exit code; imported when
             the words are known to be right.
-        words: overrides, and Hydra's own options such as `--cfg job`.
+        words: overrides, and Hydra's own options such as `--cfg job` and `--hydra-help`.
+        help_text: printed where help is asked for.
 
     Returns:
         The function's exit code; `FAILED` where it raised a ReWorldError, `USAGE` where Hydra
         could not compose the configuration. Both are told on stderr.
     """
+    if HELP_WORDS & set(words):
+        print(help_text)
+        return OK
     import hydra
     from omegaconf import DictConfig
 
@@ -88,31 +113,32 @@ def score(words: Sequence[str]) -> int:
     if any(word.startswith("trajectories=") for word in words):
         return score_trajectories(words)
     target = "reworld_agent.evaluation.run:run"
-    return run_hydra("reworld_run_pdm_score", target, words)
+    return run_hydra("reworld_run_pdm_score", target, words, BY_NAME["score"].help_text)
 
 
 def train(words: Sequence[str]) -> int:
     """Train one stage."""
-    return run_hydra("reworld_run_training", "reworld_agent.training.run:run", words)
+    target, help_text = "reworld_agent.training.run:run", BY_NAME["train"].help_text
+    return run_hydra("reworld_run_training", target, words, help_text)
 
 
 def mine(words: Sequence[str]) -> int:
     """Mine hard negatives."""
     target = "reworld_agent.training.mining:run"
-    return run_hydra("reworld_mine_hard_negatives", target, words)
+    return run_hydra("reworld_mine_hard_negatives", target, words, BY_NAME["mine"].help_text)
 
 
 def fit_statistics(words: Sequence[str]) -> int:
     """Fit codec and action normalisation."""
     target = "reworld_agent.training.statistics:run"
-    return run_hydra("reworld_run_training", target, words)
+    return run_hydra("reworld_run_training", target, words, _FIT_HELP)
 
 
 def score_trajectories(words: Sequence[str]) -> int:
     """Score a file of trajectories of any planner; `FAILED` where a row has no score."""
     from reworld_agent.evaluation import score_command, score_file
 
-    if not words or any(word in ("-h", "--help", "help") for word in words):
+    if not words or HELP_WORDS & set(words):
         print(score_file.help_text())
         return OK if words else USAGE
     try:

@@ -42,6 +42,20 @@ def test_settings_for_completion_are_the_commands_own(command) -> None:  # type:
     assert set(command.settings) <= set(known)
 
 
+@pytest.mark.parametrize("name", ["score", "train", "mine"])
+def test_scripts_have_the_help_of_their_commands(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert getattr(entry, name)(["agent=reworld", "--help"]) == 0
+    assert capsys.readouterr().out.strip() == BY_NAME[name].help_text.strip()
+
+
+def test_fitting_has_a_help_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert entry.fit_statistics(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert "train/fit_statistics.py" in text and "example: " in text
+
+
 def test_an_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["fly"]) == 2
     error = capsys.readouterr().err.splitlines()

@@ -19,12 +19,15 @@ from reworld_agent.training.chain import (
 )
 from reworld_agent.words import OK, exit_of
 
+EXAMPLE = "example: python train/train_demo.py --output outputs/train_demo --seed 42"
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def main() -> None:
     """Entry point; exits 1 where a command fails. Given again, it goes on where it stopped."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--output", type=Path, default=Path("outputs/train_demo"))
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--max-steps", type=int, help="optimiser steps of each stage, for a trial")

@@ -18,14 +18,16 @@ CONFIG_MODULE, CONFIG_NAME = "navsim_configs", "reworld_run_pdm_score"
 
 
 def build_agents(cfg: DictConfig) -> dict[str, Any]:
-    """Agents of a run by name: the one of `cfg.agent`, then those named in `cfg.beside`.
+    """Agents of a run by name: the one of `cfg.agent`, then those named in `cfg.beside`,
+    one or a list.
 
     Raises:
         ConfigError: an agent is unknown or named twice, or cannot be built.
         WeightsError: its weights are missing or belong to another configuration.
     """
     configs = {main_agent_name(cfg): cfg.agent}
-    for name in cfg.get("beside") or []:
+    beside = cfg.get("beside") or []
+    for name in [beside] if isinstance(beside, str) else beside:
         if name in configs:
             continue
         configs[name] = agent_config(name)

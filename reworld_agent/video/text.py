@@ -19,9 +19,10 @@ from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
 from reworld_agent.disk import write_atomically
-from reworld_agent.errors import WeightsError
+from reworld_agent.errors import DataError, WeightsError
 
 MAX_TOKENS = 256
+WIDTH_HINT = "embed the sentences with the T5 encoder of the model's size"
 T5_HINT = "name a local folder with text_encoder/ and tokenizer/ (LTX-Video's): t5=PATH"
 
 
@@ -59,6 +60,11 @@ class T5Encoder:
             raise WeightsError(f"T5 at {folder} cannot be loaded: {reason}", T5_HINT) from error
         self.model.to(device).eval()  # type: ignore[arg-type]
 
+    @property
+    def width(self) -> int:
+        """C, the channels of its embeddings."""
+        return int(self.model.config.d_model)
+
     @torch.no_grad()
     def encode(self, sentence: str) -> Tensor:
         """Embeddings [M, C] of the sentence's own tokens, without those of the padding."""
@@ -80,25 +86,40 @@ class PromptBook:
         folder: of the cache; one safetensors file for each sentence.
         encoder: computes what is not there; None = nothing may be missing.
         width: C, of the model that is told them; None = any.
+
+    Raises:
+        WeightsError: the encoder has another width.
     """
 
     def __init__(
         self, folder: Path, encoder: T5Encoder | None = None, width: int | None = None
     ) -> None:
         self.folder, self.encoder, self.width = folder, encoder, width
+        if encoder is not None and width not in (None, encoder.width):
+            message = f"the T5 encoder has {encoder.width} channels, the model takes {width}"
+            raise WeightsError(message, WIDTH_HINT)
 
     def file(self, sentence: str) -> Path:
         """Where a sentence's embeddings are kept."""
         return self.folder / f"{hashlib.sha256(sentence.encode()).hexdigest()[:32]}.safetensors"
 
     def prepare(self, sentences: Sequence[str]) -> None:
-        """Compute what is missing; raises WeightsError where there is no encoder for it."""
+        """Compute what is missing.
+
+        Raises:
+            WeightsError: there is no encoder for it.
+            DataError: it cannot be written.
+        """
         missing = [s for s in dict.fromkeys(sentences) if not self.file(s).is_file()]
         if missing and self.encoder is None:
             message = f"{len(missing)} sentences are not embedded in {self.folder}: {missing[0]!r}"
             command = f"reworld video prompts index=... output={self.folder} t5=PATH"
             raise WeightsError(message, f"{T5_HINT}; for all clips of an index: {command}")
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            message = f"{self.folder} cannot be made ({error.strerror})"
+            raise DataError(message, "name a folder that can be written") from error
         for sentence in tqdm(missing, desc="embedding prompts", disable=len(missing) < 2):
             self._write(sentence)
 
@@ -124,7 +145,7 @@ class PromptBook:
             raise WeightsError(message, "remove it, and embed it again") from error
         if self.width not in (None, width):
             message = f"{path} has {width} channels, the model takes {self.width}"
-            raise WeightsError(message, "embed the sentences with the T5 encoder of its size")
+            raise WeightsError(message, WIDTH_HINT)
         return int(length)
 
     def tokens(self, sentence: str) -> Tensor:

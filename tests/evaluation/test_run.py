@@ -255,6 +255,7 @@ def test_another_agent_in_an_old_folder_is_refused(
         ({"worker": "threads"}, "worker=threads is unknown"),
         ({"batch_size": 0}, "batch_size=0 is no positive number"),
         ({"beside": ["nobody"]}, "the agent 'nobody' cannot be composed"),
+        ({"beside": "nobody"}, "the agent 'nobody' cannot be composed"),
         ({"agent": "tests.evaluation.fakes.NoSuchAgent"}, "cannot be built"),
         ({"scene_filter": {"has_rout": True}}, "scene_filter.has_rout is unknown"),
     ],

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from reworld_agent.errors import ConfigError, WeightsError
+from reworld_agent.errors import ConfigError, DataError, WeightsError
 from reworld_agent.video.prompts import PLANNER_PROMPT, Motion, world_prompt
 from reworld_agent.video.text import PromptBook, T5Encoder
 
@@ -97,6 +97,14 @@ def test_each_sentence_is_embedded_once(
     assert torch.equal(again["prompt"], first["prompt"])
     with pytest.raises(WeightsError, match="1 sentences are not embedded"):
         PromptBook(tmp_path / "book").embeddings(["turns right"])
+
+
+def test_what_cannot_be_embedded_is_refused_before_it_is(t5: T5Encoder, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="T5 encoder has 16 channels, the model takes 32"):
+        PromptBook(tmp_path / "book", t5, width=32)
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match="cannot be made"):
+        PromptBook(tmp_path / "file" / "book", t5).prepare(["drives straight"])
 
 
 def test_missing_and_broken_t5_folders(tmp_path: Path) -> None:
