@@ -76,7 +76,8 @@ own into OUTPUT_DIR/weights. `python run_training.py` takes the same words.
   --cfg job             print every setting and its value, run nothing
 
 stage 1 on clips instead of scenes, or under the paper's Table 2:
-  clips=INDEX           clips of `reworld video index` (clips_split=train)
+  clips=INDEX           clips of `reworld video index` (clips_split=train; clips_root=DIR where the
+                        data have moved)
   latents=DIR           their latents, of `reworld video latents`
   prompts=DIR t5=DIR    sentences that the model is told, and what embeds missing ones
   protocol=table2       from scratch, 224 x 224 x 25, no text, and

@@ -56,6 +56,7 @@ def run_hydra(config_name: str, target: str, words: Sequence[str], help_text: st
         print(help_text)
         return OK
     import hydra
+    from hydra.core.hydra_config import HydraConfig
     from omegaconf import DictConfig
 
     codes: list[int] = []
@@ -78,6 +79,8 @@ def run_hydra(config_name: str, target: str, words: Sequence[str], help_text: st
         if isinstance(stop.code, str):
             print(stop.code, file=sys.stderr)
         return max(codes) if codes else (USAGE if stop.code else OK)
+    finally:  # what is run next in this process has words of its own
+        HydraConfig.instance().cfg = None
     return max(codes, default=OK)
 
 

@@ -49,6 +49,7 @@ class ClipChoice:
             way.
         book: embedded sentences, for models that are told them; None = they are not.
         checkpoint: names the codec in errors; None = the shipped one.
+        root: folder of the data; None = where they lay when the index was made.
     """
 
     table: Path
@@ -56,6 +57,7 @@ class ClipChoice:
     latents: tuple[Path, ...] = ()
     book: PromptBook | None = None
     checkpoint: str | None = None
+    root: Path | None = None
 
 
 def stage_samples(chosen: ClipChoice, stage: TrainingStage, model: ReWorldModel) -> PhasedSamples:
@@ -81,7 +83,7 @@ def stage_samples(chosen: ClipChoice, stage: TrainingStage, model: ReWorldModel)
             f"{len(folders)} of them"
         )
         raise ConfigError(message, "name a folder for each phase: 'latents=[DIR,DIR]'")
-    index = read_index(chosen.table).split(chosen.split)
+    index = read_index(chosen.table, chosen.root).split(chosen.split)
     parts: list[Any] = []
     for number, clip in enumerate(clips):
         part: Any

@@ -23,7 +23,7 @@ from reworld_agent.training.data import SceneArrays, SceneDataset, scene_arrays
 from reworld_agent.training.held_out import ValidationSettings, held_out_logs, held_out_scenes
 from reworld_agent.training.loading import Samples
 from reworld_agent.training.stages import TrainingStage
-from reworld_agent.training.words import latents_folders, prompt_book
+from reworld_agent.training.words import clips_root, latents_folders, prompt_book
 from reworld_agent.video.text import PromptBook
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def _clips(
     table, start = Path(cfg.clips), cfg.agent.init_from
 
     def samples(split: str) -> Samples:
-        choice = ClipChoice(table, split, latents_folders(cfg), book, start)
+        choice = ClipChoice(table, split, latents_folders(cfg), book, start, clips_root(cfg))
         return stage_samples(choice, stage, model)
 
     # latents and sentences may have been made of the training clips alone

@@ -18,7 +18,16 @@ OWN = "reworld"  # the representation that protocol=paper trains
 _OF_TABLE2 = ("encoder", "random_encoder", "vae")
 _OF_PAPER = ("latents", "prompts", "t5")
 _WITH_VALUE = (
-    *("clips", "clips_split", "protocol", "representation", *_OF_TABLE2, *_OF_PAPER, "cache_path"),
+    *(
+        "clips",
+        "clips_split",
+        "clips_root",
+        "protocol",
+        "representation",
+        *_OF_TABLE2,
+        *_OF_PAPER,
+        "cache_path",
+    ),
     *("agent.init_from", "hard_negatives.pool", "validation.split"),
 )
 
@@ -90,6 +99,11 @@ def _check_table2(cfg: DictConfig, representation: str) -> None:
         word = "encoder" if cfg.get("encoder") else "random_encoder"
         message = f"{word}= with representation={representation}, which has no frozen encoder"
         raise ConfigError(message, f"leave {word}= out")
+
+
+def clips_root(cfg: DictConfig) -> Path | None:
+    """Where the data of `clips=` have moved; None = nowhere."""
+    return Path(str(cfg.clips_root)) if cfg.get("clips_root") else None
 
 
 def latents_folders(cfg: DictConfig) -> tuple[Path, ...]:

@@ -73,6 +73,15 @@ def test_a_method_is_trained_saved_and_used(name: str, table: Path, tmp_path: Pa
     assert len(planning_states(model, {"images": images, "ego": torch.zeros(2, 8)})) == 2
 
 
+def test_clips_that_have_moved(tmp_path: Path) -> None:
+    table = write_table(tmp_path)
+    (tmp_path / "data").rename(tmp_path / "moved")
+    words = [table, tmp_path / "run", "trainer.params.max_steps=1"]
+    with pytest.raises(DataError, match="1 of 1 files of the index are gone"):
+        run(config(*words))
+    assert run(config(*words, f"clips_root={tmp_path / 'moved'}")) == 0
+
+
 def test_redi_keeps_its_average_alone(
     table: Path,
     tmp_path: Path,

@@ -52,7 +52,8 @@ The methods of the paper's Table 2 under one protocol: from scratch, no text, tw
   seeds=N                runs of each kind (3)
   steps=N                optimiser steps; not given: the protocol's
   repeats=N              timed steps of each method (21), of sweep=costs
-  clips=INDEX            of `reworld video index frames=25`; its splits train and val are used
+  clips=INDEX            of `reworld video index frames=25`; its splits train and val are used;
+                         root=DIR where its data have moved
   limit=N                training clips at most, spread evenly; held_out=N: validation clips
                          (as many as 4 GiB hold)
   workers=N              processes that decode training clips which memory does not hold (0)
@@ -73,7 +74,7 @@ ENCODERS = tuple(
 )
 KEPT = "finished runs and judgements are kept; the same command goes on"
 KNOWN = (
-    *("sweep", "model", "seeds", "steps", "repeats", "clips", "limit", "vae", "imagined"),
+    *("sweep", "model", "seeds", "steps", "repeats", "clips", "limit", "vae", "imagined", "root"),
     *("output_dir", "device", "methods", "blocks", "held_out", "workers", "precision", *ENCODERS),
 )
 
@@ -124,7 +125,7 @@ def _sweep(words: Words, protocol: Protocol, size: str, folder: Path) -> Sweep:
     if index is None:
         train, validation = town_index("town_train", protocol), town_index("town_val", protocol)
     else:
-        whole = read_index(index)
+        whole = read_index(index, words.path("root"))
         train, validation = whole.split("train"), whole.split("val")
     train_clips = FrameClips(at_most(train, counts.get("limit", len(train))), protocol)
     check_count(protocol, len(train_clips))

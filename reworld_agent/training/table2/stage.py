@@ -52,6 +52,7 @@ from reworld_agent.training.table2.runs import (
     keep_averaged,
 )
 from reworld_agent.training.table2.settings import saved_config, stage_protocol, table2_stage
+from reworld_agent.training.words import clips_root
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +123,7 @@ def _indexes(cfg: DictConfig, protocol: Protocol) -> tuple[ClipIndex, ClipIndex 
     """Clips to learn from, and to be validated on: of `clips=`, or (tiny) of the embedded town."""
     settings = ValidationSettings.of(cfg)
     if cfg.get("clips"):
-        index = read_index(Path(cfg.clips))
+        index = read_index(Path(cfg.clips), clips_root(cfg))
         split = settings.clips_split(index.rows["split"], cfg.clips)
         return index.split(str(cfg.clips_split)), None if split is None else index.split(split)
     if cfg.agent.model != "tiny":
