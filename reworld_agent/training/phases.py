@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from reworld_agent.config import ClipConfig, CodecConfig
 from reworld_agent.config_fields import build_dataclass, require
+from reworld_agent.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -38,20 +39,11 @@ def check_phases(phases: Sequence[ClipPhase], clip: ClipConfig, codec: CodecConf
         f"the shares of the phases add up to {total:g}",
         "give each phase a positive share; together they are 1",
     )
-    ratio, length = codec.spatial_ratio, codec.temporal_ratio
     for number, phase in enumerate(phases, 1):
-        found = phase.apply(clip)
-        require(
-            found.height % ratio == 0 and found.width % ratio == 0,
-            f"phase {number}: {found.width} x {found.height} is not divisible by {ratio}",
-            f"use multiples of {ratio}",
-        )
-        frames = found.history_frames + found.future_frames
-        require(
-            found.encoding != "clip" or (frames - 1) % length == 0,
-            f"phase {number}: {frames} frames are not {length} k + 1",
-            "change future_frames",
-        )
+        try:
+            phase.apply(clip).check(codec)
+        except ConfigError as error:
+            raise ConfigError(f"phase {number}: {error.message}", error.hint) from None
 
 
 def phase_number(phases: Sequence[ClipPhase], step: int, steps: int) -> int:

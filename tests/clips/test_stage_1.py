@@ -75,6 +75,8 @@ def test_what_cannot_be_trained(table: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"12 frames, \d+ are asked for"):
         phases = "+agent.overrides.phases=[{share: 1.0, clip: {future_frames: 12}}]"
         run(config(table, tmp_path, phases))
+    with pytest.raises(ConfigError, match=r"phase 1: .*future_frames = 3 is no multiple of 4"):
+        run(config(table, tmp_path, phases.replace("12", "3")))
     with pytest.raises(DataError, match="cannot be read"):
         run(config(tmp_path / "nothing.parquet", tmp_path))
 

@@ -66,7 +66,7 @@ def test_every_combination_loads(stage: str, recipe: str, model: str) -> None:
         ({"stage": 1, "overrides": {"phases": [{"share": 0.4, "clip": {}}]}}, "add up to 0.4"),
         (
             {"stage": 1, "overrides": {"phases": [{"share": 1.0, "clip": {"height": 60}}]}},
-            "112 x 60 is not divisible by 16",
+            "phase 1: clip.height = 60 is not divisible",
         ),
         (
             {"stage": 1, "overrides": {"phases": [{"share": 1.0, "clip": {"hight": 64}}]}},
@@ -74,7 +74,7 @@ def test_every_combination_loads(stage: str, recipe: str, model: str) -> None:
         ),
         (
             {"stage": 1, "overrides": {"phases": [{"share": 1.0, "clip": {"encoding": "clip"}}]}},
-            "12 frames are not 4 k \\+ 1",
+            "phase 1: clip.history_frames = 4 is not 4k",
         ),
     ],
 )
