@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -16,6 +17,7 @@ from reworld_agent.errors import ReWorldError
 from reworld_agent.words import FAILED, HELP_WORDS, OK, USAGE, UsageError, report_error
 
 CONFIG_PATH = "pkg://navsim_configs"
+FULL_ERROR = "HYDRA_FULL_ERROR"
 
 
 _FIT_HELP = """python train/fit_statistics.py [key=value ...]
@@ -57,6 +59,7 @@ def run_hydra(config_name: str, target: str, words: Sequence[str], help_text: st
         return OK
     import hydra
     from hydra.core.hydra_config import HydraConfig
+    from hydra.errors import CompactHydraException
     from omegaconf import DictConfig
 
     codes: list[int] = []
@@ -71,11 +74,13 @@ def run_hydra(config_name: str, target: str, words: Sequence[str], help_text: st
 
     try:
         _check_output_dir(words)
-        with _argv([sys.argv[0], *words]):
+        with _argv([sys.argv[0], *words]), _errors_raised():
             hydra.main(config_path=CONFIG_PATH, config_name=config_name, version_base="1.3")(task)()
     except ReWorldError as error:
         return report_error(error)
-    except SystemExit as stop:  # Hydra has printed why; a callback of ours says it here
+    except CompactHydraException as error:
+        return report_error(_wrong_words(error))
+    except SystemExit as stop:  # a callback of ours says why
         if isinstance(stop.code, str):
             print(stop.code, file=sys.stderr)
         return max(codes) if codes else (USAGE if stop.code else OK)
@@ -99,6 +104,35 @@ def _check_output_dir(words: Sequence[str]) -> None:
                     raise UsageError("output_dir= has no value", "say output_dir=FOLDER")
                 if isinstance(value, str) and "${" not in value:
                     check_writable(Path(value))
+
+
+def _wrong_words(error: Exception) -> UsageError:
+    """What Hydra says of words that it cannot compose, in one line."""
+    text = str(error).partition("Config search path:")[0]
+    lines = [line for line in text.splitlines() if not line.startswith("See https://")]
+    if error.__cause__ is not None and str(error.__cause__) not in ("", "None"):
+        lines.append(str(error.__cause__).splitlines()[0])
+    said = " ".join(" ".join(line.split()) for line in lines if line.strip())
+    word = str(getattr(error, "override", ""))
+    if word not in said:
+        said = f"{word}: {said}"
+    hint = (
+        "--help and --cfg job show the words; one with = , { or a space takes quotes of its own: "
+    )
+    return UsageError(said, hint + "\"key='a value'\"")
+
+
+@contextmanager
+def _errors_raised() -> Iterator[None]:
+    """Hydra raises what goes wrong, instead of printing parts of it and ending the process."""
+    before = os.environ.get(FULL_ERROR)
+    os.environ[FULL_ERROR] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(FULL_ERROR)
+        if before is not None:
+            os.environ[FULL_ERROR] = before
 
 
 @contextmanager
