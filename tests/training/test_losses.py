@@ -57,7 +57,7 @@ def test_loss_is_the_weighted_sum_of_its_terms() -> None:
         "1": {"generation": 1.0, "intermediate": 0.5},
         "planner": {"action_flow": 1.0},
         "2": {"action_flow": 1.0, "alignment": 0.05},
-        "3": {"action_flow": 1.0, "repulsion": 0.04},
+        "3": {"action_flow": 1.0, "repulsion": 0.4},
     }
     for stage, weights in expected.items():
         model, settings = ready(stage)
