@@ -60,8 +60,8 @@ Imagine how a clip goes on, and write it as mp4, beside what really came.
 Written: clips/ (history and future), side_by_side/ (mp4 and png), and without loss futures/ and
 real/, which `reworld video score real=DIR/real generated=DIR/futures` takes. What is there already
 is not made again; with another other= it is drawn again. An index must have the model's rate or a
-higher one, and clips that hold history and future: the shipped model sees 2 s and imagines 4 s, at
-2 frames a second.
+higher one, and clips that hold history and future: the shipped model sees 4 frames and imagines 8,
+at 2 frames a second.
 
 example: reworld video index source=town part=town_val fps=2 frames=12 output=town.parquet
          reworld video generate index=town.parquet row=0:4 gamma=1.4 output=outputs/generated

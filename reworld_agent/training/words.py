@@ -18,16 +18,8 @@ OWN = "reworld"  # the representation that protocol=paper trains
 _OF_TABLE2 = ("encoder", "random_encoder", "vae")
 _OF_PAPER = ("latents", "prompts", "t5")
 _WITH_VALUE = (
-    *(
-        "clips",
-        "clips_split",
-        "clips_root",
-        "protocol",
-        "representation",
-        *_OF_TABLE2,
-        *_OF_PAPER,
-        "cache_path",
-    ),
+    *("clips", "clips_split", "clips_root", "protocol", "representation", "cache_path"),
+    *(*_OF_TABLE2, *_OF_PAPER),
     *("agent.init_from", "hard_negatives.pool", "validation.split"),
 )
 

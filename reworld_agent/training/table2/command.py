@@ -29,7 +29,7 @@ from reworld_agent.training.table2.data import (
 )
 from reworld_agent.training.table2.protocol import SIZES, Protocol, load_protocol
 from reworld_agent.training.table2.runs import Clips, build_trainer, check_count
-from reworld_agent.training.table2.sweeps import SWEEPS, Sweep, run_sweep, summary
+from reworld_agent.training.table2.sweeps import SWEEPS, Sweep, check_imagined, run_sweep, summary
 from reworld_agent.words import HELP_WORDS, UsageError, Words, parse, shown
 
 USAGE = (
@@ -166,8 +166,8 @@ def _check_useful(sweep: str, words: Words) -> None:
         if sweep not in users:
             message = f"{key}= with sweep={sweep}"
             raise ConfigError(message, f"{key}= is of sweep={' | '.join(users)}: leave it out")
-    if sweep == "gamma" and not words.number("imagined", 0, least=0):
-        raise ConfigError("sweep=gamma judges imagined futures", "say imagined=64, or more")
+    if sweep == "gamma":
+        check_imagined(words.number("imagined", 0, least=0))
 
 
 def _device(words: Words) -> str:

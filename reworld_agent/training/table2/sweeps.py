@@ -112,10 +112,15 @@ def blocks(sweep: Sweep) -> Iterator[Row]:
             yield {"block": block, **_end(curve), "seed": seed, **sweep.judge(found, settings)}
 
 
+def check_imagined(count: int) -> None:
+    """Raise ConfigError where self-guidance would have no futures to be judged by."""
+    if not count:
+        raise ConfigError("sweep=gamma judges imagined futures", "say imagined=64, or more")
+
+
 def gamma(sweep: Sweep, gammas: Sequence[float] = GAMMAS) -> Iterator[Row]:
     """Self-guidance of trained ReWorld models."""
-    if not sweep.imagined:
-        raise ConfigError("sweep=gamma judges imagined futures", "say imagined=64, or more")
+    check_imagined(sweep.imagined)
     for seed in sweep.seeds:
         settings = sweep.settings("reworld", seed)
         module, _ = sweep.train(settings)
