@@ -13,10 +13,10 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a file, the checkout is not on the path
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from reworld_agent.errors import ReWorldError
-from reworld_agent.pdm import benchmark
-from reworld_agent.pdm.benchmark_picture import draw_growth
-from reworld_agent.words import report_error
+from reworld_agent.benchmarks.scorer import measure as benchmark
+from reworld_agent.benchmarks.scorer.picture import draw_growth
+from reworld_agent.core.arguments import report_error
+from reworld_agent.core.errors import ReWorldError
 
 
 def main() -> None:

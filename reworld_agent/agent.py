@@ -30,10 +30,10 @@ from reworld_agent.compat import (
     make_trajectory,
 )
 from reworld_agent.config import ModelConfig, load_model_config
-from reworld_agent.errors import ConfigError, ReWorldError
+from reworld_agent.core.errors import ConfigError, ReWorldError
 from reworld_agent.model import ReWorldModel
+from reworld_agent.model.shipped import load_checkpoint
 from reworld_agent.training.stages import TrainingStage, load_stage
-from reworld_agent.weights import load_checkpoint
 
 if TYPE_CHECKING:
     from reworld_agent.negatives.targets import NegativeTargets

@@ -16,7 +16,7 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reworld_agent.errors import ConfigError
+from reworld_agent.core.errors import ConfigError
 
 INSTALL_HINT = (
     "install the devkit from its repository (see environment.yml); "

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from reworld_agent.config import ClipConfig, ModelConfig
-from reworld_agent.errors import SceneError
+from reworld_agent.core.errors import SceneError
 
 CAMERA = "cam_f0"
 

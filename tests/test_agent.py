@@ -13,7 +13,7 @@ import torch
 
 from reworld_agent.agent import ReWorldAgent, constant_velocity
 from reworld_agent.config import load_model_config
-from reworld_agent.errors import ConfigError, DataError, ReWorldError, WeightsError
+from reworld_agent.core.errors import ConfigError, DataError, ReWorldError, WeightsError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.negatives.pool import write_pool
 from reworld_agent.scenes.types import AgentInput, Camera, Cameras, EgoStatus, Lidar

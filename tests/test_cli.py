@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from reworld_agent import cli, entry
-from reworld_agent.commands import BY_NAME, COMMANDS
-from reworld_agent.completion import script
-from reworld_agent.errors import DataError
-from reworld_agent.words import UsageError, Words, run_command
+from reworld_agent.cli import hydra_run as entry
+from reworld_agent.cli import main as cli
+from reworld_agent.cli.commands import BY_NAME, COMMANDS
+from reworld_agent.cli.completion import script
+from reworld_agent.core.arguments import Words, run_command
+from reworld_agent.core.errors import DataError, UsageError
 
 
 def test_help_names_every_command_and_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,11 +94,11 @@ def test_how_a_command_ends(
 def test_a_command_that_is_not_installed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(sys.modules, "reworld_agent.analysis.report", None)
+    monkeypatch.setitem(sys.modules, "reworld_agent.analysis.report.page", None)
     assert cli.main(["report", "run"]) == 1
-    assert "no `report` (reworld_agent.analysis.report is missing)" in capsys.readouterr().err
+    assert "no `report` (reworld_agent.analysis.report.page is missing)" in capsys.readouterr().err
     other = ModuleNotFoundError("No module named 'av'", name="av")
-    told = cli._missing(BY_NAME["video"], "reworld_agent.clips.command", other)
+    told = cli._missing(BY_NAME["video"], "reworld_agent.cli.video.main", other)
     assert "`video` needs av, which is not installed" in told.message
 
 
@@ -143,7 +144,7 @@ def test_scoring_needs_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 
 
-@pytest.mark.parametrize("door", [("-m", "reworld_agent.cli", "score"), ("run_pdm_score.py",)])
+@pytest.mark.parametrize("door", [("-m", "reworld_agent.cli.main", "score"), ("run_pdm_score.py",)])
 def test_an_interruption_is_one_line_and_130(tmp_path: Path, door: tuple[str, ...]) -> None:
     """A real SIGINT, once the run has made its folder."""
     output = tmp_path / "run"
@@ -170,7 +171,7 @@ def test_a_closed_pipe_is_no_error() -> None:
         [
             "bash",
             "-c",
-            f"set -o pipefail; {sys.executable} -m reworld_agent.cli completion bash | true",
+            f"set -o pipefail; {sys.executable} -m reworld_agent.cli.main completion bash | true",
         ],
         capture_output=True,
         text=True,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from reworld_agent.model_benchmark_command import main
-from reworld_agent.words import run_script
+from reworld_agent.benchmarks.model.command import main
+from reworld_agent.core.arguments import run_script
 
 if __name__ == "__main__":
     run_script(main)

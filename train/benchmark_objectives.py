@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from reworld_agent.training.table2.command import KEPT, main
-from reworld_agent.words import run_script
+from reworld_agent.benchmarks.table2.command import KEPT, main
+from reworld_agent.core.arguments import run_script
 
 if __name__ == "__main__":
     run_script(main, KEPT)

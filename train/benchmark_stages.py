@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from reworld_agent.training.benchmark_report import main
-from reworld_agent.words import run_script
+from reworld_agent.benchmarks.stages.report import main
+from reworld_agent.core.arguments import run_script
 
 if __name__ == "__main__":
     run_script(main)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from reworld_agent.entry import fit_statistics
-from reworld_agent.words import run_script
+from reworld_agent.cli.hydra_run import fit_statistics
+from reworld_agent.core.arguments import run_script
 
 
 def main() -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from reworld_agent.commands import BY_NAME
-from reworld_agent.entry import train
-from reworld_agent.words import run_script
+from reworld_agent.cli.commands import BY_NAME
+from reworld_agent.cli.hydra_run import train
+from reworld_agent.core.arguments import run_script
 
 
 def main() -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from reworld_agent.benchmarks.repulsion_sweep import main
+from reworld_agent.core.arguments import run_script
 from reworld_agent.training.chain import KEPT
-from reworld_agent.training.repulsion_sweep import main
-from reworld_agent.words import run_script
 
 if __name__ == "__main__":
     run_script(main, KEPT)

@@ -9,6 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from reworld_agent.core.arguments import OK, exit_of
 from reworld_agent.training.chain import (
     KEPT,
     commands,
@@ -17,7 +18,6 @@ from reworld_agent.training.chain import (
     seed_table,
     stage_scores,
 )
-from reworld_agent.words import OK, exit_of
 
 EXAMPLE = "example: python train/train_demo.py --output outputs/train_demo --seed 42"
 ROOT = Path(__file__).resolve().parents[1]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reworld_agent.baselines.ego_status_mlp import SHIPPED_WEIGHTS
 from reworld_agent.baselines.ego_status_training import train
-from reworld_agent.words import OK, exit_of
+from reworld_agent.core.arguments import OK, exit_of
 
 
 def main() -> None:

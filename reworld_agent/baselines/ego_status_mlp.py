@@ -24,7 +24,7 @@ from reworld_agent.compat import (
     TrajectorySampling,
     init_agent,
 )
-from reworld_agent.errors import WeightsError
+from reworld_agent.core.errors import WeightsError
 
 INPUT_SIZE = 8  # velocity 2, acceleration 2, command 4
 SHIPPED_WEIGHTS = Path(__file__).parents[1] / "weights" / "ego_status_mlp" / "model.safetensors"

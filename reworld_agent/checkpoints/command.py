@@ -8,11 +8,11 @@ from pathlib import Path
 
 from reworld_agent.checkpoints.convert import ANCESTORS, TRUNKS, Converted, Request, convert
 from reworld_agent.config import RECIPES, ModelConfig, load_model_config
-from reworld_agent.disk import partial_path
-from reworld_agent.errors import WeightsError
+from reworld_agent.core.arguments import Words, run_command
+from reworld_agent.core.atomic import partial_path
+from reworld_agent.core.errors import UsageError, WeightsError
 from reworld_agent.video.prompts import PLANNER_PROMPT
 from reworld_agent.video.text import T5Encoder
-from reworld_agent.words import UsageError, Words, run_command
 
 HELP = """reworld convert from=ltx|drivelaw|reworld source=PATH output=DIR
 

@@ -25,7 +25,7 @@ from reworld_agent.checkpoints.match import (
 )
 from reworld_agent.checkpoints.source import open_source
 from reworld_agent.config import ModelConfig
-from reworld_agent.errors import ConfigError, WeightsError
+from reworld_agent.core.errors import ConfigError, WeightsError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.planner.actions import ActionNormaliser
 from reworld_agent.video.codec import LTX_095

@@ -13,8 +13,8 @@ from typing import Any
 from reworld_agent.checkpoints.keys import ACTION, VIDEO, OurKey, bare, to_ours
 from reworld_agent.checkpoints.source import Source
 from reworld_agent.config import ModelConfig
-from reworld_agent.errors import WeightsError
-from reworld_agent.weights_io import key_lines
+from reworld_agent.core.errors import WeightsError
+from reworld_agent.model.weights_folder import key_lines
 
 Origin = tuple[Source, str]
 

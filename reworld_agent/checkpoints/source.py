@@ -17,8 +17,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from reworld_agent.errors import WeightsError
-from reworld_agent.weights_io import COPY_HINT, PART_FILE, shards
+from reworld_agent.core.errors import WeightsError
+from reworld_agent.model.weights_folder import COPY_HINT, PART_FILE, shards
 
 TORCH_FILES = (".pt", ".pth", ".bin", ".ckpt")
 ORIGINAL_LAYOUT = "patchify_proj."  # Lightricks' own names, before diffusers

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.clips.fit import fit_image
-from reworld_agent.errors import DataError
+from reworld_agent.core.errors import DataError
 
 _LAYOUT = "store uint8, or floats in [-1, 1], of shape [T, 3, H, W] or [T, H, W, 3]"
 

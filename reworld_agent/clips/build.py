@@ -28,7 +28,7 @@ from reworld_agent.clips.recording import Recording
 from reworld_agent.clips.sources import Options, Source, folder, nuplan, nuscenes, openscene, town
 from reworld_agent.clips.splits import SplitRule
 from reworld_agent.clips.windows import ClipShape, chosen_files, cut
-from reworld_agent.errors import DataError
+from reworld_agent.core.errors import DataError
 
 SOURCES: dict[str, Source] = {
     "nuscenes": nuscenes.recordings,

@@ -18,7 +18,7 @@ from reworld_agent.clips.decode import FrameReader, channels_first, open_video
 from reworld_agent.clips.image_files import ImageFiles
 from reworld_agent.clips.index import ClipIndex
 from reworld_agent.clips.kinematics import COMMANDS
-from reworld_agent.errors import ConfigError
+from reworld_agent.core.errors import ConfigError
 
 Clip = dict[str, Any]
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from reworld_agent.clips.array_file import ArrayFile
 from reworld_agent.clips.image_files import ImageFiles
 from reworld_agent.clips.resample import nearest, steady_grid
-from reworld_agent.errors import ConfigError, DataError
+from reworld_agent.core.errors import ConfigError, DataError
 
 Frames = NDArray[np.uint8]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from reworld_agent.clips.fit import fit_image
-from reworld_agent.errors import DataError
+from reworld_agent.core.errors import DataError
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 TIME_TABLES = ("index.parquet", "timestamps.csv")

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reworld_agent.errors import DataError
-from reworld_agent.evaluation.files import read_provenance, write_parquet
-from reworld_agent.words import shown
+from reworld_agent.core.errors import DataError
+from reworld_agent.core.result_tables import read_provenance, write_parquet
+from reworld_agent.core.text import shown
 
 FORMAT = "reworld-clips-1"
 # seen from the clip's first frame: x, y m, heading rad; m/s, rad/s, m/s²

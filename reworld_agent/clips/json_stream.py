@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from reworld_agent.errors import DataError
+from reworld_agent.core.errors import DataError
 
 _CHUNK = 1 << 22  # characters
 _BETWEEN = " \t\r\n,"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from reworld_agent.errors import ConfigError, DataError
+from reworld_agent.core.errors import ConfigError, DataError
 
 NAMES = ("train", "val", "test")
 DEFAULT_SHARES = "80/10/10"

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.clips.fit import fit_image
-from reworld_agent.errors import DataError
+from reworld_agent.core.errors import DataError
 
 _REPLACE = "the file is damaged: copy it again, or leave it out"
 

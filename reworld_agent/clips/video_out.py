@@ -10,8 +10,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.disk import write_atomically
-from reworld_agent.errors import DataError
+from reworld_agent.core.atomic import write_atomically
+from reworld_agent.core.errors import DataError
 
 _VIEW = {"crf": "18", "preset": "medium"}
 _LOSSLESS = {"qp": "0", "preset": "veryfast"}

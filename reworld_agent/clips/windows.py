@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from reworld_agent.clips.recording import Recording
 from reworld_agent.clips.resample import nearest, steady_grid
-from reworld_agent.errors import ConfigError
+from reworld_agent.core.errors import ConfigError
 
 _US = 1e-6
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reworld_agent.doctor.finding import FAIL, OK, WARN, Finding, run_checks
-from reworld_agent.doctor.golden import GOLDEN_TOLERANCE, golden_deviation, require_golden
+from reworld_agent.core.findings import FAIL, OK, WARN, Finding, run_checks
+from reworld_agent.pdm.golden import GOLDEN_TOLERANCE, golden_deviation, require_golden
 
 __all__ = [
     "FAIL",

@@ -10,8 +10,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from reworld_agent.doctor.finding import FAIL, OK, WARN, Finding
-from reworld_agent.errors import DataError
+from reworld_agent.core.errors import DataError
+from reworld_agent.core.findings import FAIL, OK, WARN, Finding
 
 _SHOWN = 3
 
@@ -36,7 +36,7 @@ def check_caches(root: Path | None = None, split: str | None = None) -> Iterator
         root: of the folders; None takes `scene_caches` in the cache folder.
         split: only its folders, and whether they are those that a run would use now.
     """
-    from reworld_agent.home import cache_home
+    from reworld_agent.core.paths import cache_home
 
     root = root or cache_home() / "scene_caches"
     folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
@@ -53,7 +53,7 @@ def check_caches(root: Path | None = None, split: str | None = None) -> Iterator
 
 
 def _current(split: str, root: Path) -> Path:
-    from reworld_agent.evaluation.scene_caches import SceneCaches
+    from reworld_agent.pdm.cache_io.folder import SceneCaches
     from reworld_agent.scenes.splits import resolve_split
 
     roots = resolve_split(split, ())

@@ -8,20 +8,20 @@ from dataclasses import asdict
 from functools import partial, update_wrapper
 from typing import Any
 
+from reworld_agent.core.arguments import FAILED, HELP_WORDS, Words, parse, report_error
+from reworld_agent.core.arguments import OK as DONE
+from reworld_agent.core.errors import ReWorldError, UsageError
+from reworld_agent.core.findings import FAIL, Check, run_checks
+from reworld_agent.core.findings_printer import printer
 from reworld_agent.doctor.caches import check_caches
 from reworld_agent.doctor.data import check_data
 from reworld_agent.doctor.disk import check_disk
-from reworld_agent.doctor.finding import FAIL, Check, run_checks
-from reworld_agent.doctor.golden import check_golden
 from reworld_agent.doctor.gpu import check_gpu
 from reworld_agent.doctor.host import check_navsim
 from reworld_agent.doctor.numerics import check_linear_algebra
-from reworld_agent.doctor.printing import printer
 from reworld_agent.doctor.versions import check_libraries
 from reworld_agent.doctor.weights import check_weights
-from reworld_agent.errors import ReWorldError
-from reworld_agent.words import FAILED, HELP_WORDS, UsageError, Words, parse, report_error
-from reworld_agent.words import OK as DONE
+from reworld_agent.pdm.golden import check_golden
 
 USAGE = "reworld doctor [environment|data|caches|weights|gpu|all] [key=value ...] [--json]"
 HELP = f"""{USAGE}

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from reworld_agent.doctor.finding import FAIL, OK, Finding
-from reworld_agent.errors import ConfigError, DataError
+from reworld_agent.core.errors import ConfigError, DataError
+from reworld_agent.core.findings import FAIL, OK, Finding
 from reworld_agent.scenes.preflight import Files, Preflight, preflight
 
 _SHOWN = 3
@@ -84,7 +84,7 @@ def _agent(cfg: Any, stage: str | None) -> Any:
     import torch
     from hydra.errors import InstantiationException
 
-    from reworld_agent.errors import ReWorldError
+    from reworld_agent.core.errors import ReWorldError
 
     purpose = {} if stage is None or "purpose" not in cfg.agent else {"purpose": "train"}
     try:

@@ -7,14 +7,14 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from reworld_agent.doctor.finding import FAIL, OK, WARN, Finding
+from reworld_agent.core.findings import FAIL, OK, WARN, Finding
 
 FAIL_BELOW_GB, WARN_BELOW_GB = 0.5, 5.0  # scene caches of navtest take some 2 GB
 
 
 def check_disk() -> Iterator[Finding]:
     """The cache folder and the folder of results."""
-    from reworld_agent.home import cache_home
+    from reworld_agent.core.paths import cache_home
 
     yield _folder("cache folder", cache_home(), "REWORLD_HOME")
     yield _folder(

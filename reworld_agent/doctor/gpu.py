@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from typing import Any
 
-from reworld_agent.doctor.finding import FAIL, OK, WARN, Finding
+from reworld_agent.core.findings import FAIL, OK, WARN, Finding
 
 _QUERY = ("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
 

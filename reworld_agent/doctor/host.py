@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import metadata
 
-from reworld_agent.doctor.finding import FAIL, OK, WARN, Finding
+from reworld_agent.core.findings import FAIL, OK, WARN, Finding
 
 
 def check_navsim() -> Finding:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from reworld_agent.doctor.finding import FAIL, OK, Finding
+from reworld_agent.core.findings import FAIL, OK, Finding
 
 CANARY_TOLERANCE = 1e-6
 _CPU_FILE = Path("/proc/cpuinfo")
@@ -39,7 +39,7 @@ def check_linear_algebra() -> Finding:
 
 
 def _blas() -> str:
-    from reworld_agent.evaluation.provenance import blas_name
+    from reworld_agent.core.provenance import blas_name
 
     return blas_name()
 

@@ -9,8 +9,8 @@ from importlib import metadata
 from pathlib import Path
 
 import reworld_agent
-from reworld_agent.doctor.finding import FAIL, OK, WARN, Finding
-from reworld_agent.doctor.golden import REINSTALL
+from reworld_agent.core.findings import FAIL, OK, WARN, Finding
+from reworld_agent.pdm.golden import REINSTALL
 
 PACKAGE = "reworld-agent"
 # Libraries that numbers depend on; the pinned versions are those of the figures in the docs.

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from reworld_agent.doctor.finding import FAIL, OK, WARN, Finding
-from reworld_agent.errors import WeightsError
-from reworld_agent.evaluation.files import file_sha256
+from reworld_agent.core.errors import WeightsError
+from reworld_agent.core.findings import FAIL, OK, WARN, Finding
+from reworld_agent.core.result_tables import file_sha256
 
 _SHOWN = 3
 
@@ -26,8 +26,8 @@ def check_weights(folder: Path | None = None) -> Iterator[Finding]:
     import torch
 
     from reworld_agent.model import ReWorldModel
-    from reworld_agent.weights import shipped_folder
-    from reworld_agent.weights_io import PART_FILE, TRAIN_HINT, read_config
+    from reworld_agent.model.shipped import shipped_folder
+    from reworld_agent.model.weights_folder import PART_FILE, TRAIN_HINT, read_config
 
     name = "shipped weights" if folder is None else "weights"
     folder = folder or shipped_folder("tiny")
@@ -62,7 +62,7 @@ def _faults(file: Path, wanted: dict[str, Any]) -> list[str]:
     import torch
     from safetensors import SafetensorError, safe_open
 
-    from reworld_agent.weights_io import key_difference
+    from reworld_agent.model.weights_folder import key_difference
 
     if not file.is_file():
         return [f"{file} is missing"]
@@ -86,7 +86,7 @@ def _faults(file: Path, wanted: dict[str, Any]) -> list[str]:
 
 def _config_differs(name: str, file: Path, module: Any) -> Iterator[Finding]:
     """A part's own config.json beside what the folder's config.json makes of it."""
-    from reworld_agent.weights_io import config_difference
+    from reworld_agent.model.weights_folder import config_difference
 
     try:
         saved = json.loads(file.read_text(encoding="utf-8"))

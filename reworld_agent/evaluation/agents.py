@@ -12,7 +12,7 @@ from hydra.errors import HydraException, InstantiationException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from reworld_agent.errors import ConfigError, ReWorldError
+from reworld_agent.core.errors import ConfigError, ReWorldError
 
 CONFIG_MODULE, CONFIG_NAME = "navsim_configs", "reworld_run_pdm_score"
 

@@ -14,9 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from reworld_agent.errors import ReWorldError
-from reworld_agent.evaluation.files import write_parquet
-from reworld_agent.evaluation.parts import PartStore
+from reworld_agent.core.errors import ReWorldError
+from reworld_agent.core.result_tables import write_parquet
+from reworld_agent.core.shards import PartStore
 from reworld_agent.evaluation.scoring import pose_fault
 from reworld_agent.evaluation.staged_loader import StagedLoader
 from reworld_agent.scenes.loader import SceneLoader

@@ -11,14 +11,14 @@ from typing import Any
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
+from reworld_agent.core.errors import ConfigError
+from reworld_agent.core.provenance import provenance
+from reworld_agent.core.result_tables import check_writable, write_csv
+from reworld_agent.core.shards import PartStore
+from reworld_agent.core.workers import WORKERS
 from reworld_agent.doctor import require_golden
-from reworld_agent.errors import ConfigError
 from reworld_agent.evaluation.agents import build_agents
-from reworld_agent.evaluation.files import check_writable, write_csv
 from reworld_agent.evaluation.inference import FAILED, FALLBACK, Loader, plan_split
-from reworld_agent.evaluation.parts import PartStore
-from reworld_agent.evaluation.provenance import provenance
-from reworld_agent.evaluation.scene_caches import SceneCaches
 from reworld_agent.evaluation.scoring import (
     LOG_REPLAY,
     PROTOCOLS,
@@ -36,8 +36,8 @@ from reworld_agent.evaluation.tables import (
     write_score_table,
 )
 from reworld_agent.evaluation.two_stage import Staged, format_staged, groups_of, staged
-from reworld_agent.evaluation.workers import WORKERS
-from reworld_agent.pdm.aggregate import Group
+from reworld_agent.pdm.cache_io.folder import SceneCaches
+from reworld_agent.pdm.protocols.aggregate import Group
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.preflight import preflight
 from reworld_agent.scenes.sensors import CAMERA_NAMES, SensorConfig

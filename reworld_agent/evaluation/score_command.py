@@ -6,7 +6,7 @@ import warnings
 
 import pandas as pd
 
-from reworld_agent.evaluation.files import write_csv, write_parquet
+from reworld_agent.core.result_tables import write_csv, write_parquet
 from reworld_agent.evaluation.score_file import (
     Request,
     caches_of,

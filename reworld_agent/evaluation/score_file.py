@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from reworld_agent.errors import ConfigError, DataError
-from reworld_agent.evaluation.files import write_csv, write_parquet
-from reworld_agent.evaluation.parts import PartStore
-from reworld_agent.evaluation.provenance import blas_name, code_version
-from reworld_agent.evaluation.scene_caches import SceneCaches, code_digest
+from reworld_agent.core.errors import ConfigError, DataError
+from reworld_agent.core.provenance import blas_name, code_version
+from reworld_agent.core.result_tables import write_csv, write_parquet
+from reworld_agent.core.shards import PartStore
+from reworld_agent.core.workers import WORKERS
 from reworld_agent.evaluation.scoring import (
     LOG_REPLAY,
     PROTOCOLS,
@@ -30,8 +30,8 @@ from reworld_agent.evaluation.scoring import (
     metric_columns,
     score_trajectories,
 )
-from reworld_agent.evaluation.workers import WORKERS
 from reworld_agent.pdm.api import looks_like_degrees
+from reworld_agent.pdm.cache_io.folder import SceneCaches, code_digest
 
 HELP = """\
 Score trajectories of any planner with the PDM score of NAVSIM, without the devkit.

@@ -15,10 +15,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from reworld_agent.errors import ConfigError, DataError, ReWorldError
-from reworld_agent.evaluation.parts import PartStore
-from reworld_agent.evaluation.scene_caches import SceneCaches
-from reworld_agent.evaluation.workers import run_tasks
+from reworld_agent.core.errors import ConfigError, DataError, ReWorldError
+from reworld_agent.core.shards import PartStore
+from reworld_agent.core.workers import run_tasks
+from reworld_agent.pdm.cache_io.folder import SceneCaches
 from reworld_agent.pdm.compiling import ensure_compiled
 
 PROTOCOL_METRICS = {

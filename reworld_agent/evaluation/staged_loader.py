@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from reworld_agent.errors import DataError
+from reworld_agent.core.errors import DataError
 from reworld_agent.evaluation.two_stage import stage_tokens
-from reworld_agent.pdm.aggregate import Group
+from reworld_agent.pdm.protocols.aggregate import Group
 from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.pickle_preflight import preflight_pickles
 from reworld_agent.scenes.preflight import Preflight

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reworld_agent.evaluation.files import write_csv, write_parquet
+from reworld_agent.core.result_tables import write_csv, write_parquet
 from reworld_agent.evaluation.scoring import BOTH, PROTOCOL_METRICS, metric_columns
 
 AVERAGE = "average"

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from reworld_agent.errors import ConfigError, DataError
-from reworld_agent.evaluation.scene_caches import SceneCaches
-from reworld_agent.pdm.aggregate import (
+from reworld_agent.core.errors import ConfigError, DataError
+from reworld_agent.pdm.cache_io.folder import SceneCaches
+from reworld_agent.pdm.protocols.aggregate import (
     COLUMNS,
     EC,
     Group,

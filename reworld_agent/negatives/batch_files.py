@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reworld_agent.disk import write_atomically
-from reworld_agent.evaluation.parts import check_identity, forget_identity
+from reworld_agent.core.atomic import write_atomically
+from reworld_agent.core.shards import check_identity, forget_identity
 from reworld_agent.negatives.scored import SCHEMA, ScoredBatch
 
 

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from reworld_agent.errors import DataError
-from reworld_agent.scenes.unpickle import load_pickle
+from reworld_agent.core.errors import DataError
+from reworld_agent.core.unpickle import load_pickle
 
 MATRIX = (
     "no_at_fault_collisions",

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from reworld_agent.errors import ConfigError
+from reworld_agent.core.arguments import Words, run_command
+from reworld_agent.core.errors import ConfigError
 from reworld_agent.negatives.beyonddrive import export_pool, import_pool
 from reworld_agent.negatives.pool import read_pool, write_pool
-from reworld_agent.words import Words, run_command
 
 HELP = """python train/convert_pool.py input=POOL output=POOL [split=SPLIT]
 

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from reworld_agent.errors import ConfigError
+from reworld_agent.config.sigmas import SCHEDULES
+from reworld_agent.core.errors import ConfigError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.planner.action_dit import ActionDiT
 from reworld_agent.planner.layers import KeyValue
-from reworld_agent.sigmas import SCHEDULES
 
 TRAINED_NOISE = 0.2
 _PLANS = 256  # denoised together on a CPU: their streams stay in its cache

@@ -13,12 +13,12 @@ import torch
 from numpy.typing import NDArray
 
 from reworld_agent.config import load_model_config
-from reworld_agent.errors import DataError
-from reworld_agent.evaluation.scene_caches import SceneCaches
+from reworld_agent.core.errors import DataError
 from reworld_agent.model import ReWorldModel
+from reworld_agent.model.shipped import load_checkpoint
 from reworld_agent.negatives.generator import CandidateSettings, generate
 from reworld_agent.negatives.scored import Candidates, ScoredBatch, score_batch
-from reworld_agent.weights import load_checkpoint
+from reworld_agent.pdm.cache_io.folder import SceneCaches
 
 
 @dataclass(frozen=True)

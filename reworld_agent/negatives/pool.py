@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from reworld_agent.disk import write_atomically
-from reworld_agent.errors import DataError
-from reworld_agent.evaluation.files import METADATA_KEY, write_parquet
+from reworld_agent.core.atomic import write_atomically
+from reworld_agent.core.errors import DataError
+from reworld_agent.core.result_tables import METADATA_KEY, write_parquet
 from reworld_agent.negatives.selection import SelectionSettings, nearest_unsafe
 
 COLUMNS = ("token", "candidate", "poses", "score")

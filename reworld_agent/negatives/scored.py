@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from reworld_agent.evaluation.scene_caches import SceneCaches
 from reworld_agent.evaluation.scoring import ChunkTask, TokenTask, metric_columns, score_chunk
+from reworld_agent.pdm.cache_io.folder import SceneCaches
 
 PROTOCOL = "pdms_v1"
 METRICS = metric_columns(PROTOCOL)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.errors import ConfigError
+from reworld_agent.core.errors import ConfigError
 from reworld_agent.planner.actions import DRIVELAW_RANGE
 
 SPACES = ("normalised", "raw")

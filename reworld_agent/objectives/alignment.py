@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from reworld_agent.errors import ConfigError
+from reworld_agent.core.errors import ConfigError
 from reworld_agent.planner.action_dit import Readout
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from reworld_agent.pdm.api import load, score, score_many
-from reworld_agent.pdm.cache import SceneCache
+from reworld_agent.pdm.scene_cache import SceneCache
 
 __all__ = ["SceneCache", "build_scene_cache", "load", "score", "score_many"]
 
@@ -27,6 +27,6 @@ def build_scene_cache(
         SceneError: no log has the token, or the scene has no usable route.
         DataError: the log or the city's map is missing or damaged.
     """
-    from reworld_agent.pdm.build import build_scene_cache as build
+    from reworld_agent.pdm.cache_io.build import build_scene_cache as build
 
     return build(data_root, maps_root, data_split, token)

@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from reworld_agent.errors import DataError
-from reworld_agent.pdm.cache import SceneCache
+from reworld_agent.core.errors import DataError
 from reworld_agent.pdm.compiling import ensure_compiled
-from reworld_agent.pdm.protocols import score_with
-from reworld_agent.pdm.records import Records
+from reworld_agent.pdm.protocols.pdms import score_with
+from reworld_agent.pdm.protocols.records import Records
+from reworld_agent.pdm.scene_cache import SceneCache
 
 if TYPE_CHECKING:
-    from reworld_agent.pdm.reactive_rails import Rails
+    from reworld_agent.pdm.traffic.rails import Rails
 
 N_POSES = (8, 40)
 _LOOKED_AT = 256  # candidates that are searched for degrees

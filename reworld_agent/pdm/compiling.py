@@ -18,17 +18,11 @@ from typing import Any
 import numba
 import numpy as np
 
-from reworld_agent.pdm import (
-    drivable_area,
-    extended,
-    grid,
-    grid_build,
-    proposals,
-    sampling,
-    scenery,
-    scorer,
-    tracker,
-)
+from reworld_agent.pdm.metrics import drivable_area, extended
+from reworld_agent.pdm.pdm_closed import proposals
+from reworld_agent.pdm.protocols import scorer
+from reworld_agent.pdm.simulate import sampling, tracker
+from reworld_agent.pdm.world import grid, grid_build, scenery
 
 MAX_PROCESSES = 4
 # Seconds that each kernel takes by itself, in order of falling cost.

@@ -21,13 +21,13 @@ from numba.core.compiler import Compiler
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-_HOLDS_CONSTANTS = "cache.py"  # of the kernels, which compile them in; no kernel is in it
+_HOLDS_CONSTANTS = "scene_cache.py"  # of the kernels, which compile them in; no kernel is in it
 
 
 def _code_stamp() -> str:
     """Hash of all sources of this package that hold kernels or their constants."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
         source = path.read_bytes()
         if b"pdm.kernel import" in source or path.name == _HOLDS_CONSTANTS:
             digest.update(source)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import rms_norm
 
 from reworld_agent.config import PlannerConfig, VideoConfig
-from reworld_agent.errors import ConfigError
+from reworld_agent.core.errors import ConfigError
 from reworld_agent.planner.layers import (
     Attention,
     EgoEmbedding,

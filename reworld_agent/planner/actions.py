@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reworld_agent.errors import ConfigError
+from reworld_agent.core.errors import ConfigError
 
 # DriveLaW's ranges of x, y and heading: a normalised value is 2 (value + offset) / range - 1.
 DRIVELAW_OFFSET = (1.57, 19.68, 1.67)

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from reworld_agent.config import PlannerConfig
+from reworld_agent.config.sigmas import SCHEDULES
 from reworld_agent.planner.action_dit import ActionDiT
 from reworld_agent.planner.layers import KeyValue
-from reworld_agent.sigmas import SCHEDULES
 
 
 def scene_noise(shape: Sequence[int], batch: int, seed: int, like: Tensor) -> Tensor:

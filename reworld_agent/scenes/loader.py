@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from reworld_agent.errors import DataError, SceneError
+from reworld_agent.core.errors import DataError, SceneError
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.log_index import LogIndex, open_index
 from reworld_agent.scenes.logs import FrameDict, load_log, validate_frame

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from reworld_agent.disk import partial_path
-from reworld_agent.errors import DataError, SceneError
-from reworld_agent.home import cache_home
+from reworld_agent.core.atomic import partial_path
+from reworld_agent.core.errors import DataError, SceneError
+from reworld_agent.core.paths import cache_home
 from reworld_agent.scenes.logs import load_log
 
 WORTH_KEEPING_S = 2.0

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from reworld_agent.errors import DataError
-from reworld_agent.scenes.unpickle import load_pickle
+from reworld_agent.core.errors import DataError
+from reworld_agent.core.unpickle import load_pickle
 
 FrameDict = dict[str, Any]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.errors import DataError
+from reworld_agent.core.errors import DataError
 
 LIDAR_FIELDS = ("x", "y", "z", "intensity", "ring", "lidar_info")
 _KINDS = {"I": "i", "U": "u", "F": "f"}

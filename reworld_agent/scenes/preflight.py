@@ -13,10 +13,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from reworld_agent.errors import ConfigError, DataError
+from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.logs import FrameDict, load_log
-from reworld_agent.scenes.maps import city_map_path
+from reworld_agent.scenes.maps.city import city_map_path
 from reworld_agent.scenes.sensors import CAMERA_NAMES, SensorConfig
 
 _SHOWN = 3

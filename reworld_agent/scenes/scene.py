@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.errors import DataError, SceneError
+from reworld_agent.core.errors import DataError, SceneError
 from reworld_agent.scenes.geometry import frame_pose, relative_poses
 from reworld_agent.scenes.sensors import Cameras, Lidar, SensorConfig, check_image_sizes
 from reworld_agent.scenes.trajectory import Trajectory, TrajectorySampling
@@ -147,7 +147,7 @@ class Scene:
     @property
     def map_api(self) -> Any:
         """The city's map, opened when first asked for; raises DataError where it is missing."""
-        from reworld_agent.scenes.maps import open_city_map
+        from reworld_agent.scenes.maps.city import open_city_map
 
         if self.maps_root is None:
             raise SceneError("this scene does not know where maps lie", "set NUPLAN_MAPS_ROOT")

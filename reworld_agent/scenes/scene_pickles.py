@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.errors import DataError, SceneError
+from reworld_agent.core.errors import DataError, SceneError
+from reworld_agent.core.unpickle import Record, load_pickle
 from reworld_agent.scenes.logs import OBJECT_NAMES
 from reworld_agent.scenes.scene import Annotations, EgoStatus, Frame, Scene, SceneMetadata
 from reworld_agent.scenes.sensors import Cameras, Lidar, SensorConfig, check_image_sizes
-from reworld_agent.scenes.unpickle import Record, load_pickle
 
 _PACKAGES = ("nuplan", "navsim", "shapely", "pathlib", "enum")
 _KEYS = ("scene_metadata", "frames", "extended_traffic_light_data", "extended_detections_tracks")

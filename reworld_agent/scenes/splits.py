@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reworld_agent.errors import ConfigError, DataError
+from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.sensors import SensorConfig

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.errors import DataError
+from reworld_agent.core.errors import DataError
 
 _TOLERANCE = 1e-10
 

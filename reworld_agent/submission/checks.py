@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.doctor.finding import FAIL, OK, WARN, Finding
+from reworld_agent.core.findings import FAIL, OK, WARN, Finding
 from reworld_agent.submission.contents import (
     FIELDS,
     STAGES,

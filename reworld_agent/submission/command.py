@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from reworld_agent.doctor.finding import FAIL, WARN, Finding
-from reworld_agent.doctor.printing import printer
-from reworld_agent.errors import DataError, ReWorldError
+from reworld_agent.core.arguments import FAILED, OK, Words, run_command
+from reworld_agent.core.errors import DataError, ReWorldError, UsageError
+from reworld_agent.core.findings import FAIL, WARN, Finding
+from reworld_agent.core.findings_printer import printer
+from reworld_agent.core.text import shown
 from reworld_agent.evaluation.scoring import LOG_REPLAY
 from reworld_agent.submission import expected, reader, writer
 from reworld_agent.submission.checks import check
@@ -24,7 +26,6 @@ from reworld_agent.submission.contents import (
 )
 from reworld_agent.submission.rescore import PROTOCOLS, rescore
 from reworld_agent.submission.runs import Run, read_run
-from reworld_agent.words import FAILED, OK, UsageError, Words, run_command, shown
 
 HELP = f"""\
 reworld submit RUN version=1.1|2.2 output=FILE.pkl team_name=... authors=... [key=value ...]

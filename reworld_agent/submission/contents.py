@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.words import UsageError
+from reworld_agent.core.errors import UsageError
 
 STAGES = {
     "1.1": ("predictions",),

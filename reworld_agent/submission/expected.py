@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reworld_agent.errors import ConfigError, DataError, ReWorldError
-from reworld_agent.words import shown
+from reworld_agent.core.errors import ConfigError, DataError, ReWorldError
+from reworld_agent.core.text import shown
 
 _SECOND_STAGE = "reactive_synthetic_initial_tokens"  # what the devkit's script plans in stage two
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from reworld_agent.errors import DataError
-from reworld_agent.scenes.unpickle import _AllowListUnpickler
+from reworld_agent.core.errors import DataError
+from reworld_agent.core.text import shown
+from reworld_agent.core.unpickle import _AllowListUnpickler
 from reworld_agent.submission.contents import STAGES, Plan, Submission
 from reworld_agent.submission.writer import SAMPLING, TRAJECTORY
-from reworld_agent.words import shown
 
 _REBUILD = "build it again: reworld submit RUN version=... output=FILE.pkl"
 

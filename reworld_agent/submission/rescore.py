@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from reworld_agent.doctor.finding import FAIL, OK, WARN, Finding
-from reworld_agent.errors import ReWorldError
-from reworld_agent.evaluation.parts import PartStore
-from reworld_agent.evaluation.scene_caches import SceneCaches
+from reworld_agent.core.errors import ReWorldError
+from reworld_agent.core.findings import FAIL, OK, WARN, Finding
+from reworld_agent.core.shards import PartStore
 from reworld_agent.evaluation.scoring import ROW_KEYS, score_trajectories
+from reworld_agent.pdm.cache_io.folder import SceneCaches
 from reworld_agent.scenes.splits import resolve_split
 from reworld_agent.submission.contents import SYNTHETIC_TOKEN_LENGTH, Plan, Submission
 

@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from reworld_agent.errors import DataError
-from reworld_agent.evaluation.files import METADATA_KEY
+from reworld_agent.core.errors import DataError
+from reworld_agent.core.result_tables import METADATA_KEY
+from reworld_agent.core.text import shown
 from reworld_agent.submission.contents import HORIZON_S, SYNTHETIC_TOKEN_LENGTH, Plan
-from reworld_agent.words import shown
 
 _HINT = "name the output folder of reworld score, or an agent's folder in it"
 _SHOWN = 3

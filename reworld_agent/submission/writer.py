@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 
-from reworld_agent.disk import write_atomically
+from reworld_agent.core.atomic import write_atomically
 from reworld_agent.submission.contents import HORIZON_S, Plans, Submission
 
 PROTOCOL = 4  # what Python 3.9, the devkit's, writes

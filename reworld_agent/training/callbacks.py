@@ -13,7 +13,7 @@ import pandas as pd
 from lightning.pytorch import Callback
 from torch import Tensor
 
-from reworld_agent.evaluation.files import write_csv
+from reworld_agent.core.result_tables import write_csv
 from reworld_agent.model import ReWorldModel
 from reworld_agent.training.export import save_weights
 from reworld_agent.training.losses import NotFiniteError

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from reworld_agent.disk import write_atomically
-from reworld_agent.errors import DataError, ReWorldError
-from reworld_agent.evaluation.files import write_csv
+from reworld_agent.core.atomic import write_atomically
+from reworld_agent.core.errors import DataError, ReWorldError
+from reworld_agent.core.result_tables import write_csv
 from reworld_agent.training.resume import is_finished
 
 RECORD = "chain.json"

@@ -15,10 +15,10 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from reworld_agent.errors import ConfigError
+from reworld_agent.core.errors import ConfigError
 from reworld_agent.training.callbacks import KeepStopped, SpikeWatch, ValidationTable
-from reworld_agent.training.held_out import ValidationSettings
-from reworld_agent.training.loading import BatchPlan
+from reworld_agent.training.datasets.held_out import ValidationSettings
+from reworld_agent.training.datasets.loading import BatchPlan
 from reworld_agent.training.parallel import shares, strategy, world_size
 from reworld_agent.training.resume import CHECKPOINT, STOPPED, Standing, standing
 from reworld_agent.training.stages import TrainingStage, stage_table

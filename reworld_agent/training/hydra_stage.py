@@ -16,7 +16,7 @@ from hydra.core.override_parser.types import Override
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from reworld_agent.errors import ConfigError, ReWorldError
+from reworld_agent.core.errors import ConfigError, ReWorldError
 from reworld_agent.training.stages import TrainingStage, load_stage
 
 
@@ -68,7 +68,7 @@ class StageCallback(Callback):
         try:
             self.merge(config)
             if self.stage.needs_future_images and "dataloader" in config:
-                from reworld_agent.training.future_images import check_host_config
+                from reworld_agent.training.datasets.future_images import check_host_config
 
                 check_host_config(config)
         except ReWorldError as error:

@@ -11,17 +11,17 @@ import torch
 from torch import Tensor
 
 from reworld_agent.config import ClipConfig
-from reworld_agent.errors import DataError
+from reworld_agent.core.errors import DataError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.objectives.action_flow import action_flow_loss
 from reworld_agent.objectives.alignment import readout_loss
-from reworld_agent.objectives.draws import Draws
 from reworld_agent.objectives.flow import clean_estimate, interpolate, velocity_target
 from reworld_agent.objectives.generation import generation_loss
 from reworld_agent.objectives.intermediate import intermediate_loss
 from reworld_agent.objectives.repulsion import repulsion_loss
+from reworld_agent.objectives.sharded_rng import Draws
 from reworld_agent.planner.action_dit import ActionOutput
-from reworld_agent.training.curriculum import fit_clip
+from reworld_agent.training.datasets.curriculum import fit_clip
 from reworld_agent.training.stages import TrainingStage
 from reworld_agent.video.conditioning import Grid, pack
 from reworld_agent.video.encoding import encode_clip

@@ -15,11 +15,10 @@ from tqdm import tqdm
 
 import reworld_agent
 from reworld_agent.config import ModelConfig
-from reworld_agent.errors import ConfigError
-from reworld_agent.evaluation.files import check_writable
-from reworld_agent.evaluation.provenance import provenance
-from reworld_agent.evaluation.scene_caches import SceneCaches, code_digest
-from reworld_agent.evaluation.workers import run_tasks
+from reworld_agent.core.errors import ConfigError
+from reworld_agent.core.provenance import provenance
+from reworld_agent.core.result_tables import check_writable
+from reworld_agent.core.workers import run_tasks
 from reworld_agent.negatives.batch_files import BatchFiles
 from reworld_agent.negatives.generator import CandidateSettings
 from reworld_agent.negatives.jobs import (
@@ -30,12 +29,13 @@ from reworld_agent.negatives.jobs import (
     mine_batch,
 )
 from reworld_agent.negatives.pool import write_tables
+from reworld_agent.negatives.pool_statistics import Tally
 from reworld_agent.negatives.scored import PROTOCOL, ScoredBatch, score_batch
 from reworld_agent.negatives.selection import SelectionSettings
-from reworld_agent.negatives.tally import Tally
+from reworld_agent.pdm.cache_io.folder import SceneCaches, code_digest
 from reworld_agent.pdm.compiling import ensure_compiled
 from reworld_agent.scenes.splits import DataRoots, resolve_split
-from reworld_agent.training.data import SceneArrays, scene_arrays
+from reworld_agent.training.datasets.scene_arrays import SceneArrays, scene_arrays
 
 # `test` and `val` as whole words (town_test, private_test_hard), NAVSIM's navtest, navhard, ...;
 # `trainval`, the split of navtrain, is for training.

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor
 
 from reworld_agent.model import ReWorldModel
-from reworld_agent.objectives.draws import Draws
+from reworld_agent.objectives.sharded_rng import Draws
 from reworld_agent.training.losses import Batch, NotFiniteError, require_finite, stage_loss
 from reworld_agent.training.optim import build_optimizers
 from reworld_agent.training.parallel import shard_model

@@ -6,7 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from reworld_agent.errors import ConfigError
+from reworld_agent.core.errors import ConfigError
 
 NUMBERS: dict[str, tuple[int, int | None, tuple[int | None, ...]]] = {
     # least, most, what else it may be: null, or Lightning's -1 for "no limit"

@@ -10,7 +10,7 @@ from lightning.pytorch.strategies import ModelParallelStrategy
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 
-from reworld_agent.errors import ConfigError
+from reworld_agent.core.errors import ConfigError
 from reworld_agent.model import ReWorldModel
 
 FSDP2 = "fsdp2"

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reworld_agent.config import ClipConfig, CodecConfig
-from reworld_agent.config_fields import build_dataclass, require
-from reworld_agent.errors import ConfigError
+from reworld_agent.config.fields import build_dataclass, require
+from reworld_agent.core.errors import ConfigError
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reworld_agent.errors import WeightsError
+from reworld_agent.core.errors import WeightsError
 from reworld_agent.model import ReWorldModel
+from reworld_agent.model.shipped import load_checkpoint, shipped_folder
 from reworld_agent.training.stages import TrainingStage
-from reworld_agent.weights import load_checkpoint, shipped_folder
 
 STATISTICS = "statistics"  # the closed-form parts: codec and action normalisation
 # Outputs of the Video DiT that planning never uses: frozen there, or DDP waits for gradients.

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from lightning.pytorch.utilities import rank_zero_only
 
-from reworld_agent.disk import write_atomically
-from reworld_agent.errors import ConfigError, WeightsError
-from reworld_agent.weights_io import config_difference
+from reworld_agent.core.atomic import write_atomically
+from reworld_agent.core.errors import ConfigError, WeightsError
+from reworld_agent.model.weights_folder import config_difference
 
 RECORD = "run.json"
 FINISHED = "finished"  # key of the record: what a run that came to its end has written

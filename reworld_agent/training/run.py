@@ -11,23 +11,23 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig
 
-from reworld_agent.clips.training_samples import on_clips
 from reworld_agent.config import ModelConfig, load_model_config
-from reworld_agent.errors import ConfigError
-from reworld_agent.evaluation.provenance import weights_hash
+from reworld_agent.core.errors import ConfigError
+from reworld_agent.core.provenance import weights_hash
 from reworld_agent.model import ReWorldModel
 from reworld_agent.training import engine
 from reworld_agent.training.callbacks import ExportWeights
+from reworld_agent.training.datasets.clip_phases import on_clips
+from reworld_agent.training.datasets.held_out import ValidationSettings
+from reworld_agent.training.datasets.loading import BatchPlan, Samples, StageData
+from reworld_agent.training.datasets.run_samples import run_samples
 from reworld_agent.training.ema import AverageWeights
-from reworld_agent.training.held_out import ValidationSettings
 from reworld_agent.training.hydra_stage import plain_overrides
-from reworld_agent.training.loading import BatchPlan, Samples, StageData
 from reworld_agent.training.module import StageModule
 from reworld_agent.training.numbers import check_numbers
 from reworld_agent.training.parallel import FSDP2
 from reworld_agent.training.prepare import prepare_stage
 from reworld_agent.training.resume import finish, finished_steps, say_finished
-from reworld_agent.training.samples import run_samples
 from reworld_agent.training.stages import TrainingStage, load_stage
 from reworld_agent.training.state_cache import CachedStates
 from reworld_agent.training.words import TABLE2, check_words

@@ -1,7 +1,7 @@
 """Training stages as data: what is trained, towards what, and how.
 
 The chain is 1 (video) -> planner (pre-training) -> 2 (alignment) -> 3 (repulsion). The numbers
-stand in `reworld_agent/configs/stages.yaml`.
+stand in `reworld_agent/config/defaults/stages.yaml`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from reworld_agent.config import ModelConfig, build_dataclass, load_model_config
-from reworld_agent.errors import ConfigError
+from reworld_agent.core.errors import ConfigError
 from reworld_agent.training.phases import ClipPhase, check_phases
 
 STAGES = ("1", "planner", "2", "3")
@@ -154,7 +154,7 @@ def load_stage(
         if value not in known:
             raise ConfigError(f"{key}={value} does not exist", f"use {key}=" + " | ".join(known))
     config = load_model_config(model, recipe)
-    file = resources.files("reworld_agent").joinpath("configs", "stages.yaml")
+    file = resources.files("reworld_agent.config").joinpath("defaults", "stages.yaml")
     tables = yaml.safe_load(file.read_text(encoding="utf-8"))
     values = {"name": name, "recipe": recipe, **tables["all"][name]}
     for table in (tables["recipes"][recipe], tables["models"][model]):

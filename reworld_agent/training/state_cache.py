@@ -14,10 +14,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from reworld_agent.errors import ConfigError
+from reworld_agent.core.errors import ConfigError
 from reworld_agent.model import ReWorldModel
-from reworld_agent.training.data import Sample
-from reworld_agent.training.loading import Samples
+from reworld_agent.training.datasets.loading import Samples
+from reworld_agent.training.datasets.scene_arrays import Sample
 
 BATCH = 32
 MEMORY_SHARE = 0.5  # of the machine's, that the states may take

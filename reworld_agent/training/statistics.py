@@ -11,12 +11,12 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from reworld_agent.config import load_model_config
-from reworld_agent.errors import ConfigError
+from reworld_agent.core.errors import ConfigError
 from reworld_agent.model import ReWorldModel
-from reworld_agent.training.data import SceneArrays
+from reworld_agent.training.datasets.run_samples import load_arrays
+from reworld_agent.training.datasets.scene_arrays import SceneArrays
 from reworld_agent.training.numbers import check_numbers
 from reworld_agent.training.prepare import STATISTICS
-from reworld_agent.training.samples import load_arrays
 from reworld_agent.training.stages import load_stage
 from reworld_agent.video.codec import PatchPCACodec
 from reworld_agent.video.codec_fit import fit_patch_pca, psnr

@@ -8,10 +8,9 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from reworld_agent.config import ModelConfig
-from reworld_agent.errors import ConfigError
-from reworld_agent.objectives.rivals import REPRESENTATIONS, WITH_ENCODER
+from reworld_agent.core.errors import ConfigError, UsageError
+from reworld_agent.objectives.baselines import REPRESENTATIONS, WITH_ENCODER
 from reworld_agent.video.text import PromptBook, T5Encoder
-from reworld_agent.words import UsageError
 
 PAPER, TABLE2 = "paper", "table2"
 OWN = "reworld"  # the representation that protocol=paper trains

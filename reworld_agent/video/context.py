@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from reworld_agent.errors import DataError
+from reworld_agent.core.errors import DataError
 
 KINEMATICS = 4  # vx, vy (m/s), ax, ay (m/s²); the command's one-hot follows
 

@@ -20,7 +20,7 @@ from diffusers.utils import BaseOutput
 from torch import Tensor, nn
 
 from reworld_agent.config import VideoConfig
-from reworld_agent.errors import ConfigError
+from reworld_agent.core.errors import ConfigError
 from reworld_agent.video.context import ContextTokens
 from reworld_agent.video.heads import HEADS, TableHead
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reworld_agent.errors import ConfigError
+from reworld_agent.core.errors import ConfigError
 
 VIEW = "A high-quality, photorealistic dashboard camera view of autonomous driving."
 QUALITY = (

@@ -14,8 +14,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from reworld_agent.config import SamplingConfig
-from reworld_agent.errors import ConfigError
-from reworld_agent.sigmas import SCHEDULES
+from reworld_agent.config.sigmas import SCHEDULES
+from reworld_agent.core.errors import ConfigError
 from reworld_agent.video.dit import VideoDiT
 
 

@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
-from reworld_agent.disk import write_atomically
-from reworld_agent.errors import DataError, WeightsError
+from reworld_agent.core.atomic import write_atomically
+from reworld_agent.core.errors import DataError, WeightsError
 
 MAX_TOKENS = 256
 WIDTH_HINT = "embed the sentences with the T5 encoder of the model's size"

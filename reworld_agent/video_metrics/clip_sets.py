@@ -18,8 +18,8 @@ from reworld_agent.clips.decode import open_reader, read_frames
 from reworld_agent.clips.image_files import SUFFIXES as IMAGE_SUFFIXES
 from reworld_agent.clips.image_files import natural_key
 from reworld_agent.clips.resample import steady_grid
-from reworld_agent.errors import ConfigError, DataError
-from reworld_agent.words import shown
+from reworld_agent.core.errors import ConfigError, DataError
+from reworld_agent.core.text import shown
 
 Frames = NDArray[np.uint8]
 CLIP_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm", ".m4v", ".npy")

@@ -10,16 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from reworld_agent.disk import write_atomically
-from reworld_agent.errors import ConfigError
-from reworld_agent.evaluation.files import write_csv, write_parquet
+from reworld_agent.core.arguments import Words, run_command
+from reworld_agent.core.atomic import write_atomically
+from reworld_agent.core.errors import ConfigError, UsageError
+from reworld_agent.core.result_tables import write_csv, write_parquet
+from reworld_agent.core.text import shown
 from reworld_agent.video_metrics.i3d import SIZE
 from reworld_agent.video_metrics.lpips import NETWORKS
 from reworld_agent.video_metrics.pairs import PAIR_METRICS
 from reworld_agent.video_metrics.score import Score, score
 from reworld_agent.video_metrics.settings import METRICS, ScoreSettings, Side
 from reworld_agent.video_metrics.views import Crop
-from reworld_agent.words import UsageError, Words, run_command, shown
 
 USAGE = "run_video_score.py real=DIR|INDEX generated=DIR|INDEX output=FILE [key=value …]"
 HELP = f"""{USAGE}

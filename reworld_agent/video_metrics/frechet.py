@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import eigh, svdvals
 
-from reworld_agent.errors import DataError
+from reworld_agent.core.errors import DataError
 
 Array = NDArray[np.float64]
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from reworld_agent.errors import DataError
+from reworld_agent.core.errors import DataError
 from reworld_agent.video_metrics.weights import Source, obtain
 
 I3D_WEIGHTS = Source(

@@ -15,7 +15,7 @@ from torchmetrics.functional.image import (
     structural_similarity_index_measure,
 )
 
-from reworld_agent.errors import DataError
+from reworld_agent.core.errors import DataError
 from reworld_agent.video_metrics.lpips import Lpips
 
 PAIR_METRICS = ("lpips", "psnr", "ssim")

@@ -12,7 +12,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.disk import write_atomically
+from reworld_agent.core.atomic import write_atomically
 from reworld_agent.video_metrics.weights import cache_folder
 
 Arrays = dict[str, NDArray[Any]]

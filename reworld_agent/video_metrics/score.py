@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from reworld_agent.errors import ConfigError, DataError
+from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.video_metrics.clip_sets import Clip, list_clips
 from reworld_agent.video_metrics.encode import Encoder, encode, view, view_key
 from reworld_agent.video_metrics.estimate import ENOUGH, Estimate, estimate, mean_interval

@@ -8,14 +8,14 @@ from typing import Any
 
 import torch
 
-from reworld_agent.errors import ConfigError
-from reworld_agent.evaluation.provenance import code_version
+from reworld_agent.core.errors import ConfigError
+from reworld_agent.core.provenance import code_version
+from reworld_agent.core.text import shown
 from reworld_agent.video_metrics.estimate import ENOUGH
 from reworld_agent.video_metrics.i3d import I3D_WEIGHTS, MIN_FRAMES, SIZE
 from reworld_agent.video_metrics.lpips import LPIPS_WEIGHTS
 from reworld_agent.video_metrics.pairs import PAIR_METRICS
 from reworld_agent.video_metrics.views import Crop
-from reworld_agent.words import shown
 
 SET_METRICS = ("fvd", "fid")
 METRICS = (*SET_METRICS, *PAIR_METRICS)

@@ -24,11 +24,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from reworld_agent.disk import write_atomically
-from reworld_agent.errors import WeightsError
-from reworld_agent.evaluation.files import file_sha256
-from reworld_agent.home import cache_home
-from reworld_agent.scenes.unpickle import load_pickle
+from reworld_agent.core.atomic import write_atomically
+from reworld_agent.core.errors import WeightsError
+from reworld_agent.core.paths import cache_home
+from reworld_agent.core.result_tables import file_sha256
+from reworld_agent.core.unpickle import load_pickle
 
 
 @dataclass(frozen=True)

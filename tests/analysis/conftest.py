@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reworld_agent.evaluation.scene_caches import SceneCaches
+from reworld_agent.pdm.cache_io.folder import SceneCaches
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.splits import DataRoots
 from reworld_agent.scenes.synthetic import ensure_split

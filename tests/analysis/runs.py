@@ -10,10 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from reworld_agent import pdm
-from reworld_agent.evaluation.files import write_parquet
-from reworld_agent.evaluation.scene_caches import SceneCaches
+from reworld_agent.core.result_tables import write_parquet
 from reworld_agent.evaluation.scoring import PROTOCOL_METRICS
 from reworld_agent.evaluation.tables import score_table, write_score_table
+from reworld_agent.pdm.cache_io.folder import SceneCaches
 
 PROTOCOL = "pdms_v1"
 KEYS = ("data_root", "maps_root", "cache_dir")

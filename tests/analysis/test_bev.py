@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from reworld_agent.analysis.bev import box_corners, save_scene, to_ego
-from reworld_agent.pdm.build import build_scene_cache
+from reworld_agent.analysis.figures.bev import box_corners, save_scene, to_ego
+from reworld_agent.pdm.cache_io.build import build_scene_cache
 
 
 def test_to_ego_turns_and_shifts() -> None:

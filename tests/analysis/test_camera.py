@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from reworld_agent.analysis import camera
-from reworld_agent.errors import DataError
-from reworld_agent.evaluation.scene_caches import SceneCaches
+from reworld_agent.analysis.figures import camera
+from reworld_agent.core.errors import DataError
+from reworld_agent.pdm.cache_io.folder import SceneCaches
 from reworld_agent.scenes.sensors import Camera
 from tests.analysis.runs import constant_velocity
 

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reworld_agent import cli
-from reworld_agent.analysis.compare import compare
-from reworld_agent.analysis.compare_report import main
-from reworld_agent.analysis.tables_io import read_table
-from reworld_agent.errors import ConfigError, DataError
-from reworld_agent.evaluation.files import read_provenance, write_parquet
+from reworld_agent.analysis.compare.compare import compare
+from reworld_agent.analysis.compare.compare_report import main
+from reworld_agent.analysis.tables.score_tables import read_table
+from reworld_agent.cli import main as cli
+from reworld_agent.core.errors import ConfigError, DataError
+from reworld_agent.core.result_tables import read_provenance, write_parquet
 from tests.analysis.tables import scores, v2_scores, with_footer, write
 
 

@@ -9,14 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reworld_agent import cli, pdm
-from reworld_agent.analysis import explain_report
-from reworld_agent.analysis.explain import METRICS, failed_metrics
-from reworld_agent.analysis.explain_report import explain_run, main, open_run
-from reworld_agent.evaluation.files import read_provenance, write_parquet
-from reworld_agent.evaluation.scene_caches import SceneCaches
+from reworld_agent import pdm
+from reworld_agent.analysis.explain import explain_report
+from reworld_agent.analysis.explain.explain import METRICS, failed_metrics
+from reworld_agent.analysis.explain.explain_report import explain_run, main, open_run
+from reworld_agent.cli import main as cli
+from reworld_agent.core.arguments import parse
+from reworld_agent.core.result_tables import read_provenance, write_parquet
 from reworld_agent.evaluation.scoring import PROTOCOL_METRICS
-from reworld_agent.words import parse
+from reworld_agent.pdm.cache_io.folder import SceneCaches
 from tests.analysis.runs import KEYS, constant_velocity, make_run, where, write_run
 from tests.analysis.tables import scores, v2_scores, write
 

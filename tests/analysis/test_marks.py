@@ -7,11 +7,17 @@ import math
 import numpy as np
 import pytest
 
-from reworld_agent.analysis.explain import explain_scene
-from reworld_agent.analysis.marks import Mark, ego_box, mark_of, poses_to_ego, track_box
-from reworld_agent.analysis.situations import drive
-from reworld_agent.pdm.bicycle import HEADING, X, Y
-from reworld_agent.pdm.cache import SceneCache
+from reworld_agent.analysis.explain.annotation import (
+    Mark,
+    ego_box,
+    mark_of,
+    poses_to_ego,
+    track_box,
+)
+from reworld_agent.analysis.explain.explain import explain_scene
+from reworld_agent.analysis.explain.situations import drive
+from reworld_agent.pdm.scene_cache import SceneCache
+from reworld_agent.pdm.simulate.bicycle import HEADING, X, Y
 from tests.pdm.straight_road import Box, scene, sideways, straight
 
 STANDING: Box = ("vehicle", 30.0, 0.0, 0.0, 0.0)

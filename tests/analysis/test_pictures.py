@@ -13,14 +13,14 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from reworld_agent.analysis import animation, bev, charts, gallery, picture
-from reworld_agent.analysis.explain import explain_scene
-from reworld_agent.analysis.explain_report import explain_run, main
-from reworld_agent.analysis.runs import Run, open_run
-from reworld_agent.analysis.style import WHO, YELLOW
-from reworld_agent.errors import ConfigError, DataError, SceneError
-from reworld_agent.evaluation.scene_caches import SceneCaches
-from reworld_agent.words import parse
+from reworld_agent.analysis.explain.explain import explain_scene
+from reworld_agent.analysis.explain.explain_report import explain_run, main
+from reworld_agent.analysis.figures import animation, bev, charts, gallery, picture
+from reworld_agent.analysis.figures.style import WHO, YELLOW
+from reworld_agent.analysis.tables.runs import Run, open_run
+from reworld_agent.core.arguments import parse
+from reworld_agent.core.errors import ConfigError, DataError, SceneError
+from reworld_agent.pdm.cache_io.folder import SceneCaches
 from tests.analysis.runs import KEYS, where
 from tests.pdm.straight_road import scene, straight
 

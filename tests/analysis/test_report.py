@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reworld_agent.analysis import report
-from reworld_agent.analysis.explain_report import main as explain
-from reworld_agent.evaluation.files import read_provenance, write_parquet
-from reworld_agent.evaluation.scene_caches import SceneCaches
+from reworld_agent.analysis.explain.explain_report import main as explain
+from reworld_agent.analysis.report import page as report
+from reworld_agent.core.result_tables import read_provenance, write_parquet
 from reworld_agent.evaluation.scoring import PROTOCOL_METRICS
+from reworld_agent.pdm.cache_io.folder import SceneCaches
 from tests.analysis.runs import constant_velocity, make_run, where, write_run
 from tests.analysis.tables import scores, v2_scores, write
 

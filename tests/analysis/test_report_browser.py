@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from reworld_agent.analysis import report
-from reworld_agent.evaluation.scene_caches import SceneCaches
+from reworld_agent.analysis.report import page as report
+from reworld_agent.pdm.cache_io.folder import SceneCaches
 from tests.analysis.runs import where
 
 CHROMIUM = Path("/usr/bin/chromium")

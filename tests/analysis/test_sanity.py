@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from reworld_agent.analysis.sanity import ERROR, WARNING, notices
-from reworld_agent.analysis.tables_io import read_table
+from reworld_agent.analysis.tables.sanity import ERROR, WARNING, notices
+from reworld_agent.analysis.tables.score_tables import read_table
 from tests.analysis.tables import scores, with_footer, write
 
 

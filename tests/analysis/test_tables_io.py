@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reworld_agent.analysis.tables_io import read_table
-from reworld_agent.errors import ConfigError, DataError
-from reworld_agent.evaluation.files import write_parquet
+from reworld_agent.analysis.tables.score_tables import read_table
+from reworld_agent.core.errors import ConfigError, DataError
+from reworld_agent.core.result_tables import write_parquet
 from tests.analysis.tables import scores, tokens, v2_scores, with_footer, write
 
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from reworld_agent.baselines import ConstantVelocityAgent, EgoStatusMLPAgent, HumanAgent
 from reworld_agent.baselines.ego_status_training import train
-from reworld_agent.errors import SceneError, WeightsError
+from reworld_agent.core.errors import SceneError, WeightsError
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.splits import resolve_split
 from reworld_agent.scenes.types import AgentInput, Scene, SensorConfig

@@ -11,7 +11,7 @@ import torch
 
 from reworld_agent.checkpoints import command
 from reworld_agent.checkpoints.convert import Request, convert
-from reworld_agent.errors import ConfigError, WeightsError
+from reworld_agent.core.errors import ConfigError, WeightsError
 from tests.checkpoints import ancestors
 
 CONFIG = ancestors.small_config()

@@ -12,7 +12,7 @@ from PIL import Image
 
 from reworld_agent.clips.decode import read_frames
 from reworld_agent.clips.fit import fit_image
-from reworld_agent.errors import ConfigError, DataError
+from reworld_agent.core.errors import ConfigError, DataError
 from tests.clips.media import frame, levels, write_images, write_video
 
 pytest.importorskip("av")
@@ -248,7 +248,7 @@ def test_without_pyav(
     video: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Images and arrays are read without it; videos say what to install."""
-    from reworld_agent.clips.command import main
+    from reworld_agent.cli.video.main import main
 
     for name in ("video_file", "video_out", "generate_command"):
         monkeypatch.delitem(sys.modules, f"reworld_agent.clips.{name}", raising=False)

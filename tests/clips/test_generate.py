@@ -10,25 +10,25 @@ import numpy as np
 import pytest
 import torch
 
+from reworld_agent.cli.video.main import main
 from reworld_agent.clips.build import build_index
-from reworld_agent.clips.command import main
 from reworld_agent.clips.dataset import ClipDataset
 from reworld_agent.clips.decode import read_frames
-from reworld_agent.clips.generate import Settings, generate, resized, tiled
 from reworld_agent.clips.index import ClipIndex, read_index
-from reworld_agent.clips.samples import from_file, from_index
-from reworld_agent.clips.side_by_side import LABEL, MARGIN, contact_sheet, fitted, side_by_side
 from reworld_agent.clips.sources import Options
 from reworld_agent.clips.splits import split_rule
 from reworld_agent.clips.video_out import write_video
 from reworld_agent.clips.windows import ClipShape
 from reworld_agent.config import ClipConfig, CodecConfig, load_model_config
-from reworld_agent.errors import ConfigError, DataError, SceneError, WeightsError
+from reworld_agent.core.errors import ConfigError, DataError, SceneError, WeightsError
+from reworld_agent.generation.generate import Settings, generate, resized, tiled
+from reworld_agent.generation.samples import from_file, from_index
+from reworld_agent.generation.side_by_side import LABEL, MARGIN, contact_sheet, fitted, side_by_side
 from reworld_agent.model import ReWorldModel
+from reworld_agent.model.shipped import shipped_folder
 from reworld_agent.scenes.logs import load_log
 from reworld_agent.video.codec import LTX_095, LTXCodec
 from reworld_agent.video.dit import VideoDiT
-from reworld_agent.weights import shipped_folder
 from tests.clips.media import frame, levels, write_images
 from tests.clips.media import write_video as write_test_video
 from tests.clips.tables import write_openscene
@@ -346,7 +346,7 @@ def test_a_broken_clip_is_not_taken_for_a_short_one(tmp_path: Path, tiny: ReWorl
 
 
 def test_scene_of_an_agent(devkit_reference: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from reworld_agent.clips.samples import from_scene
+    from reworld_agent.generation.samples import from_scene
 
     monkeypatch.setenv("OPENSCENE_DATA_ROOT", str(devkit_reference))
     monkeypatch.setenv("NUPLAN_MAPS_ROOT", str(devkit_reference / "maps"))

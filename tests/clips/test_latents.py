@@ -11,14 +11,14 @@ import torch
 
 from reworld_agent.clips.build import build_index
 from reworld_agent.clips.index import ClipIndex, read_index, write_index
-from reworld_agent.clips.latents import LatentCache
 from reworld_agent.clips.sources import Options
 from reworld_agent.clips.splits import split_rule
 from reworld_agent.clips.windows import ClipShape
-from reworld_agent.errors import ConfigError, DataError
+from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.model import ReWorldModel
+from reworld_agent.model.shipped import shipped_folder
+from reworld_agent.training.datasets.latents import LatentCache
 from reworld_agent.video.encoding import encode_clip
-from reworld_agent.weights import shipped_folder
 from tests.clips.tables import write_openscene
 
 

@@ -14,7 +14,7 @@ from reworld_agent.clips.index import ClipIndex
 from reworld_agent.clips.sources import Options
 from reworld_agent.clips.splits import split_rule
 from reworld_agent.clips.windows import ClipShape
-from reworld_agent.errors import DataError
+from reworld_agent.core.errors import DataError
 from tests.clips.media import frame, write_images, write_video
 from tests.clips.tables import (
     SPEED,

@@ -12,16 +12,16 @@ import torch
 from omegaconf import DictConfig
 from safetensors import safe_open
 
-from reworld_agent.clips.command import main
-from reworld_agent.clips.training_samples import on_clips
+from reworld_agent.cli.video.main import main
 from reworld_agent.config import load_model_config
-from reworld_agent.errors import ConfigError, DataError, WeightsError
+from reworld_agent.core.errors import ConfigError, DataError, WeightsError
 from reworld_agent.model import ReWorldModel
+from reworld_agent.model.shipped import load_checkpoint
+from reworld_agent.training.datasets.clip_phases import on_clips
 from reworld_agent.training.losses import stage_loss
 from reworld_agent.training.module import StageModule
 from reworld_agent.training.run import run
 from reworld_agent.training.stages import load_stage
-from reworld_agent.weights import load_checkpoint
 from tests.clips.tables import write_openscene
 from tests.scenes.small_logs import SPLIT
 from tests.training.test_data import small_loader

@@ -11,18 +11,18 @@ import torch
 from safetensors.torch import save_file
 
 from reworld_agent.clips.build import build_index
-from reworld_agent.clips.generate import Settings, generate
 from reworld_agent.clips.index import ClipIndex
-from reworld_agent.clips.samples import Sample, from_index, told_of_rows
 from reworld_agent.clips.sources import Options
 from reworld_agent.clips.splits import split_rule
-from reworld_agent.clips.telling import Teller
 from reworld_agent.clips.windows import ClipShape
 from reworld_agent.config import load_model_config
-from reworld_agent.errors import ConfigError, DataError, WeightsError
+from reworld_agent.core.errors import ConfigError, DataError, WeightsError
+from reworld_agent.generation.generate import Settings, generate
+from reworld_agent.generation.samples import Sample, from_index, told_of_rows
+from reworld_agent.generation.text_conditioning import Teller
 from reworld_agent.model import ReWorldModel
+from reworld_agent.model.shipped import shipped_folder
 from reworld_agent.video.prompts import NEGATIVE_PROMPT
-from reworld_agent.weights import shipped_folder
 from tests.clips.tables import SPEED, TURN, write_openscene
 
 CONFIG = load_model_config("tiny")

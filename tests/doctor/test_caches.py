@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from reworld_agent import pdm
+from reworld_agent.core.findings import FAIL, OK, WARN, Finding
 from reworld_agent.doctor.caches import check_caches
-from reworld_agent.doctor.finding import FAIL, OK, WARN, Finding
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from reworld_agent import cli
+from reworld_agent.cli import main as cli
+from reworld_agent.core.findings import FAIL, OK, WARN, Finding
 from reworld_agent.doctor import command
-from reworld_agent.doctor.finding import FAIL, OK, WARN, Finding
 
 
 def _names(*words: str) -> list[str]:

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from reworld_agent import compat, doctor, pdm
+from reworld_agent.core.errors import ReWorldError
+from reworld_agent.core.findings import FAIL, OK, WARN, Finding, run_checks
 from reworld_agent.doctor import disk, gpu, host, numerics, versions
-from reworld_agent.doctor.finding import FAIL, OK, WARN, Finding, run_checks
-from reworld_agent.errors import ReWorldError
 
 
 def test_golden_scene_scores_as_shipped() -> None:

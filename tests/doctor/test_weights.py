@@ -12,10 +12,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from reworld_agent.doctor.finding import FAIL, OK, WARN
+from reworld_agent.core.errors import WeightsError
+from reworld_agent.core.findings import FAIL, OK, WARN
 from reworld_agent.doctor.weights import check_weights
-from reworld_agent.errors import WeightsError
-from reworld_agent.weights import shipped_folder
+from reworld_agent.model.shipped import shipped_folder
 
 PART = "video_dit/diffusion_pytorch_model.safetensors"
 

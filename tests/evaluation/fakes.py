@@ -11,7 +11,7 @@ import pytest
 from reworld_agent import pdm
 from reworld_agent.baselines import ConstantVelocityAgent
 from reworld_agent.compat import AgentInput, SensorConfig, Trajectory
-from reworld_agent.errors import DataError
+from reworld_agent.core.errors import DataError
 from reworld_agent.evaluation.scoring import metric_columns
 from reworld_agent.scenes.log_index import find_frame
 from reworld_agent.scenes.logs import load_log, validate_frame

@@ -11,9 +11,9 @@ import pytest
 
 from reworld_agent.baselines import ConstantVelocityAgent, HumanAgent
 from reworld_agent.compat import AgentInput, Trajectory
-from reworld_agent.evaluation.files import read_provenance
+from reworld_agent.core.result_tables import read_provenance
+from reworld_agent.core.shards import PartStore
 from reworld_agent.evaluation.inference import plan_split
-from reworld_agent.evaluation.parts import PartStore
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.splits import resolve_split

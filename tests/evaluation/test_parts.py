@@ -15,9 +15,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from reworld_agent.errors import ConfigError, DataError
-from reworld_agent.evaluation.files import check_writable, read_provenance, write_parquet
-from reworld_agent.evaluation.parts import PartStore
+from reworld_agent.core.errors import ConfigError, DataError
+from reworld_agent.core.result_tables import check_writable, read_provenance, write_parquet
+from reworld_agent.core.shards import PartStore
 
 WRITER = """
 import sys

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reworld_agent.errors import DataError
-from reworld_agent.evaluation.parts import PartStore
-from reworld_agent.evaluation.scene_caches import SceneCaches
+from reworld_agent.core.errors import DataError
+from reworld_agent.core.shards import PartStore
+from reworld_agent.core.workers import run_tasks
 from reworld_agent.evaluation.scoring import ROW_KEYS, score_trajectories
-from reworld_agent.evaluation.workers import run_tasks
+from reworld_agent.pdm.cache_io.folder import SceneCaches
 from tests.pdm import small_scene
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'reworld-agent[ray]'")

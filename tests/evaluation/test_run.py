@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from reworld_agent.analysis.tables_io import read_table
-from reworld_agent.errors import ConfigError, DataError
-from reworld_agent.evaluation.files import read_provenance
+from reworld_agent.analysis.tables.score_tables import read_table
+from reworld_agent.core.errors import ConfigError, DataError
+from reworld_agent.core.result_tables import read_provenance
 from reworld_agent.evaluation.run import run
 from tests.evaluation.fakes import FakeScorer
 from tests.scenes.small_logs import SPLIT, make_log, write_images, write_split

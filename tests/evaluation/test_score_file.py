@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reworld_agent.errors import ConfigError, DataError
-from reworld_agent.evaluation.files import read_provenance
+from reworld_agent.core.errors import ConfigError, DataError
+from reworld_agent.core.result_tables import read_provenance
 from reworld_agent.evaluation.score_file import (
     degrees_suspected,
     help_text,

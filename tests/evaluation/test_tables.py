@@ -9,8 +9,8 @@ import pandas as pd
 import torch
 
 from reworld_agent.baselines import EgoStatusMLPAgent, HumanAgent
-from reworld_agent.evaluation.files import read_provenance
-from reworld_agent.evaluation.provenance import blas_name, code_version, provenance, weights_hash
+from reworld_agent.core.provenance import blas_name, code_version, provenance, weights_hash
+from reworld_agent.core.result_tables import read_provenance
 from reworld_agent.evaluation.scoring import PROTOCOL_METRICS, metric_columns
 from reworld_agent.evaluation.tables import (
     format_summary,

@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 
-from reworld_agent.errors import ConfigError, DataError
+from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.evaluation import score_command
 from reworld_agent.evaluation.run import run
 from reworld_agent.evaluation.score_file import caches_of, parse
 from reworld_agent.evaluation.two_stage import SUMMARIES, read_mapping
-from reworld_agent.pdm.aggregate import COLUMNS, plan_row, read_groups, two_stages
+from reworld_agent.pdm.protocols.aggregate import COLUMNS, plan_row, read_groups, two_stages
 from reworld_agent.scenes.logs import load_log
 from tests.evaluation.fakes import FakeScorer
 from tests.scenes.scene_pickle_files import NuPlan, write_scene_pickle

@@ -1,7 +1,7 @@
 """Rewrite the golden files from the current code: `make golden`. Read the diff before committing.
 
-reworld_agent/golden/scene.npz, scores.json: one scene of the embedded town and the scores of five
-plans for it, which `reworld doctor` and every evaluation compare.
+reworld_agent/pdm/golden_scene/{scene.npz,scores.json}: one scene of the embedded town and the
+scores of five plans for it, which `reworld doctor` and every evaluation compare.
 """
 
 from __future__ import annotations

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 import torch
 
-from reworld_agent import model_benchmark
+from reworld_agent.benchmarks.model import measure as model_benchmark
+from reworld_agent.benchmarks.model.command import main
 from reworld_agent.config import load_model_config
-from reworld_agent.errors import ConfigError
-from reworld_agent.model_benchmark_command import main
+from reworld_agent.core.errors import ConfigError
 
 
 def test_every_part_has_its_rows(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reworld_agent.config import CONFIG_NAMES, ModelConfig, load_model_config
-from reworld_agent.errors import ConfigError
+from reworld_agent.core.errors import ConfigError
 
 
 @pytest.mark.parametrize("name", CONFIG_NAMES)

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from reworld_agent.config import ModelConfig
-from reworld_agent.errors import DataError
+from reworld_agent.core.errors import DataError
 from reworld_agent.model import ReWorldModel
-from reworld_agent.weights import load_checkpoint
+from reworld_agent.model.shipped import load_checkpoint
 from tests.model.micro import batch, micro_config, micro_model
 from tests.model.test_model import moving_model
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from reworld_agent.config import load_model_config
-from reworld_agent.errors import SceneError
+from reworld_agent.core.errors import SceneError
 from reworld_agent.features import build_features, build_targets, resize_image
 
 CONFIG = load_model_config("tiny")

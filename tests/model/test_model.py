@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from reworld_agent.config import load_model_config
-from reworld_agent.errors import WeightsError
+from reworld_agent.core.errors import WeightsError
 from reworld_agent.model import ReWorldModel
-from reworld_agent.weights import load_checkpoint
+from reworld_agent.model.shipped import load_checkpoint
 from tests.model.micro import batch, micro_config, micro_model
 
 
@@ -153,7 +153,7 @@ def test_a_full_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     def full(*arguments: object, **keywords: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("reworld_agent.weights_io.save_file", full)
+    monkeypatch.setattr("reworld_agent.model.weights_folder.save_file", full)
     with pytest.raises(WeightsError, match="No space left"):
         micro_model().save_pretrained(tmp_path / "w")
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from reworld_agent.config import ModelConfig, load_model_config
-from reworld_agent.errors import ConfigError, WeightsError
+from reworld_agent.core.errors import ConfigError, WeightsError
 from reworld_agent.model import ReWorldModel
+from reworld_agent.model.shipped import load_checkpoint
 from reworld_agent.objectives.alignment import readout_loss
-from reworld_agent.weights import load_checkpoint
 from tests.model.micro import batch, micro_config
 
 

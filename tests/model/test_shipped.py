@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from reworld_agent.config import load_model_config
-from reworld_agent.weights import load_checkpoint, shipped_folder
+from reworld_agent.model.shipped import load_checkpoint, shipped_folder
 
 CONFIG = load_model_config("tiny")
 LIMIT = 10_000_000  # bytes of safetensors

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-from reworld_agent.errors import ConfigError, DataError
+from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.negatives.beyonddrive import MATRIX, export_pool, import_pool
 from reworld_agent.negatives.convert import main as convert
 from reworld_agent.negatives.generator import CandidateSettings, generate

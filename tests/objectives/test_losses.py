@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from reworld_agent.errors import ConfigError
+from reworld_agent.core.errors import ConfigError
 from reworld_agent.objectives.action_flow import action_flow_loss
 from reworld_agent.objectives.alignment import alignment_loss
 from reworld_agent.objectives.flow import (

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from reworld_agent.errors import ConfigError, WeightsError
-from reworld_agent.objectives.rivals import REPRESENTATIONS, build_representation
-from reworld_agent.objectives.rivals.base import DiTShape, WorldBatch, cosine_loss, smooth_l1
-from reworld_agent.objectives.rivals.encoders import KINDS, FrozenEncoder, pool_to_grid
-from reworld_agent.objectives.rivals.redi import FeaturePCA
-from reworld_agent.objectives.rivals.self_flow import SelfFlow
-from reworld_agent.objectives.rivals.sra import SRA, SRA2
+from reworld_agent.core.errors import ConfigError, WeightsError
+from reworld_agent.objectives.baselines import REPRESENTATIONS, build_representation
+from reworld_agent.objectives.baselines.base import DiTShape, WorldBatch, cosine_loss, smooth_l1
+from reworld_agent.objectives.baselines.encoders import KINDS, FrozenEncoder, pool_to_grid
+from reworld_agent.objectives.baselines.redi import FeaturePCA
+from reworld_agent.objectives.baselines.self_flow import SelfFlow
+from reworld_agent.objectives.baselines.sra import SRA, SRA2
 from reworld_agent.video.conditioning import Grid
 from reworld_agent.video.dit import VideoOutput
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reworld_agent.pdm.bicycle import AX, HEADING
-from reworld_agent.pdm.epdms import METRICS
+from reworld_agent.pdm.protocols.epdms import METRICS
+from reworld_agent.pdm.simulate.bicycle import AX, HEADING
 
 
 def frame(rng: np.random.Generator, token: str, log: str, time_s: float) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.pdm.cache import INTERSECTION, LANE, ROADBLOCK, TRACK_TYPES, SceneCache
-from reworld_agent.pdm.sampling import sample_times_us
+from reworld_agent.pdm.scene_cache import INTERSECTION, LANE, ROADBLOCK, TRACK_TYPES, SceneCache
+from reworld_agent.pdm.simulate.sampling import sample_times_us
 
 POSE = (664_430.25, 3_997_650.75, 0.3)
 SPEED = 8.0

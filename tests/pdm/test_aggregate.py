@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from reworld_agent import pdm
-from reworld_agent.errors import DataError
-from reworld_agent.pdm.aggregate import (
+from reworld_agent.core.errors import DataError
+from reworld_agent.pdm.protocols.aggregate import (
     COLUMNS,
     EC,
     Group,

@@ -10,10 +10,10 @@ import pytest
 from shapely import Polygon, box
 
 from reworld_agent import pdm
-from reworld_agent.errors import DataError
-from reworld_agent.pdm.build import build_from_log
-from reworld_agent.pdm.cache import CARPARK
-from reworld_agent.pdm.frames import ParsedLog
+from reworld_agent.core.errors import DataError
+from reworld_agent.pdm.cache_io.build import build_from_log
+from reworld_agent.pdm.scene_cache import CARPARK
+from reworld_agent.pdm.world.frames import ParsedLog
 from tests.pdm import small_scene
 from tests.scenes.small_map import layers, write_map
 

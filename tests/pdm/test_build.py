@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reworld_agent.errors import DataError, SceneError
-from reworld_agent.pdm.build import build_from_log, build_scene_cache
-from reworld_agent.pdm.cache import CARPARK, LANE, LANE_CONNECTOR, ROADBLOCK, SceneCache
-from reworld_agent.pdm.frames import ParsedLog
-from reworld_agent.pdm.scenery import make_scenery
-from reworld_agent.pdm.scorer import LAST_TTC_STEP, PROGRESS, score_states
-from reworld_agent.pdm.tracker import simulate
+from reworld_agent.core.errors import DataError, SceneError
+from reworld_agent.pdm.cache_io.build import build_from_log, build_scene_cache
+from reworld_agent.pdm.protocols.scorer import LAST_TTC_STEP, PROGRESS, score_states
+from reworld_agent.pdm.scene_cache import CARPARK, LANE, LANE_CONNECTOR, ROADBLOCK, SceneCache
+from reworld_agent.pdm.simulate.tracker import simulate
+from reworld_agent.pdm.world.frames import ParsedLog
+from reworld_agent.pdm.world.scenery import make_scenery
 from reworld_agent.scenes.log_index import find_frame
 from reworld_agent.scenes.logs import load_log
 from tests.pdm import small_scene

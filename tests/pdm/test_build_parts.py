@@ -10,15 +10,15 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reworld_agent.pdm.block_search import search_blocks
-from reworld_agent.pdm.cache import N_AGENT_TYPES, TRACK_TYPES
-from reworld_agent.pdm.forecast import forecast
-from reworld_agent.pdm.frames import Boxes
-from reworld_agent.pdm.idm import idm_step
-from reworld_agent.pdm.observation import replay
-from reworld_agent.pdm.path import pose_at, shifted, unwrapped
-from reworld_agent.pdm.polygon_distance import box_to_polygon
-from reworld_agent.pdm.proposals import lay_out
+from reworld_agent.pdm.pdm_closed.block_search import search_blocks
+from reworld_agent.pdm.pdm_closed.forecast import forecast
+from reworld_agent.pdm.pdm_closed.idm import idm_step
+from reworld_agent.pdm.pdm_closed.path import pose_at, shifted, unwrapped
+from reworld_agent.pdm.pdm_closed.proposals import lay_out
+from reworld_agent.pdm.scene_cache import N_AGENT_TYPES, TRACK_TYPES
+from reworld_agent.pdm.world.frames import Boxes
+from reworld_agent.pdm.world.observation import replay
+from reworld_agent.pdm.world.polygon_distance import box_to_polygon
 
 VEHICLE, BARRIER = TRACK_TYPES.index("vehicle"), TRACK_TYPES.index("barrier")
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from reworld_agent import pdm
-from reworld_agent.errors import DataError
-from reworld_agent.pdm import cache as cache_module
+from reworld_agent.core.errors import DataError
+from reworld_agent.pdm import scene_cache as cache_module
 from tests.pdm.straight_road import scene, straight
 
 BOXES = {"a": ("vehicle", 30.0, 0.0, 0.0, 5.0), "b": ("traffic_cone", 9.0, -3.0, 0.0, 0.0)}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.signal import savgol_filter
 
-from reworld_agent.pdm.comfort import savgol_weights
+from reworld_agent.pdm.metrics.comfort import savgol_weights
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 
 from reworld_agent import pdm
-from reworld_agent.pdm.drive import simulated
-from reworld_agent.pdm.epdms import METRICS
-from reworld_agent.pdm.from_devkit import load_metric_cache
-from reworld_agent.pdm.reactive_rails import build_rails
-from reworld_agent.pdm.reactive_traffic import reactive_poses
+from reworld_agent.pdm.cache_io.from_devkit import load_metric_cache
+from reworld_agent.pdm.protocols.epdms import METRICS
+from reworld_agent.pdm.simulate.rollout import simulated
+from reworld_agent.pdm.traffic.idm_traffic import reactive_poses
+from reworld_agent.pdm.traffic.rails import build_rails
 
 pytestmark = pytest.mark.devkit
 TOKENS = ("c171179370905a4f", "4ef3d31d1b0c6b63")

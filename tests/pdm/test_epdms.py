@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 from reworld_agent import pdm
-from reworld_agent.errors import SceneError
-from reworld_agent.pdm.bicycle import AX, HEADING
-from reworld_agent.pdm.epdms import combine, score_two_frames
-from reworld_agent.pdm.history_comfort import two_frame_comfort
+from reworld_agent.core.errors import SceneError
+from reworld_agent.pdm.metrics.history_comfort import two_frame_comfort
+from reworld_agent.pdm.protocols.epdms import combine, score_two_frames
+from reworld_agent.pdm.simulate.bicycle import AX, HEADING
 from tests.pdm.straight_road import scene, straight
 
 METRICS = {

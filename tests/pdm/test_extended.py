@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reworld_agent.pdm import extended
-from reworld_agent.pdm.build import build_scene_cache
-from reworld_agent.pdm.cache import SceneCache
-from reworld_agent.pdm.sampling import knot_times_us, reference_poses, sample_times_us
-from reworld_agent.pdm.scenery import make_scenery
-from reworld_agent.pdm.scorer import DAC, PROGRESS, score_states
-from reworld_agent.pdm.tracker import simulate
+from reworld_agent.pdm.cache_io.build import build_scene_cache
+from reworld_agent.pdm.metrics import extended
+from reworld_agent.pdm.protocols.scorer import DAC, PROGRESS, score_states
+from reworld_agent.pdm.scene_cache import SceneCache
+from reworld_agent.pdm.simulate.sampling import knot_times_us, reference_poses, sample_times_us
+from reworld_agent.pdm.simulate.tracker import simulate
+from reworld_agent.pdm.world.scenery import make_scenery
 
 COLUMNS = {"TLC": extended.TLC, "LK": extended.LK, "DDC": extended.DDC}
 

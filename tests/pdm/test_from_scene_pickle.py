@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from reworld_agent import pdm
-from reworld_agent.errors import DataError, SceneError
-from reworld_agent.pdm.from_scene_pickle import build_from_scene_pickle
+from reworld_agent.core.errors import DataError, SceneError
+from reworld_agent.pdm.cache_io.from_scene_pickle import build_from_scene_pickle
 from reworld_agent.scenes.logs import load_log
 from reworld_agent.scenes.scene_pickles import list_scene_pickles, load_scene_pickle
 from reworld_agent.scenes.sensors import SensorConfig

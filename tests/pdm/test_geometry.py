@@ -8,7 +8,7 @@ import numpy as np
 import shapely
 from shapely.affinity import rotate, translate
 
-from reworld_agent.pdm.geometry import bearing, boxes_meet, principal_value, wrap
+from reworld_agent.pdm.world.geometry import bearing, boxes_meet, principal_value, wrap
 
 
 def _polygon(x: float, y: float, heading: float, half_length: float, half_width: float):  # type: ignore[no-untyped-def]

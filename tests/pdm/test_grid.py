@@ -7,9 +7,9 @@ import pytest
 import shapely
 from numpy.typing import NDArray
 
-from reworld_agent.pdm.grid import DRIVABLE, LANE, Grid, lanes_at, mark_held
-from reworld_agent.pdm.grid_build import build_grid
 from reworld_agent.pdm.kernel import kernel
+from reworld_agent.pdm.world.grid import DRIVABLE, LANE, Grid, lanes_at, mark_held
+from reworld_agent.pdm.world.grid_build import build_grid
 
 ORIGIN = np.array([331_000.0, 4_690_000.0])
 

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from reworld_agent import pdm
-from reworld_agent.errors import ConfigError, SceneError
-from reworld_agent.pdm import drive
+from reworld_agent.core.errors import ConfigError, SceneError
+from reworld_agent.pdm.simulate import rollout as drive
 from tests.pdm.straight_road import scene, straight
 
 

@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 
 from reworld_agent import pdm
-from reworld_agent.errors import ConfigError, SceneError
-from reworld_agent.pdm import reactive
-from reworld_agent.pdm.cache import SceneCache
-from reworld_agent.pdm.drive import simulated
-from reworld_agent.pdm.reactive_rails import VEHICLE, Rail, Rails, build_rails
-from reworld_agent.pdm.reactive_traffic import Unsolvable, reactive_poses
+from reworld_agent.core.errors import ConfigError, SceneError
+from reworld_agent.pdm.protocols import reactive
+from reworld_agent.pdm.scene_cache import SceneCache
+from reworld_agent.pdm.simulate.rollout import simulated
+from reworld_agent.pdm.traffic.idm_traffic import Unsolvable, reactive_poses
+from reworld_agent.pdm.traffic.rails import VEHICLE, Rail, Rails, build_rails
 
 ALONG = np.column_stack([np.arange(0.0, 6.0), np.zeros(6), np.zeros(6)])
 

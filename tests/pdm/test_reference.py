@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from reworld_agent import pdm
-from reworld_agent.pdm.sampling import knot_times_us, reference_poses, sample_times_us
-from reworld_agent.pdm.tracker import simulate
+from reworld_agent.pdm.simulate.sampling import knot_times_us, reference_poses, sample_times_us
+from reworld_agent.pdm.simulate.tracker import simulate
 
 EQUAL = {
     "NC": "no_at_fault_collisions",

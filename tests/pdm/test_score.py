@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from reworld_agent import pdm
-from reworld_agent.errors import ConfigError, DataError, SceneError
-from reworld_agent.pdm.cache import CARPARK, ROADBLOCK
+from reworld_agent.core.errors import ConfigError, DataError, SceneError
+from reworld_agent.pdm.scene_cache import CARPARK, ROADBLOCK
 from tests.pdm.straight_road import braking, columns, rectangle, road, scene, sideways, straight
 
 NC, TTC = "no_at_fault_collisions", "time_to_collision_within_bound"

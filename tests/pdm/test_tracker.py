@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reworld_agent.pdm import tracker
-from reworld_agent.pdm.bicycle import AX, HEADING, STEERING, VX, X, Y
-from reworld_agent.pdm.sampling import knot_times_us, reference_poses, sample_times_us
-from reworld_agent.pdm.tracker import simulate
+from reworld_agent.pdm.simulate import tracker
+from reworld_agent.pdm.simulate.bicycle import AX, HEADING, STEERING, VX, X, Y
+from reworld_agent.pdm.simulate.sampling import knot_times_us, reference_poses, sample_times_us
+from reworld_agent.pdm.simulate.tracker import simulate
 from tests.pdm.straight_road import POSE, TIME_US, scene, sideways, straight
 
 DT, N = 0.1, 40

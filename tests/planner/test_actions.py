@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from reworld_agent.errors import ConfigError
+from reworld_agent.core.errors import ConfigError
 from reworld_agent.planner.actions import ActionNormaliser, delta
 
 POSES = torch.tensor([[[3.0, -1.0, 0.5], [7.0, 2.0, -0.25]]], dtype=torch.float64)

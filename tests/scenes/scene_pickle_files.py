@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reworld_agent.pdm.cache import TRACK_TYPES
-from reworld_agent.pdm.frames import boxes, ego_state
+from reworld_agent.pdm.scene_cache import TRACK_TYPES
+from reworld_agent.pdm.world.frames import boxes, ego_state
 from reworld_agent.scenes.sensors import CAMERA_NAMES
 
 _STATE = "nuplan.common.actor_state"

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reworld_agent.errors import ConfigError, DataError, SceneError
+from reworld_agent.core.errors import ConfigError, DataError, SceneError
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.preflight import preflight

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reworld_agent.errors import DataError, SceneError
+from reworld_agent.core.errors import DataError, SceneError
 from reworld_agent.scenes import log_index
 from reworld_agent.scenes.log_index import find_frame, open_index
 from tests.scenes.small_logs import SPLIT, make_log, write_split

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reworld_agent.errors import DataError, SceneError
+from reworld_agent.core.errors import DataError, SceneError
 from reworld_agent.scenes.log_index import LogIndex, find_frame
 from reworld_agent.scenes.logs import load_log, validate_frame
 from tests.scenes.small_logs import make_frame, make_log, write_split

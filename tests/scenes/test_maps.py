@@ -12,9 +12,9 @@ import pyogrio
 import pytest
 import shapely
 
-from reworld_agent.errors import DataError
-from reworld_agent.scenes import maps
-from reworld_agent.scenes.maps import CityMap, open_city_map
+from reworld_agent.core.errors import DataError
+from reworld_agent.scenes.maps import city as maps
+from reworld_agent.scenes.maps.city import CityMap, open_city_map
 from tests.scenes.small_map import CITY, LINES, ORIGIN, layers, write_map
 
 

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 from PIL import Image
 
-from reworld_agent.errors import DataError
+from reworld_agent.core.errors import DataError
 from reworld_agent.scenes.pickle_preflight import preflight_pickles
 from reworld_agent.scenes.scene_pickles import load_scene_pickle
 from reworld_agent.scenes.sensors import SensorConfig

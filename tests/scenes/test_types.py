@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reworld_agent.errors import DataError, SceneError
+from reworld_agent.core.errors import DataError, SceneError
 from reworld_agent.scenes.geometry import quaternion_yaw, relative_poses
 from reworld_agent.scenes.pcd import read_pcd
 from reworld_agent.scenes.types import (

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reworld_agent.errors import DataError
-from reworld_agent.scenes.unpickle import load_pickle
+from reworld_agent.core.errors import DataError
+from reworld_agent.core.unpickle import load_pickle
 
 
 class _Attack:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reworld_agent.doctor.finding import FAIL, OK, WARN
-from reworld_agent.errors import ConfigError
+from reworld_agent.core.errors import ConfigError
+from reworld_agent.core.findings import FAIL, OK, WARN
 from reworld_agent.submission.checks import check
 from reworld_agent.submission.contents import FIELDS, Plan, Submission, check_version, field_faults
 from reworld_agent.submission.expected import UNKNOWN, Expected

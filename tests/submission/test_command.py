@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reworld_agent import cli
-from reworld_agent.evaluation.files import write_parquet
+from reworld_agent.cli import main as cli
+from reworld_agent.core.result_tables import write_parquet
 from reworld_agent.submission import command, reader
 from reworld_agent.submission.runs import read_run
 from tests.submission.test_checks import SYNTHETIC, TOKENS, _straight

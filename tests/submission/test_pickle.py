@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reworld_agent.errors import DataError
+from reworld_agent.core.errors import DataError
 from reworld_agent.submission import reader, writer
 from reworld_agent.submission.contents import FIELDS, Plan, Submission
 

@@ -14,7 +14,7 @@ import torch
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
-from reworld_agent.errors import DataError, ReWorldError
+from reworld_agent.core.errors import DataError, ReWorldError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.negatives.pool import write_pool
 from reworld_agent.training import chain, run, statistics

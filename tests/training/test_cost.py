@@ -11,13 +11,18 @@ import pytest
 import torch
 from scipy.stats import bootstrap
 
+from reworld_agent.benchmarks.stages import measure as benchmark
+from reworld_agent.benchmarks.stages import report as benchmark_report
+from reworld_agent.benchmarks.stages.measure import (
+    action_operations,
+    count_operations,
+    video_operations,
+)
+from reworld_agent.benchmarks.stages.report import main
 from reworld_agent.config import load_model_config
+from reworld_agent.config.sigmas import SCHEDULES
 from reworld_agent.planner.action_dit import ActionDiT
 from reworld_agent.planner.sampler import sample_plan
-from reworld_agent.sigmas import SCHEDULES
-from reworld_agent.training import benchmark, benchmark_report
-from reworld_agent.training.benchmark import action_operations, count_operations, video_operations
-from reworld_agent.training.benchmark_report import main
 from reworld_agent.training.stages import load_stage
 from reworld_agent.video.conditioning import Grid
 from tests.model.micro import micro_model

@@ -13,14 +13,15 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from reworld_agent.errors import ConfigError, DataError
+from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.features import build_features, build_targets
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.sensors import SensorConfig
-from reworld_agent.training import data, state_cache
-from reworld_agent.training.data import SceneDataset, scene_arrays
-from reworld_agent.training.future_images import check_host_config
+from reworld_agent.training import state_cache
+from reworld_agent.training.datasets import scene_arrays as data
+from reworld_agent.training.datasets.future_images import check_host_config
+from reworld_agent.training.datasets.scene_arrays import SceneDataset, scene_arrays
 from reworld_agent.training.losses import stage_loss
 from reworld_agent.training.stages import load_stage
 from reworld_agent.training.state_cache import CachedStates
@@ -95,7 +96,7 @@ def test_processes_that_start_at_once(
 
     monkeypatch.setattr(data, "_write", slowly)
     if not locks:
-        monkeypatch.setattr("reworld_agent.disk.fcntl.flock", no_lock)
+        monkeypatch.setattr("reworld_agent.core.atomic.fcntl.flock", no_lock)
     with ThreadPoolExecutor(3) as pool:
         cache = tmp_path / "cache"
         jobs = [pool.submit(scene_arrays, loader, CONFIG, False, cache) for _ in range(3)]

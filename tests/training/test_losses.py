@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from reworld_agent.errors import DataError
+from reworld_agent.core.errors import DataError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.training.losses import stage_loss
 from reworld_agent.training.prepare import set_trainable

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from reworld_agent.config import load_model_config
-from reworld_agent.errors import ConfigError, DataError
-from reworld_agent.evaluation.files import read_provenance
+from reworld_agent.core.errors import ConfigError, DataError
+from reworld_agent.core.result_tables import read_provenance
 from reworld_agent.model import ReWorldModel
 from reworld_agent.negatives import jobs, scored
 from reworld_agent.negatives.pool import read_pool

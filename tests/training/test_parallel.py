@@ -15,10 +15,10 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from reworld_agent.config import load_model_config
-from reworld_agent.errors import ConfigError
+from reworld_agent.core.errors import ConfigError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.negatives.pool import write_pool
-from reworld_agent.objectives.draws import Draws
+from reworld_agent.objectives.sharded_rng import Draws
 from reworld_agent.training.parallel import shares, world_size
 from reworld_agent.training.run import run
 from tests.scenes.small_logs import SPLIT

@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 
-from reworld_agent.errors import ConfigError
-from reworld_agent.training import repulsion_sweep
+from reworld_agent.benchmarks import repulsion_sweep
+from reworld_agent.core.arguments import parse
+from reworld_agent.core.errors import ConfigError
 from reworld_agent.training.chain import Command
 from reworld_agent.training.hydra_stage import StageCallback
 from reworld_agent.training.stages import load_stage
-from reworld_agent.words import parse
 
 
 def test_every_factor_is_trained_and_scored_once(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reworld_agent.errors import ConfigError, DataError, WeightsError
+from reworld_agent.core.errors import ConfigError, DataError, WeightsError
 from reworld_agent.training.resume import CHECKPOINT, RECORD, Standing, finish, standing
 
 

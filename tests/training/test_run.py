@@ -12,12 +12,12 @@ import pytest
 import torch
 from omegaconf import DictConfig
 
-from reworld_agent.errors import ConfigError, DataError, WeightsError
+from reworld_agent.core.errors import ConfigError, DataError, WeightsError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.training import module, statistics
 from reworld_agent.training.callbacks import SpikeWatch
+from reworld_agent.training.datasets.loading import SampleStream
 from reworld_agent.training.ema import AverageWeights
-from reworld_agent.training.loading import SampleStream
 from reworld_agent.training.losses import stage_loss
 from reworld_agent.training.module import StageModule
 from reworld_agent.training.resume import CHECKPOINT, STOPPED

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from reworld_agent.config import ClipConfig, load_model_config
-from reworld_agent.errors import ConfigError, DataError
-from reworld_agent.training.curriculum import fit_clip
+from reworld_agent.core.errors import ConfigError, DataError
+from reworld_agent.training.datasets.curriculum import fit_clip
 from reworld_agent.training.optim import rate_factor
 from reworld_agent.training.phases import phase_clip
 from reworld_agent.training.stages import RECIPES, STAGES, load_stage

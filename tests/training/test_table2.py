@@ -13,17 +13,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from reworld_agent.benchmarks.table2 import costs, figures, judging
+from reworld_agent.benchmarks.table2.command import main
+from reworld_agent.benchmarks.table2.sweeps import SWEEPS, Sweep, gamma, run_sweep, summary
 from reworld_agent.clips.index import read_index
 from reworld_agent.config import ClipConfig, CodecConfig, VideoConfig
-from reworld_agent.errors import ConfigError, ReWorldError
-from reworld_agent.objectives.rivals import REPRESENTATIONS
-from reworld_agent.training.table2 import costs, data, evaluate, figures, judging
-from reworld_agent.training.table2.command import main
+from reworld_agent.core.errors import ConfigError, ReWorldError
+from reworld_agent.objectives.baselines import REPRESENTATIONS
+from reworld_agent.training.table2 import data, evaluate
 from reworld_agent.training.table2.data import at_most, fitted_codec, held_out_clips, open_codec
 from reworld_agent.training.table2.evaluate import imagine, pixel_psnr, velocity_error
 from reworld_agent.training.table2.protocol import Protocol, load_protocol
 from reworld_agent.training.table2.runs import Clips, RunSettings, build_module, train_run
-from reworld_agent.training.table2.sweeps import SWEEPS, Sweep, gamma, run_sweep, summary
 from tests.training.test_table2_stage import write_table
 
 MICRO = Protocol(

@@ -13,13 +13,13 @@ import pytest
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from reworld_agent.clips.command import main
+from reworld_agent.cli.video.main import main
 from reworld_agent.clips.index import read_index
-from reworld_agent.errors import ConfigError, DataError, WeightsError
+from reworld_agent.core.errors import ConfigError, DataError, WeightsError
 from reworld_agent.model import ReWorldModel
-from reworld_agent.objectives.rivals import WITH_ENCODER
-from reworld_agent.objectives.rivals.encoders import FrozenEncoder
-from reworld_agent.training.held_out import spread
+from reworld_agent.objectives.baselines import WITH_ENCODER
+from reworld_agent.objectives.baselines.encoders import FrozenEncoder
+from reworld_agent.training.datasets.held_out import spread
 from reworld_agent.training.hydra_stage import StageCallback
 from reworld_agent.training.run import run
 from reworld_agent.training.stages import load_stage

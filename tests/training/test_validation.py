@@ -13,23 +13,23 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from reworld_agent.errors import ConfigError
+from reworld_agent.core.errors import ConfigError
 from reworld_agent.model import ReWorldModel
+from reworld_agent.model.shipped import shipped_folder
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.splits import resolve_split
 from reworld_agent.training import statistics
 from reworld_agent.training.callbacks import ValidationTable
-from reworld_agent.training.data import scene_arrays
-from reworld_agent.training.held_out import (
+from reworld_agent.training.datasets.held_out import (
     HeldOutSampler,
     ValidationSettings,
     held_out_logs,
     held_out_scenes,
 )
+from reworld_agent.training.datasets.scene_arrays import scene_arrays
 from reworld_agent.training.module import StageModule, displacement
 from reworld_agent.training.run import run
 from reworld_agent.training.stages import load_stage
-from reworld_agent.weights import shipped_folder
 from tests.scenes.small_logs import SPLIT
 from tests.training.stops import cut_short
 from tests.training.test_data import small_loader

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from reworld_agent.config import ENCODINGS, CodecConfig, load_model_config
-from reworld_agent.errors import ConfigError
+from reworld_agent.core.errors import ConfigError
 from reworld_agent.video.codec import LTX_095, LTXCodec, PatchPCACodec, build_codec
 from reworld_agent.video.codec_fit import fit_patch_pca, psnr
 from reworld_agent.video.encoding import decode_future, encode_clip, encode_history, to_pixels

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from reworld_agent.errors import ConfigError, DataError, WeightsError
+from reworld_agent.core.errors import ConfigError, DataError, WeightsError
 from reworld_agent.video.prompts import PLANNER_PROMPT, Motion, world_prompt
 from reworld_agent.video.text import PromptBook, T5Encoder
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reworld_agent.errors import WeightsError
+from reworld_agent.core.errors import WeightsError
 from reworld_agent.video_metrics.i3d import I3D_WEIGHTS
 from reworld_agent.video_metrics.lpips import LPIPS_WEIGHTS
 from reworld_agent.video_metrics.weights import Source, obtain

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from reworld_agent.evaluation.files import read_provenance
+from reworld_agent.core.result_tables import read_provenance
 from reworld_agent.video_metrics import score as score_module
 from reworld_agent.video_metrics.command import main
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.linalg import sqrtm
 from torchmetrics.image.fid import _compute_fid
 
-from reworld_agent.errors import DataError
+from reworld_agent.core.errors import DataError
 from reworld_agent.video_metrics.frechet import Gaussian, Moments, frechet_distance
 
 Array = NDArray[np.float64]

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from reworld_agent.errors import DataError
+from reworld_agent.core.errors import DataError
 from reworld_agent.video_metrics import i3d_logits
 from reworld_agent.video_metrics.i3d import I3D, Pool, Unit, from_arrays, pad_same, resize
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torchmetrics
 
-from reworld_agent.errors import ConfigError, DataError
+from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.video_metrics import lpips
 from reworld_agent.video_metrics.lpips import load_lpips
 

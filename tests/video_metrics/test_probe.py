@@ -15,8 +15,8 @@ from torchmetrics.functional import r2_score
 from torchmetrics.functional.classification import binary_auroc
 
 import reworld_agent
-from reworld_agent.errors import DataError
-from reworld_agent.evaluation.files import read_provenance
+from reworld_agent.core.errors import DataError
+from reworld_agent.core.result_tables import read_provenance
 from reworld_agent.model import ReWorldModel
 from reworld_agent.video_metrics.probe import command
 from reworld_agent.video_metrics.probe.attributes import (

@@ -18,7 +18,7 @@ from reworld_agent.clips.image_files import SUFFIXES, ImageFiles
 from reworld_agent.clips.kinematics import EgoTrack, make_track
 from reworld_agent.clips.recording import Recording, relative
 from reworld_agent.clips.sources import Options
-from reworld_agent.errors import DataError
+from reworld_agent.core.errors import DataError
 
 VIDEOS = (".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm")
 _COLUMNS = ["timestamp", "x", "y", "heading"]

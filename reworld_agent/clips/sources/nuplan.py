@@ -14,7 +14,7 @@ from reworld_agent.clips.kinematics import EgoTrack, make_track
 from reworld_agent.clips.recording import Recording, in_time_order, relative
 from reworld_agent.clips.sources import Options
 from reworld_agent.clips.splits import folder_split
-from reworld_agent.errors import DataError
+from reworld_agent.core.errors import DataError
 from reworld_agent.scenes.geometry import quaternion_yaw
 
 LICENCE = "CC BY-NC-SA 4.0 (nuPlan)"

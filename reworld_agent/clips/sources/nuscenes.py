@@ -18,7 +18,7 @@ from reworld_agent.clips.json_stream import records
 from reworld_agent.clips.kinematics import EgoTrack, make_track
 from reworld_agent.clips.recording import Recording, in_time_order
 from reworld_agent.clips.sources import Options
-from reworld_agent.errors import DataError
+from reworld_agent.core.errors import DataError
 from reworld_agent.scenes.geometry import quaternion_yaw
 
 LICENCE = "CC BY-NC-SA 4.0 (nuScenes)"

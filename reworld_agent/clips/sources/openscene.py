@@ -12,7 +12,7 @@ from reworld_agent.clips.kinematics import make_track
 from reworld_agent.clips.recording import Recording, in_time_order
 from reworld_agent.clips.sources import Options
 from reworld_agent.clips.splits import folder_split
-from reworld_agent.errors import DataError
+from reworld_agent.core.errors import DataError
 from reworld_agent.scenes.geometry import frame_pose
 from reworld_agent.scenes.logs import load_log
 

@@ -11,7 +11,7 @@ import pandas as pd
 from reworld_agent.clips.kinematics import COMMANDS, make_track
 from reworld_agent.clips.recording import Recording, in_time_order, relative
 from reworld_agent.clips.sources import Options
-from reworld_agent.errors import DataError
+from reworld_agent.core.errors import DataError
 
 LICENCE = "Apache-2.0"
 _MAKE = "make them: reworld synth split=town_train clips=true (see root=)"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reworld_agent.commands import BY_NAME
-from reworld_agent.errors import ReWorldError
-from reworld_agent.scenes.synthetic.cameras import CAMERAS
+from reworld_agent.cli.commands import BY_NAME
+from reworld_agent.core.arguments import report_error, run_script
+from reworld_agent.core.errors import ReWorldError, UsageError
+from reworld_agent.scenes.synthetic.render.cameras import CAMERAS
 from reworld_agent.scenes.synthetic.splits import ensure_split
-from reworld_agent.words import UsageError, report_error, run_script
 
 USAGE = (
     "split=town_train|town_val|town_test [cameras=CAM_F0,...|all|none] [clips=true] [scenes=N] "

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.scenes.synthetic import geometry as geo
-from reworld_agent.scenes.synthetic.cast import EGO_CENTER, PERSON
-from reworld_agent.scenes.synthetic.geometry import Array
-from reworld_agent.scenes.synthetic.traffic import STEP
+from reworld_agent.scenes.synthetic.actors.actor import EGO_CENTER, PERSON
+from reworld_agent.scenes.synthetic.actors.traffic import STEP
+from reworld_agent.scenes.synthetic.town import geometry as geo
+from reworld_agent.scenes.synthetic.town.geometry import Array
 
 if TYPE_CHECKING:
     from reworld_agent.scenes.synthetic.drive import Drive

@@ -8,16 +8,16 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from reworld_agent.errors import SceneError
+from reworld_agent.core.errors import SceneError
+from reworld_agent.scenes.synthetic.actors.actor import PROPS, Cast, Thing
+from reworld_agent.scenes.synthetic.actors.placing import THEMES, choose_cast
+from reworld_agent.scenes.synthetic.actors.traffic import STEP, Record, Traffic
 from reworld_agent.scenes.synthetic.attempts import FIRST_GOOD
-from reworld_agent.scenes.synthetic.cast import PROPS, Cast, Thing
-from reworld_agent.scenes.synthetic.casting import THEMES, choose_cast
 from reworld_agent.scenes.synthetic.checks import fault
-from reworld_agent.scenes.synthetic.geometry import Array
-from reworld_agent.scenes.synthetic.network import Network, build_network
-from reworld_agent.scenes.synthetic.scenery import build_scenery
-from reworld_agent.scenes.synthetic.signals import Signals
-from reworld_agent.scenes.synthetic.traffic import STEP, Record, Traffic
+from reworld_agent.scenes.synthetic.town.geometry import Array
+from reworld_agent.scenes.synthetic.town.network import Network, build_network
+from reworld_agent.scenes.synthetic.town.scenery import build_scenery
+from reworld_agent.scenes.synthetic.town.signals import Signals
 
 FRAME = 0.5  # s between logged frames
 STRIDE = round(FRAME / STEP)  # simulation steps per frame

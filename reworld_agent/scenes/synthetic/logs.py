@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from reworld_agent.scenes.synthetic.cameras import CAMERAS, calibration
-from reworld_agent.scenes.synthetic.cast import PERSON
+from reworld_agent.scenes.synthetic.actors.actor import PERSON
 from reworld_agent.scenes.synthetic.drive import FRAME, STRIDE, Drive
-from reworld_agent.scenes.synthetic.geometry import Array, at_distance
-from reworld_agent.scenes.synthetic.layout import PLANS
+from reworld_agent.scenes.synthetic.render.cameras import CAMERAS, calibration
+from reworld_agent.scenes.synthetic.town.geometry import Array, at_distance
+from reworld_agent.scenes.synthetic.town.layout import PLANS
 
 PICKLE_PROTOCOL = 4  # fixed: the same drive gives the same bytes
 EPOCH = 1_767_225_600_000_000  # us, 2026-01-01

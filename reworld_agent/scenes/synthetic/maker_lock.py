@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from reworld_agent.disk import only_process
+from reworld_agent.core.atomic import only_process
 
 LOCK = "making.lock"
 UNFINISHED = "unfinished"

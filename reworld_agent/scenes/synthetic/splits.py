@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from reworld_agent.errors import ConfigError, DataError
-from reworld_agent.home import cache_home
-from reworld_agent.scenes.synthetic.cameras import CAMERAS
+from reworld_agent.core.errors import ConfigError, DataError
+from reworld_agent.core.paths import cache_home
 from reworld_agent.scenes.synthetic.drive import SPLITS, SplitPlan
 from reworld_agent.scenes.synthetic.maker_lock import only_maker
+from reworld_agent.scenes.synthetic.render.cameras import CAMERAS
 from reworld_agent.scenes.synthetic.store import scratch, write_bytes, write_drive
 
 VERSION = "5"  # of the town: new whenever the same seed gives other bytes
@@ -169,7 +169,7 @@ def _merged(manifest: Path, wanted: dict[str, object]) -> dict[str, object]:
 
 def _make_maps(root: Path, folder: Path) -> None:
     # geopandas takes a second to import, and is needed once
-    from reworld_agent.scenes.synthetic.gpkg import write_maps
+    from reworld_agent.scenes.synthetic.town.gpkg import write_maps
 
     try:
         folder.mkdir(parents=True, exist_ok=True)

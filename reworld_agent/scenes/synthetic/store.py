@@ -13,9 +13,9 @@ from pathlib import Path
 import cv2
 import pandas as pd
 
-from reworld_agent.errors import DataError
+from reworld_agent.core.errors import DataError
+from reworld_agent.scenes.synthetic.actors.traffic import STEP
 from reworld_agent.scenes.synthetic.drive import FRAME, STRIDE, Drive, make_drive
-from reworld_agent.scenes.synthetic.layout import PLANS
 from reworld_agent.scenes.synthetic.logs import (
     driving_command,
     frame_token,
@@ -24,8 +24,8 @@ from reworld_agent.scenes.synthetic.logs import (
     timestamp,
 )
 from reworld_agent.scenes.synthetic.maker_lock import UNFINISHED
-from reworld_agent.scenes.synthetic.render import Renderer
-from reworld_agent.scenes.synthetic.traffic import STEP
+from reworld_agent.scenes.synthetic.render.camera_view import Renderer
+from reworld_agent.scenes.synthetic.town.layout import PLANS
 
 JPEG_QUALITY = 90
 CLIP_CAMERA = "CAM_F0"

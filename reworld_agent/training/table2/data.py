@@ -19,9 +19,9 @@ from reworld_agent.clips.index import ClipIndex
 from reworld_agent.clips.sources import Options
 from reworld_agent.clips.splits import split_rule
 from reworld_agent.clips.windows import ClipShape
-from reworld_agent.errors import DataError, WeightsError
+from reworld_agent.core.errors import DataError, WeightsError
 from reworld_agent.scenes.synthetic import ensure_split
-from reworld_agent.training.held_out import spread
+from reworld_agent.training.datasets.held_out import spread
 from reworld_agent.training.table2.protocol import Protocol
 from reworld_agent.video.codec import LTXCodec, PatchPCACodec, build_codec
 from reworld_agent.video.codec_fit import fit_patch_pca

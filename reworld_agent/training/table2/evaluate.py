@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from reworld_agent.objectives.baselines.base import WorldBatch
 from reworld_agent.objectives.flow import masked_mse
-from reworld_agent.objectives.rivals.base import WorldBatch
 from reworld_agent.training.table2.module import WorldModule
 from reworld_agent.video.conditioning import unpack
 from reworld_agent.video.dit import VideoDiT

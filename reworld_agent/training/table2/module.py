@@ -12,8 +12,8 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from reworld_agent.objectives.baselines.base import Representation, WorldBatch
 from reworld_agent.objectives.flow import draw_token_times
-from reworld_agent.objectives.rivals.base import Representation, WorldBatch
 from reworld_agent.training.losses import require_finite
 from reworld_agent.training.table2.protocol import Protocol
 from reworld_agent.video.conditioning import pack, video_coords

@@ -18,11 +18,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.utils.data import DataLoader, RandomSampler
 
-from reworld_agent.disk import write_atomically
-from reworld_agent.errors import ConfigError
-from reworld_agent.evaluation.files import write_parquet
-from reworld_agent.objectives.rivals import build_representation
-from reworld_agent.objectives.rivals.reworld import ReWorld
+from reworld_agent.core.atomic import write_atomically
+from reworld_agent.core.errors import ConfigError
+from reworld_agent.core.result_tables import write_parquet
+from reworld_agent.objectives.baselines import build_representation
+from reworld_agent.objectives.baselines.reworld import ReWorld
 from reworld_agent.training import engine
 from reworld_agent.training.table2.data import FIT_CLIPS, drawn
 from reworld_agent.training.table2.evaluate import velocity_error

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from reworld_agent.config import ModelConfig, VideoConfig, load_model_config
-from reworld_agent.errors import ConfigError
+from reworld_agent.core.errors import ConfigError
 from reworld_agent.training.stages import TrainingStage, load_stage
 from reworld_agent.training.table2.protocol import Protocol, load_protocol
 

@@ -19,17 +19,17 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from reworld_agent.clips.index import ClipIndex, read_index
-from reworld_agent.config_fields import choice
-from reworld_agent.errors import ConfigError
+from reworld_agent.config.fields import choice
+from reworld_agent.core.errors import ConfigError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.planner.action_dit import ActionDiT
 from reworld_agent.planner.actions import ActionNormaliser
 from reworld_agent.training import engine
-from reworld_agent.training.data import Sample
+from reworld_agent.training.datasets.held_out import ValidationSettings
+from reworld_agent.training.datasets.loading import StageData
+from reworld_agent.training.datasets.scene_arrays import Sample
 from reworld_agent.training.ema import FOLDER as AVERAGED
-from reworld_agent.training.held_out import ValidationSettings
 from reworld_agent.training.hydra_stage import plain_overrides
-from reworld_agent.training.loading import StageData
 from reworld_agent.training.parallel import FSDP2
 from reworld_agent.training.resume import finish, finished_steps, say_finished
 from reworld_agent.training.table2.data import (

@@ -11,9 +11,11 @@ import pandas as pd
 import torch
 
 import reworld_agent
-from reworld_agent.errors import ConfigError, DataError
-from reworld_agent.evaluation.files import write_csv, write_parquet
-from reworld_agent.evaluation.provenance import code_version, weights_hash
+from reworld_agent.core.arguments import Words, run_command
+from reworld_agent.core.errors import ConfigError, DataError, UsageError
+from reworld_agent.core.provenance import code_version, weights_hash
+from reworld_agent.core.result_tables import write_csv, write_parquet
+from reworld_agent.core.text import shown
 from reworld_agent.model import ReWorldModel
 from reworld_agent.video.dit import VideoDiT
 from reworld_agent.video_metrics.probe.attributes import ATTRIBUTES, REGRESSIONS
@@ -29,7 +31,6 @@ from reworld_agent.video_metrics.probe.linear import (
 )
 from reworld_agent.video_metrics.probe.samples import Samples, scene_samples, ucf_samples
 from reworld_agent.video_metrics.records import Records
-from reworld_agent.words import UsageError, Words, run_command, shown
 
 USAGE = "run_probe.py output=FILE [weights=DIR] [key=value …]"
 HELP = f"""{USAGE}

@@ -14,7 +14,7 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp, softmax
 from scipy.stats import rankdata
 
-from reworld_agent.errors import DataError
+from reworld_agent.core.errors import DataError
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]

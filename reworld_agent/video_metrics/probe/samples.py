@@ -14,7 +14,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from reworld_agent.clips.decode import read_frames
-from reworld_agent.errors import DataError
+from reworld_agent.core.errors import DataError
+from reworld_agent.core.text import shown
 from reworld_agent.features import build_features
 from reworld_agent.model import ReWorldModel
 from reworld_agent.scenes.filter import SceneFilter
@@ -23,7 +24,6 @@ from reworld_agent.scenes.splits import resolve_split
 from reworld_agent.video_metrics.probe.attributes import ATTRIBUTES, scene_attributes
 from reworld_agent.video_metrics.probe.states import States, clip_states, planning_states
 from reworld_agent.video_metrics.records import Arrays, Records
-from reworld_agent.words import shown
 
 Array = NDArray[np.float64]
 STRIDE = 3  # frames (1.5 s) from scene to scene: nearer ones say nothing new

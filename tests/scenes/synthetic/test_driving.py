@@ -9,12 +9,13 @@ import pytest
 import shapely
 
 from reworld_agent import pdm
-from reworld_agent.scenes.synthetic import SplitRoots, geometry
+from reworld_agent.scenes.synthetic import SplitRoots
+from reworld_agent.scenes.synthetic.actors.traffic import STEP, Actor, Driver, Traffic
 from reworld_agent.scenes.synthetic.drive import make_drive
-from reworld_agent.scenes.synthetic.network import Network, build_network
-from reworld_agent.scenes.synthetic.routes import Path, build_path
-from reworld_agent.scenes.synthetic.signals import PHASE, RED, Signals
-from reworld_agent.scenes.synthetic.traffic import STEP, Actor, Driver, Traffic
+from reworld_agent.scenes.synthetic.town import geometry
+from reworld_agent.scenes.synthetic.town.network import Network, build_network
+from reworld_agent.scenes.synthetic.town.routes import Path, build_path
+from reworld_agent.scenes.synthetic.town.signals import PHASE, RED, Signals
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,8 @@ import pytest
 from reworld_agent.scenes.synthetic import SPLITS, SplitRoots
 from reworld_agent.scenes.synthetic.attempts import FIRST_GOOD
 from reworld_agent.scenes.synthetic.drive import make_drive
-from reworld_agent.scenes.synthetic.layout import PLANS
 from reworld_agent.scenes.synthetic.logs import log_bytes
+from reworld_agent.scenes.synthetic.town.layout import PLANS
 
 Frames = list[dict[str, Any]]
 

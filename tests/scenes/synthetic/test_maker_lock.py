@@ -122,7 +122,7 @@ def test_a_disk_without_locks_is_written_all_the_same(
     def no_lock(file: object, how: int) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr("reworld_agent.disk.fcntl.flock", no_lock)
+    monkeypatch.setattr("reworld_agent.core.atomic.fcntl.flock", no_lock)
     others = tmp_path / UNFINISHED / "others.part0"
     others.mkdir(parents=True)
     with only_maker(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 import shapely
 
 from reworld_agent.scenes.synthetic import SplitRoots
-from reworld_agent.scenes.synthetic.layout import PLANS
+from reworld_agent.scenes.synthetic.town.layout import PLANS
 
 Layers = dict[str, gpd.GeoDataFrame]
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from reworld_agent.scenes.synthetic import SplitRoots
-from reworld_agent.scenes.synthetic.cameras import CAMERAS, HEIGHT, WIDTH
 from reworld_agent.scenes.synthetic.drive import STRIDE, make_drive
-from reworld_agent.scenes.synthetic.render import Renderer
+from reworld_agent.scenes.synthetic.render.camera_view import Renderer
+from reworld_agent.scenes.synthetic.render.cameras import CAMERAS, HEIGHT, WIDTH
 
 Frames = list[dict[str, Any]]
 FRAME = 8
@@ -151,7 +151,7 @@ def test_images_on_disk_are_those_of_the_log(
 
 def test_the_ground_is_the_same_in_every_process() -> None:
     code = (
-        "import hashlib; from reworld_agent.scenes.synthetic.ground import build_ground\n"
+        "import hashlib; from reworld_agent.scenes.synthetic.render.ground import build_ground\n"
         "levels = build_ground('us-nv-las-vegas-strip').levels\n"
         "print(*[hashlib.sha256(level).hexdigest() for level in levels])"
     )

@@ -1,0 +1,213 @@
+"""Is A better than B? Two score tables, paired scene by scene."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from reworld_agent.analysis.compare.bootstrap import mean_intervals
+from reworld_agent.analysis.tables.protocols import SCORE, SHORT, Protocol
+from reworld_agent.analysis.tables.sanity import Notice, notices
+from reworld_agent.analysis.tables.score_tables import ScoreTable
+from reworld_agent.core.errors import ConfigError, DataError
+from reworld_agent.core.text import shown
+
+WON, LOST, TIED = "won", "lost", "tied"
+TIE = 1e-9  # smaller differences are rounding
+FEW_LOGS = 20
+_SHOWN = 3
+Columns = dict[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A against B; every difference is A - B.
+
+    Attributes:
+        a, b: the tables.
+        metrics: one row a metric: metric, mean_a, mean_b, difference, low, high,
+            standard_error, minimum_detectable, won, lost, tied (scenes, seen from A).
+        scenes: one row a scene: token, log_name, score_a, score_b, difference, outcome
+            (won, lost, tied), decided_by (the metric that costs the loser most).
+        clusters: how many independent pieces were resampled, and what they are.
+        settings: confidence, resamples, seed, common.
+        notes: what was left out.
+        notices: signs of broken evaluations, (`A` or `B`, notice).
+    """
+
+    a: ScoreTable
+    b: ScoreTable
+    metrics: pd.DataFrame
+    scenes: pd.DataFrame
+    clusters: tuple[int, str]
+    settings: dict[str, Any]
+    notes: tuple[str, ...]
+    notices: tuple[tuple[str, Notice], ...]
+
+
+def compare(
+    a: ScoreTable,
+    b: ScoreTable,
+    common: bool = False,
+    resamples: int = 10_000,
+    confidence: float = 0.95,
+    seed: int = 1,
+) -> Comparison:
+    """Compare two tables scene by scene.
+
+    Args:
+        a, b: tables of the same protocol.
+        common: compare the scenes that both have a score for, where they are not the same.
+        resamples, confidence, seed: of the bootstrap.
+
+    Raises:
+        ConfigError: unlike protocols; or unlike sets of scenes and not `common`.
+        DataError: no scene in common.
+    """
+    if a.protocol.name != b.protocol.name:
+        raise ConfigError(
+            f"unlike protocols: {shown(a.path)} is {a.protocol.name} (told by its {a.told_by}), "
+            f"{shown(b.path)} is {b.protocol.name} (told by its {b.told_by})",
+            "score both under one protocol; their numbers mean different things",
+        )
+    notes: list[str] = []
+    tokens = _paired_tokens(a, b, common, notes)
+    names = [name for name in a.protocol.metrics if name in a.frame and name in b.frame]
+    only = [SHORT[n] for n in a.protocol.metrics if (n in a.frame) != (n in b.frame)]
+    if only:
+        notes.append(f"in one table only, not compared: {', '.join(only)}")
+    first, second = (_columns(table, tokens, names) for table in (a, b))
+    logs, kind = _clusters(a, b, tokens, notes)
+    metrics = _metric_rows(first, second, pd.factorize(logs)[0], resamples, confidence, seed)
+    count = int(pd.Series(logs).nunique())
+    if count < FEW_LOGS:
+        rough = f"only {count} {kind}: intervals are rough"
+        notes.append(rough if count > 1 else f"only one of the {kind}: no interval can be given")
+    return Comparison(
+        a,
+        b,
+        metrics,
+        _scene_rows(a.protocol, tokens, logs if kind == "logs" else None, first, second),
+        (count, kind),
+        {"confidence": confidence, "resamples": resamples, "seed": seed, "common": common},
+        tuple(notes),
+        tuple((name, item) for name, table in (("A", a), ("B", b)) for item in notices(table)),
+    )
+
+
+def _paired_tokens(a: ScoreTable, b: ScoreTable, common: bool, notes: list[str]) -> pd.Index:
+    """Tokens that both have a score for, in A's order."""
+    own = {name: t.frame.index[t.frame[SCORE].notna()] for name, t in (("A", a), ("B", b))}
+    both = own["A"][own["A"].isin(own["B"])]
+    counts = {name: len(tokens) - len(both) for name, tokens in own.items()}
+    unscored = {name: len(t.frame) - len(own[name]) for name, t in (("A", a), ("B", b))}
+    if len(both) == 0:
+        raise DataError(
+            f"{shown(a.path)} and {shown(b.path)} have no scored scene in common",
+            "compare two runs of one split",
+        )
+    if any(counts.values()) or any(unscored.values()):
+        text = (
+            f"unlike scenes: {len(both)} in both, {counts['A']} only in A, {counts['B']} only in B"
+            f" (without a score: {unscored['A']} in A, {unscored['B']} in B)"
+        )
+        if not common:
+            absent = own["A"].symmetric_difference(own["B"])[:_SHOWN]
+            raise ConfigError(
+                f"{text}; first: {', '.join(absent) or 'those without a score'}",
+                f"add common=true to compare the {len(both)} that both have a score for",
+            )
+        notes.append(f"{text}: the {len(both)} are compared, and these means are theirs alone")
+    return both
+
+
+def _columns(table: ScoreTable, tokens: pd.Index, names: list[str]) -> Columns:
+    chosen = table.frame.loc[tokens]
+    return {name: chosen[name].to_numpy() for name in names}
+
+
+def _clusters(
+    a: ScoreTable, b: ScoreTable, tokens: pd.Index, notes: list[str]
+) -> tuple[NDArray[Any], str]:
+    """What is resampled: the log of each token, or the token where logs are not known."""
+    for table in (a, b):
+        if table.logs is not None:
+            logs = table.logs.reindex(tokens)
+            if logs.notna().all():
+                return logs.to_numpy(), "logs"
+    notes.append("logs unknown: scenes are resampled one by one, so intervals may be too narrow")
+    return tokens.to_numpy(), "scenes"
+
+
+def _metric_rows(
+    first: Columns,
+    second: Columns,
+    clusters: NDArray[np.int64],
+    resamples: int,
+    confidence: float,
+    seed: int,
+) -> pd.DataFrame:
+    differences = np.stack([first[name] - second[name] for name in first], axis=1)
+    found = mean_intervals(differences, clusters, resamples, confidence, seed)
+    return pd.DataFrame(
+        {
+            "metric": list(first),
+            "mean_a": [np.nanmean(values) for values in first.values()],
+            "mean_b": [np.nanmean(values) for values in second.values()],
+            "difference": np.nanmean(differences, axis=0),
+            "low": found.low,
+            "high": found.high,
+            "standard_error": found.standard_error,
+            "minimum_detectable": found.minimum_detectable,
+            WON: (differences > TIE).sum(axis=0),
+            LOST: (differences < -TIE).sum(axis=0),
+            TIED: (np.abs(differences) <= TIE).sum(axis=0),
+        }
+    )
+
+
+def _scene_rows(
+    protocol: Protocol,
+    tokens: pd.Index,
+    logs: NDArray[Any] | None,
+    first: Columns,
+    second: Columns,
+) -> pd.DataFrame:
+    difference = first[SCORE] - second[SCORE]
+    outcome = np.select([difference > TIE, difference < -TIE], [WON, LOST], TIED)
+    return pd.DataFrame(
+        {
+            "token": tokens,
+            "log_name": logs if logs is not None else "",
+            "score_a": first[SCORE],
+            "score_b": second[SCORE],
+            "difference": difference,
+            "outcome": outcome,
+            "decided_by": decisive_metric(protocol, first, second, difference),
+        }
+    )
+
+
+def decisive_metric(
+    protocol: Protocol, first: Columns, second: Columns, difference: NDArray[np.float64]
+) -> NDArray[np.str_]:
+    """For each scene the metric that decides it, "" in a tie.
+
+    It is the one that takes most from the winner's score when the loser's value is put in its
+    place alone; `unknown` where the tables lack the metrics or none explains the difference.
+    """
+    names = [name for name in (*protocol.multipliers, *protocol.weights) if name in first]
+    if any(name not in first for name in protocol.required):
+        return np.where(np.abs(difference) > TIE, "unknown", "")
+    wins = difference > 0.0
+    winner = {name: np.where(wins, first[name], second[name]) for name in names}
+    loser = {name: np.where(wins, second[name], first[name]) for name in names}
+    full = protocol.score(winner)
+    costs = np.stack([full - protocol.score({**winner, name: loser[name]}) for name in names])
+    best = np.nanargmax(np.where(np.isfinite(costs), costs, -np.inf), axis=0)
+    decided = np.where(costs[best, np.arange(len(best))] > TIE, np.array(names)[best], "unknown")
+    return np.where(np.abs(difference) > TIE, decided, "")

@@ -1,0 +1,1 @@
+"""Why did a scene fail? Attributes, class, sentence and counterfactual."""

@@ -1,0 +1,1 @@
+"""Pictures of scored scenes and charts of runs."""

@@ -1,0 +1,301 @@
+"""Bird's-eye picture of one scene: map, traffic as it moves, the plan, the human, PDM-Closed.
+
+Everything comes from a `SceneCache`, so that any planner's trajectory can be drawn without the
+logs, the maps or the planner. All is in the ego frame of t0 (m): x forward, y left. The plan's
+box is where the simulator has driven it, as it is scored, not where the poses wish it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PatchCollection, PolyCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, PathPatch, Polygon
+from matplotlib.path import Path as Outline
+from numpy.typing import NDArray
+
+from reworld_agent.analysis.explain.annotation import (
+    Mark,
+    box_corners,
+    ego_box,
+    poses_to_ego,
+    to_ego,
+    track_box,
+)
+from reworld_agent.analysis.explain.counterfactuals import dense
+from reworld_agent.analysis.explain.situations import drive
+from reworld_agent.analysis.figures import style
+from reworld_agent.analysis.figures.style import HUMAN, PLAN, REFERENCE, WHO
+from reworld_agent.core.atomic import write_atomically
+from reworld_agent.pdm.scene_cache import CARPARK, INTERSECTION, LANE, ROADBLOCK, SceneCache
+from reworld_agent.pdm.simulate.bicycle import HEADING, X, Y
+
+__all__ = ["box_corners", "draw", "drivers", "save_scene", "to_ego"]
+
+Array = NDArray[np.float64]
+LEAST_SPAN_M = 34.0
+_MARGIN_M = 7.0
+_MOVES_M = 1.0
+_CLASSES = ("vehicle", "pedestrian", "bicycle", "other object")
+
+
+def drivers(cache: SceneCache, poses: Array) -> dict[str, Array]:
+    """Poses [41, 3] at 10 Hz in the ego frame of t0: the simulated plan, the human (where the log
+    has a future), PDM-Closed."""
+    ego = cache.ego_state[:3]
+    who = {PLAN: poses_to_ego(drive(cache, poses)[:, [X, Y, HEADING]], ego)}
+    if len(cache.human_poses) and np.isfinite(cache.human_poses).all():
+        who[HUMAN] = dense(np.array(cache.human_poses))
+    who[REFERENCE] = poses_to_ego(cache.pdm_closed_poses, ego)
+    return who
+
+
+def draw(
+    axes: Axes,
+    cache: SceneCache,
+    poses: Array,
+    step: int | None = None,
+    mark: Mark | None = None,
+    title: str = "",
+) -> None:
+    """One scene on given axes.
+
+    Args:
+        axes: where to draw; x is forward and points right.
+        cache: the scene.
+        poses: [8, 3] plan at 2 Hz or [40, 3] at 10 Hz, ego frame (m, m, rad).
+        step: instant at which everybody is drawn, in steps of 0.1 s; the mark's, else 0.
+        mark: the failure to show.
+        title: text above the picture.
+    """
+    step = (mark.step if mark else 0) if step is None else step
+    who = drivers(cache, poses)
+    draw_map(axes, cache)
+    draw_trails(axes, cache)
+    draw_tracks(axes, cache, step, mark.track if mark else None)
+    for name, own in who.items():
+        axes.plot(*own[:, :2].T, linewidth=1.8, zorder=5, solid_capstyle="round", **WHO[name])
+    for name, own in who.items():
+        draw_ego(axes, own[step], name)
+    set_window(axes, cache, who, mark)
+    if mark is not None:
+        draw_mark(axes, cache, who[PLAN], mark)
+    label_drivers(axes, who, mark_target(cache, mark) if mark else None)
+    label_time(axes, step)
+    label_classes(axes, cache, step)
+    axes.set_title(title, fontsize=9, loc="left")
+
+
+def polygons_of(cache: SceneCache, kind: int) -> Iterator[Outline]:
+    """Outlines, in the ego frame, of every map polygon of one kind; holes stay holes."""
+    for index in np.flatnonzero(cache.polygon_kind == kind):
+        vertices, codes = [], []
+        first, last = cache.polygon_ring_start[index : index + 2]
+        for ring in range(first, last):
+            points = cache.ring_xy[cache.ring_start[ring] : cache.ring_start[ring + 1]]
+            vertices.append(to_ego(points, cache.ego_state[:3]))
+            codes += [Outline.MOVETO] + [Outline.LINETO] * (len(points) - 1)
+        yield Outline(np.concatenate(vertices), codes)
+
+
+def draw_map(axes: Axes, cache: SceneCache) -> None:
+    """Drivable area (roads, intersections, car parks), lane edges, and the route's centreline."""
+    for kind, colour in (
+        (CARPARK, style.PARK),
+        (ROADBLOCK, style.ROAD),
+        (INTERSECTION, style.ROAD),
+    ):
+        patches = [PathPatch(outline) for outline in polygons_of(cache, kind)]
+        if patches:
+            collection = PatchCollection(patches, facecolor=colour, edgecolor="none", zorder=1)
+            axes.add_collection(collection)
+    lanes = [PathPatch(outline) for outline in polygons_of(cache, LANE)]
+    if lanes:
+        edge: dict[str, Any] = {"edgecolor": style.LANE_EDGE, "linewidth": 0.6}
+        axes.add_collection(PatchCollection(lanes, facecolor="none", zorder=2, **edge))
+    centre = to_ego(cache.centerline[:, :2], cache.ego_state[:3])
+    axes.plot(*centre.T, color="#7d7d7d", linewidth=0.8, linestyle="-.", zorder=3)
+
+
+def draw_trails(axes: Axes, cache: SceneCache) -> None:
+    """Way of each object that moves, over the 4 s."""
+    tracks = to_ego(cache.track_pose[:41, :, :2], cache.ego_state[:3])
+    lines, colours = [], []
+    for track in range(tracks.shape[1]):
+        line = tracks[np.isfinite(tracks[:, track, 0]), track]
+        if len(line) > 1 and np.hypot(*np.ptp(line, axis=0)) > _MOVES_M:
+            lines.append(line)
+            colours.append(style.TRACK_COLOURS[cache.track_type[track]])
+    if lines:
+        axes.add_collection(LineCollection(lines, colors=colours, linewidths=1.0, zorder=3.5))
+
+
+def draw_tracks(axes: Axes, cache: SceneCache, step: int, hit: int | None = None) -> None:
+    """Boxes of all objects at a step of 0.1 s, filled by class; `hit` stands out."""
+    there = np.flatnonzero(np.isfinite(cache.track_pose[step, :, 0])).tolist()
+    boxes = [track_box(cache, track, step) for track in there]
+    colours = [style.TRACK_COLOURS[cache.track_type[track]] for track in there]
+    if boxes:
+        look: dict[str, Any] = {"facecolors": colours, "edgecolors": style.INK, "linewidths": 0.5}
+        axes.add_collection(PolyCollection(boxes, zorder=4, **look))
+    if hit is not None and hit in there:
+        axes.add_patch(
+            Polygon(
+                track_box(cache, hit, step),
+                facecolor=style.YELLOW,
+                edgecolor=style.INK,
+                linewidth=1.6,
+                hatch="////",
+                zorder=4.5,
+            )
+        )
+
+
+def draw_ego(axes: Axes, pose: Array, name: str) -> None:
+    """A driver's box at a rear-axle pose (x, y, heading) in the ego frame; the plan's is filled."""
+    corners, look = ego_box(pose), WHO[name]
+    if name == PLAN:
+        axes.add_patch(Polygon(corners, facecolor=style.BLUE, alpha=0.25, zorder=6))
+    edge: dict[str, Any] = {"edgecolor": look["color"], "linestyle": look["linestyle"]}
+    width = 1.8 if name == PLAN else 1.2
+    axes.add_patch(Polygon(corners, facecolor="none", linewidth=width, zorder=6, **edge))
+
+
+def mark_target(cache: SceneCache, mark: Mark) -> Array | None:
+    """Where [2] a mark points: its corner, or its object's centre, when it is there."""
+    if mark.track is None:
+        return mark.point
+    target = track_box(cache, mark.track, mark.step).mean(axis=0)
+    if not np.isfinite(target).all():
+        later = min(mark.step + mark.ahead_steps, len(cache.track_pose) - 1)
+        target = track_box(cache, mark.track, later).mean(axis=0)
+    return target
+
+
+def draw_mark(axes: Axes, cache: SceneCache, plan: Array, mark: Mark) -> None:
+    """The object, the corner or the projected box of a failure of a plan [41, 3], with its name."""
+    target, pose = mark_target(cache, mark), plan[mark.step]
+    if mark.ahead_steps:
+        later = min(mark.step + mark.ahead_steps, len(cache.track_pose) - 1)
+        edge: dict[str, Any] = {
+            "facecolor": "none",
+            "linestyle": "--",
+            "linewidth": 1.2,
+            "zorder": 7,
+        }
+        axes.add_patch(Polygon(ego_box(pose, mark.ahead_m), edgecolor=style.BLUE, **edge))
+        axes.add_patch(Polygon(track_box(cache, mark.track or 0, later), edgecolor="black", **edge))
+    if target is None:
+        return
+    if mark.point is not None:
+        look: dict[str, Any] = {"markerfacecolor": "none", "markeredgecolor": style.VERMILLION}
+        axes.plot(*target, "o", markersize=13, markeredgewidth=2, zorder=8, **look)
+        axes.plot(*target, "x", markersize=6, markeredgewidth=2, color=style.VERMILLION, zorder=8)
+    nearest = plan[np.argmin(np.hypot(*(plan[:, :2] - target).T)), 1]
+    low, high = axes.get_ylim()
+    side = 1.0 if target[1] > nearest else -1.0  # away from the plan
+    if not low + 0.15 * (high - low) < target[1] < high - 0.15 * (high - low):
+        side = -side
+    axes.annotate(
+        mark.text,
+        (target[0], target[1]),
+        xytext=(0, 34 * side),
+        textcoords="offset points",
+        ha="center",
+        va="center",
+        fontsize=style.SMALL + 1,
+        fontweight="bold",
+        path_effects=style.halo(),
+        arrowprops={"arrowstyle": "-", "linewidth": 0.9, "color": style.INK},
+        zorder=10,
+    )
+
+
+def set_window(axes: Axes, cache: SceneCache, who: dict[str, Array], mark: Mark | None) -> None:
+    """Show all drivers and the marked object; the axes' shape decides the rest."""
+    points = [own[:, :2] for own in who.values()]
+    if mark is not None and mark.track is not None:
+        points.append(track_box(cache, mark.track, mark.step))
+    every = np.concatenate(points)
+    every = every[np.isfinite(every).all(axis=1)]
+    low, high = every.min(axis=0) - _MARGIN_M, every.max(axis=0) + _MARGIN_M
+    box = axes.get_position()
+    size = axes.get_figure(root=True).get_size_inches()  # type: ignore[union-attr]
+    shape = (box.width * size[0]) / max(box.height * size[1], 1e-9)
+    width = max(high[0] - low[0] + _MARGIN_M, (high[1] - low[1]) * shape, LEAST_SPAN_M)
+    middle = (low + high) / 2
+    middle[0] += _MARGIN_M / 2  # room for the labels at the lines' ends
+    axes.set_xlim(middle[0] - width / 2, middle[0] + width / 2)
+    axes.set_ylim(middle[1] - width / shape / 2, middle[1] + width / shape / 2)
+    axes.set_aspect("equal", adjustable="box")
+    axes.tick_params(labelsize=style.SMALL - 1)
+    axes.set_xlabel("forward [m]", fontsize=style.SMALL)
+    axes.set_ylabel("left [m]", fontsize=style.SMALL)
+
+
+def label_drivers(axes: Axes, who: dict[str, Array], free: Array | None = None) -> None:
+    """Name each line at its end; a point [2] is kept free of names."""
+    low, high = axes.get_ylim()
+    ends = [(name, *own[-1, :2].tolist(), WHO[name]["color"]) for name, own in who.items()]
+    axes_ends = [(str(text), x, y, str(colour)) for text, x, y, colour in ends]
+    if free is not None and np.isfinite(free).all():
+        axes_ends.append(("", *free.tolist(), ""))
+    style.label_ends(axes, axes_ends, gap=0.055 * (high - low))
+
+
+def label_time(axes: Axes, step: int) -> None:
+    """The instant, in a corner."""
+    axes.text(
+        *(0.012, 0.965),
+        f"t = {step / 10:.1f} s",
+        transform=axes.transAxes,
+        va="top",
+        fontsize=style.SMALL + 1,
+        fontweight="bold",
+        path_effects=style.halo(),
+        zorder=10,
+    )
+
+
+def label_classes(axes: Axes, cache: SceneCache, step: int) -> None:
+    """What the colours of the boxes in the picture mean."""
+    (low_x, high_x), (low_y, high_y) = axes.get_xlim(), axes.get_ylim()
+    x, y = to_ego(cache.track_pose[step, :, :2], cache.ego_state[:3]).T
+    seen = cache.track_type[(x > low_x) & (x < high_x) & (y > low_y) & (y < high_y)]
+    kinds = {_CLASSES[min(kind, 3)]: style.TRACK_COLOURS[kind] for kind in sorted(seen.tolist())}
+    handles = [
+        Patch(facecolor=colour, edgecolor=style.INK, linewidth=0.5, label=name)
+        for name, colour in kinds.items()
+    ]
+    if handles:
+        look: dict[str, Any] = {
+            "handlelength": 1.2,
+            "handletextpad": 0.4,
+            "columnspacing": 1.0,
+            "framealpha": 0.85,
+        }
+        axes.legend(
+            handles=handles, loc="lower left", ncols=4, fontsize=style.SMALL - 1, **look
+        ).set_zorder(10)
+
+
+def save_scene(
+    cache: SceneCache,
+    poses: Array,
+    path: str | Path,
+    step: int | None = None,
+    title: str = "",
+    mark: Mark | None = None,
+) -> None:
+    """Draw one scene into a picture file (arguments of `draw`; no display is needed)."""
+    figure = Figure(figsize=(8, 5.0), dpi=120)
+    axes = figure.add_axes((0.07, 0.09, 0.91, 0.84))
+    draw(axes, cache, poses, step, mark, title)
+    path = Path(path)
+    kind = path.suffix.lstrip(".") or "png"
+    write_atomically(path, lambda partial: figure.savefig(partial, format=kind))

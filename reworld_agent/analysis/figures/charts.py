@@ -1,0 +1,159 @@
+"""Charts of a run: shares of lost metrics, scores, and what the failures have in common.
+
+Bars are told apart by colour (Okabe-Ito), hatch and label, so that they survive a grey printer.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from reworld_agent.analysis.figures import style
+from reworld_agent.analysis.tables.protocols import SCORE, SHORT
+from reworld_agent.analysis.tables.score_tables import ScoreTable
+from reworld_agent.core.atomic import write_atomically
+
+GROUPS: dict[str, str | None] = {  # what is counted by, and what its bins are sorted by
+    "class": None,
+    "command": None,
+    "speed": "speed_mps",
+    "curvature": "curvature_1pm",
+    "density": "objects_near",
+    "city": None,
+}
+_LOOKS = {  # by metric: colour, hatch
+    "NC": (style.VERMILLION, ""),
+    "DAC": (style.BLUE, "////"),
+    "TTC": (style.ORANGE, ".."),
+    "EP": (style.GREEN, "\\\\\\\\"),
+    "Comf": (style.PURPLE, "xx"),
+    "DDC": (style.SKY, "--"),
+    "TLC": (style.YELLOW, "++"),
+    "LK": (style.GREY, "||"),
+    "HC": (style.PURPLE, "xx"),
+}
+BINS = 20
+
+
+def counts(rows: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Failed scenes by group and by the metric that costs most.
+
+    Args:
+        rows: of `explain_report.explain_run`.
+        by: one of `GROUPS`.
+
+    Returns:
+        Index: the group's values, sorted by size or, for bins, by what they hold; columns: short
+        names of metrics.
+    """
+    decisive = rows.drop_duplicates("token")
+    table = pd.crosstab(decisive[by], decisive["metric"])
+    table = table[[name for name in _LOOKS if name in table]]
+    sort_by = GROUPS[by]
+    if sort_by is None:
+        return table.loc[table.sum(axis=1).sort_values(ascending=False, kind="stable").index]
+    return table.loc[decisive.groupby(by)[sort_by].min().sort_values().index]
+
+
+def histogram(axes: Axes, table: ScoreTable, metric: str = SCORE) -> None:
+    """How many scenes have which value of a metric, in bins of 0.05."""
+    values = table.frame[metric].dropna().to_numpy()
+    number, edges = np.histogram(values, BINS, (0.0, 1.0))
+    axes.bar(edges[:-1], number, width=1 / BINS, align="edge", color=style.BLUE, edgecolor="white")
+    mean = float(values.mean()) if len(values) else 0.0
+    axes.axvline(mean, color=style.VERMILLION, linestyle="--", linewidth=1.5)
+    axes.annotate(
+        f"mean {mean:.3f}",
+        (mean, 0.97),
+        xycoords=("data", "axes fraction"),
+        xytext=(-4 if mean > 0.5 else 4, 0),
+        textcoords="offset points",
+        ha="right" if mean > 0.5 else "left",
+        va="top",
+        color=style.VERMILLION,
+        fontsize=style.SMALL,
+    )
+    _plain(axes, "scenes", SHORT.get(metric, metric))
+
+
+def lost(axes: Axes, table: ScoreTable) -> None:
+    """Share of scenes in which each metric is below 1 (EP: below 0.5)."""
+    names = [name for name in table.protocol.explained if name in table.frame]
+    bound = {name: 0.5 if SHORT[name] == "EP" else 1.0 for name in names}
+    shares = [100.0 * float((table.frame[name] < bound[name]).mean()) for name in names]
+    labels = [f"{SHORT[name]} < 0.5" if SHORT[name] == "EP" else SHORT[name] for name in names]
+    bars = axes.barh(labels, shares, edgecolor="white")
+    for bar, name in zip(bars, names, strict=True):
+        bar.set(facecolor=_LOOKS[SHORT[name]][0], hatch=_LOOKS[SHORT[name]][1])
+    axes.bar_label(bars, [f"{share:.1f} %" for share in shares], padding=3, fontsize=style.SMALL)
+    axes.invert_yaxis()
+    axes.set_xlim(0, max(shares, default=1.0) * 1.2 + 1e-9)
+    _plain(axes, "", "share of scenes that lose it [%]")
+
+
+def breakdown(axes: Axes, rows: pd.DataFrame, by: str = "class") -> None:
+    """Failed scenes by group, each bar divided by the metric that costs most.
+
+    Args:
+        axes: where to draw.
+        rows: of `explain_report.explain_run`.
+        by: class, command, speed, curvature, density or city.
+    """
+    if rows.empty:
+        axes.set_axis_off()
+        axes.text(0.5, 0.5, "no scene fails", ha="center", va="center", color=style.GREY)
+        return
+    table = counts(rows, by)
+    left = np.zeros(len(table))
+    for metric in table:
+        colour, hatch = _LOOKS[str(metric)]
+        width = table[metric].to_numpy(float)
+        bar: dict[str, Any] = {
+            "color": colour,
+            "hatch": hatch,
+            "edgecolor": "white",
+            "linewidth": 0.5,
+        }
+        axes.barh(table.index, width, left=left, label=str(metric), **bar)
+        left += width
+    for place, total in enumerate(left):
+        axes.text(total, place, f" {total:.0f}", va="center", fontsize=style.SMALL)
+    axes.invert_yaxis()
+    axes.set_xlim(0, left.max() * 1.12)
+    look: dict[str, Any] = {"handlelength": 1.4, "columnspacing": 1.0, "borderaxespad": 0.0}
+    where: dict[str, Any] = {
+        "loc": "lower right",
+        "bbox_to_anchor": (1.0, 1.0),
+        "ncols": len(table.columns),
+    }
+    axes.legend(fontsize=style.SMALL - 1, frameon=False, **where, **look)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _plain(axes, "", f"failed scenes by {by}")
+
+
+def write(path: str | Path, table: ScoreTable, rows: pd.DataFrame) -> None:
+    """All charts of a run on one page (png, pdf, svg by suffix); raises DataError."""
+    figure = Figure(figsize=(10, 7.5), dpi=110, layout="constrained")
+    grid = figure.subplots(3, 2)
+    lost(grid[0, 0], table)
+    histogram(grid[0, 1], table)
+    for axes, by in zip(grid[1:].ravel(), ("class", "command", "speed", "density"), strict=True):
+        breakdown(axes, rows, by)
+    title = f"{table.label}, {table.protocol.title}, {len(table.frame):,} scenes"
+    figure.suptitle(title, fontsize=11, fontweight="bold")
+    path = Path(path)
+    kind = path.suffix.lstrip(".") or "png"
+    write_atomically(path, lambda partial: figure.savefig(partial, format=kind))
+
+
+def _plain(axes: Axes, ylabel: str, xlabel: str) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=style.SMALL)
+    axes.set_ylabel(ylabel, fontsize=style.SMALL)
+    axes.set_xlabel(xlabel, fontsize=style.SMALL + 1)

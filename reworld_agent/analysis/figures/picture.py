@@ -1,0 +1,147 @@
+"""One scene of a run in one picture: bird's eye at the instant of failure, front camera, sentence.
+
+A `.gif` or `.mp4` shows the 4 s instead.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from reworld_agent.analysis.explain.annotation import Mark, mark_of
+from reworld_agent.analysis.explain.explain import explain_scene
+from reworld_agent.analysis.explain.situations import COMMANDS, drive
+from reworld_agent.analysis.figures import animation, bev, camera, style
+from reworld_agent.analysis.tables.runs import Run
+from reworld_agent.core.atomic import write_atomically
+from reworld_agent.core.errors import ConfigError, ReWorldError
+from reworld_agent.core.text import shown
+from reworld_agent.pdm.scene_cache import SceneCache
+
+STILLS = ("png", "jpg", "jpeg", "webp", "pdf", "svg")
+_LINE = 118  # letters
+
+
+@dataclass(frozen=True)
+class SceneView:
+    """All that is drawn of one scene.
+
+    Attributes:
+        cache: the scene.
+        poses: [8 or 40, 3] the plan, ego frame.
+        rows: its failures (`explain.explain_scene`), worst first; empty where it passes.
+        front: the front camera at t0, None where there is no image.
+        no_front: why there is none.
+        scores: its row of the run's table, by short names.
+    """
+
+    cache: SceneCache
+    poses: NDArray[np.float64]
+    rows: tuple[Mapping[str, Any], ...]
+    front: camera.FrontView | None = None
+    no_front: str = ""
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def mark(self) -> Mark | None:
+        """The failure that costs most."""
+        if not self.rows:
+            return None
+        return mark_of(self.cache, drive(self.cache, self.poses), self.rows[0])
+
+    @property
+    def sentence(self) -> str:
+        """What is said of it."""
+        return str(self.rows[0]["sentence"]) if self.rows else "passes every metric"
+
+
+def open_view(
+    run: Run, token: str, rows: Sequence[Mapping[str, Any]] | None = None, images: bool = True
+) -> SceneView:
+    """Gather what is drawn of a scene.
+
+    Args:
+        run: of `runs.open_run`.
+        token: the scene.
+        rows: its failures where they are known, else they are found.
+        images: also read the front camera; a missing image is no error.
+
+    Raises:
+        ReWorldError: the scene or its trajectory cannot be had.
+    """
+    poses, cache = run.plan(token), run.caches.get(token)
+    if rows is None:
+        rows = explain_scene(cache, poses, protocol=run.table.protocol.name)
+    front, reason = None, "not asked for"
+    if images:
+        try:
+            front = camera.load_front(run.caches.data_root, run.caches.data_split, token)
+        except ReWorldError as error:
+            reason = error.message
+    scores = run.scores(token)
+    return SceneView(cache, poses, tuple(rows), front, reason, scores)
+
+
+def compose(view: SceneView) -> Figure:
+    """Bird's eye left, camera right, the sentence above; 10 × 4.1 inches."""
+    figure = Figure(figsize=(10, 4.1), dpi=110, facecolor="white")
+    mark = view.mark
+    left = figure.add_axes((0.055, 0.105, 0.53, 0.73))
+    bev.draw(left, view.cache, view.poses, mark=mark)
+    right = figure.add_axes((0.6, 0.26, 0.39, 0.575))
+    right.set_anchor("N")
+    if view.front is not None:
+        camera.draw(right, view.front, view.cache, view.poses, mark)
+    else:
+        right.set_axis_off()
+        right.text(0.5, 0.5, "no camera image", ha="center", color=style.GREY)
+    lines = textwrap.wrap(view.sentence.replace(" %", "\u00a0%"), _LINE)
+    figure.text(0.012, 0.975, "\n".join(lines[:2]), va="top", fontsize=10, fontweight="bold")
+    figure.text(0.6, 0.215, "\n".join(_facts(view)), va="top", fontsize=8, linespacing=1.5)
+    return figure
+
+
+def _facts(view: SceneView) -> list[str]:
+    """Small print beside the pictures."""
+    cache = view.cache
+    scores = "   ".join(f"{name} {value:.3g}" for name, value in view.scores.items())
+    ways = "camera at t = 0 s; plan: blue, as wide as the car; human: dashed"
+    speed = f"{float(np.hypot(*cache.ego_state[3:5])):.1f} m/s"
+    command = COMMANDS[cache.driving_command]
+    return [
+        ways if view.front is not None else "",
+        scores,
+        f"scene {cache.token}   command {command}   {speed} at t = 0 s",
+        f"log {cache.log_name}   {cache.map_name}",
+    ]
+
+
+def write_picture(
+    run: Run, token: str, path: Path, rows: Sequence[Mapping[str, Any]] | None = None
+) -> Path:
+    """Draw one scene into a file; its suffix says what is drawn.
+
+    Raises:
+        ConfigError: a suffix that is not known.
+        ReWorldError: the scene cannot be had, or the file cannot be written.
+    """
+    kind = path.suffix.lower().lstrip(".")
+    if kind not in (*STILLS, *animation.KINDS):
+        raise ConfigError(
+            f"{shown(path)}: pictures are not written as .{kind}",
+            f"use one of {', '.join('.' + name for name in (*STILLS, *animation.KINDS))}",
+        )
+    view = open_view(run, token, rows, images=kind in STILLS)
+    if kind in animation.KINDS:
+        animation.write(path, view.cache, view.poses, view.mark, title=view.sentence)
+        return path
+    figure = compose(view)
+    write_atomically(path, lambda partial: figure.savefig(partial, format=kind))
+    return path

@@ -1,0 +1,244 @@
+"""`reworld report RUN`: a run on one HTML page that needs nothing else, not even a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+import pandas as pd
+
+from reworld_agent.analysis.compare.compare import Comparison, compare
+from reworld_agent.analysis.compare.compare_report import verdict
+from reworld_agent.analysis.explain.explain import SCHEMA, failed_metrics
+from reworld_agent.analysis.explain.explain_report import explain_run, scored_otherwise
+from reworld_agent.analysis.figures.gallery import worst
+from reworld_agent.analysis.report import contents as report_data
+from reworld_agent.analysis.report.contents import Explained
+from reworld_agent.analysis.report.images import SceneImages, scene_images
+from reworld_agent.analysis.tables.completeness import Check, checks
+from reworld_agent.analysis.tables.protocols import PDMS_V1, PROTOCOLS
+from reworld_agent.analysis.tables.raw_tables import find_file, open_table
+from reworld_agent.analysis.tables.runs import WHERE, WHERE_HELP, Run, open_run
+from reworld_agent.analysis.tables.sanity import notices
+from reworld_agent.analysis.tables.score_tables import ScoreTable, read_table
+from reworld_agent.core.arguments import Words, run_command
+from reworld_agent.core.atomic import write_atomically
+from reworld_agent.core.errors import ConfigError, DataError, ReWorldError, UsageError
+from reworld_agent.core.provenance import code_version
+from reworld_agent.core.result_tables import check_writable
+from reworld_agent.core.text import shown
+
+USAGE = "reworld report RUN [output=FILE.html] [gallery=N] [beside=RUN]"
+HELP = f"""{USAGE}
+
+A run on one HTML page: score card, completeness, causes of failures, gallery, published rows.
+RUN is the output folder of run_pdm_score.py, or a table of scores alone (then without causes).
+
+  output=FILE.html  (default: report.html in the run's folder)
+  gallery=N         pictures of the N worst scenes (24); some 45 kB each
+  beside=RUN        compare with another run, scene by scene, over the scenes both have
+  explain=N         explain a random choice of N failed scenes where there are more (2000)
+  workers=N         processes (default: one for each core)
+{WHERE_HELP}
+
+example: reworld report outputs/pdm_score/2026.11.21.13.08.27 gallery=50
+
+exit codes: 0 written; 1 refused; 2 wrong usage.
+"""
+_KNOWN = ("output", "gallery", "beside", "explain", "workers", *WHERE)
+_TEMPLATES = Path(__file__).with_name("templates")
+
+
+@dataclass(frozen=True)
+class Content:
+    """Everything that a page is made of."""
+
+    table: ScoreTable
+    run: Run | None
+    explained: Explained
+    images: dict[str, SceneImages]
+    beside: Comparison | None = None
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; its exit code."""
+    return run_command(arguments, HELP, _KNOWN, _report)
+
+
+def _report(words: Words) -> int:
+    if len(words.plain) != 1:
+        raise UsageError(f"report takes one run, not {len(words.plain)}", USAGE)
+    folder = Path(words.plain[0])
+    output = words.path("output") or find_file(folder).with_name("report.html")
+    _check_writable(output)
+    content = gather(folder, words)
+    size = write(content, output)
+    print(f"written: {shown(output)} ({size / 1e6:.2f} MB)")
+    for note in content.explained.notes:
+        print(f"note: {note}")
+    return 0
+
+
+def _check_writable(output: Path) -> None:
+    """Find out before minutes of work that a page cannot be written."""
+    try:
+        check_writable(output.parent)
+    except ConfigError as error:
+        where = f"{shown(output.parent)}: cannot write the page there"
+        raise DataError(where, "say output=<a file you may write>") from error
+
+
+def gather(folder: Path, words: Words | None = None) -> Content:
+    """Read, explain and draw all that a page shows.
+
+    Args:
+        folder: of a run, or a table.
+        words: settings as on the command line.
+
+    Raises:
+        ReWorldError: no table, or one that cannot be read; what else is missing is noted.
+    """
+    words = words or Words((), {})
+    protocol = words.choice("protocol", tuple(PROTOCOLS))
+    table = read_table(folder, of_both=protocol or PDMS_V1.name)
+    workers = words.number("workers", 1) if "workers" in words.settings else None
+    other = _beside(table, words)
+    empty = Explained(SCHEMA.empty_table().to_pandas(), _count_failed(table))
+    try:
+        run = open_run(folder, words)
+    except ReWorldError as error:
+        note = f"failures are not explained: {error.message}"
+        return Content(table, None, Explained(empty.rows, empty.failed, (note,)), {}, other)
+    explained = _explain(run, words.number("explain", 2000), workers)
+    chosen = worst(explained.rows, words.number("gallery", 24))
+    return Content(table, run, explained, scene_images(run, chosen, workers), other)
+
+
+def _beside(table: ScoreTable, words: Words) -> Comparison | None:
+    path = words.path("beside")
+    if path is None:
+        return None
+    return compare(table, read_table(path, of_both=table.protocol.name), common=True)
+
+
+def _count_failed(table: ScoreTable) -> int:
+    """Scenes in which a metric fails, as `explain` counts them."""
+    names = [str(name) for name in table.frame]
+    if any(name not in names for name in table.protocol.explained):
+        return 0
+    name = table.protocol.name
+    rows = table.frame.itertuples(index=False, name=None)
+    return sum(
+        bool(failed_metrics(dict(zip(names, row, strict=True)), protocol=name)) for row in rows
+    )
+
+
+def _explain(run: Run, most: int, workers: int | None) -> Explained:
+    """Failures of a run: those that `reworld explain` wrote there, where they still fit."""
+    failed = _count_failed(run.table)
+    rows = _written_before(run, failed)
+    problems: list[tuple[str, str]] = []
+    if rows is None:
+        rows, problems = explain_run(run, workers=workers, most=most)
+    notes = []
+    if failed > most and rows["token"].nunique() <= most:
+        notes.append(
+            f"causes are counted over a random choice of {most:,} of {failed:,} failed scenes; "
+            "`reworld explain RUN` explains all of them, and the next report uses that"
+        )
+    for reason in dict.fromkeys(reason for _, reason in problems):
+        tokens = [token for token, own in problems if own == reason]
+        notes.append(f"{len(tokens)} scenes not explained ({tokens[0]} …): {reason}")
+    changed = scored_otherwise(run, rows.drop_duplicates("token"))
+    if len(changed):
+        notes.append(
+            f"{len(changed)} scenes score otherwise now than in the run's table: it was made by "
+            "another version, or the data changed"
+        )
+    return Explained(rows, failed, tuple(notes))
+
+
+def _written_before(run: Run, failed: int) -> pd.DataFrame | None:
+    """Rows of explanations.parquet in the run's folder, None where they do not fit the table."""
+    path = run.table.path.with_name("explanations.parquet")
+    if not path.is_file():
+        return None
+    try:
+        known = open_table(path)
+        if set(known.columns) != set(SCHEMA.names):
+            return None
+        rows = known.read(list(SCHEMA.names))
+    except DataError:
+        return None
+    same = known.provenance.get("explained_by") == code_version()
+    fits = known.provenance.get("protocol") in (run.table.protocol.name, "both")
+    whole = rows["token"].nunique() == failed and rows["token"].isin(run.table.frame.index).all()
+    if not (same and fits and whole):
+        return None
+    scores = run.table.frame["score"].reindex(rows["token"]).to_numpy()
+    return rows if (abs(scores - rows["table_score"].to_numpy()) < 1e-9).all() else None
+
+
+def write(content: Content, output: Path) -> int:
+    """Write the page; its size in bytes.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    page = render(content).encode("utf-8", "replace")
+    write_atomically(output, lambda partial: partial.write_bytes(page))
+    return len(page)
+
+
+def render(content: Content) -> str:
+    """The page as text."""
+    table, rows = content.table, content.explained.rows
+    card = report_data.score_card(table)
+    outcomes = {}
+    if content.beside is not None:
+        scenes = content.beside.scenes
+        outcomes = dict(zip(scenes["token"], scenes["outcome"], strict=True))
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    page: str = environment.get_template("report.html").render(
+        table=table,
+        split=table.provenance.get("split", "unknown split"),
+        score=next(own for own in card if own["is_score"]),
+        card=card,
+        checks=_checks(content),
+        notices=notices(table),
+        provenance=report_data.provenance(table),
+        histogram=report_data.histogram(table),
+        groups=report_data.breakdown(rows),
+        explained=content.explained,
+        scenes=report_data.scenes(rows, content.images, outcomes),
+        rows_shown=report_data.ROWS,
+        failed_tokens=rows["token"].nunique(),
+        paper=report_data.paper(table),
+        beside=report_data.beside(content.beside),
+        verdict=verdict(content.beside) if content.beside is not None else "",
+        version=code_version(),
+        run_path=shown(table.path.parent),
+    )
+    return page
+
+
+def _checks(content: Content) -> list[Check]:
+    found = checks(content.table)
+    images = content.images.values()
+    without = [item for item in images if not item.front and item.bev]
+    if without:
+        found.append(
+            Check(False, f"{len(without)} scenes of the gallery have no image: {without[0].reason}")
+        )
+    undrawn = [item for item in images if not item.bev]
+    if undrawn:
+        found.append(Check(False, f"{len(undrawn)} scenes could not be drawn: {undrawn[0].reason}"))
+    return found

@@ -1,0 +1,1 @@
+"""Score tables of any origin, read, checked and named."""

@@ -1,0 +1,108 @@
+"""The files behind score tables: found, opened whatever bytes their path holds, read by column."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from reworld_agent.core.errors import DataError
+from reworld_agent.core.result_tables import METADATA_KEY
+from reworld_agent.core.text import shown
+
+_RUN_TABLES = ("pdm_scores.parquet", "pdm_scores.csv")
+_TEXT = ("token", "log")  # columns whose values stay text although they may look like numbers
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """A file whose columns are known and whose values are read when asked for."""
+
+    columns: list[str]
+    provenance: dict[str, Any]
+    read: Callable[[Sequence[str]], pd.DataFrame]
+
+
+def find_file(path: Path) -> Path:
+    """The score table that a path names: itself, or the one in a run's folder.
+
+    Raises:
+        DataError: there is none, or there are several csv files to choose from.
+    """
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise DataError(f"{shown(path)}: no such file or folder", "name a run folder or a table")
+    for name in _RUN_TABLES:
+        if (path / name).is_file():
+            return path / name
+    others = sorted(path.glob("*.csv"))
+    if len(others) == 1:
+        return others[0]
+    if not others:
+        raise DataError(
+            f"{shown(path)}: no pdm_scores.parquet and no csv file",
+            "finish the run: python run_pdm_score.py output_dir=<this folder>",
+        )
+    raise DataError(
+        f"{shown(path)}: {len(others)} csv files: {', '.join(shown(p.name) for p in others[:5])}",
+        "name one of them",
+    )
+
+
+def open_table(path: Path) -> RawTable:
+    """Open a parquet or csv file.
+
+    Raises:
+        DataError: it is neither, or it is damaged.
+    """
+    try:
+        with path.open("rb") as stream:
+            is_parquet = stream.read(4) == b"PAR1"
+        return _open_parquet(path) if is_parquet else _open_csv(path)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    return DataError(f"{shown(path)}: not a readable table ({error})", "write it again")
+
+
+def _open_parquet(path: Path) -> RawTable:
+    with path.open("rb") as stream:
+        schema = pq.read_schema(stream)
+    metadata = (schema.metadata or {}).get(METADATA_KEY, b"{}")
+
+    def read(columns: Sequence[str]) -> pd.DataFrame:
+        try:
+            with path.open("rb") as stream:
+                frame: pd.DataFrame = pq.read_table(stream, columns=list(columns)).to_pandas()
+        except (OSError, pa.ArrowException) as error:
+            raise _unreadable(path, error) from error
+        return frame.reset_index()[list(columns)]
+
+    return RawTable(list(schema.names), json.loads(metadata), read)
+
+
+def _open_csv(path: Path) -> RawTable:
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        head = stream.readline()
+    separator = max(",;\t", key=head.count)
+    columns = next(csv.reader([head.rstrip("\r\n")], delimiter=separator), [])
+
+    def read(names: Sequence[str]) -> pd.DataFrame:
+        text = {name: str for name in names if any(word in name.lower() for word in _TEXT)}
+        try:
+            with path.open(encoding="utf-8-sig", newline="") as stream:
+                return pd.read_csv(stream, sep=separator, usecols=list(names), dtype=text)
+        except (OSError, ValueError) as error:
+            raise _unreadable(path, error) from error
+
+    return RawTable(columns, {}, read)

@@ -1,0 +1,148 @@
+"""Signs of a broken evaluation in a table of scores, before anybody believes its mean.
+
+Nothing here proves an error; each sign is one that no working evaluation of a real split shows,
+or that changes what the mean means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from reworld_agent.analysis.tables.protocols import (
+    COMFORT,
+    EP,
+    EXTENDED_COMFORT,
+    HISTORY_COMFORT,
+    SCORE,
+    SHORT,
+    VALUES,
+)
+from reworld_agent.analysis.tables.score_tables import ScoreTable
+
+ERROR, WARNING = "error", "warning"
+ENOUGH = 10  # scenes; fewer can be constant by chance
+NO_COMFORT = 0.02  # mean comfort below which no driver and no planner can be
+TOLERANCE = 1e-6
+_FOOTER_TOLERANCE = 1e-3
+_WORTH_A_WORD = 0.01  # share of scenes
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One sign: `level` is `error` (do not believe the table) or `warning`; `text` says what."""
+
+    level: str
+    text: str
+
+
+def notices(table: ScoreTable) -> list[Notice]:
+    """All signs in one table, errors first."""
+    frame = table.frame
+    found = [
+        *_without_score(frame),
+        *_out_of_range(frame),
+        *_no_comfort(table, frame),
+        *_constant(frame),
+        *_contradiction(table, frame),
+        *_footer(table, frame),
+    ]
+    return sorted(found, key=lambda notice: notice.level != ERROR)
+
+
+def _names(frame: pd.DataFrame) -> list[str]:
+    return [str(name) for name in frame]
+
+
+def _without_score(frame: pd.DataFrame) -> Iterator[Notice]:
+    missing = int(frame[SCORE].isna().sum())
+    if missing:
+        share = f"{missing} of {len(frame)} scenes have no score"
+        yield Notice(ERROR if missing == len(frame) else WARNING, share)
+    for name in _names(frame):
+        if name in (SCORE, EXTENDED_COMFORT):
+            continue
+        holes = int((frame[name].isna() & frame[SCORE].notna()).sum())
+        if holes:
+            yield Notice(ERROR, f"{SHORT[name]} is NaN in {holes} scenes that have a score")
+
+
+def _out_of_range(frame: pd.DataFrame) -> Iterator[Notice]:
+    for name in _names(frame):
+        values = frame[name].dropna().to_numpy()
+        if name in VALUES:
+            off = np.abs(values[:, None] - np.array(VALUES[name])).min(axis=1) > TOLERANCE
+            allowed = " or ".join(f"{value:g}" for value in VALUES[name])
+        else:
+            off = (values < -TOLERANCE) | (values > 1.0 + TOLERANCE)
+            allowed = "between 0 and 1"
+        if off.any():
+            example = f"{values[off][0]:g}"
+            text = f"{SHORT[name]} is not {allowed} in {off.sum()} scenes (for example {example})"
+            yield Notice(ERROR, text)
+
+
+def _no_comfort(table: ScoreTable, frame: pd.DataFrame) -> Iterator[Notice]:
+    """The sign of poses on another clock or frame than the scorer's: every drive is shaken."""
+    for name in (COMFORT, HISTORY_COMFORT):
+        if name not in frame or frame[name].count() < ENOUGH:
+            continue
+        mean = float(frame[name].mean())
+        if mean >= NO_COMFORT:
+            continue
+        zeros = int((frame[name] == 0.0).sum())
+        is_human = "human" in table.label.lower()
+        who = "the logged human drive" if is_human else "any planner, even one that stands still"
+        yield Notice(
+            ERROR,
+            f"{SHORT[name]} is {mean:.4f}: 0 in {zeros} of {frame[name].count()} scenes. That is "
+            f"not how {who} scores; the evaluation is broken (drives with wrong time steps, frame "
+            "or history reach the scorer). Every score in the table is too low",
+        )
+
+
+def _constant(frame: pd.DataFrame) -> Iterator[Notice]:
+    for name in _names(frame):
+        values = frame[name].dropna()
+        if len(values) < ENOUGH or name in (COMFORT, HISTORY_COMFORT):
+            continue
+        value = float(values.iloc[0])
+        if (values != value).any():
+            continue
+        if value == 0.0:
+            yield Notice(ERROR, f"{SHORT[name]} is 0 in all {len(values)} scenes")
+        elif name in (EP, SCORE):
+            text = f"{SHORT[name]} is {value:g} in all {len(values)} scenes: it tells nothing apart"
+            yield Notice(WARNING, text)
+
+
+def _contradiction(table: ScoreTable, frame: pd.DataFrame) -> Iterator[Notice]:
+    if any(name not in frame for name in table.protocol.required):
+        absent = [SHORT[n] for n in table.protocol.required if n not in frame]
+        yield Notice(WARNING, f"no column {', '.join(absent)}: the score cannot be checked")
+        return
+    computed = table.protocol.score({name: frame[name].to_numpy() for name in _names(frame)})
+    off = np.abs(computed - frame[SCORE].to_numpy()) > TOLERANCE
+    if off.any():
+        share = off.mean()
+        level = ERROR if share > _WORTH_A_WORD else WARNING
+        text = (
+            f"in {off.sum()} of {len(frame)} scenes the score is not what {table.protocol.title} "
+            f"makes of the metrics (first {frame.index[off][0]}): another formula or version"
+        )
+        yield Notice(level, text)
+
+
+def _footer(table: ScoreTable, frame: pd.DataFrame) -> Iterator[Notice]:
+    two_stages = any("two stages" in note for note in table.notes)
+    for name, value in table.footer.items():
+        mean = float(frame[name].mean())
+        if not two_stages and abs(value - mean) > _FOOTER_TOLERANCE:
+            text = (
+                f"the summary row gives {SHORT[name]} {value:.4f}, the mean of the rows is "
+                f"{mean:.4f}: rows were lost, added or left out of it"
+            )
+            yield Notice(WARNING, text)

@@ -1,0 +1,290 @@
+"""Score tables from anywhere: our runs, NAVSIM's csv files, tables of other people.
+
+What was recognised, renamed or left out is said in `ScoreTable.notes`; the protocol is read from
+the file or from columns that only one protocol has, and never guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from reworld_agent.analysis.tables.protocols import (
+    COMFORT,
+    EXTENDED_COMFORT,
+    HISTORY_COMFORT,
+    LANE_KEEPING,
+    PROTOCOLS,
+    SCORE,
+    TLC,
+    Protocol,
+)
+from reworld_agent.analysis.tables.raw_tables import find_file, open_table
+from reworld_agent.core.errors import ConfigError, DataError
+from reworld_agent.core.text import shown
+
+TOKEN, LOG, VALID = "token", "log_name", "valid"
+_ALIASES = {
+    "token": TOKEN,
+    "scene_token": TOKEN,
+    "scenario_token": TOKEN,
+    "initial_token": TOKEN,
+    "log_name": LOG,
+    "log": LOG,
+    "valid": VALID,
+    "nc": "no_at_fault_collisions",
+    "no_at_fault_collision": "no_at_fault_collisions",
+    "dac": "drivable_area_compliance",
+    "ddc": "driving_direction_compliance",
+    "tlc": TLC,
+    "ep": "ego_progress",
+    "ttc": "time_to_collision_within_bound",
+    "time_to_collision": "time_to_collision_within_bound",
+    "c": COMFORT,
+    "comf": COMFORT,
+    "comf.": COMFORT,
+    "comfortable": COMFORT,
+    "lk": LANE_KEEPING,
+    "hc": HISTORY_COMFORT,
+    "ec": EXTENDED_COMFORT,
+    "extended_comfort": EXTENDED_COMFORT,
+    "pdms": SCORE,
+    "epdms": SCORE,
+    "pdm_score": SCORE,
+    "epdm_score": SCORE,
+}
+_CANONICAL = {name for item in PROTOCOLS.values() for name in item.metrics} | {TOKEN, LOG, VALID}
+_STAGE = re.compile(r"_stage_(one|two)$")
+_FOOTER = re.compile(r"(average|mean|aggregate|summary|total|overall|extended_pdm_score)\w*", re.I)
+_ONLY_V2 = (TLC, LANE_KEEPING, HISTORY_COMFORT, EXTENDED_COMFORT)
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """Scores of one agent.
+
+    Attributes:
+        label: name of the agent, else of the file.
+        path: the file.
+        protocol: how it was scored.
+        told_by: what says so: `metadata`, `columns` or `protocol=`.
+        frame: index token; the metrics that the table has, float64, NaN in a scene without score.
+        logs: log name of each token, or None where it is not known.
+        footer: values of the table's summary row, empty where it has none.
+        provenance: of a table of ours, else empty.
+        notes: what was done to read it.
+    """
+
+    label: str
+    path: Path
+    protocol: Protocol
+    told_by: str
+    frame: pd.DataFrame
+    logs: pd.Series | None = None
+    footer: dict[str, float] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def read_table(
+    path: str | Path, protocol: str | None = None, of_both: str | None = None
+) -> ScoreTable:
+    """Read a table of scores, one row a scene.
+
+    Args:
+        path: parquet or csv file, or the folder of a run.
+        protocol: `pdms_v1` or `epdms_v2` where the table itself does not tell, or which of the
+            two to read of a table of both.
+        of_both: which of the two to read of a table of both; another table may have any protocol.
+
+    Raises:
+        DataError: no table, not readable, no tokens, a token twice, or values that are no numbers.
+        ConfigError: the protocol cannot be told, or contradicts what the table says.
+    """
+    file = find_file(Path(path))
+    raw = open_table(file)
+    notes: list[str] = []
+    prefix = _half(raw.columns, protocol or of_both, file)
+    names = {name.removeprefix(prefix): name for name in raw.columns if _belongs(name, prefix)}
+    chosen = _choose(list(names), notes, file)
+    frame = raw.read([names[name] for name in chosen])
+    frame = frame.rename(columns={names[name]: canonical for name, canonical in chosen.items()})
+    frame = _one_stage(frame, notes)
+    frame, footer = _split_footer(frame, notes)
+    _check_tokens(frame, file)
+    frame[TOKEN] = frame[TOKEN].astype(object)  # pandas looks up plain strings ten times faster
+    recorded = prefix.rstrip("_") or raw.provenance.get("protocol")
+    told, told_by = _protocol([str(name) for name in frame], recorded, protocol, file)
+    if prefix:
+        notes.append(f"scored by both protocols; read here: {told.name}")
+    logs = _logs(frame, file)
+    scores = _scores(frame.set_index(TOKEN), told, file, notes)
+    return ScoreTable(
+        label=str(raw.provenance.get("agent") or _label(file)),
+        path=file,
+        protocol=told,
+        told_by=told_by,
+        frame=scores,
+        logs=logs,
+        footer={key: value for key, value in footer.items() if key in scores},
+        provenance=raw.provenance,
+        notes=tuple(notes),
+    )
+
+
+def _half(columns: Sequence[str], wanted: str | None, file: Path) -> str:
+    """Prefix of the columns to read in a table of both protocols; "" for any other table."""
+    if not all(any(_belongs_to(name, column) for column in columns) for name in PROTOCOLS):
+        return ""
+    if wanted not in PROTOCOLS:
+        raise ConfigError(
+            f"{shown(file)}: scored by both {' and '.join(PROTOCOLS)}",
+            f"say which to read: protocol={' | '.join(PROTOCOLS)}",
+        )
+    return f"{wanted}_"
+
+
+def _belongs_to(protocol: str, column: str) -> bool:
+    return column.startswith(f"{protocol}_")
+
+
+def _belongs(column: str, prefix: str) -> bool:
+    """Whether a column is of the half with this prefix, or of both halves."""
+    return column.startswith(prefix) or not any(_belongs_to(name, column) for name in PROTOCOLS)
+
+
+def _choose(columns: Sequence[str], notes: list[str], file: Path) -> dict[str, str]:
+    """Columns to read, each with its canonical name; an exact name wins over an alias."""
+    chosen: dict[str, str] = {}
+    for column in columns:
+        stage = _STAGE.search(column)
+        base = column[: stage.start()] if stage else column
+        name = _ALIASES.get(base.strip().lower(), base.strip())
+        exact = base == name
+        if name not in _CANONICAL or (not exact and name in columns):
+            continue
+        chosen[column] = name + (stage.group() if stage else "")
+    if TOKEN not in chosen.values():
+        raise DataError(
+            f"{shown(file)}: no column `token`; it has {', '.join(map(str, columns))}",
+            "give a table with one row a scene; a table of means cannot be paired",
+        )
+    twice = sorted({name for name in chosen.values() if list(chosen.values()).count(name) > 1})
+    if twice:
+        both = [column for column, name in chosen.items() if name == twice[0]]
+        raise DataError(
+            f"{shown(file)}: columns {' and '.join(both)} both mean {twice[0]}", "drop one of them"
+        )
+    renamed = [f"{old} → {new}" for old, new in chosen.items() if old != new]
+    others = [c for c in columns if c not in chosen and c and not c.startswith("Unnamed")]
+    if renamed:
+        notes.append(f"columns renamed: {', '.join(renamed)}")
+    if others:
+        notes.append(f"columns not used: {', '.join(others)}")
+    return chosen
+
+
+def _one_stage(frame: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+    """A two-stage table of NAVSIM v2.2 with the columns of both stages put together."""
+    names = [str(name) for name in frame]
+    staged = sorted({_STAGE.sub("", name) for name in names if _STAGE.search(name)})
+    for name in staged:
+        one, two = (frame.pop(f"{name}_stage_{stage}") for stage in ("one", "two"))
+        frame[name] = one.where(one.notna(), two)
+    if staged:
+        notes.append("two stages: means are over all rows, not NAVSIM's weighted combined score")
+    return frame
+
+
+def _split_footer(frame: pd.DataFrame, notes: list[str]) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Scenes, and the values of the first summary row."""
+    tokens = frame[TOKEN]
+    blank = tokens.isna() | (tokens == "")
+    is_footer = tokens.fillna("").map(lambda token: bool(_FOOTER.fullmatch(token)))
+    if blank.any():
+        notes.append(f"{int(blank.sum())} rows without a token left out")
+    footer: dict[str, float] = {}
+    if is_footer.any():
+        notes.append(f"summary rows left out of the scenes: {', '.join(tokens[is_footer])}")
+        first = pd.to_numeric(frame[is_footer].iloc[0], errors="coerce")
+        footer = {str(key): float(value) for key, value in first.items() if np.isfinite(value)}
+    return frame[~(is_footer | blank)].reset_index(drop=True), footer
+
+
+def _check_tokens(frame: pd.DataFrame, file: Path) -> None:
+    if frame.empty:
+        raise DataError(f"{shown(file)}: the table has no scenes", "finish its evaluation first")
+    twice = frame.loc[frame[TOKEN].duplicated(), TOKEN]
+    if len(twice):
+        raise DataError(
+            f"{shown(file)}: {len(twice)} tokens appear more than once, first {twice.iloc[0]}",
+            "keep one row a scene, for example one candidate of each",
+        )
+
+
+def _protocol(
+    columns: Sequence[str], recorded: str | None, asked: str | None, file: Path
+) -> tuple[Protocol, str]:
+    has_v1, has_v2 = COMFORT in columns, any(name in columns for name in _ONLY_V2)
+    seen = None
+    if has_v1 != has_v2:
+        seen = "pdms_v1" if has_v1 else "epdms_v2"
+    answers = {"metadata": recorded, "columns": seen, "protocol=": asked}
+    given = {source: name for source, name in answers.items() if name}
+    if len(set(given.values())) > 1:
+        told = ", ".join(f"{source} {name}" for source, name in given.items())
+        raise ConfigError(f"{shown(file)}: contradictory protocols ({told})", "mend the table")
+    if not given:
+        raise ConfigError(
+            f"{shown(file)}: its columns ({', '.join(columns)}) do not tell the protocol",
+            f"say protocol={' | '.join(PROTOCOLS)}",
+        )
+    source, name = next(iter(given.items()))
+    if name not in PROTOCOLS:
+        raise ConfigError(
+            f"{shown(file)}: protocol {name} is unknown here", f"known: {', '.join(PROTOCOLS)}"
+        )
+    return PROTOCOLS[name], source
+
+
+def _scores(frame: pd.DataFrame, protocol: Protocol, file: Path, notes: list[str]) -> pd.DataFrame:
+    metrics = [name for name in protocol.metrics if name in frame]
+    try:
+        scores = frame[metrics].apply(pd.to_numeric).astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{shown(file)}: a metric is not a number ({error})") from error
+    if SCORE not in scores:
+        missing = [name for name in protocol.required if name not in scores]
+        if missing:
+            raise DataError(
+                f"{shown(file)}: neither a column `score` nor all of its parts "
+                f"(no {', '.join(missing)})",
+                f"name the columns as NAVSIM does: {', '.join(protocol.metrics)}",
+            )
+        scores[SCORE] = protocol.score({name: scores[name].to_numpy() for name in scores})
+        notes.append("no column `score`: computed from the metrics")
+    if VALID in frame:
+        valid = frame[VALID].astype(str).str.lower().isin(("true", "1", "1.0"))
+        scores[~valid] = np.nan
+    return scores
+
+
+def _logs(frame: pd.DataFrame, file: Path) -> pd.Series | None:
+    """Log names from the table, else from the run's own record of its scenes."""
+    if LOG in frame:
+        return frame.set_index(TOKEN)[LOG]
+    record = file.parent / "inference.parquet"
+    if not record.is_file():
+        return None
+    known = open_table(record).read([TOKEN, LOG]).set_index(TOKEN)[LOG]
+    return known.reindex(pd.Index(frame[TOKEN]))
+
+
+def _label(file: Path) -> str:
+    return shown(file.parent.name if file.stem == "pdm_scores" else file.stem)

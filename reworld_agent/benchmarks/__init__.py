@@ -1,0 +1,1 @@
+"""What measures the project, and is never used by it."""

@@ -1,0 +1,1 @@
+"""Time of the scorer, beside the stock devkit."""

@@ -1,0 +1,1 @@
+"""Sweeps over the methods of the paper's Table 2."""

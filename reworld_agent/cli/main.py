@@ -1,0 +1,96 @@
+"""The `reworld` command: finds the command that is asked for and turns its end into an exit code.
+
+Nothing heavy is imported until a command runs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from reworld_agent import __version__
+from reworld_agent.cli.commands import BY_NAME, COMMANDS, Command
+from reworld_agent.core.arguments import HELP_WORDS, OK, USAGE, exit_of, report_error
+from reworld_agent.core.errors import ReWorldError, UsageError
+
+EXIT_CODES = """exit codes
+  0    done
+  1    failed, refused, incomplete, or not to be trusted; stderr says why and what is next
+  2    wrong usage: a command, word or value that is unknown
+  3    done, but an input bears the signs of a broken evaluation (compare)
+  130  interrupted; stderr says what was kept
+"""
+_EXAMPLES = """examples
+  reworld doctor                          may the numbers of this installation be trusted?
+  reworld score agent=reworld             plan and score the embedded split
+  reworld explain outputs/pdm_score/RUN   why did scenes fail?
+  reworld compare RUN_A RUN_B             is A better than B?
+  reworld submit RUN version=1.1 ...      the leaderboard's file
+  eval "$(reworld completion bash)"       completion in this shell
+"""
+
+
+def help_text() -> str:
+    """What `reworld --help` prints."""
+    width = max(len(command.name) for command in COMMANDS)
+    rows = [f"  {command.name:<{width}}  {command.summary}" for command in COMMANDS]
+    lines = [
+        "reworld COMMAND [key=value ...]     reworld COMMAND --help tells more",
+        "",
+        "ReWorld: a world action model for driving, and the tools to score any planner.",
+        "",
+        "commands",
+        *rows,
+        "",
+    ]
+    notes = "NO_COLOR=1 prints without colours. Long jobs go on where they stopped."
+    return "\n".join([*lines, _EXAMPLES, EXIT_CODES, notes])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code, as in `EXIT_CODES`."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in HELP_WORDS:
+        print(help_text())
+        return OK if words else USAGE
+    if words[0] == "--version":
+        print(__version__)
+        return OK
+    command = BY_NAME.get(words[0])
+    if command is None:
+        known = f"one of {', '.join(BY_NAME)}; reworld --help"
+        return report_error(UsageError(f"'{words[0]}' is no command", known))
+    return _run(command, words[1:])
+
+
+def _run(command: Command, words: list[str]) -> int:
+    if command.help_text and HELP_WORDS & set(words[:1]):
+        print(command.help_text)
+        return OK
+    return exit_of(lambda: _call(command, words), command.kept)
+
+
+def _call(command: Command, words: list[str]) -> int:
+    name, _, function = command.door.partition(":")
+    try:
+        module = import_module(name)
+    except ModuleNotFoundError as error:
+        raise _missing(command, name, error) from error
+    code: int = getattr(module, function)(words)
+    return code
+
+
+def _missing(command: Command, module: str, error: ModuleNotFoundError) -> ReWorldError:
+    """What to say where a command's module, or a library that it needs, is not installed."""
+    if error.name and (module + ".").startswith(error.name + "."):
+        message = f"this installation has no `{command.name}` ({error.name} is missing)"
+        return ReWorldError(message, "install a newer version: pip install --upgrade reworld-agent")
+    return ReWorldError(
+        f"`{command.name}` needs {error.name}, which is not installed",
+        f"pip install {error.name}, or pip install 'reworld-agent[dev]'",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

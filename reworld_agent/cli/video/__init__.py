@@ -1,0 +1,1 @@
+"""`reworld video index|generate|latents|prompts`."""

@@ -1,0 +1,29 @@
+"""Configuration of the model: frozen dataclasses whose constructors find every mistake."""
+
+from reworld_agent.config.fields import build_dataclass
+from reworld_agent.config.model import (
+    CONFIG_NAMES,
+    ENCODINGS,
+    RECIPES,
+    ClipConfig,
+    CodecConfig,
+    ModelConfig,
+    PlannerConfig,
+    SamplingConfig,
+    VideoConfig,
+    load_model_config,
+)
+
+__all__ = [
+    "CONFIG_NAMES",
+    "ENCODINGS",
+    "RECIPES",
+    "ClipConfig",
+    "CodecConfig",
+    "ModelConfig",
+    "PlannerConfig",
+    "SamplingConfig",
+    "VideoConfig",
+    "build_dataclass",
+    "load_model_config",
+]

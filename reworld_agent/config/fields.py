@@ -1,0 +1,93 @@
+"""What every configuration class uses: checks, and dataclasses built from nested tables."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Mapping
+from typing import Any, TypeVar, get_type_hints
+
+from reworld_agent.core.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def require(condition: bool, message: str, hint: str) -> None:
+    """Raise ConfigError with this message and hint unless the condition holds."""
+    if not condition:
+        raise ConfigError(message, hint)
+
+
+def choice(key: str, value: str, known: tuple[str, ...]) -> None:
+    """Raise ConfigError unless the value is one of the known ones."""
+    require(value in known, f"{key}={value} does not exist", f"use {key} = " + " | ".join(known))
+
+
+def positive(owner: str, **values: float) -> None:
+    """Raise ConfigError for the first of these fields that is not above 0."""
+    for key, value in values.items():
+        require(value > 0, f"{owner}.{key} = {value}", f"{owner}.{key} must be positive")
+
+
+def blocks_within(key: str, blocks: tuple[int, ...], depth: int) -> None:
+    """Raise ConfigError for a block that the model lacks, or that is named twice."""
+    for block in blocks:
+        require(
+            1 <= block <= depth,
+            f"{key} names block {block} of {depth}",
+            f"blocks count from 1: use 1 to {depth}",
+        )
+    require(
+        len(set(blocks)) == len(blocks), f"{key} = {blocks} names a block twice", "name each once"
+    )
+
+
+def merged(table: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A nested table with some of its values replaced."""
+    result = dict(table)
+    for key, value in changes.items():
+        old = result.get(key)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        result[key] = merged(old, value) if both else value  # type: ignore[arg-type]
+    return result
+
+
+def listed(value: Any) -> Any:
+    """Nested dictionaries with every tuple as a list, as JSON and YAML have them."""
+    if isinstance(value, dict):
+        return {key: listed(item) for key, item in value.items()}
+    return list(value) if isinstance(value, tuple) else value
+
+
+def build_dataclass(kind: type[T], values: Any, where: str) -> T:
+    """A dataclass from a mapping, nested ones included; `where` names it in a ConfigError."""
+    require(isinstance(values, Mapping), f"{where} = {values!r} is not a table", "give key: value")
+    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    unknown = sorted(set(values) - set(fields))
+    require(
+        not unknown, f"{where} has unknown fields: {', '.join(unknown)}", f"known: {list(fields)}"
+    )
+    needed = [n for n, f in fields.items() if f.default is dataclasses.MISSING and n not in values]
+    require(not needed, f"{where} lacks: {', '.join(needed)}", "add these fields")
+    hints = get_type_hints(kind)
+    return kind(
+        **{key: _convert(hints[key], value, f"{where}.{key}") for key, value in values.items()}
+    )
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    """The value as its field's type; ints pass as floats, lists as tuples, nothing else bends."""
+    if dataclasses.is_dataclass(hint):
+        return build_dataclass(hint, value, where)  # type: ignore[arg-type]
+    if getattr(hint, "__origin__", None) is tuple:
+        require(isinstance(value, list | tuple), f"{where} = {value!r}", f"{where} must be a list")
+        return tuple(_convert(hint.__args__[0], item, where) for item in value)
+    if isinstance(hint, types.UnionType):
+        if value is None:
+            return None
+        hint = next(choice for choice in hint.__args__ if choice is not type(None))
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    fits = isinstance(value, hint) and not (hint is int and isinstance(value, bool))
+    require(fits, f"{where} = {value!r}", f"{where} must be of type {hint.__name__}")
+    return value

@@ -1,0 +1,339 @@
+"""Configuration of the model: frozen dataclasses whose constructors find every mistake.
+
+`load_model_config("tiny")` and `load_model_config("paper")` read the tables shipped in
+`reworld_agent/configs`. Blocks of both transformers count from 1, as in the paper.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from reworld_agent.config.fields import (
+    blocks_within,
+    build_dataclass,
+    choice,
+    listed,
+    merged,
+    positive,
+    require,
+)
+from reworld_agent.config.sigmas import SCHEDULES
+
+CONFIG_NAMES = ("tiny", "paper")
+RECIPES = ("paper", "release")
+ENCODINGS = ("per_frame", "continued", "clip")
+
+
+@dataclass(frozen=True)
+class CodecConfig:
+    """The image codec between pixels and latents.
+
+    Attributes:
+        kind: `patch_pca` (closed form, tiny) or `ltx_vae` (`AutoencoderKLLTXVideo` 0.9.5).
+        latent_channels: channels C of a latent.
+        spatial_ratio: pixels per latent cell, height and width alike.
+        temporal_ratio: frames per latent after the first, which stands alone (causal).
+    """
+
+    kind: str
+    latent_channels: int
+    spatial_ratio: int
+    temporal_ratio: int
+
+    def __post_init__(self) -> None:
+        choice("codec.kind", self.kind, ("patch_pca", "ltx_vae"))
+        positive(
+            "codec",
+            latent_channels=self.latent_channels,
+            spatial_ratio=self.spatial_ratio,
+            temporal_ratio=self.temporal_ratio,
+        )
+        if self.kind == "ltx_vae":
+            found = (self.latent_channels, self.spatial_ratio, self.temporal_ratio)
+            require(
+                found == (128, 32, 8),
+                f"codec.kind=ltx_vae with (channels, spatial, temporal) = {found}",
+                "the LTX VAE 0.9.5 has 128 channels, 32 pixels and 8 frames per latent",
+            )
+
+
+@dataclass(frozen=True)
+class ClipConfig:
+    """Frames of one sample, and how they become latents.
+
+    Attributes:
+        height, width: pixels of a frame, after resizing.
+        history_frames, future_frames: the history ends with the current frame.
+        fps: frames per second of both.
+        encoding: `per_frame`: each history frame alone, the future as a clip of its own, its last
+            frame repeated (DriveLaW's planner); `continued`: each history frame alone, the future
+            as the continuation of the current frame; `clip`: history and future as one causal
+            clip (DriveLaW's video training).
+        rope_time: time coordinate of a latent frame: its `index`; `seconds`, with LTX's causal
+            shift; or `unshifted` seconds, index * ratio / fps (the video training of DriveLaW
+            and of the authors' release; of a `clip` only).
+    """
+
+    height: int
+    width: int
+    history_frames: int
+    future_frames: int
+    fps: float
+    encoding: str
+    rope_time: str
+
+    def __post_init__(self) -> None:
+        positive(
+            "clip",
+            height=self.height,
+            width=self.width,
+            history_frames=self.history_frames,
+            future_frames=self.future_frames,
+            fps=self.fps,
+        )
+        choice("clip.encoding", self.encoding, ENCODINGS)
+        choice("clip.rope_time", self.rope_time, ("index", "seconds", "unshifted"))
+        require(
+            self.rope_time != "unshifted" or self.encoding == "clip",
+            f"clip.rope_time=unshifted with clip.encoding={self.encoding}",
+            "unshifted seconds are those of one causal clip: use clip.encoding=clip, or seconds",
+        )
+
+    def history_latents(self, temporal_ratio: int) -> int:
+        """Latent frames of the history (clean, t = 0)."""
+        if self.encoding == "clip":
+            return (self.history_frames - 1) // temporal_ratio + 1
+        return self.history_frames
+
+    def future_latents(self, temporal_ratio: int) -> int:
+        """Latent frames of the future (generated)."""
+        if self.encoding == "per_frame":
+            return self.future_frames // temporal_ratio + 1
+        return self.future_frames // temporal_ratio
+
+    def check(self, codec: CodecConfig) -> None:
+        """Raise ConfigError where the codec cannot cut these frames into whole latents."""
+        spatial, temporal = codec.spatial_ratio, codec.temporal_ratio
+        for key, size in (("height", self.height), ("width", self.width)):
+            require(
+                size % spatial == 0,
+                f"clip.{key} = {size} is not divisible by the codec's {spatial} pixels",
+                f"use {size // spatial * spatial} or {(size // spatial + 1) * spatial}",
+            )
+        require(
+            self.future_frames % temporal == 0,
+            f"clip.future_frames = {self.future_frames} is no multiple of {temporal}",
+            f"a causal clip has {temporal}k+1 frames, the first of them not of the future",
+        )
+        require(
+            self.encoding != "clip" or (self.history_frames - 1) % temporal == 0,
+            f"clip.history_frames = {self.history_frames} is not {temporal}k+1",
+            f"a causal clip has {temporal}k+1 frames: use {temporal + 1}",
+        )
+
+
+@dataclass(frozen=True)
+class VideoConfig:
+    """The Video DiT (LTX architecture).
+
+    Attributes:
+        num_layers, num_heads, head_dim: depth; width D = num_heads * head_dim.
+        caption_channels: width of text tokens before their projection.
+        mid_blocks: blocks (from 1) with an auxiliary velocity head (the paper's set S).
+        mid_head: `table` (2xD table and the shared time embedding) or `ig` (own AdaLN).
+        text: what a sample of video training is told: `none` (one null token) or `prompt` (the
+            embeddings of its own sentence, see `video.prompts`).
+        context_tokens: append ego state and command as two learned tokens (Eq. 2's s and g).
+    """
+
+    num_layers: int
+    num_heads: int
+    head_dim: int
+    caption_channels: int
+    mid_blocks: tuple[int, ...]
+    mid_head: str = "table"
+    text: str = "none"
+    context_tokens: bool = False
+
+    def __post_init__(self) -> None:
+        positive(
+            "video",
+            num_layers=self.num_layers,
+            num_heads=self.num_heads,
+            head_dim=self.head_dim,
+            caption_channels=self.caption_channels,
+        )
+        choice("video.mid_head", self.mid_head, ("table", "ig"))
+        choice("video.text", self.text, ("none", "prompt"))
+        blocks_within("video.mid_blocks", self.mid_blocks, self.num_layers)
+
+    @property
+    def width(self) -> int:
+        """D, the width of a video token."""
+        return self.num_heads * self.head_dim
+
+
+@dataclass(frozen=True)
+class PlannerConfig:
+    """The Action DiT and its sampler; as many blocks as the Video DiT, read one to one.
+
+    Attributes:
+        num_heads, head_dim: width of an action token = num_heads * head_dim.
+        ff_dim: hidden width of the SwiGLU.
+        ego_hidden: hidden width of the two MLPs of the ego state.
+        ego_scale: factors of (vx, vy m/s, ax, ay m/s², 4 commands) before the first of them.
+        horizon, interval: poses of a plan, seconds between them.
+        normalisation: `drivelaw` (ranges per channel, output clamped) or `waypoint` (mean and
+            standard deviation of each waypoint and channel).
+        steps, sigmas: Euler steps; `linear_quadratic` or `uniform` noise levels.
+        seed: of the plan's noise; every scene gets the same, whatever its batch.
+        noise_scale: of that noise; below 1, a plan lies nearer to the mean of what it could be.
+        round_times: give the Action DiT 1000 t as a whole number (DriveLaW, authors' release).
+        projected_blocks: blocks (from 1) with a projected readout, LayerNorm and linear of the
+            attended video states (authors' release); none = the paper's readout.
+        waypoint_embedding: add a learned vector to each waypoint's token. The paper's Action DiT
+            (DriveLaW's) has none: only the noise and the rotary angles tell its waypoints apart.
+    """
+
+    num_heads: int
+    head_dim: int
+    ff_dim: int
+    ego_hidden: int
+    normalisation: str
+    ego_scale: tuple[float, ...] = (1.0,) * 8
+    horizon: int = 8
+    interval: float = 0.5
+    steps: int = 5
+    sigmas: str = "linear_quadratic"
+    seed: int = 42
+    noise_scale: float = 1.0
+    round_times: bool = False
+    projected_blocks: tuple[int, ...] = ()
+    waypoint_embedding: bool = False
+
+    def __post_init__(self) -> None:
+        positive(
+            "planner",
+            num_heads=self.num_heads,
+            head_dim=self.head_dim,
+            ff_dim=self.ff_dim,
+            ego_hidden=self.ego_hidden,
+            horizon=self.horizon,
+            interval=self.interval,
+            steps=self.steps,
+        )
+        choice("planner.normalisation", self.normalisation, ("drivelaw", "waypoint"))
+        choice("planner.sigmas", self.sigmas, tuple(SCHEDULES))
+        require(
+            self.noise_scale >= 0,
+            f"planner.noise_scale = {self.noise_scale}",
+            "use 0 (no noise) to 1 (as in training)",
+        )
+        require(
+            self.noise_scale > 0 or self.waypoint_embedding,
+            "planner.noise_scale = 0 without planner.waypoint_embedding: nothing would tell the "
+            "waypoints apart, and all would get the same normalised value",
+            "set waypoint_embedding: true and train, or noise_scale: 1.0",
+        )
+        require(
+            len(self.ego_scale) == 8,
+            f"planner.ego_scale has {len(self.ego_scale)} numbers",
+            "give 8: vx, vy, ax, ay and the four commands",
+        )
+        require(
+            self.width % 2 == 0,
+            f"planner width {self.width} is odd",
+            "num_heads * head_dim must be even (rotary pairs)",
+        )
+
+    @property
+    def width(self) -> int:
+        """Width of an action token."""
+        return self.num_heads * self.head_dim
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """How a future is imagined.
+
+    Attributes:
+        steps, sigmas: Euler steps and their noise levels, see `sigmas.SCHEDULES`.
+        gamma: strength of self-guidance (Eq. 9); 1 = off.
+        low, high: the noise levels t at which self-guidance is on.
+        cfg: strength of classifier-free guidance; 1 = off. It needs prompts.
+    """
+
+    steps: int = 30
+    sigmas: str = "linear_quadratic"
+    gamma: float = 1.4
+    low: float = 0.0
+    high: float = 1.0
+    cfg: float = 1.0
+
+    def __post_init__(self) -> None:
+        positive("sampling", steps=self.steps, gamma=self.gamma, cfg=self.cfg)
+        choice("sampling.sigmas", self.sigmas, tuple(SCHEDULES))
+        require(
+            0 <= self.low <= self.high <= 1,
+            f"sampling.low = {self.low}, sampling.high = {self.high}",
+            "give an interval of noise levels, 0 <= low <= high <= 1",
+        )
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """A whole model.
+
+    Attributes:
+        name: of the configuration.
+        codec, video, planner: the parts.
+        clip: what the planner sees; world_clip: a sample of video training.
+        sampling: how a future is imagined.
+        recipe: `paper`, or `release`: as the authors' own code differs from it.
+    """
+
+    name: str
+    codec: CodecConfig
+    clip: ClipConfig
+    world_clip: ClipConfig
+    video: VideoConfig
+    planner: PlannerConfig
+    sampling: SamplingConfig = SamplingConfig()
+    recipe: str = "paper"
+
+    def __post_init__(self) -> None:
+        choice("recipe", self.recipe, RECIPES)
+        self.clip.check(self.codec)
+        self.world_clip.check(self.codec)
+        depth = self.video.num_layers
+        blocks_within("planner.projected_blocks", self.planner.projected_blocks, depth)
+        require(
+            self.sampling.cfg == 1 or self.video.text == "prompt",
+            f"sampling.cfg = {self.sampling.cfg}, but video.text = {self.video.text}",
+            "classifier-free guidance needs prompts: set video.text: prompt, or cfg: 1.0",
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain nested dictionary, tuples as lists; `from_dict` takes it back."""
+        return listed(dataclasses.asdict(self))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ModelConfig:
+        """Build from a nested mapping; unknown and missing fields raise ConfigError."""
+        return build_dataclass(cls, values, "model")
+
+
+def load_model_config(name: str, recipe: str = "paper") -> ModelConfig:
+    """The shipped configuration `tiny` or `paper` under a recipe; ConfigError for other names."""
+    choice("model", name, CONFIG_NAMES)
+    choice("recipe", recipe, RECIPES)
+    file = resources.files("reworld_agent.config").joinpath("defaults", f"{name}.yaml")
+    table = yaml.safe_load(file.read_text(encoding="utf-8"))
+    changes = table.pop("recipes")[recipe]
+    return ModelConfig.from_dict(merged(table, {"recipe": recipe, **changes}))

@@ -1,0 +1,1 @@
+"""What every room uses: errors, files, tables, provenance, workers. No torch, no Hydra."""

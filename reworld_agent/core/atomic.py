@@ -1,0 +1,103 @@
+"""Writing so that a crash, a full disk or another process never spoils what is there."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from tqdm import tqdm
+
+from reworld_agent.core.errors import DataError
+
+_NO_LOCKS_HERE = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+
+
+def partial_path(path: Path) -> Path:
+    """A hidden name beside `path` that no other process has, on this machine or another."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a file beside `path`, then put it in place in one step.
+
+    Raises:
+        DataError: the disk is full or the folder is not writable; the old file is untouched.
+    """
+    partial = partial_path(path)
+    with _clear_write_errors(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write(partial)
+            with partial.open("rb") as stream:
+                os.fsync(stream.fileno())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _clear_write_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        reason = "the disk is full" if full else f"cannot write ({error.strerror or error})"
+        raise DataError(
+            f"{path}: {reason}; what was written before is intact",
+            "free space, then start again with the same output_dir: the run goes on"
+            if full
+            else "choose another output_dir; the same command goes on where it stopped",
+        ) from error
+
+
+@contextmanager
+def only_process(file: Path, hint: str, told: bool = True) -> Iterator[bool]:
+    """Wait until no other process holds the lock `file`, and keep others waiting.
+
+    The system lets go of the lock when its holder ends, however it ends.
+
+    Args:
+        file: of the lock; it and its folder are made where they are not there, and stay.
+        hint: what to do where they cannot be made.
+        told: say on the terminal that another process is waited for.
+
+    Yields:
+        False where the disk knows no locks: others may be at work too.
+
+    Raises:
+        DataError: the folder cannot be made or written.
+    """
+    with _open(file, hint) as opened:
+        yield _take(opened, file.parent, told)
+
+
+def _open(file: Path, hint: str) -> IO[bytes]:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return file.open("ab")
+    except OSError as error:
+        message = f"{file.parent}: cannot be written ({error.strerror})"
+        raise DataError(message, hint) from error
+
+
+def _take(file: IO[bytes], folder: Path, told: bool) -> bool:
+    """Lock the file, which closing it undoes; False where the disk knows no locks."""
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if told:
+                tqdm.write(f"waiting for another process that writes {folder}", file=sys.stderr)
+            fcntl.flock(file, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS_HERE:
+            raise
+        return False
+    return True

@@ -1,0 +1,109 @@
+"""Rows that survive a kill: each flush is one small file, complete or absent."""
+
+from __future__ import annotations
+
+import json
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from reworld_agent.core.atomic import write_atomically
+from reworld_agent.core.errors import ConfigError
+
+FLUSH_S = 2.0  # at most this much finished work is lost by kill -9
+_IDENTITY = "identity.json"
+
+
+def check_identity(folder: Path, identity: dict[str, Any]) -> None:
+    """Note in `folder` what its rows depend on.
+
+    Raises:
+        ConfigError: rows of another identity lie there.
+        DataError: the folder cannot be written.
+    """
+    path, identity = folder / _IDENTITY, json.loads(json.dumps(identity))
+    if not path.is_file():
+        text = json.dumps(identity, indent=1)
+        write_atomically(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+        return
+    known = json.loads(path.read_text(encoding="utf-8"))
+    if known != identity:
+        names = sorted(key for key in known | identity if known.get(key) != identity.get(key))
+        raise ConfigError(
+            f"{folder.parent} holds an unfinished run with another {', '.join(names)}",
+            "choose another output_dir, or set resume=false to start over there",
+        )
+
+
+def forget_identity(folder: Path) -> None:
+    """Let rows of another identity come into `folder`."""
+    (folder / _IDENTITY).unlink(missing_ok=True)
+
+
+class PartStore:
+    """A growing table in a folder of numbered parquet files.
+
+    Args:
+        folder: of the parts; made where it is absent.
+        keys: columns that name a row; of rows with the same keys the latest counts.
+        identity: what the rows depend on; rows of another identity are never mixed in.
+        resume: False forgets the rows that are there.
+
+    Raises:
+        ConfigError: `resume`, and the folder holds rows of another identity.
+        DataError: the folder cannot be written.
+    """
+
+    def __init__(
+        self, folder: Path, keys: tuple[str, ...], identity: dict[str, Any], resume: bool = True
+    ) -> None:
+        self.folder = folder
+        self.keys = list(keys)
+        self._buffer: list[dict[str, Any]] = []
+        self._last_flush = time.monotonic()
+        if not resume:
+            for path in self._paths():
+                path.unlink(missing_ok=True)
+            forget_identity(folder)
+        check_identity(folder, identity)
+
+    def add(self, rows: list[dict[str, Any]]) -> None:
+        """Take rows; they are written at the latest with the first `add` after two seconds."""
+        self._buffer += rows
+        if time.monotonic() - self._last_flush > FLUSH_S:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was taken; raises DataError where the disk is full."""
+        if self._buffer:
+            paths = self._paths()
+            number = int(paths[-1].stem.split("-")[1]) + 1 if paths else 0
+            table = pa.Table.from_pandas(pd.DataFrame(self._buffer), preserve_index=False)
+            path = self.folder / f"part-{number:06d}.parquet"
+            write_atomically(path, lambda partial: pq.write_table(table, partial))
+            self._buffer = []
+        self._last_flush = time.monotonic()
+
+    def rows(self) -> pd.DataFrame:
+        """All rows written so far, one for each key; no columns where there are none."""
+        frames = []
+        for path in self._paths():
+            try:
+                frames.append(pd.read_parquet(path))
+            except (OSError, pa.ArrowInvalid) as error:  # a disk that lied about its sync
+                warnings.warn(
+                    f"{path}: unreadable, its rows are made again ({error})", stacklevel=2
+                )
+                path.unlink()
+        if not frames:
+            return pd.DataFrame()
+        merged = pd.concat(frames, ignore_index=True)
+        return merged.drop_duplicates(self.keys, keep="last", ignore_index=True)
+
+    def _paths(self) -> list[Path]:
+        return sorted(self.folder.glob("part-*.parquet"))

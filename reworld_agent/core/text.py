@@ -1,0 +1,11 @@
+"""Text for people: paths and words that any terminal can print."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def shown(path: str | Path) -> str:
+    """A path as text that any terminal can print, whatever bytes its name holds."""
+    return os.fsencode(path).decode("utf-8", "replace")

@@ -1,0 +1,128 @@
+"""The same function over many tasks: here, in a pool of processes, or on a Ray cluster."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable, Iterator, Sized
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from reworld_agent.core.errors import ConfigError, ReWorldError
+
+WORKERS = ("sequential", "processes", "ray")
+_THREAD_VARIABLES = (
+    *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
+    *("VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS"),
+)
+_AHEAD = 4  # tasks for each process that wait or run; the others are not yet made
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def run_tasks(
+    function: Callable[[Task], Result],
+    tasks: Iterable[Task],
+    worker: str = "processes",
+    workers: int | None = None,
+) -> Iterator[Result]:
+    """Results as they come, in any order.
+
+    Args:
+        function: of a module, so that other processes find it.
+        tasks: its arguments; taken from an iterator only as workers come free.
+        worker: `sequential`, `processes` (one BLAS thread each) or `ray`.
+        workers: how many; None takes one for each core.
+
+    Raises:
+        ConfigError: unknown `worker`, or Ray is not installed.
+        ReWorldError: a process was killed, most often for want of memory.
+    """
+    if worker not in WORKERS:
+        raise ConfigError(f"worker={worker} is unknown", f"use worker={' | '.join(WORKERS)}")
+    count = workers or _cores()
+    if isinstance(tasks, Sized):
+        count = min(count, len(tasks))
+    if worker == "ray":
+        yield from _run_ray(function, tasks, workers)
+    elif worker == "sequential" or count <= 1:
+        yield from map(function, tasks)
+    else:
+        yield from _run_processes(function, tasks, count)
+
+
+def _run_processes(
+    function: Callable[[Task], Result], tasks: Iterable[Task], count: int
+) -> Iterator[Result]:
+    # Spawned, not forked: the parent may hold threads of torch, and a fork of those can hang.
+    context = multiprocessing.get_context("spawn")
+    with _one_thread_each(), ProcessPoolExecutor(count, mp_context=context) as pool:
+        try:
+            running: set[Future[Result]] = set()
+            for task in tasks:
+                running.add(pool.submit(function, task))
+                if len(running) >= _AHEAD * count:
+                    done, running = wait(running, return_when=FIRST_COMPLETED)
+                    yield from (future.result() for future in done)
+            while running:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
+        except BrokenProcessPool as error:
+            raise ReWorldError(
+                "a worker process was killed, most often for want of memory",
+                "start again with the same output_dir and workers=1; finished rows are kept",
+            ) from error
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes started meanwhile use one thread of BLAS, OpenMP and numba."""
+    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _run_ray(
+    function: Callable[[Task], Result], tasks: Iterable[Task], workers: int | None
+) -> Iterator[Result]:
+    try:
+        import ray
+    except ImportError as error:
+        raise ConfigError(
+            "worker=ray, but Ray is not installed",
+            "pip install 'reworld-agent[ray]', or use worker=processes",
+        ) from error
+    if not ray.is_initialized():
+        environment: dict[str, Any] = {"env_vars": dict.fromkeys(_THREAD_VARIABLES, "1")}
+        ray.init(num_cpus=workers, log_to_driver=False, runtime_env=environment)
+
+    def call(task: Task) -> Result:
+        return function(task)
+
+    remote = ray.remote(num_cpus=1)(call)
+    ahead = _AHEAD * int(ray.cluster_resources().get("CPU", 1))
+    running: list[Any] = []
+    for task in tasks:
+        running.append(remote.remote(task))
+        if len(running) >= ahead:
+            done, running = ray.wait(running, num_returns=1)
+            yield ray.get(done[0])
+    while running:
+        done, running = ray.wait(running, num_returns=1)
+        yield ray.get(done[0])
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,202 @@
+"""A clip's future, imagined: history frames to future frames through the self-guided sampler.
+
+Shapes: B clips, T frames, N video tokens, C latent channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reworld_agent.config import ClipConfig
+from reworld_agent.core.errors import ConfigError, DataError, WeightsError
+from reworld_agent.model import ReWorldModel
+from reworld_agent.video.conditioning import Grid, pack, unpack, video_coords
+from reworld_agent.video.encoding import decode_future, encode_history
+from reworld_agent.video.sampler import (
+    Guidance,
+    Velocity,
+    cfg_velocity,
+    dit_velocity,
+    sample_video,
+)
+
+Features = dict[str, Tensor]
+
+TILE = 512  # pixels; neighbours overlap by an eighth and are blended
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How futures are generated.
+
+    Attributes:
+        gamma: self-guidance (Eq. 9); 1 = off. Where it acts is the configuration's.
+        steps: Euler steps.
+        cfg: classifier-free guidance, of models with prompts; 1 = off.
+        seed: clip number k gets the noise of seed + k, whatever the batch.
+        batch: clips at once.
+        tile: side of the tiles that latents are decoded in, pixels; 0 = whole frames.
+    """
+
+    gamma: float = 1.4
+    steps: int = 30
+    cfg: float = 1.0
+    seed: int = 0
+    batch: int = 1
+    tile: int = TILE
+
+    def __post_init__(self) -> None:
+        for name, value in (("gamma", self.gamma), ("cfg", self.cfg)):
+            if not 0 < value < float("inf"):
+                raise ConfigError(f"{name}={value}", f"a positive number; {name}=1 for none")
+        if min(self.steps, self.batch) < 1 or min(self.tile, self.seed) < 0:
+            raise ConfigError(
+                f"steps={self.steps} batch={self.batch} tile={self.tile} seed={self.seed}",
+                "steps and batch count from 1, tile and seed from 0",
+            )
+
+
+def resized(model: ReWorldModel, clip: ClipConfig, **changes: Any) -> ClipConfig:
+    """A clip of the model with other sizes or lengths; ConfigError where the codec cannot cut it.
+
+    Args:
+        model: whose codec it is.
+        clip: the model's clip.
+        changes: fields of ClipConfig; None leaves one as it is.
+    """
+    wanted = {key: value for key, value in changes.items() if value is not None}
+    changed = replace(clip, **wanted)
+    changed.check(model.config.codec)
+    return changed
+
+
+@torch.no_grad()
+def generate(
+    model: ReWorldModel,
+    history: Tensor,
+    clip: ClipConfig,
+    settings: Settings,
+    first: int = 0,
+    features: Features | None = None,
+    negative: Features | None = None,
+    progress: bool = False,
+) -> Tensor:
+    """Futures uint8 [B, T_future, 3, H, W] of histories uint8 [B, T_history, 3, H, W].
+
+    Args:
+        model: in evaluation mode.
+        history: ends with the present frame.
+        clip: sizes and lengths, see `resized`.
+        settings: see there.
+        first: number of the first clip, for its noise.
+        features: what else the model is told, see `ReWorldModel.context`: `ego` [B, 8] for context
+            tokens, `prompt` and `prompt_mask` for prompts.
+        negative: the prompt that classifier-free guidance leads away from.
+        progress: show a bar of the steps.
+
+    Raises:
+        DataError: the history is of another size, or the model is told less than it needs.
+        WeightsError: what comes out is not finite.
+    """
+    _check_history(history, clip)
+    codec = model.config.codec
+    grid = Grid.of(clip, codec)
+    past = encode_history(model.codec, clip, history.to(model.device))
+    noise = _noise(past, grid, settings.seed + first)
+    condition = torch.cat([past, torch.zeros_like(noise)], dim=2)
+    tokens = [pack(x).to(model.video_dit.dtype) for x in (condition, _padded(past, noise))]
+    latents = sample_video(
+        _velocity(model, clip, settings, len(history), features, negative),
+        tokens[0],
+        grid.future_mask(model.device),
+        tokens[1],
+        settings.steps,
+        model.config.sampling.sigmas,
+        progress,
+    )
+    if not torch.isfinite(latents).all():
+        raise WeightsError(
+            f"the future of clip {first} is not finite after {settings.steps} steps",
+            "the weights are damaged, or gamma is too large: try gamma=1",
+        )
+    return _decode(model, clip, unpack(latents, grid).to(past.dtype), settings.tile)
+
+
+def _velocity(
+    model: ReWorldModel,
+    clip: ClipConfig,
+    settings: Settings,
+    batch: int,
+    features: Features | None,
+    negative: Features | None,
+) -> Velocity:
+    """Self-guided, and led away from the negative prompt where cfg is not 1."""
+    guidance = Guidance.of(replace(model.config.sampling, gamma=settings.gamma))
+    coords = video_coords(clip, model.config.codec, model.device)
+
+    def told(words: Features | None) -> Velocity:
+        context: Any = model.context(batch, words)
+        text, mask = context["encoder_hidden_states"], context["encoder_attention_mask"]
+        return dit_velocity(model.video_dit, text, coords, guidance, mask, context["ego"])
+
+    if settings.cfg == 1:
+        return told(features)
+    if negative is None or model.config.video.text != "prompt":
+        raise ConfigError(f"cfg={settings.cfg} needs prompts", "take a model with them, or cfg=1")
+    return cfg_velocity(told(features), told({**(features or {}), **negative}), settings.cfg)
+
+
+def _check_history(history: Tensor, clip: ClipConfig) -> None:
+    wanted = (clip.history_frames, 3, clip.height, clip.width)
+    if tuple(history.shape[1:]) != wanted or history.dtype != torch.uint8:
+        raise DataError(
+            f"the history is {history.dtype} {tuple(history.shape[1:])}, not uint8 {wanted}",
+            "read it with size= and count= of the model's clip",
+        )
+
+
+def _noise(past: Tensor, grid: Grid, seed: int) -> Tensor:
+    """Noise [B, C, F_future, h, w]; each clip its own generator, so that batches do not matter."""
+    shape = (past.size(1), grid.future, grid.height, grid.width)
+    draws = [
+        torch.randn(shape, generator=torch.Generator().manual_seed(seed + k))
+        for k in range(len(past))
+    ]
+    return torch.stack(draws).to(past)
+
+
+def _padded(past: Tensor, noise: Tensor) -> Tensor:
+    """Noise in the place of all latents; the sampler reads that of the future alone."""
+    return torch.cat([torch.zeros_like(past), noise], dim=2)
+
+
+def _decode(model: ReWorldModel, clip: ClipConfig, latents: Tensor, tile: int) -> Tensor:
+    """Future frames of latents [B, C, F, h, w], one clip at a time and in tiles: memory stays."""
+    with tiled(model.codec, tile):
+        clips = [decode_future(model.codec, clip, latents[k : k + 1]) for k in range(len(latents))]
+    return torch.cat(clips).cpu()
+
+
+@contextmanager
+def tiled(codec: Any, tile: int) -> Iterator[None]:
+    """Let a codec that can (the LTX VAE) decode in blended tiles of `tile` pixels inside.
+
+    A codec whose cells do not see each other (patch PCA) needs no tiles and has none.
+    """
+    if not tile or not hasattr(codec, "enable_tiling"):
+        yield
+        return
+    ratio = codec.spatial_compression_ratio
+    side = max(2 * ratio, tile // ratio * ratio)
+    step = side - max(ratio, side // 8 // ratio * ratio)
+    codec.enable_tiling(side, side, tile_sample_stride_height=step, tile_sample_stride_width=step)
+    try:
+        yield
+    finally:
+        codec.disable_tiling()

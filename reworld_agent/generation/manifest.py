@@ -1,0 +1,68 @@
+"""What a folder of futures holds already: of which source each is, and what it is drawn beside."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reworld_agent.core.atomic import write_atomically
+from reworld_agent.core.errors import ConfigError, DataError
+
+FOLDER = "sources"
+MISSING, OTHER_PANELS, DONE = "missing", "other panels", "done"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The record of a folder, a small file for each future, written when all of it is there.
+
+    Attributes:
+        output: the folder.
+        other: the other model's futures that ours are drawn beside; None = nobody's.
+    """
+
+    output: Path
+    other: Path | None
+
+    def state(self, name: str, source: dict[str, Any]) -> str:
+        """MISSING, DONE, or OTHER_PANELS: the future is there, drawn beside something else.
+
+        Raises:
+            ConfigError: a future of this name has another source.
+        """
+        known = self._read(name)
+        if known is None:
+            return MISSING
+        if known["source"] != source:
+            changed = [key for key in source if known["source"].get(key) != source[key]]
+            first = changed[0] if changed else "source"
+            told = f"{first} {known['source'].get(first)}, not {source.get(first)}"
+            message = f"{self.output} holds a future named {name} of another source ({told})"
+            raise ConfigError(message, "choose another output=")
+        return DONE if known["other"] == self._other else OTHER_PANELS
+
+    def note(self, name: str, source: dict[str, Any]) -> None:
+        """Say that all files of a future are there; raises DataError."""
+        text = json.dumps({"source": source, "other": self._other}, indent=1)
+        file = self._file(name)
+        write_atomically(file, lambda partial: partial.write_text(text + "\n", encoding="utf-8"))
+
+    @property
+    def _other(self) -> str | None:
+        return None if self.other is None else str(self.other.absolute())
+
+    def _file(self, name: str) -> Path:
+        return self.output / FOLDER / f"{name}.json"
+
+    def _read(self, name: str) -> dict[str, Any] | None:
+        file = self._file(name)
+        if not file.is_file():
+            return None
+        try:
+            found = json.loads(file.read_text(encoding="utf-8"))
+            return {"source": dict(found["source"]), "other": found["other"]}
+        except (ValueError, KeyError, TypeError) as error:
+            hint = "delete it: its future is then made again"
+            raise DataError(f"{file}: is damaged ({error})", hint) from error

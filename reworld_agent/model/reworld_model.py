@@ -1,0 +1,187 @@
+"""The whole model: camera history to imagined world to plan.
+
+One Video DiT forward per scene (clean history at t = 0, pure noise at t = 1 in the place of the
+future), the state of every block kept; the Action DiT computes keys and values of those states
+once and denoises a plan in five steps.
+Shapes: B scenes, N video tokens, C latent channels, L waypoints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from reworld_agent.config import ClipConfig, ModelConfig
+from reworld_agent.core.errors import DataError
+from reworld_agent.model import weights_folder as weights_io
+from reworld_agent.planner.action_dit import ActionDiT
+from reworld_agent.planner.actions import ActionNormaliser
+from reworld_agent.planner.sampler import sample_plan, scene_noise
+from reworld_agent.video.codec import build_codec
+from reworld_agent.video.conditioning import Grid, pack, video_coords
+from reworld_agent.video.dit import VideoDiT
+from reworld_agent.video.encoding import encode_history
+
+
+class ReWorldModel(nn.Module):
+    """Codec, Video DiT and Action DiT of a configuration, randomly initialised.
+
+    Build it under `torch.device("meta")` to count parameters without memory.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.codec: Any = build_codec(config.codec)
+        self.video_dit = VideoDiT.build(config.video, config.codec.latent_channels)
+        self.action_dit = ActionDiT.build(config.planner, config.video)
+        self.normaliser = ActionNormaliser(config.planner.normalisation, config.planner.horizon)
+        self.codec.requires_grad_(False)
+        self.planning_prompt: Tensor | None
+        self.register_buffer("planning_prompt", None)  # [1, M, caption channels], or the null token
+        self.history: list[str] = []  # stages that the weights have passed
+
+    def train(self, mode: bool = True) -> ReWorldModel:
+        """As usual, but frozen parts stay in evaluation mode (Lightning calls this often)."""
+        super().train(mode)
+        for part in self.parts().values():
+            if not any(p.requires_grad for p in part.parameters()):
+                part.eval()
+        return self
+
+    @property
+    def grid(self) -> Grid:
+        """Latent grid of what the planner sees."""
+        return Grid.of(self.config.clip, self.config.codec)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.video_dit.parameters()).device
+
+    def text(self, batch: int) -> Tensor:
+        """The null text token [B, 1, caption channels] of the text-free mode."""
+        width = self.config.video.caption_channels
+        return torch.zeros(batch, 1, width, device=self.device, dtype=self.video_dit.dtype)
+
+    def context(
+        self, batch: int, features: dict[str, Tensor] | None = None, planning: bool = False
+    ) -> dict[str, Tensor | None]:
+        """The Video DiT's arguments that carry the condition c^v of B samples (Eq. 2).
+
+        Args:
+            batch: B.
+            features: `ego` [B, 8] for context tokens; `prompt` [B, M, caption channels] and
+                `prompt_mask` [B, M] where video training is told sentences.
+            planning: the planner's own constant prompt (DriveLaW) instead, where the weights
+                have one.
+
+        Raises:
+            DataError: the config asks for prompts, and the features have none.
+        """
+        features = features or {}
+        text, mask = self.text(batch), None
+        if planning and self.planning_prompt is not None:
+            text = self.planning_prompt.to(text).expand(batch, -1, -1)
+        elif not planning and self.config.video.text == "prompt":
+            if "prompt" not in features:
+                raise DataError(
+                    "video.text = prompt, but the batch has no prompts",
+                    "embed them (see reworld_agent.video.prompts), or set video.text: none",
+                )
+            text = features["prompt"].to(text)
+            mask = features["prompt_mask"].to(self.device)
+        ego = features.get("ego") if self.config.video.context_tokens else None
+        return {
+            "encoder_hidden_states": text,
+            "encoder_attention_mask": mask,
+            "ego": None if ego is None else ego.to(self.device),
+        }
+
+    def coords(self, batch: int, clip: ClipConfig | None = None) -> Tensor:
+        """Positions [B, 3, N] of a clip; None = the planner's."""
+        coords = video_coords(clip or self.config.clip, self.config.codec, self.device)
+        return coords.expand(batch, -1, -1)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Clean history latents [B, C, F_history, h, w] of uint8 images [B, T, 3, H, W]."""
+        with torch.no_grad():
+            return encode_history(self.codec, self.config.clip, images.to(self.device))
+
+    def future_noise(self, batch: int) -> Tensor:
+        """The seeded noise [B, C, F_future, h, w] that stands for the future when planning."""
+        grid = self.grid
+        shape = (self.config.codec.latent_channels, grid.future, grid.height, grid.width)
+        like = next(self.video_dit.parameters())
+        return scene_noise(shape, batch, self.config.planner.seed, like)
+
+    def video_states(
+        self, history: Tensor, noise: Tensor, features: dict[str, Tensor] | None = None
+    ) -> list[Tensor]:
+        """States [B, N, D] of every block, from history latents and noise for the future.
+
+        `features` are needed by models with context tokens alone, see `context`.
+        """
+        tokens = pack(torch.cat([history, noise], dim=2)).to(self.video_dit.dtype)
+        batch = len(tokens)
+        times = self.grid.token_times(torch.ones(1, device=tokens.device))
+        blocks = range(1, self.config.video.num_layers + 1)
+        output = self.video_dit(
+            tokens,
+            timestep=times * 1000,
+            video_coords=self.coords(1),
+            tap=blocks,
+            stop_after=blocks[-1],
+            run_heads=False,
+            **self.context(batch, features, planning=True),
+        )
+        return output.states
+
+    def planning_states(self, features: dict[str, Tensor]) -> list[Tensor]:
+        """States [B, N, D] of every block for planning: of `images`, or `states` kept of them."""
+        if "states" in features:
+            kept = features["states"].to(self.device, self.video_dit.dtype)
+            return list(kept.unbind(dim=1))
+        history = self.encode(features["images"])
+        return self.video_states(history, self.future_noise(len(history)), features)
+
+    @torch.no_grad()
+    def plan(self, features: dict[str, Tensor]) -> Tensor:
+        """Poses [B, L, 3] (m, m, rad; ego frame; float32) of `images` and `ego` (see features).
+
+        Deterministic: every scene gets the same seeded noise, whatever the batch. In the place of
+        images, `states` [B, blocks, N, D] are those that `planning_states` gave.
+        """
+        states = self.planning_states(features)
+        memory = self.action_dit.cache(states)
+        ego = features["ego"].to(states[0])
+        planner, batch = self.config.planner, len(ego)
+        noise = scene_noise((planner.horizon, 3), batch, planner.seed, self.normaliser.centre)
+        noise = planner.noise_scale * noise
+        actions = sample_plan(self.action_dit, memory, ego, noise, planner)
+        return self.normaliser.denormalise(actions, clamp=True).float()
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """As usual; a prompt, of whatever length, comes with the weights trained on it."""
+        prompt, strict = state_dict.get(prefix + "planning_prompt"), rest[1]
+        if strict or prompt is not None:
+            self.planning_prompt = None if prompt is None else torch.empty_like(prompt)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+    def parts(self) -> dict[str, nn.Module]:
+        """The parts by the name of their folder in a saved model."""
+        codec = "vae" if self.config.codec.kind == "ltx_vae" else "codec"
+        return {codec: self.codec, "video_dit": self.video_dit, "action_dit": self.action_dit}
+
+    def save_pretrained(self, folder: str | Path, notes: Sequence[str] = ()) -> None:
+        """Write the folder that `from_pretrained` reads; `notes` are lines of its card."""
+        weights_io.save(self, Path(folder), notes)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, config: ModelConfig | None = None) -> ReWorldModel:
+        """Load a saved folder; WeightsError when it is not one, or not of this `config`."""
+        return weights_io.load(cls, Path(folder), config)

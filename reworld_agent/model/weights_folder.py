@@ -1,0 +1,216 @@
+"""Weights on disk: a folder for each part, safetensors, strict loading with a readable difference.
+
+config.json  training.json  README.md  normalisation.safetensors  [prompt.safetensors]
+codec/ (or vae/)  video_dit/  action_dit/     config.json + diffusion_pytorch_model.safetensors,
+                                              or its shards and their index, as diffusers has them
+scheduler/scheduler_config.json
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from diffusers.schedulers.scheduling_flow_match_euler_discrete import (
+    FlowMatchEulerDiscreteScheduler,
+)
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from reworld_agent.config import ModelConfig
+from reworld_agent.core.errors import ConfigError, WeightsError
+
+if TYPE_CHECKING:
+    from reworld_agent.model import ReWorldModel
+
+PART_FILE = "diffusion_pytorch_model.safetensors"
+TRAIN_HINT = "train them: python run_training.py agent=reworld stage=1 (see train/README.md)"
+COPY_HINT = "copy the folder again, whole"
+PROMPT_FILE = "prompt.safetensors"  # the sentence that the planner is told, embedded
+SHARD = "2GB"  # a part is written in pieces of this size, so that saving costs that much memory
+SHOWN = 5
+
+
+def save(model: ReWorldModel, folder: Path, notes: Sequence[str]) -> None:
+    """Write all parts; files are readable by everybody (safetensors alone makes them private)."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, part in model.parts().items():
+            part.save_pretrained(folder / name, max_shard_size=SHARD)  # type: ignore[operator]
+        FlowMatchEulerDiscreteScheduler().save_pretrained(str(folder / "scheduler"))
+        state = {key: value.contiguous() for key, value in model.normaliser.state_dict().items()}
+        save_file(state, folder / "normalisation.safetensors")
+        if model.planning_prompt is not None:
+            save_file({"tokens": model.planning_prompt.contiguous()}, folder / PROMPT_FILE)
+        config = json.dumps(model.config.to_dict(), indent=2)
+        (folder / "config.json").write_text(config + "\n", encoding="utf-8")
+        training = json.dumps({"stages": model.history})
+        (folder / "training.json").write_text(training + "\n", encoding="utf-8")
+        (folder / "README.md").write_text(_card(model, notes), encoding="utf-8")
+        for file in folder.rglob("*"):
+            file.chmod(0o755 if file.is_dir() else 0o644)
+    except OSError as error:
+        raise WeightsError(
+            f"the weights could not be written to {folder}: {error}",
+            "free disk space, or name a folder that can be written",
+        ) from error
+
+
+def _card(model: ReWorldModel, notes: Sequence[str]) -> str:
+    counts = [
+        f"| {name} | {sum(p.numel() for p in part.parameters()):,} |"
+        for name, part in model.parts().items()
+    ]
+    head = [
+        f"# ReWorld, configuration `{model.config.name}`",
+        "",
+        "| part | parameters |",
+        "|---|---|",
+    ]
+    return "\n".join([*head, *counts, "", *notes, ""])
+
+
+def read_config(folder: Path) -> ModelConfig:
+    """The configuration of a saved folder."""
+    file = folder / "config.json"
+    if not file.is_file():
+        raise WeightsError(f"no weights at {folder}: {file.name} is missing", TRAIN_HINT)
+    try:
+        return ModelConfig.from_dict(json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, ConfigError) as error:
+        raise WeightsError(f"{file} cannot be read: {error}", TRAIN_HINT) from error
+
+
+def load(kind: type[ReWorldModel], folder: Path, config: ModelConfig | None) -> ReWorldModel:
+    """Build the model of the folder's config without memory, then fill it from the files."""
+    found = read_config(folder)
+    if config is not None and config.recipe != found.recipe:
+        raise WeightsError(
+            f"the weights at {folder} were made with recipe={found.recipe}, "
+            f"and recipe={config.recipe} is asked for",
+            f"use recipe={found.recipe}, or weights of recipe={config.recipe}",
+        )
+    other = [] if config is None else config_difference(_built(config), _built(found))
+    if config is not None and other:
+        raise WeightsError(
+            f"the weights at {folder} belong to another configuration: " + "; ".join(other),
+            f"use model={found.name}, or weights of model={config.name}",
+        )
+    with torch.device("meta"):
+        model = kind(found)
+    for name, part in model.parts().items():
+        load_part(part, folder / name / PART_FILE)
+    load_part(model.normaliser, folder / "normalisation.safetensors")
+    if (folder / PROMPT_FILE).is_file():
+        model.planning_prompt = read_tensors(folder / PROMPT_FILE)["tokens"]
+    left = [name for name, tensor in _tensors(model) if tensor.is_meta]
+    if left:
+        raise WeightsError(f"{folder} leaves tensors unset: {', '.join(left[:SHOWN])}", TRAIN_HINT)
+    model.codec.requires_grad_(False)
+    model.history = _read_history(folder)
+    return model.eval()
+
+
+def _built(config: ModelConfig) -> dict[str, Any]:
+    """The configuration without what video training was told: that changes no tensor."""
+    table = config.to_dict()
+    del table["video"]["text"]
+    return table
+
+
+def _read_history(folder: Path) -> list[str]:
+    """Stages that saved weights have passed; none where the folder does not say."""
+    file = folder / "training.json"
+    return list(json.loads(file.read_text(encoding="utf-8"))["stages"]) if file.is_file() else []
+
+
+def _tensors(model: nn.Module) -> list[tuple[str, Tensor]]:
+    return [*model.named_parameters(), *model.named_buffers()]
+
+
+def load_part(part: nn.Module, file: Path) -> None:
+    """Fill one part from one file, or from its shards; every key that disagrees is named."""
+    state: dict[str, Tensor] = {}
+    for shard in shards(file):
+        state |= read_tensors(shard)
+    faults = key_difference(part.state_dict(), state)
+    if faults:
+        raise WeightsError(
+            f"{file} does not fit this configuration:\n  " + "\n  ".join(faults), TRAIN_HINT
+        )
+    part.load_state_dict(state, strict=True, assign=True)
+
+
+def shards(file: Path) -> list[Path]:
+    """The file itself or, where diffusers split it, the files that its index names."""
+    index = file.with_name(file.name + ".index.json")
+    if file.is_file() or not index.is_file():
+        return [file]
+    try:
+        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (ValueError, KeyError, AttributeError) as error:
+        raise WeightsError(f"{index} is no index of weights: {error}", COPY_HINT) from error
+    return [index.with_name(Path(name).name) for name in sorted(names)]
+
+
+def read_tensors(file: Path) -> dict[str, Tensor]:
+    """The tensors of one safetensors file, mapped from disk rather than copied."""
+    if not file.is_file():
+        raise WeightsError(f"weights file {file} is missing", TRAIN_HINT)
+    try:
+        return load_file(file)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(
+            f"{file} is no readable safetensors file: {error}", TRAIN_HINT
+        ) from error
+
+
+def key_difference(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:
+    """One line for each kind of disagreement between two state dictionaries."""
+    shapes = [{key: tuple(value.shape) for key, value in side.items()} for side in (wanted, found)]
+    return key_lines(shapes[0], shapes[1])
+
+
+def key_lines(
+    wanted: Mapping[str, tuple[int, ...]],
+    found: Mapping[str, tuple[int, ...]],
+    spelled: Mapping[str, str] | None = None,
+) -> list[str]:
+    """One line for each kind of disagreement between the shapes of two sets of tensors.
+
+    `spelled` has a fuller name of some that were found.
+    """
+    names = spelled or {}
+    kinds = {
+        "missing": [key for key in wanted if key not in found],
+        "unexpected": [names.get(key, key) for key in found if key not in wanted],
+        "mis-shaped": [
+            f"{names.get(key, key)} {found[key]} instead of {shape}"
+            for key, shape in wanted.items()
+            if key in found and found[key] != shape
+        ],
+    }
+    return [f"{kind} ({len(keys)}): {_some(keys)}" for kind, keys in kinds.items() if keys]
+
+
+def _some(keys: Sequence[str]) -> str:
+    rest = len(keys) - SHOWN
+    return ", ".join(keys[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def config_difference(wanted: Any, found: Any, path: str = "") -> list[str]:
+    """`field: a, not b` for every field that differs between two nested dictionaries."""
+    if not isinstance(wanted, dict) or not isinstance(found, dict):
+        return [] if wanted == found else [f"{path}: weights have {found}, config has {wanted}"]
+    keys = sorted(set(wanted) | set(found))
+    return [
+        line
+        for key in keys
+        for line in config_difference(
+            wanted.get(key), found.get(key), f"{path}.{key}" if path else key
+        )
+    ]

@@ -1,0 +1,1 @@
+"""Scene caches from logs, pickles and the devkit, and the folders that hold them."""

@@ -1,0 +1,134 @@
+"""The folder of scene caches of one split: built once, shared by every run, never stale.
+
+The folder's name holds a digest of what a cache depends on: the logs and maps (by name, size
+and time of change) and the code that builds it. Paths are no part of it: data may move.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import reworld_agent
+from reworld_agent.core.atomic import write_atomically
+from reworld_agent.core.errors import DataError
+from reworld_agent.core.paths import cache_home
+from reworld_agent.core.provenance import blas_name, code_version
+from reworld_agent.scenes.log_index import list_logs
+from reworld_agent.scenes.scene_pickles import list_scene_pickles, scene_pickle_path
+
+_BUILDERS = ("pdm", "scenes")
+
+
+@dataclass(frozen=True)
+class SceneCaches:
+    """Scene caches of one split.
+
+    Attributes:
+        data_root, maps_root, data_split: where the split lies.
+        root: folder of all caches; None takes `scene_caches` in the cache folder.
+        synthetic_scenes: folder of the pickles of stage two; None where there is only one stage.
+    """
+
+    data_root: Path
+    maps_root: Path
+    data_split: str
+    root: Path | None = None
+    synthetic_scenes: Path | None = None
+
+    @cached_property
+    def data_digest(self) -> str:
+        """Digest of the split's logs and maps."""
+        logs = list_logs(self.data_root / "navsim_logs" / self.data_split)
+        maps = sorted(self.maps_root.glob("*/*/map.gpkg"))
+        stamps = [_stamp(path, path.name) for path in logs]
+        stamps += [_stamp(path, str(path.relative_to(self.maps_root))) for path in maps]
+        if self.synthetic_scenes is not None:
+            stamps += [_stamp(p, p.name) for p in list_scene_pickles(self.synthetic_scenes)]
+        return hashlib.sha256(json.dumps(stamps).encode()).hexdigest()[:16]
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of everything that a cache depends on: data and code."""
+        return hashlib.sha256((self.data_digest + code_digest()).encode()).hexdigest()[:16]
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where this split's caches lie."""
+        root = self.root or cache_home() / "scene_caches"
+        return root / f"{self.data_split}-{self.digest}"
+
+    def get(self, token: str) -> Any:
+        """The scene's `pdm.SceneCache`, loaded, or built and saved.
+
+        Raises:
+            ReWorldError: the scene cannot be built; names the log, map or token.
+        """
+        from reworld_agent import pdm
+
+        path = self.folder / f"{token}.npz"
+        if path.is_file():
+            try:
+                return pdm.load(path)
+            except DataError:  # half-written or of another version: made again
+                path.unlink(missing_ok=True)
+        cache = self._build(token)
+        cache.save(path)
+        return cache
+
+    def _build(self, token: str) -> Any:
+        if self.synthetic_scenes is not None:
+            pickled = scene_pickle_path(self.synthetic_scenes, token)
+            if pickled.is_file():
+                from reworld_agent.pdm.cache_io.from_scene_pickle import build_from_scene_pickle
+
+                return build_from_scene_pickle(pickled, self.maps_root)
+        from reworld_agent import pdm
+
+        return pdm.build_scene_cache(self.data_root, self.maps_root, self.data_split, token)
+
+    def rails(self, cache: Any) -> Any:
+        """What the scene's vehicles drive on where they react; see `pdm.reactive_rails`."""
+        from reworld_agent.pdm.traffic.rails import build_rails
+
+        return build_rails(cache, self.maps_root)
+
+    def write_manifest(self) -> None:
+        """Say in the folder itself what it holds; raises DataError where it cannot be written."""
+        path = self.folder / "manifest.json"
+        manifest = {
+            "data_split": self.data_split,
+            "tokens": sum(1 for _ in self.folder.glob("*.npz")),
+            "digest": self.digest,
+            "code_version": code_version(),
+            "numpy": np.__version__,
+            "blas": blas_name(),
+        }
+        text = json.dumps(manifest, indent=1)
+        write_atomically(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+
+
+@lru_cache(maxsize=1)
+def code_digest() -> str:
+    """Digest of the sources that build and score scene caches."""
+    package = Path(reworld_agent.__file__).parent
+    digest = hashlib.sha256()
+    for path in _sources(package):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _sources(package: Path) -> Iterable[Path]:
+    return sorted(path for room in _BUILDERS for path in (package / room).rglob("*.py"))
+
+
+def _stamp(path: Path, name: str) -> list[Any]:
+    stat = path.stat()
+    return [name, stat.st_size, stat.st_mtime_ns]

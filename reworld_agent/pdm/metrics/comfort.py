@@ -1,0 +1,193 @@
+"""Comfort: six quantities of the driven states stay inside their bounds.
+
+All are Savitzky–Golay filters, which are linear: their weights are computed once. A window as long
+as the data is one polynomial fit; it is applied as a projection on three polynomials.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reworld_agent.pdm.kernel import helper
+from reworld_agent.pdm.scene_cache import N_STEPS
+from reworld_agent.pdm.simulate.bicycle import AX, AY, DT, HEADING
+
+QUANTITIES = (
+    "longitudinal_acceleration",  # m/s²
+    "lateral_acceleration",  # m/s²
+    "jerk",  # m/s³
+    "longitudinal_jerk",  # m/s³
+    "yaw_acceleration",  # rad/s²
+    "yaw_rate",  # rad/s
+)
+N_QUANTITIES = len(QUANTITIES)
+BOUNDS = np.array(
+    [[-4.05, 2.40], [-4.89, 4.89], [-8.37, 8.37], [-4.13, 4.13], [-1.93, 1.93], [-0.95, 0.95]]
+)
+_ROUND = 1e8  # the devkit rounds to 8 decimals
+
+
+def savgol_weights(
+    n: int, window: int, order: int, derivative: int, delta: float = 1.0
+) -> NDArray[np.float64]:
+    """Savitzky–Golay filter of `n` samples as one row of weights per output.
+
+    Inner outputs are the fitted polynomial in the middle of their window; the first and last
+    outputs come from the polynomial of the first and last window (SciPy's mode 'interp'). For an
+    even window the middle lies between two samples and inner outputs belong half a sample later,
+    as SciPy computes them.
+
+    Args:
+        n: number of samples.
+        window: samples per fit, at most `n`.
+        order: polynomial order.
+        derivative: which derivative.
+        delta: sampling interval [s].
+
+    Returns:
+        [n, window] weights; the window of output i starts at sample i − (window − 1) // 2, or at
+        the first or last possible sample.
+    """
+    half, odd = divmod(window, 2)
+    middle = half - 0.5 * (1 - odd)
+    start = np.clip(np.arange(n) - (window - 1) // 2, 0, n - window)
+    place = np.arange(n) - start.astype(np.float64)
+    inner = (np.arange(n) >= half) & (np.arange(n) < n - half)
+    place[inner] = middle
+    powers = np.arange(order + 1)
+    design = (np.arange(window)[:, None] - middle) ** powers
+    fit = np.linalg.pinv(design)
+    factor = np.array([math.perm(int(p), derivative) for p in powers], np.float64)
+    exponent = np.maximum(powers - derivative, 0)
+    evaluate = factor * (place[:, None] - middle) ** exponent
+    weights = np.ascontiguousarray(evaluate @ fit / delta**derivative)
+    weights.flags.writeable = False  # numba compiles anew for arrays that can be written
+    return weights
+
+
+def _projections() -> NDArray[np.float64]:
+    """[3, 3, 41]: weights of the quadratic's coefficients, its values, its derivatives [1/s]."""
+    time = (np.arange(N_STEPS) - N_STEPS // 2) / (N_STEPS // 2)
+    design = time[:, None] ** np.arange(3)
+    slope = np.stack([np.zeros(N_STEPS), np.ones(N_STEPS), 2 * time])
+    return np.stack([np.linalg.pinv(design), design.T, slope / (DT * (N_STEPS // 2))])
+
+
+_QUADRATIC = _projections()
+_SMOOTH = savgol_weights(N_STEPS, 8, 2, 0)
+_YAW_RATE = savgol_weights(N_STEPS, 5, 2, 1, DT)
+_YAW_ACCELERATION = savgol_weights(N_STEPS, 5, 3, 2, DT)
+
+
+@helper
+def _round(values: NDArray[np.float64]) -> None:
+    for i in range(len(values)):
+        values[i] = np.rint(values[i] * _ROUND) / _ROUND
+
+
+@helper
+def apply_filter(
+    signal: NDArray[np.float64], weights: NDArray[np.float64], out: NDArray[np.float64]
+) -> None:
+    """Savitzky–Golay filter of `signal` [n] as `savgol_weights` [n, window], rounded.
+
+    Args:
+        signal: the samples.
+        weights: one row for each output; the rows of all but the first and last
+            window // 2 outputs are equal.
+        out: [n], filled.
+    """
+    n, window = weights.shape
+    inner = n - window + 1
+    shift = (window - 1) // 2
+    for i in range(inner):
+        out[i + shift] = weights[n // 2, 0] * signal[i]
+    for j in range(1, window):
+        weight = weights[n // 2, j]
+        for i in range(inner):
+            out[i + shift] += weight * signal[i + j]
+    for i in range(window // 2):
+        first, last = 0.0, 0.0
+        for j in range(window):
+            first += weights[i, j] * signal[j]
+            last += weights[n - 1 - i, j] * signal[n - window + j]
+        out[i], out[n - 1 - i] = first, last
+    _round(out)
+
+
+@helper
+def _fit_quadratic(
+    signal: NDArray[np.float64], basis: NDArray[np.float64], out: NDArray[np.float64]
+) -> None:
+    """Fit a quadratic to all of `signal` [41]; `basis` [3, 41] makes values or derivatives."""
+    c0, c1, c2 = 0.0, 0.0, 0.0
+    for i in range(N_STEPS):
+        c0 += _QUADRATIC[0, 0, i] * signal[i]
+        c1 += _QUADRATIC[0, 1, i] * signal[i]
+        c2 += _QUADRATIC[0, 2, i] * signal[i]
+    for i in range(N_STEPS):
+        out[i] = c0 * basis[0, i] + c1 * basis[1, i] + c2 * basis[2, i]
+    _round(out)
+
+
+@helper
+def unwrap(states: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+    """Headings of `states` [n, 11] without jumps of a full turn."""
+    turns = 0.0
+    out[0] = states[0, HEADING]
+    for i in range(1, len(states)):
+        turns += np.rint((states[i, HEADING] - states[i - 1, HEADING]) / (2.0 * math.pi))
+        out[i] = states[i, HEADING] - 2.0 * math.pi * turns
+
+
+@helper
+def comfort_signals(
+    states: NDArray[np.float64], work: NDArray[np.float64], signals: NDArray[np.float64]
+) -> None:
+    """The six filtered quantities of one candidate.
+
+    Args:
+        states: [41, 11].
+        work: [4, 41] scratch.
+        signals: [6, 41], filled in the order of `QUANTITIES`.
+    """
+    along, magnitude, smooth, heading = work[0], work[1], work[2], work[3]
+    for i in range(N_STEPS):
+        along[i] = states[i, AX]
+        smooth[i] = states[i, AY]
+        ay = states[i, AY]
+        magnitude[i] = abs(along[i]) if ay == 0.0 else math.hypot(along[i], ay)
+    values, slopes = _QUADRATIC[1], _QUADRATIC[2]
+    _fit_quadratic(along, values, signals[0])
+    _fit_quadratic(smooth, values, signals[1])
+    apply_filter(magnitude, _SMOOTH, smooth)
+    _fit_quadratic(smooth, slopes, signals[2])
+    apply_filter(along, _SMOOTH, smooth)
+    _fit_quadratic(smooth, slopes, signals[3])
+    unwrap(states, heading)
+    apply_filter(heading, _YAW_ACCELERATION, signals[4])
+    apply_filter(heading, _YAW_RATE, signals[5])
+
+
+@helper
+def first_discomfort(signals: NDArray[np.float64]) -> tuple[int, int, float]:
+    """First step out of bounds, its quantity, and that quantity's largest excess over the bound.
+
+    (-1, -1, 0.0) where all six hold; a value on the bound does not hold.
+    """
+    first, quantity = signals.shape[1], -1
+    for q in range(N_QUANTITIES):
+        for i in range(first):
+            if not BOUNDS[q, 0] < signals[q, i] < BOUNDS[q, 1]:
+                first, quantity = i, q
+                break
+    if quantity < 0:
+        return -1, -1, 0.0
+    excess = 0.0
+    for i in range(signals.shape[1]):
+        value = signals[quantity, i]
+        excess = max(excess, value - BOUNDS[quantity, 1], BOUNDS[quantity, 0] - value)
+    return first, quantity, excess

@@ -1,0 +1,1 @@
+"""PDM-Closed, the rule-based planner whose progress sets the scale of EP."""

@@ -1,0 +1,113 @@
+"""PDM-Closed (Dauner et al. 2023), the rule-based planner whose progress sets the scale of EP.
+
+Fifteen proposals are driven against a constant-velocity forecast and scored like any trajectory;
+the best one, as planned (not as driven), is the reference. The planner is new for every scene.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from reworld_agent.pdm.metrics import extended
+from reworld_agent.pdm.metrics.extended import make_lights
+from reworld_agent.pdm.pdm_closed.corridor import corridor, find_hits, in_tree_order
+from reworld_agent.pdm.pdm_closed.forecast import Forecast
+from reworld_agent.pdm.pdm_closed.idm import FALLBACK_SPEED_LIMIT, SPEED_SHARES
+from reworld_agent.pdm.pdm_closed.path import shifted, unwrapped
+from reworld_agent.pdm.pdm_closed.proposals import Obstacles, lay_out, unroll
+from reworld_agent.pdm.protocols import scorer
+from reworld_agent.pdm.scene_cache import SceneCache
+from reworld_agent.pdm.world.scenery import make_scenery
+
+_OFFSETS = (-1.0, 1.0)  # m to the left of the centreline
+STEP_US = 100_000
+
+
+def make_proposals(
+    ego_state: NDArray[np.float64],
+    centerline: NDArray[np.float64],
+    speed_limit: float | None,
+    obstacles: Forecast,
+) -> NDArray[np.float64]:
+    """The proposals.
+
+    Args:
+        ego_state: [11] global rear axle at t0.
+        centerline: [K, 3] global.
+        speed_limit: of the starting lane [m/s], or None.
+        obstacles: what to keep clear of.
+
+    Returns:
+        [15, 41, 3] global rear-axle poses at t0 + 0..4 s: centreline, right, left of it; five
+        styles each, slow to fast.
+    """
+    limit = FALLBACK_SPEED_LIMIT if speed_limit is None else speed_limit
+    targets = np.array(SPEED_SHARES) * limit
+    lines = [centerline, *(shifted(centerline, offset) for offset in _OFFSETS)]
+    states = np.stack([unwrapped(line) for line in lines])
+    course = lay_out(states, ego_state[0], ego_state[1])
+    strips = [
+        corridor(states[p], course.along[p], course.begin[p], float(targets.max()))
+        for p in range(len(states))
+    ]
+    speed, flat = float(ego_state[3]), _flat(obstacles)
+    poses, tied = unroll(course, speed, targets, find_hits(strips, obstacles), flat)
+    if tied:
+        poses, _ = unroll(course, speed, targets, in_tree_order(strips, obstacles), flat)
+    return poses
+
+
+def choose(states: NDArray[np.float64], expected: SceneCache) -> tuple[int, int]:
+    """The proposals that PDM-Closed of v1.1 and of v2.2 prefer.
+
+    Args:
+        states: [15, 41, 11] the proposals as driven.
+        expected: the scene with the forecast in place of its traffic and lights.
+    """
+    scenery = make_scenery(expected)
+    raw = scorer.score_states(states, scenery, scorer.LAST_TTC_STEP)
+    more = extended.extended_metrics(states, scenery, make_lights(expected, scenery.origin))
+    second = extended.group_scores(raw, more)
+    return int(np.argmax(scorer.group_scores(raw))), int(np.argmax(second))
+
+
+def sampled(
+    poses: NDArray[np.float64], time_us: int, sample_us: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """A proposal at the log times at which trajectories are sampled.
+
+    Args:
+        poses: [41, 3] global poses, exactly 0.1 s apart from t0 on.
+        time_us: log time of t0 [µs].
+        sample_us: [41] log times, which may fall short of full steps by a microsecond.
+
+    Returns:
+        [41, 3] global poses, headings in [−π, π).
+    """
+    since = (np.maximum(sample_us, time_us) - time_us).astype(np.float64)
+    low = np.clip(np.ceil(since / STEP_US).astype(np.int64), 1, len(poses) - 1) - 1
+    knots = unwrapped(poses)
+    slope = (knots[low + 1] - knots[low]) / STEP_US
+    result = slope * (since - low * STEP_US)[:, None] + knots[low]
+    result[:, 2] = (result[:, 2] + np.pi) % (2 * np.pi) - np.pi
+    return result
+
+
+def _flat(obstacles: Forecast) -> Obstacles:
+    boxes, lights = obstacles.boxes, obstacles.lights
+    n, no_shift = len(boxes.token), np.zeros((len(lights), 2))
+    rings, light_of_ring = shapely.get_rings(lights, return_index=True)
+    lengths = np.append(np.full(n, 5), shapely.get_num_coordinates(rings))
+    counts = np.append(np.ones(n), np.bincount(light_of_ring, minlength=len(lights)))
+    centroids = shapely.get_coordinates(shapely.centroid(lights)).reshape(-1, 2)
+    return Obstacles(
+        np.concatenate([obstacles.corners.reshape(-1, 2), shapely.get_coordinates(rings)]),
+        np.append(0, np.cumsum(lengths)).astype(np.int64),
+        np.append(0, np.cumsum(counts)).astype(np.int64),
+        np.concatenate([boxes.pose[:, :2], centroids]),
+        np.concatenate([obstacles.shift, no_shift]),
+        np.append(boxes.pose[:, 2], np.zeros(len(lights))),
+        np.arange(n + len(lights)) >= n,
+    )

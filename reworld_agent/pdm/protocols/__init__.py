@@ -1,0 +1,1 @@
+"""From simulated states to the columns of PDMS and EPDMS."""

@@ -1,0 +1,1 @@
+"""From planned poses to driven states: sampling, LQR tracker, kinematic bicycle."""

@@ -1,0 +1,1 @@
+"""Who moves in the town, and by which rules."""

@@ -1,0 +1,123 @@
+"""What a drive is about: a braking lead, a queue, a cut-in, people on a crosswalk, road works."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from reworld_agent.scenes.synthetic.actors.actor import (
+    Cast,
+    random_driver,
+    random_look,
+    vehicle_size,
+)
+from reworld_agent.scenes.synthetic.actors.traffic import WARM_UP, Actor
+from reworld_agent.scenes.synthetic.actors.walkers import Walker
+from reworld_agent.scenes.synthetic.town import geometry as geo
+from reworld_agent.scenes.synthetic.town.network import Connector, Lane, Network
+from reworld_agent.scenes.synthetic.town.routes import build_path, change_lane
+
+
+def _turns(net: Network, cast: Cast, rng: np.random.Generator) -> None:
+    if rng.random() < 0.5:
+        _lead(net, cast, rng, gap=float(rng.uniform(25.0, 45.0)), brakes=False)
+
+
+def _brakes(net: Network, cast: Cast, rng: np.random.Generator) -> None:
+    _lead(net, cast, rng, gap=float(rng.uniform(10.0, 22.0)), brakes=True)
+
+
+def _queue(net: Network, cast: Cast, rng: np.random.Generator) -> None:
+    gap = float(rng.uniform(9.0, 14.0))
+    for _ in range(int(rng.integers(1, 4))):
+        _lead(net, cast, rng, gap, brakes=False)
+        gap += float(rng.uniform(8.0, 14.0))
+
+
+def _lead(net: Network, cast: Cast, rng: np.random.Generator, gap: float, brakes: bool) -> None:
+    """A car on ego's own route, `gap` metres before ego's front."""
+    ego = cast.actors[0]
+    caps: list[tuple[float, float, float]] = []
+    if brakes:
+        time = float(rng.uniform(1.0, 6.0))
+        while time < 30.0:
+            hold = float(rng.uniform(1.5, 4.0))
+            caps.append((time, time + hold, float(rng.choice([0.0, 2.0, 4.0]))))
+            time += hold + float(rng.uniform(5.0, 9.0))
+    size = vehicle_size(rng)
+    s = ego.s + ego.front + gap + size[0] / 2
+    driver = random_driver(rng, tuple(caps))
+    speed = min(float(ego.path.speed[int(s)]), ego.v)
+    cast.actors.append(Actor("vehicle", size, ego.path, s, speed, driver, look=random_look(rng)))
+
+
+def _cut_in(net: Network, cast: Cast, rng: np.random.Generator) -> None:
+    """A car in the neighbouring lane that changes before ego on the second street."""
+    ego, begin = cast.actors[0], cast.actors[0].path.lanes[2][1]
+    first, second = (_neighbour(net, cast.chain[k]) for k in (0, 2))
+    ways = [c for c in net.outgoing[first.fid] if c.target is second]
+    beside = build_path(net, [first, *ways, second])
+    start = begin + float(rng.uniform(4.0, 16.0))
+    path = change_lane(beside, ego.path, start, float(rng.uniform(18.0, 26.0)))
+    size = vehicle_size(rng)
+    s = ego.s + ego.front + float(rng.uniform(14.5, 20.5)) + size[0] / 2
+    limit = float(ego.path.speed[int(s)])
+    ego.v = 0.95 * limit
+    early, late = rng.uniform(0.92, 0.97) * limit, rng.uniform(0.65, 0.85) * limit
+    driver = random_driver(rng, ((WARM_UP, 7.0, float(early)), (7.0, 60.0, float(late))))
+    cast.actors.append(Actor("vehicle", size, path, s, ego.v, driver, look=random_look(rng)))
+
+
+def _neighbour(net: Network, lane: Lane | Connector) -> Lane:
+    """The other lane of a street with two."""
+    assert isinstance(lane, Lane)
+    return net.blocks[lane.block].lanes[1 - lane.index]
+
+
+def _crossing(net: Network, cast: Cast, rng: np.random.Generator) -> None:
+    """People who step onto crosswalks of ego's route shortly before ego is there."""
+    ego = cast.actors[0]
+    for crosswalk in net.crosswalks:
+        distance = np.hypot(*(ego.path.xy - crosswalk.line.mean(axis=0)).T)
+        at = int(distance.argmin())
+        if distance[at] > 4.0 or at < ego.s + 25.0 or rng.random() < 0.3:
+            continue
+        heading = float(ego.path.heading[at])
+        right = geo.unit(heading - np.pi / 2)
+        line = crosswalk.line
+        if (line[0] - line[1]) @ right < 0:
+            line = line[::-1]  # from ego's side of the road
+        speed = float(rng.uniform(1.2, 1.7))
+        near = float(rng.uniform(20.0, 32.0))
+        for k in range(int(rng.integers(1, 3))):
+            aside = geo.unit(heading) * 0.9 * k
+            cast.walkers.append(
+                Walker(line + aside, speed - 0.1 * k, -9.0, random_look(rng), False, True, near)
+            )
+
+
+def _works(net: Network, cast: Cast, rng: np.random.Generator) -> None:
+    """The outer lane of ego's second street closed by cones, barriers and a sign."""
+    outer = _neighbour(net, cast.chain[2])
+    cast.closed = frozenset({outer.fid})
+    length = float(geo.arc_length(outer.center)[-1])
+    begin = float(rng.uniform(0.25, 0.4)) * length
+    angle = geo.headings(outer.center)
+    for k, s in enumerate(np.arange(begin, min(begin + 30.0, length - 10.0), 2.6)):
+        heading = float(angle[int(s)])
+        shift = -1.5 + min(k, 3) * 0.95
+        x, y = geo.at_distance(outer.center, s) + shift * geo.unit(heading + np.pi / 2)
+        kind = "barrier" if k > 3 and k % 2 == 0 else "traffic_cone"
+        cast.props.append((kind, float(x), float(y), heading))
+    x, y = geo.at_distance(outer.center, begin - 5.0)
+    cast.props.append(("czone_sign", float(x), float(y), float(angle[int(begin) - 5])))
+    _turns(net, cast, rng)
+
+
+EVENTS = {
+    "turns": _turns,
+    "lead": _brakes,
+    "queue": _queue,
+    "cut_in": _cut_in,
+    "crossing": _crossing,
+    "works": _works,
+}

@@ -1,0 +1,1 @@
+"""What the cameras of the town see."""

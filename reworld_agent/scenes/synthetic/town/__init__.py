@@ -1,0 +1,1 @@
+"""The town itself: streets, lanes, scenery, signals, and its map file."""

@@ -1,0 +1,84 @@
+"""Clips as Stage 1 takes them: samples of the shape of `training.data.SceneDataset`."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from reworld_agent.clips.dataset import ClipDataset
+from reworld_agent.clips.index import ClipIndex
+from reworld_agent.config import ClipConfig, ModelConfig
+from reworld_agent.core.errors import ConfigError
+from reworld_agent.training.datasets.scene_arrays import Sample
+from reworld_agent.training.phases import ClipPhase
+from reworld_agent.training.stages import TrainingStage
+
+
+class ClipSamples(Dataset[Sample]):
+    """Samples (features, targets, clip_id) of an index.
+
+    Features: `images` uint8 [T_history, 3, H, W] and `ego` float32 [8], see `ego_state`. Targets:
+    `future_images` uint8 [T_future, 3, H, W].
+
+    Args:
+        index: clips at the rate of `clip`, long enough for history and future.
+        clip: lengths and size.
+
+    Raises:
+        ConfigError: the clips are of another rate, or too short. DataError: files are gone.
+    """
+
+    def __init__(self, index: ClipIndex, clip: ClipConfig) -> None:
+        check_rate(index, clip)
+        frames = clip.history_frames + clip.future_frames
+        self.history = clip.history_frames
+        self.clips = ClipDataset(index, frames, (clip.height, clip.width))
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, number: int) -> Sample:
+        clip = self.clips[number]
+        images = clip["frames"]
+        features = {"images": images[: self.history], "ego": ego_state(clip, self.history - 1)}
+        return features, {"future_images": images[self.history :]}, clip["clip_id"]
+
+
+def ego_state(clip: dict[str, Any], present: int) -> Tensor:
+    """Float32 [8] of a `ClipDataset`'s sample at frame `present`.
+
+    Velocity and acceleration (m/s, m/s²; forward, and 0 sideways) and the command's one-hot.
+    """
+    speed, _, pull = clip["motion"][present]
+    still = torch.zeros(())
+    return torch.cat([torch.stack([speed, still, pull, still]), clip["command"][present]])
+
+
+def check_rate(index: ClipIndex, clip: ClipConfig) -> None:
+    """Raise ConfigError where an index has clips of another rate than the model's."""
+    rates = sorted({float(rate) for rate in index.rows["fps"]})
+    if rates != [clip.fps]:
+        known = ", ".join(f"{rate:g}" for rate in rates)
+        raise ConfigError(
+            f"the clips have {known} fps, the model's {clip.fps:g}",
+            f"make the index again with fps={clip.fps:g} "
+            f"frames={clip.history_frames + clip.future_frames}",
+        )
+
+
+def on_clips(stage: TrainingStage, config: ModelConfig) -> TrainingStage:
+    """Stage 1 as it runs on clips: without a curriculum, on the model's `world_clip`.
+
+    Raises:
+        ConfigError: the stage plans; clips have no expert's trajectory.
+    """
+    if stage.plans or not stage.needs_future_images:
+        raise ConfigError(f"stage {stage.name} cannot learn from clips", "clips= is for stage=1")
+    if stage.phases:
+        return stage
+    whole = ClipPhase(1.0, dataclasses.asdict(config.world_clip))
+    return dataclasses.replace(stage, phases=(whole,))

@@ -1,0 +1,144 @@
+"""The order of the samples: a function of seed and position, so that a resumed run repeats it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import torch
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader, Sampler
+
+from reworld_agent.core.errors import ConfigError
+from reworld_agent.training.datasets.held_out import HeldOutSampler
+from reworld_agent.training.datasets.scene_arrays import Sample
+from reworld_agent.training.phases import ClipPhase, phase_number
+
+
+class Samples(Protocol):
+    """A data set of known length: features, targets, and the token or the clip's name."""
+
+    def __len__(self) -> int:
+        """Scenes or clips."""
+
+    def __getitem__(self, number: int) -> Sample:
+        """One of them."""
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """Batches of a run.
+
+    Attributes:
+        per_process: scenes of one process in one forward.
+        accumulate: forwards per optimiser step.
+        steps: optimiser steps of the whole run.
+        done: of them, those that a resumed run has behind it.
+    """
+
+    per_process: int
+    accumulate: int
+    steps: int
+    done: int = 0
+
+
+class SampleStream(Sampler[int]):
+    """Shuffled passes over a data set, one after the other, of which a process takes its share.
+
+    Its length is that of the whole run, wherever it starts: Lightning counts from there. Where the
+    samples change with the phase of a curriculum, `phase_at` gives the phase (from 0) of a
+    position, and sample n of phase p has the number p * length + n.
+    """
+
+    def __init__(
+        self,
+        length: int,
+        total: int,
+        seed: int,
+        start: int = 0,
+        rank: int = 0,
+        world: int = 1,
+        phase_at: Callable[[int], int] | None = None,
+    ) -> None:
+        self.length, self.total, self.seed = length, total, seed
+        self.start, self.rank, self.world = start, rank, world
+        self.phase_at = phase_at or (lambda position: 0)
+
+    def __len__(self) -> int:
+        return self.total // self.world
+
+    def __iter__(self) -> Iterator[int]:
+        order, current = torch.empty(0), -1
+        for position in range(self.start + self.rank, self.total, self.world):
+            turn, place = divmod(position, self.length)
+            if turn != current:
+                generator = torch.Generator().manual_seed(self.seed * 1_000_003 + turn)
+                order, current = torch.randperm(self.length, generator=generator), turn
+            yield self.phase_at(position) * self.length + int(order[place])
+
+
+class StageData(LightningDataModule):
+    """Loads the batches of a run in every process.
+
+    Args:
+        dataset: the scenes or clips, or video states of scenes.
+        plan: the batches.
+        seed: of the order.
+        workers: loading processes.
+        phases: of a curriculum for each of which the data sets have their own samples.
+        held_out: what the run is validated on; None = nothing.
+        count: samples of it that are, spread evenly.
+        val_batch: of one forward in validation; None = as in training.
+    """
+
+    def __init__(
+        self,
+        dataset: Samples,
+        plan: BatchPlan,
+        seed: int,
+        workers: int = 0,
+        phases: Sequence[ClipPhase] = (),
+        held_out: Samples | None = None,
+        count: int = 256,
+        val_batch: int | None = None,
+    ) -> None:
+        super().__init__()
+        if len(dataset) < plan.per_process:
+            message = f"the split has {len(dataset)} scenes, a batch has {plan.per_process}"
+            raise ConfigError(message, f"use dataloader.params.batch_size={len(dataset)} or fewer")
+        self.dataset, self.plan, self.seed, self.workers = dataset, plan, seed, workers
+        self.phases, self.held_out, self.count = phases, held_out, count
+        self.val_batch = val_batch or plan.per_process
+
+    def train_dataloader(self) -> DataLoader[tuple[Any, ...]]:
+        """The batches of this process, from where the run stands."""
+        trainer, plan = self.trainer, self.plan
+        world, rank = (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
+        step = plan.per_process * plan.accumulate * world
+        stream = SampleStream(
+            len(self.dataset),
+            plan.steps * step,
+            self.seed,
+            plan.done * step,
+            rank,
+            world,
+            lambda position: phase_number(self.phases, position // step, plan.steps),
+        )
+        samples: Any = self.dataset
+        return DataLoader(samples, plan.per_process, sampler=stream, num_workers=self.workers)
+
+    def val_dataloader(self) -> DataLoader[tuple[Any, ...]] | list[Any]:
+        """This process's share of the held-out samples, in the phase that training is in."""
+        if self.held_out is None:
+            return []
+        trainer, plan, samples = self.trainer, self.plan, cast(Any, self.held_out)
+        world, rank = (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
+        chosen = HeldOutSampler(
+            len(self.held_out),
+            self.count,
+            rank,
+            world,
+            lambda: phase_number(self.phases, trainer.global_step if trainer else 0, plan.steps),
+        )
+        return DataLoader(samples, self.val_batch, sampler=chosen, num_workers=self.workers)

@@ -1,0 +1,240 @@
+"""Training data as arrays on disk: every 2 Hz frame decoded once, scenes are index windows.
+
+A cache folder holds `frames.npy` uint8 [F, 3, H, W], `frame_index.npy` int32 [S, T] (history, then
+future where asked), `ego.npy` float32 [S, 8], `trajectory.npy` float32 [S, L, 3] (m, m, rad; ego
+frame) and `scenes.json` (tokens and log names). F frames, S scenes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+from tqdm import tqdm
+
+from reworld_agent.config import ModelConfig
+from reworld_agent.core.atomic import only_process
+from reworld_agent.core.errors import DataError
+from reworld_agent.core.paths import cache_home
+from reworld_agent.features import build_targets, ego_features, frame_image
+from reworld_agent.negatives.targets import negative_targets
+from reworld_agent.scenes.loader import SceneLoader
+from reworld_agent.scenes.logs import load_log
+from reworld_agent.scenes.sensors import Cameras
+from reworld_agent.training.datasets.future_images import check_future_images
+
+Sample = tuple[dict[str, Tensor], dict[str, Tensor], str]  # features, targets, token or clip
+
+
+@dataclass(frozen=True)
+class SceneArrays:
+    """The arrays of a split; `frames` is memory-mapped."""
+
+    frames: NDArray[np.uint8]
+    frame_index: NDArray[np.int32]
+    ego: NDArray[np.float32]
+    trajectory: NDArray[np.float32]
+    tokens: list[str]
+    logs: list[str]
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def where(self, chosen: NDArray[np.bool_]) -> SceneArrays:
+        """The scenes for which `chosen` [S] is true; all frames are kept."""
+        rows = np.flatnonzero(chosen)
+        return SceneArrays(
+            self.frames,
+            self.frame_index[chosen],
+            self.ego[chosen],
+            self.trajectory[chosen],
+            tokens=[self.tokens[row] for row in rows],
+            logs=[self.logs[row] for row in rows],
+        )
+
+
+class SceneDataset(Dataset[Sample]):
+    """Samples (features, targets, token) as `training.losses.stage_loss` takes them.
+
+    Args:
+        arrays: see `scene_arrays`.
+        history: history frames; what follows them in `frame_index` is the future.
+        negatives: by token, the hard negative [L, 3]; None = the stage needs none.
+    """
+
+    def __init__(
+        self,
+        arrays: SceneArrays,
+        history: int,
+        negatives: dict[str, NDArray[np.float32]] | None = None,
+    ) -> None:
+        self.arrays, self.history, self.negatives = arrays, history, negatives
+
+    def __len__(self) -> int:
+        return len(self.arrays)
+
+    def __getitem__(self, number: int) -> Sample:
+        arrays = self.arrays
+        images = torch.from_numpy(arrays.frames[arrays.frame_index[number]])
+        features = {"images": images[: self.history], "ego": torch.from_numpy(arrays.ego[number])}
+        targets = {"trajectory": torch.from_numpy(arrays.trajectory[number])}
+        if len(images) > self.history:
+            targets["future_images"] = images[self.history :]
+        token = arrays.tokens[number]
+        if self.negatives is not None:
+            targets |= negative_targets(self.negatives.get(token), arrays.trajectory[number])
+        return features, targets, token
+
+
+def default_cache() -> Path:
+    """`$REWORLD_HOME` or `~/.cache/reworld`, then `training`."""
+    return cache_home() / "training"
+
+
+def scene_arrays(
+    loader: SceneLoader, config: ModelConfig, future_images: bool, cache: Path | None = None
+) -> SceneArrays:
+    """The arrays of a loader's scenes; made on the first call, then read from the cache.
+
+    Of several processes that ask for them at once, one makes them and the others wait.
+
+    Raises:
+        DataError: no scenes; a frame without image; no space for the arrays.
+    """
+    if not len(loader):
+        message = f"{loader.data_path} has no scene that the filter lets through"
+        raise DataError(message, "loosen train_test_split.scene_filter")
+    root = cache or default_cache()
+    folder, with_future = (root / _key(loader, config, video) for video in (future_images, True))
+    if (with_future / "scenes.json").is_file():  # holds the history too
+        return _read(with_future, _frame_count(config, future_images))
+    if not (folder / "scenes.json").is_file():
+        if future_images:
+            check_future_images(loader, config.clip)
+        with only_process(root / f"{folder.name}.lock", "set cache_path= to another folder"):
+            if not (folder / "scenes.json").is_file():  # by whom this process has waited for
+                _write(folder, loader, config, future_images)
+    return _read(folder)
+
+
+def _read(folder: Path, frames: int | None = None) -> SceneArrays:
+    """The arrays of a folder; of its scenes the first `frames` frames, None = all."""
+    names = json.loads((folder / "scenes.json").read_text(encoding="utf-8"))
+    arrays = {
+        name: np.load(folder / f"{name}.npy", mmap_mode="c" if name == "frames" else None)
+        for name in ("frames", "frame_index", "ego", "trajectory")
+    }
+    arrays["frame_index"] = arrays["frame_index"][:, :frames]
+    return SceneArrays(**arrays, tokens=names["tokens"], logs=names["logs"])
+
+
+def _key(loader: SceneLoader, config: ModelConfig, future_images: bool) -> str:
+    """A folder name that changes with the scenes, the logs and the image size."""
+    windows = loader.scene_frames_dicts.windows
+    logs = sorted({window.log for window in windows.values()})
+    stamps = [(str(log), log.stat().st_mtime_ns, log.stat().st_size) for log in logs]
+    clip = config.clip
+    shape = (clip.height, clip.width, clip.history_frames, clip.future_frames, future_images)
+    content = json.dumps([sorted(windows), stamps, shape])
+    return f"{loader.data_path.name}_{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+
+
+def _frame_count(config: ModelConfig, future_images: bool) -> int:
+    return config.clip.history_frames + future_images * config.clip.future_frames
+
+
+def _write(folder: Path, loader: SceneLoader, config: ModelConfig, future_images: bool) -> None:
+    """Write all arrays beside the folder, then move them into place at once."""
+    count = _frame_count(config, future_images)
+    slots: dict[tuple[Path, int], int] = {}
+    index = np.zeros((len(loader), count), dtype=np.int32)
+    for row, window in enumerate(loader.scene_frames_dicts.windows.values()):
+        for column in range(count):
+            index[row, column] = slots.setdefault((window.log, window.start + column), len(slots))
+    shape = (len(slots), 3, config.clip.height, config.clip.width)
+    size = int(np.prod(shape))
+    print(f"training arrays: {len(loader)} scenes, {len(slots)} frames, {size:,} bytes in {folder}")
+    _check_space(folder.parent, size)
+    draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix="draft_"))
+    try:
+        frames = np.lib.format.open_memmap(draft / "frames.npy", "w+", np.uint8, shape)
+        _decode(frames, slots, loader, config)
+        frames.flush()
+        np.save(draft / "frame_index.npy", index)
+        _write_scenes(draft, loader, config)
+        draft.chmod(0o755)
+        _settle(draft, folder)
+    except OSError as error:
+        message = f"the training arrays could not be written to {folder}: {error}"
+        raise DataError(message, "free disk space, or set cache_path=") from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _settle(draft: Path, folder: Path) -> None:
+    """Move whole arrays to their place, unless another process (no locks on this disk) has."""
+    if not (folder / "scenes.json").is_file():
+        shutil.rmtree(folder, ignore_errors=True)
+    try:
+        draft.rename(folder)
+    except OSError:
+        if not (folder / "scenes.json").is_file():
+            raise
+
+
+def _check_space(folder: Path, size: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        message = f"{folder} has {free:,} bytes left, the training arrays need {size:,}"
+        raise DataError(message, "free disk space, or set cache_path= to another disk")
+
+
+def _decode(
+    frames: NDArray[np.uint8],
+    slots: dict[tuple[Path, int], int],
+    loader: SceneLoader,
+    config: ModelConfig,
+) -> None:
+    """Fill the frames, each image opened once, a log at a time."""
+
+    def decode(job: tuple[int, dict[str, Any]]) -> None:
+        slot, frame = job
+        where = f"frame {frame['token']}"
+        cameras = Cameras.from_camera_dict(
+            loader.sensor_blobs_path, frame["cams"], ["cam_f0"], frame["token"]
+        )
+        frames[slot] = frame_image(cameras, config.clip, where)
+
+    numbers: dict[Path, list[tuple[int, int]]] = {}
+    for (log, number), slot in slots.items():
+        numbers.setdefault(log, []).append((slot, number))
+    with ThreadPoolExecutor(2) as pool, tqdm(total=len(slots), desc="decoding frames") as bar:
+        for log, wanted in numbers.items():
+            content = load_log(log)
+            for _ in pool.map(decode, [(slot, content[number]) for slot, number in wanted]):
+                bar.update()
+
+
+def _write_scenes(folder: Path, loader: SceneLoader, config: ModelConfig) -> None:
+    ego, trajectories, logs = [], [], []
+    present = config.clip.history_frames - 1
+    for token in tqdm(loader.tokens, desc="reading scenes"):
+        scene = loader.get_scene_from_token(token)
+        ego.append(ego_features(scene.frames[present].ego_status).numpy())
+        trajectories.append(build_targets(scene, config, future_images=False)["trajectory"].numpy())
+        logs.append(scene.scene_metadata.log_name)
+    np.save(folder / "ego.npy", np.stack(ego))
+    np.save(folder / "trajectory.npy", np.stack(trajectories))
+    names = json.dumps({"tokens": loader.tokens, "logs": logs})
+    (folder / "scenes.json").write_text(names, encoding="utf-8")
