@@ -1,0 +1,98 @@
+"""What a command is: its settings, its summary, and the function that takes them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+
+from reworld_agent.cli.arguments import read_arguments
+from reworld_agent.cli.help import help_of, usage_of
+from reworld_agent.core.errors import ReWorldError, UsageError
+from reworld_agent.core.settings import Settings
+
+# What every command returns; `reworld --help` prints the table.
+OK, FAILED, USAGE, BROKEN_INPUT, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
+HELP_WORDS = frozenset({"-h", "--help", "help"})
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command of `reworld`.
+
+    Attributes:
+        name: one word, or two ("video index").
+        summary: one line of `reworld --help`, and the first of its own help.
+        settings: what it takes.
+        run: `module:function` that takes the settings and returns the exit code; imported when
+            the arguments are known to be right. The function is in `cli`, prints, and calls the
+            library.
+        about: more of its help, before the settings.
+        examples: lines of its help, each a whole command line.
+        next: what one does after it, a line of its help.
+        exit_codes: meaning of its codes beside 2, in words.
+        kept: what an interruption leaves behind.
+        extra: the extra of the package that it needs; "" = the base installation.
+    """
+
+    name: str
+    summary: str
+    settings: type[Settings]
+    run: str
+    about: str = ""
+    examples: tuple[str, ...] = ()
+    next: str = ""
+    exit_codes: str = "0 done; 1 refused or failed"
+    kept: str = "nothing was written"
+    extra: str = ""
+
+    def call(self, arguments: Sequence[str]) -> int:
+        """Read the arguments and run; help where it is asked for. The exit code."""
+        if HELP_WORDS & set(arguments):
+            print(help_of(self))
+            return OK
+        return exit_of(lambda: self._run(arguments), self.kept)
+
+    def _run(self, arguments: Sequence[str]) -> int:
+        settings = read_arguments(self.settings, arguments, usage_of(self))
+        module, _, name = self.run.partition(":")
+        try:
+            function: Callable[[Settings], int] = getattr(import_module(module), name)
+        except ModuleNotFoundError as error:
+            raise self._not_installed(error) from error
+        return function(settings)
+
+    def _not_installed(self, error: ModuleNotFoundError) -> ReWorldError:
+        extra = f"[{self.extra}]" if self.extra else ""
+        return ReWorldError(
+            f"`reworld {self.name}` needs {error.name}, which is not installed",
+            f"pip install 'reworld-agent{extra}'",
+        )
+
+
+def exit_of(body: Callable[[], int], kept: str) -> int:
+    """The exit code of a command's work; what ends it early is told on stderr.
+
+    Args:
+        body: gives an exit code, or raises a ReWorldError.
+        kept: what an interruption leaves behind.
+    """
+    try:
+        return body()
+    except ReWorldError as error:
+        return report_error(error)
+    except KeyboardInterrupt:
+        print(f"\ninterrupted: {kept}", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+
+
+def report_error(error: ReWorldError) -> int:
+    """Print an error as `error: what` and `next: what to do` on stderr; its exit code."""
+    text = str(error).encode("utf-8", "replace").decode("utf-8")  # paths of any bytes
+    print(f"error: {text}", file=sys.stderr)
+    return USAGE if isinstance(error, UsageError) else FAILED

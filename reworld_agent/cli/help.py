@@ -1,0 +1,76 @@
+"""Help of a command, written from its settings."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reworld_agent.core.settings import Field, as_text, fields_of
+
+if TYPE_CHECKING:
+    from reworld_agent.cli.command import Command
+
+_WIDTH = 100
+_INDENT = 22
+_METAVARS = {bool: "true|false", int: "N", float: "X", str: "NAME", Path: "PATH"}
+
+
+def usage_of(command: Command) -> str:
+    """One line: the command with what it needs."""
+    fields = fields_of(command.settings)
+    plain = [_positional(field) for field in fields if field.about.positional]
+    needed = [
+        f"{field.name}={_value(field)}"
+        for field in fields
+        if field.required and not field.about.positional
+    ]
+    more = ["[key=value ...]"] if any(not field.required for field in fields) else []
+    return " ".join(["reworld", command.name, *plain, *needed, *more])
+
+
+def help_of(command: Command) -> str:
+    """What `reworld COMMAND --help` prints."""
+    blocks = [usage_of(command), command.summary[:1].upper() + command.summary[1:] + "."]
+    if command.about:
+        blocks.append(command.about.strip("\n"))
+    groups: dict[str, list[str]] = {}
+    for field in fields_of(command.settings):
+        groups.setdefault(field.about.group, []).append(_line(field))
+    blocks += ["\n".join([*([f"{name}:"] if name else []), *rows]) for name, rows in groups.items()]
+    if command.examples:
+        blocks.append("\n".join(f"example: {line}" for line in command.examples))
+    if command.next:
+        blocks.append(f"next: {command.next}")
+    blocks.append(f"exit codes: {command.exit_codes}; 2 wrong usage")
+    return "\n\n".join(blocks)
+
+
+def _positional(field: Field) -> str:
+    name = field.about.metavar or field.name.upper()
+    name += " ..." if field.many else ""
+    return name if field.required else f"[{name}]"
+
+
+def _value(field: Field) -> str:
+    """What stands for the value: its choices where they are few, else a name for its kind."""
+    if field.about.metavar:
+        return field.about.metavar
+    short = "|".join(field.choices)
+    value = short if field.choices and len(short) <= 40 else _METAVARS[field.kind]
+    return f"[{value},...]" if field.many else value
+
+
+def _line(field: Field) -> str:
+    """The setting, what it is, its choices where they do not stand beside it, its default."""
+    head = _positional(field) if field.about.positional else f"{field.name}={_value(field)}"
+    text = field.about.doc
+    if field.choices and "|" not in _value(field):
+        text += f": {', '.join(field.choices)}"
+    if not field.required and field.default not in (None, ()):
+        text += f" ({as_text(field.default)})"
+    indent = " " * _INDENT
+    lines = textwrap.wrap(text, _WIDTH - _INDENT, break_on_hyphens=False, break_long_words=False)
+    body = f"\n{indent}".join(lines)
+    gap = "\n" + indent if len(head) > _INDENT - 4 else " " * (_INDENT - 2 - len(head))
+    return f"  {head}{gap}{body}"

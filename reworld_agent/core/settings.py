@@ -1,0 +1,306 @@
+"""Settings: one frozen dataclass a command or function, whose fields say all there is to say.
+
+    @dataclass(frozen=True, kw_only=True)
+    class CompareSettings(Settings):
+        a: Path = setting("output folder or score table of the first evaluation", positional=True)
+        resamples: int = setting("bootstrap resamples", 10_000, least=100)
+        protocol: Literal["pdms_v1", "epdms_v2"] | None = setting("which to read of both", None)
+
+A field's type, default, choices and range are checked wherever the object is made: by a command's
+arguments, by a Hydra configuration, or in Python. The command line (parser, help, completion,
+configuration node) is derived from the same fields by `reworld_agent.cli`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+
+from reworld_agent.core.errors import UsageError
+
+_KEY = "reworld"
+Chosen = TypeVar("Chosen", bound="Settings")
+Choices = Sequence[str] | Callable[[], Sequence[str]]
+_SCALARS = (bool, int, float, str, Path)
+
+
+def setting(
+    doc: str,
+    default: Any = MISSING,
+    *,
+    choices: Choices = (),
+    least: float | None = None,
+    most: float | None = None,
+    above: float | None = None,
+    exists: Literal["file", "folder", "any"] | None = None,
+    positional: bool = False,
+    metavar: str = "",
+    old_names: Sequence[str] = (),
+    group: str = "",
+) -> Any:
+    """A field of a `Settings` dataclass.
+
+    Args:
+        doc: one line for `--help`; what the setting is, its unit, what the default means.
+        default: MISSING makes the setting required.
+        choices: values of a str (or of the items of a tuple); a function is called when they are
+            needed. A `Literal` type needs none.
+        least, most: closed range of a number; above: open lower bound.
+        exists: what must lie at a path before anything is read.
+        positional: may be given without its name.
+        metavar: what `--help` shows for the value (FILE, N ...).
+        old_names: earlier names, which go on working with a notice.
+        group: heading of `--help` under which it stands.
+    """
+    about = _About(
+        doc, choices, least, most, above, exists, positional, metavar, tuple(old_names), group
+    )
+    return dataclasses.field(default=default, metadata={_KEY: about})
+
+
+@dataclass(frozen=True)
+class _About:
+    """What `setting` was told; see there."""
+
+    doc: str
+    choices: Choices
+    least: float | None
+    most: float | None
+    above: float | None
+    exists: str | None
+    positional: bool
+    metavar: str
+    old_names: tuple[str, ...]
+    group: str
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a settings class, with its type resolved.
+
+    Attributes:
+        name: of the setting.
+        kind: bool, int, float, str or Path: of the value, or of the items of a tuple.
+        optional: None is allowed.
+        many: the value is a tuple.
+        default: MISSING where the setting is required.
+        literals: values of a `Literal` type.
+        about: as given to `setting`.
+    """
+
+    name: str
+    kind: type
+    optional: bool
+    many: bool
+    default: Any
+    literals: tuple[str, ...]
+    about: _About
+
+    @property
+    def required(self) -> bool:
+        """True where there is no default."""
+        return self.default is MISSING
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The values that are allowed; () where any is."""
+        given = self.about.choices
+        return self.literals or tuple(given() if callable(given) else given)
+
+    @property
+    def wanted(self) -> str:
+        """What a value must be, in words: "an integer of at least 1"."""
+        if self.choices:
+            text = "one of " + ", ".join(self.choices)
+        else:
+            text = _KINDS[self.kind] + self._range()
+        if self.many:
+            text = f"a list [a,b], each {text}"
+        return f"{text}, or null" if self.optional else text
+
+    def _range(self) -> str:
+        about = self.about
+        if about.least is not None and about.most is not None:
+            return f" from {about.least:g} to {about.most:g}"
+        if about.above is not None and about.most is not None:
+            return f" above {about.above:g}, at most {about.most:g}"
+        if about.least is not None:
+            return f" of at least {about.least:g}"
+        if about.above is not None:
+            return f" above {about.above:g}"
+        return "" if about.most is None else f" of at most {about.most:g}"
+
+
+_KINDS = {
+    bool: "true or false",
+    int: "an integer",
+    float: "a finite number",
+    str: "a text",
+    Path: "a path",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Base of every settings dataclass: checks each field when an object is made.
+
+    Raises:
+        UsageError: a value has the wrong type, is out of its range or none of its choices, or a
+            path that must exist does not.
+    """
+
+    def __post_init__(self) -> None:
+        """Check every field; paths given as text become `Path`."""
+        for field in fields_of(type(self)):
+            value = checked(field, getattr(self, field.name))
+            object.__setattr__(self, field.name, value)
+        self.check()
+
+    def check(self) -> None:
+        """What must hold between fields; raises UsageError. For subclasses."""
+
+    def replaced(self: Chosen, **changes: Any) -> Chosen:
+        """A copy with other values, checked again."""
+        return dataclasses.replace(self, **changes)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values by name: paths as text, tuples as lists; for records and JSON."""
+        return {field.name: _plain(getattr(self, field.name)) for field in fields_of(type(self))}
+
+
+def fields_of(settings: type[Settings]) -> tuple[Field, ...]:
+    """The fields of a settings class, in order.
+
+    Raises:
+        TypeError: a field is not made with `setting`, or has a type that no argument can have.
+    """
+    hints = typing.get_type_hints(settings)
+    return tuple(_field(settings, one, hints[one.name]) for one in dataclasses.fields(settings))
+
+
+def _field(settings: type[Settings], field: dataclasses.Field[Any], hint: Any) -> Field:
+    about = field.metadata.get(_KEY)
+    if about is None:
+        raise TypeError(f"{settings.__name__}.{field.name} is not made with setting(...)")
+    hint, optional = _without_none(hint)
+    many = get_origin(hint) is tuple
+    if many:
+        hint = get_args(hint)[0]
+    literals: tuple[str, ...] = ()
+    if get_origin(hint) is Literal:
+        literals, hint = tuple(get_args(hint)), str
+    if hint not in _SCALARS:
+        raise TypeError(f"{settings.__name__}.{field.name}: {hint} cannot be a setting")
+    return Field(field.name, hint, optional, many, field.default, literals, about)
+
+
+def _without_none(hint: Any) -> tuple[Any, bool]:
+    if get_origin(hint) not in (Union, types.UnionType):
+        return hint, False
+    kept = [one for one in get_args(hint) if one is not type(None)]
+    if len(kept) != 1:
+        raise TypeError(f"{hint} has several types: use one")
+    return kept[0], True
+
+
+def checked(field: Field, value: Any) -> Any:
+    """`value` as the field keeps it; raises UsageError."""
+    if value is None and field.optional:
+        return None
+    if field.many:
+        given = [value] if isinstance(value, str | Path) or not _is_listing(value) else value
+        return tuple(_one(field, item) for item in given)
+    return _one(field, value)
+
+
+def _is_listing(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
+def _one(field: Field, value: Any) -> Any:
+    value = _typed(field, value)
+    if field.choices and value not in field.choices:
+        raise wrong(field, value)
+    about = field.about
+    if field.kind in (int, float):
+        too_low = (about.least is not None and value < about.least) or (
+            about.above is not None and value <= about.above
+        )
+        if too_low or (about.most is not None and value > about.most):
+            raise wrong(field, value)
+    if about.exists is not None:
+        _require_path(field, value)
+    return value
+
+
+def _typed(field: Field, value: Any) -> Any:
+    """The value with the field's type, as far as nothing is lost; raises UsageError."""
+    kind = field.kind
+    if kind is Path and isinstance(value, str | Path) and str(value):
+        return Path(value).expanduser()
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if math.isfinite(value):
+            return float(value)
+    elif (kind is int and isinstance(value, int) and not isinstance(value, bool)) or (
+        kind in (bool, str) and isinstance(value, kind) and value != ""
+    ):
+        return value
+    raise wrong(field, value)
+
+
+def wrong(field: Field, value: Any) -> UsageError:
+    """The error of a value that the field cannot take."""
+    name = field.name
+    if value is None or value == "":
+        return UsageError(f"{name}= has no value", f"it must be {field.wanted}")
+    shown = str(value).lower() if isinstance(value, bool) else value
+    if field.required or field.default is None:
+        hint = f"see --help for {name}="
+    else:
+        hint = f"the default is {name}={as_text(field.default)}"
+    if field.choices:
+        hint = did_you_mean(str(value), field.choices, hint, f"{name}=")
+    return UsageError(f"{name}={shown} must be {field.wanted}", hint)
+
+
+def did_you_mean(given: str, known: Sequence[str], otherwise: str, before: str = "") -> str:
+    """A hint that names the known word nearest to `given` (`before` in front), or `otherwise`."""
+    near = get_close_matches(given, known, 1, 0.6)
+    return f"did you mean {before}{near[0]}?" if near else otherwise
+
+
+def as_text(value: Any) -> str:
+    """A value as one writes it after `key=`."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple | list):
+        return "[" + ",".join(as_text(item) for item in value) + "]"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+_LOOKS: Mapping[str, tuple[str, Callable[[Path], bool]]] = {
+    "file": ("file", Path.is_file),
+    "folder": ("folder", Path.is_dir),
+    "any": ("file or folder", Path.exists),
+}
+
+
+def _require_path(field: Field, path: Path) -> None:
+    noun, there = _LOOKS[str(field.about.exists)]
+    if not there(path):
+        raise UsageError(f"{field.name}={path}: no such {noun}", f"check the path of {field.name}=")
