@@ -127,7 +127,7 @@ def test_score_of_a_file_goes_to_the_scorer_of_files(capsys: pytest.CaptureFixtu
 
 def test_help_is_fast_because_nothing_heavy_is_imported() -> None:
     code = (
-        "import sys; from reworld_agent import cli\n"
+        "import sys; from reworld_agent.cli import main as cli\n"
         "cli.main(['--help']); cli.main(['score', '--help'])\n"
         "heavy = {'torch', 'numpy', 'hydra', 'pandas', 'numba', 'rich'} & set(sys.modules)\n"
         "sys.exit(repr(heavy) if heavy else 0)"
@@ -138,7 +138,7 @@ def test_help_is_fast_because_nothing_heavy_is_imported() -> None:
 
 def test_scoring_needs_no_torch() -> None:
     code = (
-        "import sys; from reworld_agent import cli; cli.main(['score', 'trajectories=x', 'help'])\n"
+        "import sys; from reworld_agent.cli import main as cli; cli.main(['score', 'trajectories=x', 'help'])\n"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0

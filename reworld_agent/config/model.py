@@ -1,7 +1,7 @@
 """Configuration of the model: frozen dataclasses whose constructors find every mistake.
 
 `load_model_config("tiny")` and `load_model_config("paper")` read the tables shipped in
-`reworld_agent/configs`. Blocks of both transformers count from 1, as in the paper.
+`reworld_agent/config/defaults`. Blocks of both transformers count from 1, as in the paper.
 """
 
 from __future__ import annotations

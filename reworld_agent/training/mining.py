@@ -169,8 +169,10 @@ def _scored(todo: Sequence[BatchJob], worker: str, workers: int | None) -> Itera
 def _planner_digest() -> str:
     """Digest of the sources that candidates depend on."""
     package = Path(reworld_agent.__file__).parent
-    rooms = [path for room in ("planner", "video") for path in (package / room).rglob("*.py")]
-    files = [*rooms, package / "model.py", package / "negatives" / "generator.py"]
+    rooms = [
+        path for room in ("planner", "video", "model") for path in (package / room).rglob("*.py")
+    ]
+    files = [*rooms, package / "negatives" / "generator.py"]
     return _digest([file.read_text(encoding="utf-8") for file in sorted(files)])
 
 

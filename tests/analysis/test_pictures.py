@@ -151,7 +151,8 @@ def test_charts(opened: Run, rows: pd.DataFrame, tmp_path: Path) -> None:
 
 def test_no_display_and_no_torch_are_needed() -> None:
     code = (
-        "import sys; from reworld_agent.analysis import gallery, report, charts, animation; "
+        "import sys; from reworld_agent.analysis.figures import gallery, charts, animation; "
+        "from reworld_agent.analysis.report import page; "
         "import matplotlib; assert 'matplotlib.pyplot' not in sys.modules; "
         "assert 'torch' not in sys.modules"
     )

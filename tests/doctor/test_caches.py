@@ -20,7 +20,9 @@ def folder(tmp_path: Path) -> Path:
     """A folder of one whole cache and its manifest."""
     folder = tmp_path / "toy-0123"
     folder.mkdir()
-    with resources.as_file(resources.files("reworld_agent") / "golden" / "scene.npz") as source:
+    with resources.as_file(
+        resources.files("reworld_agent.pdm") / "golden_scene" / "scene.npz"
+    ) as source:
         token = pdm.load(source).token
         shutil.copy(source, folder / f"{token}.npz")
     manifest = {"data_split": "toy", "digest": "0123", "code_version": "1", "numpy": "2"}

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from reworld_agent import pdm
 from reworld_agent.scenes.synthetic import ensure_split
 
-FOLDER = Path(pdm.__file__).parent.parent / "golden"
+FOLDER = Path(pdm.__file__).parent / "golden_scene"
 SCENE = 34  # a scene of town_test in which the plans below fail in different ways
 
 

@@ -22,7 +22,7 @@ from reworld_agent.core.shards import PartStore
 WRITER = """
 import sys
 from pathlib import Path
-from reworld_agent.evaluation import parts
+from reworld_agent.core import shards as parts
 parts.FLUSH_S = 0.0
 store = parts.PartStore(Path(sys.argv[1]), ("token",), {})
 done = store.rows()
