@@ -138,7 +138,8 @@ def test_help_is_fast_because_nothing_heavy_is_imported() -> None:
 
 def test_scoring_needs_no_torch() -> None:
     code = (
-        "import sys; from reworld_agent.cli import main as cli; cli.main(['score', 'trajectories=x', 'help'])\n"
+        "import sys; from reworld_agent.cli import main as cli\n"
+        "cli.main(['score', 'trajectories=x', 'help'])\n"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0

@@ -141,7 +141,8 @@ def test_killed_and_started_again(devkit_reference: Path, tmp_path: Path) -> Non
     # Every scene is flushed by itself, so that the kill surely falls between two of them.
     eager = (
         "import runpy, sys\n"
-        "from reworld_agent.core import shards as parts\nfrom reworld_agent.evaluation import scoring\n"
+        "from reworld_agent.core import shards as parts\n"
+        "from reworld_agent.evaluation import scoring\n"
         "parts.FLUSH_S, scoring._CHUNK = 0.0, 1\n"
         f"runpy.run_path({str(COMMAND)!r}, run_name='__main__')\n"
     )
