@@ -147,7 +147,8 @@ class Scene:
     @property
     def map_api(self) -> Any:
         """The city's map, opened when first asked for; raises DataError where it is missing."""
-        from reworld_agent.scenes.maps.city import open_city_map
+        # the map libraries take a second to import; few agents ask for the map
+        from reworld_agent.scenes.maps.city import open_city_map  # noqa: PLC0415
 
         if self.maps_root is None:
             raise SceneError("this scene does not know where maps lie", "set NUPLAN_MAPS_ROOT")

@@ -66,7 +66,8 @@ def resolve_split(data_split: str, cameras: Sequence[str] = ("CAM_F0",)) -> Data
             )
         return DataRoots(Path(data).absolute(), Path(maps).absolute(), data_split)
     if data_split in EMBEDDED_SPLITS:
-        from reworld_agent.scenes.synthetic import ensure_split
+        # what renders the town takes a second to import; users of their own data never need it
+        from reworld_agent.scenes.synthetic import ensure_split  # noqa: PLC0415
 
         made = ensure_split(data_split, cameras=tuple(cameras))
         return DataRoots(Path(made.data_root), Path(made.maps_root), made.data_split)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.scenes.synthetic.actors.actor import EGO_CENTER, PERSON
 from reworld_agent.scenes.synthetic.actors.traffic import STEP
+from reworld_agent.scenes.synthetic.drive import Drive
 from reworld_agent.scenes.synthetic.town import geometry as geo
 from reworld_agent.scenes.synthetic.town.geometry import Array
-
-if TYPE_CHECKING:
-    from reworld_agent.scenes.synthetic.drive import Drive
 
 LEAST_WAY = 35.0  # m that ego must cover
 MARGIN = 0.35  # m around ego that nobody may enter
@@ -25,7 +21,7 @@ def fault(drive: Drive) -> str:
     s = drive.record.s
     if s[-1, 0] - s[0, 0] < LEAST_WAY:
         return "ego hardly moves"
-    if s[-1, 0] + 100.0 > drive.cast.actors[0].path.length:
+    if s[-1, 0] + 100.0 > drive.scenario.actors[0].path.length:
         return "the route ends too early"
     if drive.record.a[:, 0].min() < -3.8:
         return "ego brakes hard"
@@ -33,7 +29,7 @@ def fault(drive: Drive) -> str:
         return "the event does not happen"
     if _touched(drive, 0, MARGIN):
         return "somebody comes too near to ego"
-    if any(_touched(drive, k, 0.0) for k in range(1, len(drive.cast.actors))):
+    if any(_touched(drive, k, 0.0) for k in range(1, len(drive.scenario.actors))):
         return "others touch"
     return "near miss" if _near_miss(drive) else ""
 
@@ -63,7 +59,7 @@ def _near_miss(drive: Drive) -> bool:
     """Whether ego, going on as it is, would within 0.9 s be where somebody then is ahead."""
     record, total = drive.record, len(drive.boxes)
     steps = np.arange(0, total - 8, 2)
-    bend = np.abs(drive.cast.actors[0].path.at(record.s[steps, 0])[2])
+    bend = np.abs(drive.scenario.actors[0].path.at(record.s[steps, 0])[2])
     # a scorer's tracker starts every scene with straight wheels and leaves a bend by up to 1 m
     spare = 0.3 + np.minimum(30.0 * bend, 1.6)
     for later in (0.3, 0.6, 0.95):
@@ -93,18 +89,18 @@ def _behind(drive: Drive, steps: Steps, others: Array) -> NDArray[np.bool_]:
 
 def event_happens(drive: Drive) -> bool:
     """Whether what the drive is about happens before ego within the logged time."""
-    theme, ego = drive.cast.theme, drive.boxes[:, 0, :2]
+    theme, ego = drive.scenario.theme, drive.boxes[:, 0, :2]
     speed = drive.record.v[:, 0]
     if theme == "cut_in":
         return _cuts_in(drive)
     if theme == "works":
-        places = np.array([place[1:3] for place in drive.cast.props])
+        places = np.array([place[1:3] for place in drive.scenario.props])
         return bool(np.hypot(*(places[:, None] - ego).transpose(2, 0, 1)).min() < 5.0)
     if theme == "queue":
         stands = np.flatnonzero(speed < 0.3)
         return len(stands) > 0 and bool(speed[stands[0] :].max() > 3.0)
     if theme == "crossing":
-        crossing = [k for k, walker in enumerate(drive.cast.walkers) if walker.crosses]
+        crossing = [k for k, walker in enumerate(drive.scenario.walkers) if walker.crosses]
         people = drive.record.walkers[:, crossing]
         near = np.hypot(*(people[..., :2] - ego[:, None]).transpose(2, 0, 1)) < 14.0
         return bool((near & (people[..., 3] > 0.0)).any())

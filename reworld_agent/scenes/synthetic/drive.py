@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 
-from reworld_agent.core.errors import SceneError
-from reworld_agent.scenes.synthetic.actors.actor import PROPS, Cast, Thing
-from reworld_agent.scenes.synthetic.actors.placing import THEMES, choose_cast
-from reworld_agent.scenes.synthetic.actors.traffic import STEP, Record, Traffic
-from reworld_agent.scenes.synthetic.attempts import FIRST_GOOD
-from reworld_agent.scenes.synthetic.checks import fault
+from reworld_agent.scenes.synthetic.actors.actor import PROPS, ScenarioActors, Thing
+from reworld_agent.scenes.synthetic.actors.traffic import STEP, Record
 from reworld_agent.scenes.synthetic.town.geometry import Array
-from reworld_agent.scenes.synthetic.town.network import Network, build_network
+from reworld_agent.scenes.synthetic.town.network import Network
 from reworld_agent.scenes.synthetic.town.scenery import build_scenery
 from reworld_agent.scenes.synthetic.town.signals import Signals
 
 FRAME = 0.5  # s between logged frames
 STRIDE = round(FRAME / STEP)  # simulation steps per frame
-ATTEMPTS = 400  # most only find that a random route does not suit
 
 
 @dataclass(frozen=True)
@@ -68,7 +63,7 @@ class Drive:
     index: int
     net: Network
     signals: Signals
-    cast: Cast
+    scenario: ScenarioActors
     record: Record  # at STEP
     boxes: Array  # [T, N, 5] x y length width heading of all actors' boxes (ego first)
 
@@ -77,7 +72,7 @@ class Drive:
         """All that stands during the drive and is annotated."""
         scenery = build_scenery(self.net.city)
         things: list[Thing] = [("vehicle", *car) for car in scenery.parked]
-        things += [(kind, x, y, angle, *PROPS[kind]) for kind, x, y, angle in self.cast.props]
+        things += [(kind, x, y, angle, *PROPS[kind]) for kind, x, y, angle in self.scenario.props]
         things += [("generic_object", *place, *PROPS["generic_object"]) for place in scenery.bins]
         return things
 
@@ -93,45 +88,5 @@ class Drive:
 
     def ego_pose(self, step: int) -> Array:
         """x, y, heading of ego's rear axle [3] in the town's frame."""
-        xy, heading, _ = self.cast.actors[0].path.at(float(self.record.s[step, 0]))
+        xy, heading, _ = self.scenario.actors[0].path.at(float(self.record.s[step, 0]))
         return np.array([*xy, float(heading)])
-
-
-@lru_cache(maxsize=2)
-def make_drive(split: str, index: int) -> Drive:
-    """The drive number `index` of a split; the same arguments give the same drive.
-
-    Raises:
-        SceneError: no attempt gave a drive without faults (the seeds shipped never do this).
-    """
-    plan = SPLITS[split]
-    net = build_network(plan.city)
-    theme = THEMES[index % len(THEMES)]
-    seconds = (plan.frames - 1) * FRAME
-    known = FIRST_GOOD[split]
-    first = known[index] if index < len(known) else 0
-    for attempt in range(first, ATTEMPTS):
-        rng = np.random.default_rng([plan.seed, index, attempt])
-        signals = Signals.random(net, rng)
-        cast = choose_cast(net, signals, theme, seconds, rng)
-        if cast is None:
-            continue
-        record = Traffic(net, signals, cast.actors, cast.walkers).run(seconds)
-        drive = Drive(plan, index, net, signals, cast, record, _boxes(cast, record))
-        if not fault(drive):
-            return drive
-    raise SceneError(
-        f"{split}: no usable drive number {index} in {ATTEMPTS} attempts",
-        "report this with the version of numpy",
-    )
-
-
-def _boxes(cast: Cast, record: Record) -> Array:
-    boxes = np.zeros((*record.s.shape, 5))
-    for k, actor in enumerate(cast.actors):
-        xy, heading, _ = actor.path.at(record.s[:, k])
-        forward = np.stack([np.cos(heading), np.sin(heading)], -1)
-        boxes[:, k, :2] = xy + actor.center_ahead * forward
-        boxes[:, k, 2:4] = actor.size[:2]
-        boxes[:, k, 4] = heading
-    return boxes

@@ -50,7 +50,7 @@ class _Things:
     """All things that are annotated, with their constant columns; ego is not among them."""
 
     def __init__(self, drive: Drive) -> None:
-        actors, walkers, fixed = drive.cast.actors[1:], drive.cast.walkers, drive.fixed
+        actors, walkers, fixed = drive.scenario.actors[1:], drive.scenario.walkers, drive.fixed
         self.fixed = np.array([row[1:4] for row in fixed]).reshape(-1, 3)
         names = [a.kind for a in actors] + ["pedestrian"] * len(walkers) + [r[0] for r in fixed]
         sizes = [a.size for a in actors] + [PERSON] * len(walkers) + [r[4:7] for r in fixed]
@@ -96,14 +96,14 @@ def _dynamics(drive: Drive, step: int) -> tuple[float, float, float, float]:
     s, v, a = (
         float(column[step, 0]) for column in (drive.record.s, drive.record.v, drive.record.a)
     )
-    curvature = float(drive.cast.actors[0].path.at(s)[2])
+    curvature = float(drive.scenario.actors[0].path.at(s)[2])
     at_rest = v < 1e-3 and a < 0.0
     return v, 0.0 if at_rest else a, v * v * curvature, v * curvature
 
 
 def driving_command(drive: Drive, step: int) -> Array:
     """One-hot int [4] (left, straight, right, unknown): the side of the route 20 m ahead."""
-    path, s = drive.cast.actors[0].path, float(drive.record.s[step, 0])
+    path, s = drive.scenario.actors[0].path, float(drive.record.s[step, 0])
     (x, y), heading, _ = path.at(s)
     ahead = at_distance(path.xy[int(s) :], COMMAND_AHEAD + s - int(s)) - [x, y]
     aside = -np.sin(heading) * ahead[0] + np.cos(heading) * ahead[1]
@@ -132,7 +132,7 @@ def _frame(drive: Drive, k: int, things: _Things) -> dict[str, Any]:
         "scene_name": f"{drive.name}-{k // _FRAME_SCENE:03d}",
         "scene_token": drive.token("scene", k // _FRAME_SCENE),
         "map_location": drive.plan.city,
-        "roadblock_ids": [str(block) for block in drive.cast.actors[0].path.blocks],
+        "roadblock_ids": [str(block) for block in drive.scenario.actors[0].path.blocks],
         "vehicle_name": drive.name.split("_")[1],
         "can_bus": np.concatenate([place, turn, rest]),
         "lidar_path": f"{drive.name}/MergedPointCloud/{frame_token(drive, k)}.pcd",

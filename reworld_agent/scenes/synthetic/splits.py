@@ -168,8 +168,8 @@ def _merged(manifest: Path, wanted: dict[str, object]) -> dict[str, object]:
 
 
 def _make_maps(root: Path, folder: Path) -> None:
-    # geopandas takes a second to import, and is needed once
-    from reworld_agent.scenes.synthetic.town.gpkg import write_maps
+    # the map libraries take a second to import, and are needed once
+    from reworld_agent.scenes.synthetic.town.gpkg import write_maps  # noqa: PLC0415
 
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ import pandas as pd
 
 from reworld_agent.core.errors import DataError
 from reworld_agent.scenes.synthetic.actors.traffic import STEP
-from reworld_agent.scenes.synthetic.drive import FRAME, STRIDE, Drive, make_drive
+from reworld_agent.scenes.synthetic.drive import FRAME, STRIDE, Drive
 from reworld_agent.scenes.synthetic.logs import (
     driving_command,
     frame_token,
@@ -25,6 +25,7 @@ from reworld_agent.scenes.synthetic.logs import (
 )
 from reworld_agent.scenes.synthetic.maker_lock import UNFINISHED
 from reworld_agent.scenes.synthetic.render.camera_view import Renderer
+from reworld_agent.scenes.synthetic.rollout import make_drive
 from reworld_agent.scenes.synthetic.town.layout import PLANS
 
 JPEG_QUALITY = 90

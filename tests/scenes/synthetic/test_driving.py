@@ -11,7 +11,7 @@ import shapely
 from reworld_agent import pdm
 from reworld_agent.scenes.synthetic import SplitRoots
 from reworld_agent.scenes.synthetic.actors.traffic import STEP, Actor, Driver, Traffic
-from reworld_agent.scenes.synthetic.drive import make_drive
+from reworld_agent.scenes.synthetic.rollout import make_drive
 from reworld_agent.scenes.synthetic.town import geometry
 from reworld_agent.scenes.synthetic.town.network import Network, build_network
 from reworld_agent.scenes.synthetic.town.routes import Path, build_path
@@ -92,7 +92,7 @@ def test_ego_waits_in_the_queue_and_starts_again() -> None:
 
 def test_right_of_way_lets_only_one_of_two_crossing_ways(net: Network) -> None:
     drive = make_drive("town_test", 0)
-    traffic = Traffic(drive.net, drive.signals, drive.cast.actors, drive.cast.walkers)
+    traffic = Traffic(drive.net, drive.signals, drive.scenario.actors, drive.scenario.walkers)
     ways = list(net.connectors.values())
     pairs = [
         (a, b)
@@ -134,7 +134,7 @@ def _tokens(town: SplitRoots) -> list[str]:
 
 def test_a_walker_goes_to_and_fro() -> None:
     drive = make_drive("town_test", 0)
-    walker = replace(drive.cast.walkers[0], loop=True)
+    walker = replace(drive.scenario.walkers[0], loop=True)
     length = float(geometry.arc_length(walker.line)[-1])
     there = walker.pose(length / walker.speed - 1e-6)
     assert np.hypot(*(there[:2] - walker.line[-1])) < 1e-3

@@ -16,8 +16,8 @@ import pytest
 
 from reworld_agent.scenes.synthetic import SPLITS, SplitRoots
 from reworld_agent.scenes.synthetic.attempts import FIRST_GOOD
-from reworld_agent.scenes.synthetic.drive import make_drive
 from reworld_agent.scenes.synthetic.logs import log_bytes
+from reworld_agent.scenes.synthetic.rollout import make_drive
 from reworld_agent.scenes.synthetic.town.layout import PLANS
 
 Frames = list[dict[str, Any]]
@@ -175,7 +175,7 @@ def test_every_signalled_connector_has_a_light(town: SplitRoots, frames: Frames)
 
 def test_the_same_seed_gives_the_same_bytes_in_another_process(log_paths: list[Path]) -> None:
     code = (
-        "import sys; from reworld_agent.scenes.synthetic.drive import make_drive;"
+        "import sys; from reworld_agent.scenes.synthetic.rollout import make_drive;"
         "from reworld_agent.scenes.synthetic.logs import log_bytes;"
         "sys.stdout.buffer.write(log_bytes(make_drive('town_test', 0)))"
     )

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from reworld_agent.scenes.synthetic import SplitRoots
-from reworld_agent.scenes.synthetic.drive import STRIDE, make_drive
+from reworld_agent.scenes.synthetic.drive import STRIDE
 from reworld_agent.scenes.synthetic.render.camera_view import Renderer
 from reworld_agent.scenes.synthetic.render.cameras import CAMERAS, HEIGHT, WIDTH
+from reworld_agent.scenes.synthetic.rollout import make_drive
 
 Frames = list[dict[str, Any]]
 FRAME = 8
@@ -102,7 +103,7 @@ def test_lane_borders_are_painted_where_the_map_has_them(
     drive, camera = renderer.drive, frames[0]["cams"]["CAM_F0"]
     image = renderer.image("CAM_F0", 0).astype(int)
     x, y, heading = drive.ego_pose(0)
-    block = drive.net.blocks[drive.cast.actors[0].path.blocks[0]]
+    block = drive.net.blocks[drive.scenario.actors[0].path.blocks[0]]
     line = block.center_line
     cos, sin = np.cos(heading), np.sin(heading)
     local = (line - [x, y]) @ np.array([[cos, -sin], [sin, cos]])

@@ -23,7 +23,7 @@ Thing = tuple[str, float, float, float, float, float, float]  # kind x y heading
 
 
 @dataclass
-class Cast:
+class ScenarioActors:
     """Everybody and everything movable of one drive."""
 
     theme: str

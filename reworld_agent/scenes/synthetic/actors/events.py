@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from reworld_agent.scenes.synthetic.actors.actor import (
-    Cast,
+    ScenarioActors,
     random_driver,
     random_look,
     vehicle_size,
@@ -17,25 +17,27 @@ from reworld_agent.scenes.synthetic.town.network import Connector, Lane, Network
 from reworld_agent.scenes.synthetic.town.routes import build_path, change_lane
 
 
-def _turns(net: Network, cast: Cast, rng: np.random.Generator) -> None:
+def _turns(net: Network, scenario: ScenarioActors, rng: np.random.Generator) -> None:
     if rng.random() < 0.5:
-        _lead(net, cast, rng, gap=float(rng.uniform(25.0, 45.0)), brakes=False)
+        _lead(net, scenario, rng, gap=float(rng.uniform(25.0, 45.0)), brakes=False)
 
 
-def _brakes(net: Network, cast: Cast, rng: np.random.Generator) -> None:
-    _lead(net, cast, rng, gap=float(rng.uniform(10.0, 22.0)), brakes=True)
+def _brakes(net: Network, scenario: ScenarioActors, rng: np.random.Generator) -> None:
+    _lead(net, scenario, rng, gap=float(rng.uniform(10.0, 22.0)), brakes=True)
 
 
-def _queue(net: Network, cast: Cast, rng: np.random.Generator) -> None:
+def _queue(net: Network, scenario: ScenarioActors, rng: np.random.Generator) -> None:
     gap = float(rng.uniform(9.0, 14.0))
     for _ in range(int(rng.integers(1, 4))):
-        _lead(net, cast, rng, gap, brakes=False)
+        _lead(net, scenario, rng, gap, brakes=False)
         gap += float(rng.uniform(8.0, 14.0))
 
 
-def _lead(net: Network, cast: Cast, rng: np.random.Generator, gap: float, brakes: bool) -> None:
+def _lead(
+    net: Network, scenario: ScenarioActors, rng: np.random.Generator, gap: float, brakes: bool
+) -> None:
     """A car on ego's own route, `gap` metres before ego's front."""
-    ego = cast.actors[0]
+    ego = scenario.actors[0]
     caps: list[tuple[float, float, float]] = []
     if brakes:
         time = float(rng.uniform(1.0, 6.0))
@@ -47,13 +49,15 @@ def _lead(net: Network, cast: Cast, rng: np.random.Generator, gap: float, brakes
     s = ego.s + ego.front + gap + size[0] / 2
     driver = random_driver(rng, tuple(caps))
     speed = min(float(ego.path.speed[int(s)]), ego.v)
-    cast.actors.append(Actor("vehicle", size, ego.path, s, speed, driver, look=random_look(rng)))
+    scenario.actors.append(
+        Actor("vehicle", size, ego.path, s, speed, driver, look=random_look(rng))
+    )
 
 
-def _cut_in(net: Network, cast: Cast, rng: np.random.Generator) -> None:
+def _cut_in(net: Network, scenario: ScenarioActors, rng: np.random.Generator) -> None:
     """A car in the neighbouring lane that changes before ego on the second street."""
-    ego, begin = cast.actors[0], cast.actors[0].path.lanes[2][1]
-    first, second = (_neighbour(net, cast.chain[k]) for k in (0, 2))
+    ego, begin = scenario.actors[0], scenario.actors[0].path.lanes[2][1]
+    first, second = (_neighbour(net, scenario.chain[k]) for k in (0, 2))
     ways = [c for c in net.outgoing[first.fid] if c.target is second]
     beside = build_path(net, [first, *ways, second])
     start = begin + float(rng.uniform(4.0, 16.0))
@@ -64,7 +68,7 @@ def _cut_in(net: Network, cast: Cast, rng: np.random.Generator) -> None:
     ego.v = 0.95 * limit
     early, late = rng.uniform(0.92, 0.97) * limit, rng.uniform(0.65, 0.85) * limit
     driver = random_driver(rng, ((WARM_UP, 7.0, float(early)), (7.0, 60.0, float(late))))
-    cast.actors.append(Actor("vehicle", size, path, s, ego.v, driver, look=random_look(rng)))
+    scenario.actors.append(Actor("vehicle", size, path, s, ego.v, driver, look=random_look(rng)))
 
 
 def _neighbour(net: Network, lane: Lane | Connector) -> Lane:
@@ -73,9 +77,9 @@ def _neighbour(net: Network, lane: Lane | Connector) -> Lane:
     return net.blocks[lane.block].lanes[1 - lane.index]
 
 
-def _crossing(net: Network, cast: Cast, rng: np.random.Generator) -> None:
+def _crossing(net: Network, scenario: ScenarioActors, rng: np.random.Generator) -> None:
     """People who step onto crosswalks of ego's route shortly before ego is there."""
-    ego = cast.actors[0]
+    ego = scenario.actors[0]
     for crosswalk in net.crosswalks:
         distance = np.hypot(*(ego.path.xy - crosswalk.line.mean(axis=0)).T)
         at = int(distance.argmin())
@@ -90,15 +94,15 @@ def _crossing(net: Network, cast: Cast, rng: np.random.Generator) -> None:
         near = float(rng.uniform(20.0, 32.0))
         for k in range(int(rng.integers(1, 3))):
             aside = geo.unit(heading) * 0.9 * k
-            cast.walkers.append(
+            scenario.walkers.append(
                 Walker(line + aside, speed - 0.1 * k, -9.0, random_look(rng), False, True, near)
             )
 
 
-def _works(net: Network, cast: Cast, rng: np.random.Generator) -> None:
+def _works(net: Network, scenario: ScenarioActors, rng: np.random.Generator) -> None:
     """The outer lane of ego's second street closed by cones, barriers and a sign."""
-    outer = _neighbour(net, cast.chain[2])
-    cast.closed = frozenset({outer.fid})
+    outer = _neighbour(net, scenario.chain[2])
+    scenario.closed = frozenset({outer.fid})
     length = float(geo.arc_length(outer.center)[-1])
     begin = float(rng.uniform(0.25, 0.4)) * length
     angle = geo.headings(outer.center)
@@ -107,10 +111,10 @@ def _works(net: Network, cast: Cast, rng: np.random.Generator) -> None:
         shift = -1.5 + min(k, 3) * 0.95
         x, y = geo.at_distance(outer.center, s) + shift * geo.unit(heading + np.pi / 2)
         kind = "barrier" if k > 3 and k % 2 == 0 else "traffic_cone"
-        cast.props.append((kind, float(x), float(y), heading))
+        scenario.props.append((kind, float(x), float(y), heading))
     x, y = geo.at_distance(outer.center, begin - 5.0)
-    cast.props.append(("czone_sign", float(x), float(y), float(angle[int(begin) - 5])))
-    _turns(net, cast, rng)
+    scenario.props.append(("czone_sign", float(x), float(y), float(angle[int(begin) - 5])))
+    _turns(net, scenario, rng)
 
 
 EVENTS = {

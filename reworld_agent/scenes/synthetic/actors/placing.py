@@ -7,7 +7,7 @@ import numpy as np
 from reworld_agent.scenes.synthetic.actors.actor import (
     EGO_CENTER,
     EGO_SIZE,
-    Cast,
+    ScenarioActors,
     random_driver,
     random_look,
     vehicle_size,
@@ -30,10 +30,10 @@ GREEN_SHARE = 0.88  # of the lights are green when ego comes
 BEYOND = 130.0  # m of route beyond the end of the drive
 
 
-def choose_cast(
+def place_actors(
     net: Network, signals: Signals, theme: str, seconds: float, rng: np.random.Generator
-) -> Cast | None:
-    """The cast of one drive, or None where chance gave no usable route."""
+) -> ScenarioActors | None:
+    """The scenario of one drive, or None where chance gave no usable route."""
     lanes = _first_lanes(net, theme)
     lane = lanes[int(rng.integers(len(lanes)))]
     chain = random_chain(net, lane, 9.0 * seconds + BEYOND + 60.0, rng, EGO_TURNS)
@@ -43,13 +43,13 @@ def choose_cast(
     begin = float(rng.uniform(3.0, 20.0))
     speed = float(path.speed[int(begin)]) * float(rng.uniform(0.75, 1.0))
     ego = Actor("ego", EGO_SIZE, path, begin, speed, EGO_DRIVER, EGO_CENTER)
-    cast = Cast(theme, chain, [ego])
+    scenario = ScenarioActors(theme, chain, [ego])
     _time_lights(signals, ego, theme, rng)
-    EVENTS[theme](net, cast, rng)
-    _fill_traffic(net, cast, rng)
-    _cyclists(net, cast, rng)
-    _strollers(net, cast, rng)
-    return cast
+    EVENTS[theme](net, scenario, rng)
+    _fill_traffic(net, scenario, rng)
+    _cyclists(net, scenario, rng)
+    _strollers(net, scenario, rng)
+    return scenario
 
 
 def _first_lanes(net: Network, theme: str) -> list[Lane]:
@@ -91,33 +91,33 @@ def _time_lights(signals: Signals, ego: Actor, theme: str, rng: np.random.Genera
             signals.turn_green(connector.junction, connector.source.block, eta - early)
 
 
-def _crowded(cast: Cast, point: Array, distance: float) -> bool:
-    here = np.array([a.path.xy[int(a.s)] for a in cast.actors])
+def _crowded(scenario: ScenarioActors, point: Array, distance: float) -> bool:
+    here = np.array([a.path.xy[int(a.s)] for a in scenario.actors])
     return bool((np.hypot(*(here - point).T) < distance).any())
 
 
-def _fill_traffic(net: Network, cast: Cast, rng: np.random.Generator) -> None:
+def _fill_traffic(net: Network, scenario: ScenarioActors, rng: np.random.Generator) -> None:
     """Other cars on the lanes around ego's route, and one behind ego."""
-    ego = cast.actors[0]
-    lanes = [lane for lane in net.lanes.values() if lane.fid not in cast.closed]
-    wanted = len(cast.actors) + int(rng.integers(12, 20))
+    ego = scenario.actors[0]
+    lanes = [lane for lane in net.lanes.values() if lane.fid not in scenario.closed]
+    wanted = len(scenario.actors) + int(rng.integers(12, 20))
     for _ in range(wanted * 4):
-        if len(cast.actors) >= wanted:
+        if len(scenario.actors) >= wanted:
             break
         lane = lanes[int(rng.integers(len(lanes)))]
         s = float(rng.uniform(5.0, len(lane.center) - 14.0))
-        if _crowded(cast, lane.center[int(s)], 13.0):
+        if _crowded(scenario, lane.center[int(s)], 13.0):
             continue
         if np.hypot(*(ego.path.xy[:220:8] - lane.center[int(s)]).T).min() > 75.0:
             continue
-        if lane.fid == cast.chain[0].fid and s > ego.s:
+        if lane.fid == scenario.chain[0].fid and s > ego.s:
             continue  # ego's own lane belongs to the event
         chain = random_chain(net, lane, 240.0, rng, OTHER_TURNS)
-        if chain is None or cast.closed & {element.fid for element in chain}:
+        if chain is None or scenario.closed & {element.fid for element in chain}:
             continue
         path = build_path(net, chain)
         speed = float(path.speed[int(s)]) * float(rng.uniform(0.6, 1.0))
-        cast.actors.append(
+        scenario.actors.append(
             Actor(
                 "vehicle",
                 vehicle_size(rng),
@@ -130,14 +130,14 @@ def _fill_traffic(net: Network, cast: Cast, rng: np.random.Generator) -> None:
         )
 
 
-def _cyclists(net: Network, cast: Cast, rng: np.random.Generator) -> None:
+def _cyclists(net: Network, scenario: ScenarioActors, rng: np.random.Generator) -> None:
     """Cyclists on the cycle lanes, straight on wherever their street goes on."""
     lanes = [
         block.lanes[-1]
         for block in net.blocks.values()
         if net.layout.streets[block.street].side == "bike"
     ]
-    ego = cast.actors[0]
+    ego = scenario.actors[0]
     for _ in range(int(rng.integers(2, 6))):
         lane = lanes[int(rng.integers(len(lanes)))]
         s = float(rng.uniform(2.0, len(lane.center) - 10.0))
@@ -156,17 +156,17 @@ def _cyclists(net: Network, cast: Cast, rng: np.random.Generator) -> None:
             lane = ahead[-1].target
         path = build_path(net, chain, -SIDE_OF_CYCLISTS, float(rng.uniform(3.5, 5.5)))
         driver = Driver(1.0, 1.5, 1.2, 1.5)
-        cast.actors.append(
+        scenario.actors.append(
             Actor("bicycle", (1.8, 0.7, 1.75), path, s, 3.5, driver, look=random_look(rng))
         )
 
 
-def _strollers(net: Network, cast: Cast, rng: np.random.Generator) -> None:
+def _strollers(net: Network, scenario: ScenarioActors, rng: np.random.Generator) -> None:
     """People on the pavements near the route, to and fro."""
     walks = build_scenery(net.city).walks
-    ego = cast.actors[0]
+    ego = scenario.actors[0]
     for _ in range(40):
-        if sum(not w.crosses for w in cast.walkers) >= 9:
+        if sum(not w.crosses for w in scenario.walkers) >= 9:
             break
         walk = walks[int(rng.integers(len(walks)))]
         if np.hypot(*(ego.path.xy[:220:8, None] - walk[None, ::8]).transpose(2, 0, 1)).min() > 25.0:
@@ -176,4 +176,4 @@ def _strollers(net: Network, cast: Cast, rng: np.random.Generator) -> None:
         line = line if rng.random() < 0.5 else line[::-1]
         start = -float(rng.uniform(5.0, 40.0))
         speed = float(rng.uniform(1.0, 1.7))
-        cast.walkers.append(Walker(line, speed, start, random_look(rng), loop=True))
+        scenario.walkers.append(Walker(line, speed, start, random_look(rng), loop=True))

@@ -13,8 +13,9 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from reworld_agent.scenes.synthetic.drive import STRIDE, Drive, make_drive
+from reworld_agent.scenes.synthetic.drive import STRIDE, Drive
 from reworld_agent.scenes.synthetic.render.camera_view import Renderer
+from reworld_agent.scenes.synthetic.rollout import make_drive
 from reworld_agent.scenes.synthetic.town import geometry as geo
 from reworld_agent.scenes.synthetic.town.scenery import build_scenery
 
@@ -92,7 +93,7 @@ class Plan:
 
     def _traffic(self, step: int) -> None:
         drive = self.drive
-        path = drive.cast.actors[0].path
+        path = drive.scenario.actors[0].path
         way = path.xy[int(drive.record.s[0, 0]) : int(drive.record.s[-1, 0])]
         parked = np.array(self.scenery.parked)[:, [0, 1, 3, 4, 2]]
         self.boxes(parked, PARKED)

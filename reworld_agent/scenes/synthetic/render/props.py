@@ -96,8 +96,10 @@ class Stage:
         self.drive = drive
         self.fixed, self.places = fixed_things(drive.net.city)
         self.posts = signal_posts(drive.net.city)
-        self.works = [Placed(_prop(kind), x, y, angle) for kind, x, y, angle in drive.cast.props]
-        self.bodies = [_body(a.kind, a.size, a.look) for a in drive.cast.actors[1:]]
+        self.works = [
+            Placed(_prop(kind), x, y, angle) for kind, x, y, angle in drive.scenario.props
+        ]
+        self.bodies = [_body(a.kind, a.size, a.look) for a in drive.scenario.actors[1:]]
 
     def at(self, step: int, here: Array, axis: Array) -> list[Placed]:
         """What may be seen from `here` in the direction `axis` at a simulation step."""
@@ -122,7 +124,7 @@ class Stage:
     def _people(self, step: int) -> list[Placed]:
         placed = []
         poses = self.drive.record.walkers[step]
-        for walker, (x, y, heading, speed) in zip(self.drive.cast.walkers, poses, strict=True):
+        for walker, (x, y, heading, speed) in zip(self.drive.scenario.walkers, poses, strict=True):
             phase = round(step * STEP * 1.1 * STRIDES) % STRIDES if speed > 0.0 else 0
             placed.append(Placed(_person(walker.look % 64, phase), x, y, heading))
         return placed
