@@ -41,8 +41,11 @@ def only_maker(root: Path, told: bool = True) -> Iterator[None]:
 
 
 def _clear(root: Path) -> None:
-    """Remove what is unfinished: out of the way in one step, so that a worker of a maker that was
-    killed finds its folder whole or gone, and never moves half of it to its place."""
+    """Remove what is unfinished, out of the way in one step.
+
+    A worker of a maker that was killed finds its folder whole or gone, and never moves half of it
+    to its place.
+    """
     rubbish = root / f"{UNFINISHED}.{os.getpid()}"
     with suppress(OSError):  # nothing is there, or a process of this number has left the same
         (root / UNFINISHED).rename(rubbish)

@@ -9,6 +9,8 @@ import pytest
 import shapely
 
 from reworld_agent import pdm
+from reworld_agent.scenes.filter import SceneFilter
+from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.synthetic import SplitRoots
 from reworld_agent.scenes.synthetic.actors.traffic import STEP, Actor, Driver, Traffic
 from reworld_agent.scenes.synthetic.rollout import make_drive
@@ -121,9 +123,6 @@ def test_expert_scores_well_and_constant_velocity_does_not(town: SplitRoots) -> 
 
 
 def _tokens(town: SplitRoots) -> list[str]:
-    from reworld_agent.scenes.filter import SceneFilter
-    from reworld_agent.scenes.loader import SceneLoader
-
     loader = SceneLoader(
         town.data_root / "navsim_logs" / town.data_split,
         town.data_root / "sensor_blobs" / town.data_split,

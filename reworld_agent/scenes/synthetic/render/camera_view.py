@@ -185,8 +185,11 @@ class Renderer:
 
 
 def _project(view: View, points: Array) -> tuple[list[NDArray[np.int32]], NDArray[np.int_]]:
-    """Polygons [P, CORNERS, 3] of the camera's frame as rings in cv2's fixed point, and which of
-    the P they are."""
+    """Project polygons [P, CORNERS, 3] of the camera's frame into the picture.
+
+    Returns:
+        Those that are seen, as rings in cv2's fixed point, and which of the P they are.
+    """
     z = points[..., 2]
     focal, center = view.calibration.intrinsic[0, 0], view.calibration.intrinsic[:2, 2]
     pixels = points[..., :2] / np.maximum(z, NEAR)[..., None] * focal + center

@@ -128,8 +128,10 @@ def ribbon(points: Array, left: float, right: float) -> Array:
 
 
 def box_corners(boxes: Array) -> Array:
-    """Corners [..., 4, 2] (front left, rear left, rear right, front right) of boxes
-    [..., 5] = (x, y, length, width, heading)."""
+    """Corners [..., 4, 2] of boxes [..., 5] = (x, y, length, width, heading).
+
+    In the order front left, rear left, rear right, front right.
+    """
     x, y, length, width, heading = np.moveaxis(boxes, -1, 0)
     along = np.stack([length, -length, -length, length], -1) / 2
     across = np.stack([width, width, -width, -width], -1) / 2

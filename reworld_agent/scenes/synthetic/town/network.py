@@ -1,5 +1,7 @@
-"""The road network of a town, as nuPlan's maps describe one: lanes in roadblocks, connectors in
-junctions, stop lines, crosswalks. Local frame (m); every element has an id unique in its city.
+"""The road network of a town, as nuPlan's maps describe one.
+
+Lanes in roadblocks, connectors in junctions, stop lines, crosswalks. Local frame (m); every element
+has an id unique in its city.
 """
 
 from __future__ import annotations
