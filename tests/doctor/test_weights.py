@@ -26,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
     return Path(shutil.copytree(shipped_folder("tiny"), tmp_path / "weights"))
 
 
-def _change(file: Path, change: Callable[[dict[str, Tensor]], None]) -> None:
+def _change(file: Path, change: Callable[[dict[str, Tensor]], object]) -> None:
     state = load_file(file)
     change(state)
     save_file(state, file)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -120,7 +122,7 @@ def test_encoders_give_features_on_the_grid(kind: str) -> None:
     assert not torch.equal(found, encoder.on_grid(_frames(1), GRID, SHAPE.ratio))
 
 
-def test_encoder_weights_from_a_folder(tmp_path) -> None:
+def test_encoder_weights_from_a_folder(tmp_path: Path) -> None:
     source = FrozenEncoder("dinov2", small=True, seed=3)
     source.network.save_pretrained(tmp_path / "weights")
     found = FrozenEncoder("dinov2", tmp_path / "weights", small=True)

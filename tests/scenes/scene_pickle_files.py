@@ -44,7 +44,8 @@ class NuPlan:
         self._add(
             monkeypatch, types, {"TrackedObjectType": enum.Enum("TrackedObjectType", members)}
         )
-        lights = enum.IntEnum("TrafficLightStatusType", {"GREEN": 0, "YELLOW": 1, "RED": 2})
+        light_names = {"GREEN": 0, "YELLOW": 1, "RED": 2}
+        lights = enum.IntEnum("TrafficLightStatusType", light_names)  # type: ignore[misc]
         self._add(
             monkeypatch, "nuplan.common.maps.maps_datatypes", {"TrafficLightStatusType": lights}
         )

@@ -95,7 +95,9 @@ def test_required_entries() -> None:
     assert len(field_faults({})) == len(FIELDS)
     assert "placeholder 'MUST_SET'" in _check(_plans(), team_name="MUST_SET")[FAIL]
     assert "no address" in _check(_plans(), email="one at lab")[FAIL]
-    assert "unknown keys 'country/region'" in _check(_plans(), **{"country/region": "x"})[FAIL]
+    assert (
+        "unknown keys 'country/region'" in _check(_plans(), None, **{"country/region": "x"})[FAIL]
+    )
     for version in (None, "", "3.0"):
         with pytest.raises(ConfigError, match="is unknown"):
             check_version(version)

@@ -109,7 +109,7 @@ def test_runs_that_are_wrong(
     elif case == "shape":
         poses[2] = poses[2][:21]
     elif case == "text":
-        poses = [str(row) for row in poses]
+        poses = [str(row) for row in poses]  # type: ignore[misc]
     _write(run / "trajectories.parquet", tokens, poses)
     if case == "column":
         write_parquet(run / "trajectories.parquet", pd.DataFrame({"token": tokens}), {})

@@ -115,7 +115,7 @@ def test_videos_image_folders_and_crops(room: Room) -> None:
             cv2.imwrite(str(images / name / f"{k}.png"), wide)
     code, text = room.run(videos, PIXEL, "fps=8", "real_crop=32:32:8:4", real=images)
     assert code == 0, text
-    assert room.table().set_index("metric").loc["psnr", "value"] > 20
+    assert room.table().set_index("metric")["value"]["psnr"] > 20
     assert "crop real 32:32:8:4, generated none" in text
     code, text = room.run(videos, PIXEL, "crop=40:40:0:0")
     assert code == 1

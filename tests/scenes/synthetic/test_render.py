@@ -145,7 +145,9 @@ def test_images_on_disk_are_those_of_the_log(
         assert (blobs / frame["cams"]["CAM_F0"]["data_path"]).is_file()
         assert not (blobs / frame["cams"]["CAM_B0"]["data_path"]).exists()
     path = Path(blobs / frames[FRAME]["cams"]["CAM_F0"]["data_path"])
-    stored = cv2.imread(str(path)).astype(float)
+    image = cv2.imread(str(path))
+    assert image is not None
+    stored = image.astype(float)
     fresh = renderer.image("CAM_F0", FRAME * STRIDE).astype(float)
     assert np.abs(stored - fresh).mean() < 4.0
 
