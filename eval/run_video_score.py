@@ -8,7 +8,7 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a file, the checkout is not on the path
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from reworld_agent.cli.commands import BY_NAME
+from reworld_agent.cli.old_commands import BY_NAME
 from reworld_agent.core.arguments import run_script
 from reworld_agent.video_metrics.command import main
 

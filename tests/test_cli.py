@@ -15,8 +15,8 @@ import pytest
 
 from reworld_agent.cli import hydra_run as entry
 from reworld_agent.cli import main as cli
-from reworld_agent.cli.commands import BY_NAME, COMMANDS
 from reworld_agent.cli.completion import script
+from reworld_agent.cli.old_commands import BY_NAME, COMMANDS
 from reworld_agent.core.arguments import Words, run_command
 from reworld_agent.core.errors import DataError, UsageError
 
@@ -61,7 +61,7 @@ def test_fitting_has_a_help_of_its_own(capsys: pytest.CaptureFixture[str]) -> No
 def test_an_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["fly"]) == 2
     error = capsys.readouterr().err.splitlines()
-    assert error[0] == "error: 'fly' is no command" and error[1].startswith("  next: one of doctor")
+    assert error[0] == "error: 'fly' is not a command" and "reworld --help" in error[1]
 
 
 KEPT = "interrupted: finished scenes are kept; the same command with its output_dir= goes on"
@@ -94,9 +94,11 @@ def test_how_a_command_ends(
 def test_a_command_that_is_not_installed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(sys.modules, "reworld_agent.analysis.report.page", None)
+    monkeypatch.setitem(sys.modules, "reworld_agent.analysis.reporting.page", None)
     assert cli.main(["report", "run"]) == 1
-    assert "no `report` (reworld_agent.analysis.report.page is missing)" in capsys.readouterr().err
+    assert (
+        "no `report` (reworld_agent.analysis.reporting.page is missing)" in capsys.readouterr().err
+    )
     other = ModuleNotFoundError("No module named 'av'", name="av")
     told = cli._missing(BY_NAME["video"], "reworld_agent.cli.video.main", other)
     assert "`video` needs av, which is not installed" in told.message
@@ -186,7 +188,7 @@ def test_a_closed_pipe_is_no_error() -> None:
     [
         ("reworld su", {"submit"}),
         ("reworld submit ver", {"version="}),
-        ("reworld compare --h", {"--help"}),
+        ("reworld submit --h", {"--help"}),
         ("reworld doctor d", {"data"}),
         ("reworld submit output=na", {"named.pkl"}),
         ("reworld explain ", {"token=", "metric=", "named.pkl"}),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from reworld_agent.cli.commands import BY_NAME
 from reworld_agent.cli.hydra_run import train
+from reworld_agent.cli.old_commands import BY_NAME
 from reworld_agent.core.arguments import run_script
 
 

@@ -61,29 +61,45 @@ def read_arguments(settings: type[Chosen], arguments: Sequence[str], usage: str)
 
 def _by_name(fields: Sequence[Field], arguments: Sequence[str], usage: str) -> dict[str, list[str]]:
     """Texts of every setting that is given; an existing path with `=` in its name is positional."""
-    current = {field.name: field.name for field in fields}
+    current = {field.name: field for field in fields}
     for field in fields:
-        current.update(dict.fromkeys(field.about.old_names, field.name))
+        current.update(dict.fromkeys(field.about.old_names, field))
     given: dict[str, list[str]] = {}
-    plain = []
-    for argument in arguments:
+    plain: list[str] = []
+    rest = list(arguments)
+    while rest:
+        argument = rest.pop(0)
         key, equals, text = argument.partition("=")
-        if not equals or (key not in current and Path(argument).exists()):
+        known = current.get(key)
+        if known is None or not (equals or key.startswith("--")):
+            if equals and not Path(argument).exists():
+                raise unknown_key(key, [field.name for field in fields], usage)
             plain.append(argument)
             continue
-        if key not in current:
-            hint = did_you_mean(key.lstrip("-"), [field.name for field in fields], "")
-            raise UsageError(
-                f"{shown(key)}= is unknown", f"did you mean {hint}=?" if hint else usage
-            )
-        name = current[key]
-        if name != key:
-            print(f"notice: {key}= is now {name}=", file=sys.stderr)
-        if name in given:
-            raise UsageError(f"{name}= is given twice", "give it once")
-        given[name] = [text]
+        texts = [text] if equals else _of_option(known, rest)
+        if known.name != key:
+            print(f"notice: {key} is now {known.name}={','.join(texts)}", file=sys.stderr)
+        if known.name in given:
+            raise UsageError(f"{known.name}= is given twice", "give it once")
+        given[known.name] = texts
     _take_plain([field for field in fields if field.about.positional], plain, given, usage)
     return given
+
+
+def unknown_key(key: str, known: Sequence[str], usage: str) -> UsageError:
+    """The error of a key that a command does not know."""
+    hint = did_you_mean(key.lstrip("-+~"), known, usage, "{}=")
+    return UsageError(f"{shown(key)}= is unknown", hint)
+
+
+def _of_option(field: Field, rest: list[str]) -> list[str]:
+    """The values of an option of the earlier grammar, taken from what follows it."""
+    if field.kind is bool and not field.many:
+        return ["true"]
+    taken: list[str] = []
+    while rest and not rest[0].startswith("--") and (field.many or not taken):
+        taken.append(rest.pop(0))
+    return taken or [""]
 
 
 def _take_plain(
@@ -93,7 +109,8 @@ def _take_plain(
     free = [field for field in positional if field.name not in given]
     for argument in plain:
         if argument.startswith("-") or not free:
-            raise UsageError(f"cannot read {shown(argument)}", usage)
+            hint = usage if "=" in argument or free else f"settings are key=value: {usage}"
+            raise UsageError(f"cannot read {shown(argument)}", hint)
         given.setdefault(free[0].name, []).append(argument)
         if not free[0].many:
             free.pop(0)

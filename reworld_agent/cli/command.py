@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 
 from reworld_agent.cli.arguments import read_arguments
 from reworld_agent.cli.help import help_of, usage_of
+from reworld_agent.cli.logs import logs_on_stderr
 from reworld_agent.core.errors import ReWorldError, UsageError
-from reworld_agent.core.settings import Settings
+from reworld_agent.core.settings import Field, Settings, fields_of
 
 # What every command returns; `reworld --help` prints the table.
 OK, FAILED, USAGE, BROKEN_INPUT, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
@@ -48,12 +52,21 @@ class Command:
     kept: str = "nothing was written"
     extra: str = ""
 
+    def fields(self) -> tuple[Field, ...]:
+        """The settings that its arguments name, for completion."""
+        return fields_of(self.settings)
+
+    def help(self) -> str:
+        """What `reworld NAME --help` prints."""
+        return help_of(self)
+
     def call(self, arguments: Sequence[str]) -> int:
         """Read the arguments and run; help where it is asked for. The exit code."""
         if HELP_WORDS & set(arguments):
-            print(help_of(self))
+            print(self.help())
             return OK
-        return exit_of(lambda: self._run(arguments), self.kept)
+        with logs_on_stderr():
+            return exit_of(lambda: self._run(arguments), self.kept)
 
     def _run(self, arguments: Sequence[str]) -> int:
         settings = read_arguments(self.settings, arguments, usage_of(self))
@@ -72,6 +85,27 @@ class Command:
         )
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as a scheduler sends it at the end of a job's time: ends as Ctrl-C does."""
+
+
+@contextmanager
+def terminated_like_interrupted() -> Iterator[None]:
+    """Raise `Terminated` in the main thread of this process where it is sent SIGTERM."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: object) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def exit_of(body: Callable[[], int], kept: str) -> int:
     """The exit code of a command's work; what ends it early is told on stderr.
 
@@ -80,9 +114,13 @@ def exit_of(body: Callable[[], int], kept: str) -> int:
         kept: what an interruption leaves behind.
     """
     try:
-        return body()
+        with terminated_like_interrupted():
+            return body()
     except ReWorldError as error:
         return report_error(error)
+    except Terminated:
+        print(f"\nterminated: {kept}", file=sys.stderr)
+        return TERMINATED
     except KeyboardInterrupt:
         print(f"\ninterrupted: {kept}", file=sys.stderr)
         return INTERRUPTED

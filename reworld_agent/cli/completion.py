@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reworld_agent.cli.commands import COMMANDS
+from reworld_agent.cli.old_commands import COMMANDS
 from reworld_agent.core.arguments import Words, run_command
 
 HELP = """reworld completion bash|zsh

@@ -31,9 +31,9 @@ def usage_of(command: Command) -> str:
 
 def help_of(command: Command) -> str:
     """What `reworld COMMAND --help` prints."""
-    blocks = [usage_of(command), command.summary[:1].upper() + command.summary[1:] + "."]
-    if command.about:
-        blocks.append(command.about.strip("\n"))
+    stop = "" if command.summary.endswith("?") else "."
+    blocks = [usage_of(command), command.summary[:1].upper() + command.summary[1:] + stop]
+    blocks += [_wrapped(paragraph) for paragraph in command.about.strip("\n").split("\n\n")]
     groups: dict[str, list[str]] = {}
     for field in fields_of(command.settings):
         groups.setdefault(field.about.group, []).append(_line(field))
@@ -42,8 +42,21 @@ def help_of(command: Command) -> str:
         blocks.append("\n".join(f"example: {line}" for line in command.examples))
     if command.next:
         blocks.append(f"next: {command.next}")
-    blocks.append(f"exit codes: {command.exit_codes}; 2 wrong usage")
+    blocks.append(_wrapped(f"exit codes: {command.exit_codes}; 2 wrong usage", "            "))
     return "\n\n".join(blocks)
+
+
+def _wrapped(text: str, indent: str = "") -> str:
+    """A paragraph at the width of the help; one with lines of its own stays as it is."""
+    if "\n  " in text:
+        return text
+    return textwrap.fill(
+        " ".join(text.split()),
+        _WIDTH,
+        subsequent_indent=indent,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
 
 
 def _positional(field: Field) -> str:
@@ -67,10 +80,22 @@ def _line(field: Field) -> str:
     text = field.about.doc
     if field.choices and "|" not in _value(field):
         text += f": {', '.join(field.choices)}"
-    if not field.required and field.default not in (None, ()):
-        text += f" ({as_text(field.default)})"
+    limits = _limits(field)
+    text += f" [{limits}]" if limits else ""
     indent = " " * _INDENT
     lines = textwrap.wrap(text, _WIDTH - _INDENT, break_on_hyphens=False, break_long_words=False)
     body = f"\n{indent}".join(lines)
     gap = "\n" + indent if len(head) > _INDENT - 4 else " " * (_INDENT - 2 - len(head))
     return f"  {head}{gap}{body}"
+
+
+def _limits(field: Field) -> str:
+    """Default and range: "default 10000, at least 100"."""
+    limits = []
+    if not field.required and field.default not in (None, ()):
+        limits.append(f"default {as_text(field.default)}")
+    elif field.required and not field.about.positional:
+        limits.append("needed")
+    if field.range:
+        limits.append(field.range.removeprefix("of "))
+    return ", ".join(limits)

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 
-from reworld_agent.cli.commands import BY_NAME
+from reworld_agent.cli.old_commands import BY_NAME
 from reworld_agent.core.arguments import FAILED, HELP_WORDS, OK, USAGE, report_error
 from reworld_agent.core.errors import ReWorldError, UsageError
 

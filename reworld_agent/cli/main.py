@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from reworld_agent import __version__
-from reworld_agent.cli.commands import BY_NAME, COMMANDS, Command
+from reworld_agent.cli import tree
+from reworld_agent.cli.old_commands import BY_NAME, COMMANDS, Command
 from reworld_agent.core.arguments import HELP_WORDS, OK, USAGE, exit_of, report_error
 from reworld_agent.core.errors import ReWorldError, UsageError
 
@@ -19,7 +20,8 @@ EXIT_CODES = """exit codes
   1    failed, refused, incomplete, or not to be trusted; stderr says why and what is next
   2    wrong usage: a command, word or value that is unknown
   3    done, but an input bears the signs of a broken evaluation (compare)
-  130  interrupted; stderr says what was kept
+  130  interrupted (Ctrl-C); stderr says what was kept
+  143  terminated (SIGTERM, as schedulers send it); likewise
 """
 _EXAMPLES = """examples
   reworld doctor                          may the numbers of this installation be trusted?
@@ -57,11 +59,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words[0] == "--version":
         print(__version__)
         return OK
-    command = BY_NAME.get(words[0])
-    if command is None:
-        known = f"one of {', '.join(BY_NAME)}; reworld --help"
-        return report_error(UsageError(f"'{words[0]}' is no command", known))
-    return _run(command, words[1:])
+    if words[0] in BY_NAME:
+        return _run(BY_NAME[words[0]], words[1:])
+    try:
+        name, rest = tree.find(words)
+    except UsageError as error:
+        return report_error(error)
+    return tree.load(name).call(rest)
 
 
 def _run(command: Command, words: list[str]) -> int:

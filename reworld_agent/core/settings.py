@@ -17,13 +17,14 @@ import dataclasses
 import math
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from reworld_agent.core.errors import UsageError
+from reworld_agent.core.setting_paths import check_output, require
 
 _KEY = "reworld"
 Chosen = TypeVar("Chosen", bound="Settings")
@@ -40,6 +41,7 @@ def setting(
     most: float | None = None,
     above: float | None = None,
     exists: Literal["file", "folder", "any"] | None = None,
+    writes: Sequence[str] | Literal["folder"] = (),
     positional: bool = False,
     metavar: str = "",
     old_names: Sequence[str] = (),
@@ -53,14 +55,19 @@ def setting(
         choices: values of a str (or of the items of a tuple); a function is called when they are
             needed. A `Literal` type needs none.
         least, most: closed range of a number; above: open lower bound.
-        exists: what must lie at a path before anything is read.
+        exists: what must lie at a path before anything is read: the path is an input.
+        writes: what is written there: "folder", or the endings of the files; "" is the path as it
+            is given, any other ending is put in the place of a table's own (a.csv, a.parquet).
         positional: may be given without its name.
         metavar: what `--help` shows for the value (FILE, N ...).
-        old_names: earlier names, which go on working with a notice.
+        old_names: earlier names, which go on working with a notice. `--name` is an option of an
+            earlier grammar: its value is the next argument, or true.
         group: heading of `--help` under which it stands.
     """
+    endings = writes if isinstance(writes, str) else tuple(writes)
     about = _About(
-        doc, choices, least, most, above, exists, positional, metavar, tuple(old_names), group
+        *(doc, choices, least, most, above, exists, endings),
+        *(positional, metavar, tuple(old_names), group),
     )
     return dataclasses.field(default=default, metadata={_KEY: about})
 
@@ -75,6 +82,7 @@ class _About:
     most: float | None
     above: float | None
     exists: str | None
+    writes: str | tuple[str, ...]
     positional: bool
     metavar: str
     old_names: tuple[str, ...]
@@ -120,22 +128,24 @@ class Field:
         if self.choices:
             text = "one of " + ", ".join(self.choices)
         else:
-            text = _KINDS[self.kind] + self._range()
+            text = _KINDS[self.kind] + (f" {self.range}" if self.range else "")
         if self.many:
             text = f"a list [a,b], each {text}"
         return f"{text}, or null" if self.optional else text
 
-    def _range(self) -> str:
+    @property
+    def range(self) -> str:
+        """Which numbers are allowed, in words: "of at least 1"; "" where any is."""
         about = self.about
         if about.least is not None and about.most is not None:
-            return f" from {about.least:g} to {about.most:g}"
+            return f"from {about.least:g} to {about.most:g}"
         if about.above is not None and about.most is not None:
-            return f" above {about.above:g}, at most {about.most:g}"
+            return f"above {about.above:g}, at most {about.most:g}"
         if about.least is not None:
-            return f" of at least {about.least:g}"
+            return f"of at least {about.least:g}"
         if about.above is not None:
-            return f" above {about.above:g}"
-        return "" if about.most is None else f" of at most {about.most:g}"
+            return f"above {about.above:g}"
+        return "" if about.most is None else f"of at most {about.most:g}"
 
 
 _KINDS = {
@@ -152,19 +162,32 @@ class Settings:
     """Base of every settings dataclass: checks each field when an object is made.
 
     Raises:
-        UsageError: a value has the wrong type, is out of its range or none of its choices, or a
-            path that must exist does not.
+        UsageError: a value has the wrong type, is out of its range or none of its choices; a path
+            that must exist does not, or one that is written cannot be, or is an input.
     """
 
     def __post_init__(self) -> None:
         """Check every field; paths given as text become `Path`."""
-        for field in fields_of(type(self)):
+        fields = fields_of(type(self))
+        for field in fields:
             value = checked(field, getattr(self, field.name))
             object.__setattr__(self, field.name, value)
         self.check()
+        inputs = [(name, path.resolve()) for name, path in self.inputs()]
+        for field in fields:
+            for path in _paths(getattr(self, field.name)) if field.about.writes else []:
+                check_output(field.name, path, field.about.writes, inputs)
 
     def check(self) -> None:
         """What must hold between fields; raises UsageError. For subclasses."""
+
+    def inputs(self) -> list[tuple[str, Path]]:
+        """What is read, with the setting that names it: no file that is written may be one of it.
+
+        Subclasses add the files that they read in a folder.
+        """
+        named = [field for field in fields_of(type(self)) if field.about.exists]
+        return [(field.name, path) for field in named for path in _paths(getattr(self, field.name))]
 
     def replaced(self: Chosen, **changes: Any) -> Chosen:
         """A copy with other values, checked again."""
@@ -236,7 +259,7 @@ def _one(field: Field, value: Any) -> Any:
         if too_low or (about.most is not None and value > about.most):
             raise wrong(field, value)
     if about.exists is not None:
-        _require_path(field, value)
+        require(field.name, value, about.exists)
     return value
 
 
@@ -257,23 +280,29 @@ def _typed(field: Field, value: Any) -> Any:
 
 def wrong(field: Field, value: Any) -> UsageError:
     """The error of a value that the field cannot take."""
-    name = field.name
+    named = field.about.metavar or field.name.upper() if field.about.positional else ""
     if value is None or value == "":
-        return UsageError(f"{name}= has no value", f"it must be {field.wanted}")
-    shown = str(value).lower() if isinstance(value, bool) else value
+        return UsageError(f"{named or field.name + '='} has no value", f"it must be {field.wanted}")
+    text = str(value).lower() if isinstance(value, bool) else str(value)
     if field.required or field.default is None:
-        hint = f"see --help for {name}="
+        hint = f"see --help for {named or field.name + '='}"
     else:
-        hint = f"the default is {name}={as_text(field.default)}"
-    if field.choices:
-        hint = did_you_mean(str(value), field.choices, hint, f"{name}=")
-    return UsageError(f"{name}={shown} must be {field.wanted}", hint)
+        hint = f"the default is {field.name}={as_text(field.default)}"
+    hint = did_you_mean(text, field.choices, hint, "{}" if named else f"{field.name}={{}}")
+    return UsageError(f"{named or field.name + '='}{text} must be {field.wanted}", hint)
 
 
-def did_you_mean(given: str, known: Sequence[str], otherwise: str, before: str = "") -> str:
-    """A hint that names the known word nearest to `given` (`before` in front), or `otherwise`."""
+def did_you_mean(given: str, known: Sequence[str], otherwise: str, pattern: str = "{}") -> str:
+    """A hint that names the known word nearest to `given`, or `otherwise`.
+
+    Args:
+        given: what is unknown.
+        known: what it may be a misspelling of.
+        otherwise: the hint where nothing is near.
+        pattern: how the word is written, with {} in its place: `{}=`.
+    """
     near = get_close_matches(given, known, 1, 0.6)
-    return f"did you mean {before}{near[0]}?" if near else otherwise
+    return f"did you mean {pattern.format(near[0])}?" if near else otherwise
 
 
 def as_text(value: Any) -> str:
@@ -293,14 +322,8 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-_LOOKS: Mapping[str, tuple[str, Callable[[Path], bool]]] = {
-    "file": ("file", Path.is_file),
-    "folder": ("folder", Path.is_dir),
-    "any": ("file or folder", Path.exists),
-}
-
-
-def _require_path(field: Field, path: Path) -> None:
-    noun, there = _LOOKS[str(field.about.exists)]
-    if not there(path):
-        raise UsageError(f"{field.name}={path}: no such {noun}", f"check the path of {field.name}=")
+def _paths(value: Any) -> list[Path]:
+    """The paths of a value that is one, several, or none."""
+    if isinstance(value, tuple):
+        return [path for path in value if isinstance(path, Path)]
+    return [value] if isinstance(value, Path) else []

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reworld_agent.analysis.compare.bootstrap import mean_intervals
+from reworld_agent.analysis.comparison.bootstrap import mean_intervals
 
 GENERATOR = np.random.default_rng(3)
 

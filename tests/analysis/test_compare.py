@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reworld_agent.analysis.compare.compare import compare
-from reworld_agent.analysis.compare.compare_report import main
+from reworld_agent.analysis.comparison.compare import compare_tables
 from reworld_agent.analysis.tables.score_tables import read_table
-from reworld_agent.cli import main as cli
+from reworld_agent.cli.main import main
 from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.core.result_tables import read_provenance, write_parquet
 from tests.analysis.tables import scores, v2_scores, with_footer, write
@@ -26,7 +25,7 @@ def pair(tmp_path: Path, a: pd.DataFrame, b: pd.DataFrame) -> tuple[Path, Path]:
 def test_pairs_by_token_whatever_the_order(tmp_path: Path) -> None:
     frame = scores()
     a, b = pair(tmp_path, frame, frame.sample(frac=1.0, random_state=1))
-    found = compare(read_table(a), read_table(b), resamples=50)
+    found = compare_tables(read_table(a), read_table(b), resamples=50)
     assert (found.scenes["outcome"] == "tied").all()
     assert (found.metrics["difference"] == 0).all()
 
@@ -39,7 +38,7 @@ def test_each_metric_and_each_scene(tmp_path: Path) -> None:
     worse = good.copy()
     worse.loc[2, ["drivable_area_compliance", "ego_progress", "score"]] = 0.0
     a, b = pair(tmp_path, worse, bad)
-    found = compare(read_table(a), read_table(b), resamples=50)
+    found = compare_tables(read_table(a), read_table(b), resamples=50)
     assert found.scenes["outcome"].tolist() == ["won", "won", "lost", "tied", "tied"]
     assert found.scenes["decided_by"].tolist() == [
         "no_at_fault_collisions",
@@ -56,14 +55,14 @@ def test_each_metric_and_each_scene(tmp_path: Path) -> None:
 def test_refuses_unlike_protocols_even_when_told_to_intersect(tmp_path: Path) -> None:
     a, b = pair(tmp_path, scores(), v2_scores())
     with pytest.raises(ConfigError, match="unlike protocols"):
-        compare(read_table(a), read_table(b), common=True)
+        compare_tables(read_table(a), read_table(b), common=True)
 
 
 def test_refuses_unlike_scenes_unless_told_and_then_says_so(tmp_path: Path) -> None:
     a, b = pair(tmp_path, scores(), scores(30, seed=1))
     with pytest.raises(ConfigError, match="30 in both, 10 only in A, 0 only in B"):
-        compare(read_table(a), read_table(b))
-    found = compare(read_table(a), read_table(b), common=True, resamples=50)
+        compare_tables(read_table(a), read_table(b))
+    found = compare_tables(read_table(a), read_table(b), common=True, resamples=50)
     assert len(found.scenes) == 30
     assert "the 30 are compared" in found.notes[0]
 
@@ -73,22 +72,22 @@ def test_a_scene_without_score_is_not_averaged_away(tmp_path: Path) -> None:
     broken.loc[0, ["valid"]] = False
     a, b = pair(tmp_path, broken, scores())
     with pytest.raises(ConfigError, match="without a score: 1 in A, 0 in B"):
-        compare(read_table(a), read_table(b))
+        compare_tables(read_table(a), read_table(b))
 
 
 def test_no_scene_in_common(tmp_path: Path) -> None:
     other = scores().assign(token=lambda frame: "x" + frame["token"])
     a, b = pair(tmp_path, scores(), other)
     with pytest.raises(DataError, match="in common"):
-        compare(read_table(a), read_table(b), common=True)
+        compare_tables(read_table(a), read_table(b), common=True)
 
 
 def test_one_scene(tmp_path: Path) -> None:
     a, b = pair(tmp_path, scores(1), scores(1, seed=5))
-    found = compare(read_table(a), read_table(b), resamples=50)
+    found = compare_tables(read_table(a), read_table(b), resamples=50)
     assert np.isnan(found.metrics["low"]).all()
     assert "no interval" in " ".join(found.notes)
-    assert main([str(a), str(b)]) == 0
+    assert main(["compare", str(a), str(b)]) == 0
 
 
 def test_logs_make_intervals_wider(tmp_path: Path) -> None:
@@ -97,9 +96,9 @@ def test_logs_make_intervals_wider(tmp_path: Path) -> None:
     better = frame.copy()
     better["score"] += np.random.default_rng(0).normal(0, 0.1, 20).repeat(10)
     a, b = pair(tmp_path, better, frame)
-    alone = compare(read_table(a), read_table(b), resamples=2000).metrics.iloc[-1]
+    alone = compare_tables(read_table(a), read_table(b), resamples=2000).metrics.iloc[-1]
     a, b = pair(tmp_path, better.assign(log_name=logs), frame)
-    found = compare(read_table(a), read_table(b), resamples=2000)
+    found = compare_tables(read_table(a), read_table(b), resamples=2000)
     assert found.clusters == (20, "logs")
     assert found.metrics.iloc[-1]["standard_error"] > 2 * alone["standard_error"]
 
@@ -107,7 +106,7 @@ def test_logs_make_intervals_wider(tmp_path: Path) -> None:
 def test_command_prints_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     a, b = pair(tmp_path, scores(), scores(seed=1))
     output = tmp_path / "folder" / "a_vs_b.parquet"
-    assert main([str(a), str(b), f"output={output}", "resamples=200"]) == 0
+    assert main(["compare", str(a), str(b), f"output={output}", "resamples=200"]) == 0
     printed = capsys.readouterr().out
     assert "pdms_v1 (PDMS of NAVSIM v1), 40 scenes" in printed and "VERDICT" in printed
     metrics = pd.read_parquet(output)
@@ -118,20 +117,42 @@ def test_command_prints_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture
 
 def test_command_says_what_it_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     a, b = pair(tmp_path, scores(), scores(30).assign(comfort=0.0))
-    assert main([str(a), str(b)]) == 1
+    assert main(["compare", str(a), str(b)]) == 1
     printed = capsys.readouterr().err
     assert "common=true" in printed and "ERROR: B: Comf is 0.0000" in printed
-    assert main([str(a)]) == 2
-    assert main([str(a), str(b), "comon=true"]) == 2
+    assert main(["compare", str(a)]) == 2
+    assert main(["compare", str(a), str(b), "comon=true"]) == 2
     assert "comon= is unknown" in capsys.readouterr().err
-    assert main([]) == 2 and main(["--help"]) == 0
+    assert main(["compare"]) == 2 and main(["compare", "--help"]) == 0
 
 
 def test_output_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     a, b = pair(tmp_path, scores(), scores(seed=1))
     (tmp_path / "file").write_text("in the way")
-    assert main([str(a), str(b), f"output={tmp_path / 'file' / 'x'}", "resamples=10"]) == 1
-    assert "cannot write" in capsys.readouterr().err
+    assert main(["compare", str(a), str(b), f"output={tmp_path / 'file' / 'x'}"]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ending", ["", ".csv", ".parquet"])
+def test_an_input_is_never_overwritten(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], ending: str
+) -> None:
+    a, b = pair(tmp_path, scores(), scores(seed=1))
+    before = b.read_bytes()
+    assert main(["compare", str(a), str(b), f"output={tmp_path / 'b'}{ending}"]) == 2
+    assert "would overwrite the input b=" in capsys.readouterr().err
+    assert b.read_bytes() == before and len(list(tmp_path.iterdir())) == 2
+
+
+def test_tables_of_a_run_are_never_overwritten(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b = pair(tmp_path, scores(), scores(seed=1))
+    run = tmp_path / "run"
+    run.mkdir()
+    a.rename(run / "pdm_scores.csv")
+    assert main(["compare", str(run), str(b), f"output={run / 'pdm_scores'}"]) == 2
+    assert "would overwrite the input a=" in capsys.readouterr().err
 
 
 def test_paths_that_are_not_utf8(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -141,7 +162,7 @@ def test_paths_that_are_not_utf8(tmp_path: Path, capsys: pytest.CaptureFixture[s
     except OSError:
         pytest.skip("this file system takes UTF-8 names only")
     a, b = pair(folder, scores(), scores(seed=1))
-    assert main([str(a), str(b), f"output={folder / 'x'}", "resamples=10"]) == 0
+    assert main(["compare", str(a), str(b), f"output={folder / 'x'}", "resamples=10"]) == 0
     capsys.readouterr().out.encode("utf-8")
     assert (folder / "x.csv").is_file() and (folder / "x.parquet").is_file()
 
@@ -152,7 +173,7 @@ def test_memory_stays_flat_for_a_hundred_thousand_scenes(tmp_path: Path) -> None
         write_parquet(path, scores(100_000, seed), {"protocol": "pdms_v1"})
     first, second = (read_table(path) for path in paths)
     tracemalloc.start()
-    compare(first, second, resamples=20)
+    compare_tables(first, second, resamples=20)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 150e6  # 20 resamples of every metric at once would take twice that
@@ -164,7 +185,7 @@ def test_diffusiondrive_and_lead(shared_data: Path) -> None:
         read_table(folder / f"two_sided__{name}.csv")
         for name in ("diffusion_drive", "lead_release")
     )
-    found = compare(a, b, resamples=2000)
+    found = compare_tables(a, b, resamples=2000)
     assert found.clusters == (136, "logs")
     row = found.metrics.set_index("metric").loc["score"]
     plain_a, plain_b = (pd.read_csv(t.path).set_index("token")["score"] for t in (a, b))
@@ -176,6 +197,6 @@ def test_diffusiondrive_and_lead(shared_data: Path) -> None:
 
 def test_through_the_reworld_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     a, b = pair(tmp_path, scores(), scores(seed=1))
-    assert cli.main(["compare", str(a), str(b), "resamples=10"]) == 0
-    assert cli.main(["compare", "--help"]) == 0
+    assert main(["compare", str(a), str(b), "resamples=10"]) == 0
+    assert main(["compare", "--help"]) == 0
     assert "exit codes" in capsys.readouterr().out

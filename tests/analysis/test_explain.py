@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from reworld_agent import pdm
-from reworld_agent.analysis.explain.explain import METRICS, SCHEMA, explain_scene
-from reworld_agent.analysis.explain.situations import drive, encounter, in_junction, route_turn
+from reworld_agent.analysis.explanation.explain import METRICS, SCHEMA, explain_scene
+from reworld_agent.analysis.explanation.situations import drive, encounter, in_junction, route_turn
 from reworld_agent.pdm.scene_cache import INTERSECTION, LANE, ROADBLOCK
 from tests.pdm.straight_road import (
     Box,

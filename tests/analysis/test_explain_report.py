@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from reworld_agent import pdm
-from reworld_agent.analysis.explain import explain_report
-from reworld_agent.analysis.explain.explain import METRICS, failed_metrics
-from reworld_agent.analysis.explain.explain_report import explain_run, main, open_run
+from reworld_agent.analysis.explanation import explain_report
+from reworld_agent.analysis.explanation.explain import METRICS, failed_metrics
+from reworld_agent.analysis.explanation.explain_report import explain_run, main, open_run
 from reworld_agent.cli import main as cli
 from reworld_agent.core.arguments import parse
 from reworld_agent.core.result_tables import read_provenance, write_parquet

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from reworld_agent import pdm
-from reworld_agent.analysis.explain.explain import METRICS, explain_scene, failed_metrics
-from reworld_agent.analysis.explain.explain_report import main
-from reworld_agent.analysis.explain.situations import drive, off_route
+from reworld_agent.analysis.explanation.explain import METRICS, explain_scene, failed_metrics
+from reworld_agent.analysis.explanation.explain_report import main
+from reworld_agent.analysis.explanation.situations import drive, off_route
 from reworld_agent.analysis.tables.protocols import EPDMS_V2
 from reworld_agent.pdm.cache_io.folder import SceneCaches
 from tests.analysis.runs import constant_velocity, where

@@ -7,15 +7,15 @@ import math
 import numpy as np
 import pytest
 
-from reworld_agent.analysis.explain.annotation import (
+from reworld_agent.analysis.explanation.annotation import (
     Mark,
     ego_box,
     mark_of,
     poses_to_ego,
     track_box,
 )
-from reworld_agent.analysis.explain.explain import explain_scene
-from reworld_agent.analysis.explain.situations import drive
+from reworld_agent.analysis.explanation.explain import explain_scene
+from reworld_agent.analysis.explanation.situations import drive
 from reworld_agent.pdm.scene_cache import SceneCache
 from reworld_agent.pdm.simulate.bicycle import HEADING, X, Y
 from tests.pdm.straight_road import Box, scene, sideways, straight

@@ -13,8 +13,8 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from reworld_agent.analysis.explain.explain import explain_scene
-from reworld_agent.analysis.explain.explain_report import explain_run, main
+from reworld_agent.analysis.explanation.explain import explain_scene
+from reworld_agent.analysis.explanation.explain_report import explain_run, main
 from reworld_agent.analysis.figures import animation, bev, charts, gallery, picture
 from reworld_agent.analysis.figures.style import WHO, YELLOW
 from reworld_agent.analysis.tables.runs import Run, open_run
@@ -152,7 +152,7 @@ def test_charts(opened: Run, rows: pd.DataFrame, tmp_path: Path) -> None:
 def test_no_display_and_no_torch_are_needed() -> None:
     code = (
         "import sys; from reworld_agent.analysis.figures import gallery, charts, animation; "
-        "from reworld_agent.analysis.report import page; "
+        "from reworld_agent.analysis.reporting import page; "
         "import matplotlib; assert 'matplotlib.pyplot' not in sys.modules; "
         "assert 'torch' not in sys.modules"
     )

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reworld_agent.analysis.explain.explain_report import main as explain
-from reworld_agent.analysis.report import page as report
+from reworld_agent.analysis.explanation.explain_report import main as explain
+from reworld_agent.analysis.reporting import page as report
 from reworld_agent.core.result_tables import read_provenance, write_parquet
 from reworld_agent.evaluation.scoring import PROTOCOL_METRICS
 from reworld_agent.pdm.cache_io.folder import SceneCaches

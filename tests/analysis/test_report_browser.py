@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reworld_agent.analysis.report import page as report
+from reworld_agent.analysis.reporting import page as report
 from reworld_agent.pdm.cache_io.folder import SceneCaches
 from tests.analysis.runs import where
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reworld_agent import pdm
-from reworld_agent.analysis.explain import counterfactuals as v
+from reworld_agent.analysis.explanation import counterfactuals as v
 
 METRICS = ("no_at_fault_collisions", "drivable_area_compliance", "ego_progress", "score")
 

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from reworld_agent.analysis.explain.annotation import Mark
+from reworld_agent.analysis.explanation.annotation import Mark
 from reworld_agent.analysis.figures import bev
 from reworld_agent.analysis.figures.style import PLAN, WHO
 from reworld_agent.core.atomic import write_atomically

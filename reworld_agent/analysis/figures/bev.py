@@ -19,7 +19,7 @@ from matplotlib.patches import Patch, PathPatch, Polygon
 from matplotlib.path import Path as Outline
 from numpy.typing import NDArray
 
-from reworld_agent.analysis.explain.annotation import (
+from reworld_agent.analysis.explanation.annotation import (
     Mark,
     box_corners,
     ego_box,
@@ -27,8 +27,8 @@ from reworld_agent.analysis.explain.annotation import (
     to_ego,
     track_box,
 )
-from reworld_agent.analysis.explain.counterfactuals import dense
-from reworld_agent.analysis.explain.situations import drive
+from reworld_agent.analysis.explanation.counterfactuals import dense
+from reworld_agent.analysis.explanation.situations import drive
 from reworld_agent.analysis.figures import style
 from reworld_agent.analysis.figures.style import HUMAN, PLAN, REFERENCE, WHO
 from reworld_agent.core.atomic import write_atomically

@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from numpy.typing import NDArray
 
-from reworld_agent.analysis.explain.annotation import Mark
+from reworld_agent.analysis.explanation.annotation import Mark
 from reworld_agent.analysis.figures import style
 from reworld_agent.analysis.figures.bev import drivers
 from reworld_agent.analysis.figures.style import HUMAN, PLAN, WHO

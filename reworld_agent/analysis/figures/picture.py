@@ -15,9 +15,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from reworld_agent.analysis.explain.annotation import Mark, mark_of
-from reworld_agent.analysis.explain.explain import explain_scene
-from reworld_agent.analysis.explain.situations import COMMANDS, drive
+from reworld_agent.analysis.explanation.annotation import Mark, mark_of
+from reworld_agent.analysis.explanation.explain import explain_scene
+from reworld_agent.analysis.explanation.situations import COMMANDS, drive
 from reworld_agent.analysis.figures import animation, bev, camera, style
 from reworld_agent.analysis.tables.runs import Run
 from reworld_agent.core.atomic import write_atomically

@@ -13,11 +13,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from reworld_agent.analysis.tables.files import SCORES
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.result_tables import METADATA_KEY
 from reworld_agent.core.text import shown
 
-_RUN_TABLES = ("pdm_scores.parquet", "pdm_scores.csv")
 _TEXT = ("token", "log")  # columns whose values stay text although they may look like numbers
 
 
@@ -40,7 +40,7 @@ def find_file(path: Path) -> Path:
         return path
     if not path.is_dir():
         raise DataError(f"{shown(path)}: no such file or folder", "name a run folder or a table")
-    for name in _RUN_TABLES:
+    for name in SCORES:
         if (path / name).is_file():
             return path / name
     others = sorted(path.glob("*.csv"))

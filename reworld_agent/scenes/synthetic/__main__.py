@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reworld_agent.cli.commands import BY_NAME
+from reworld_agent.cli.old_commands import BY_NAME
 from reworld_agent.core.arguments import report_error, run_script
 from reworld_agent.core.errors import ReWorldError, UsageError
 from reworld_agent.scenes.synthetic.render.cameras import CAMERAS

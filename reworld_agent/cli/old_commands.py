@@ -165,7 +165,7 @@ COMMANDS = (
     Command(
         "explain",
         "why scenes of a run failed, in words and by class",
-        "reworld_agent.analysis.explain.explain_report:main",
+        "reworld_agent.analysis.explanation.explain_report:main",
         (
             *("token", "metric", "show", "pictures", "picture", "output", "protocol", "workers"),
             *("data_root", "maps_root", "data_split", "cache_dir"),
@@ -174,14 +174,8 @@ COMMANDS = (
     Command(
         "report",
         "one HTML page of a run: scores, failures, pictures",
-        "reworld_agent.analysis.report.page:main",
+        "reworld_agent.analysis.reporting.page:main",
         ("output", "gallery", "beside", "explain", "protocol", "workers", "cache_dir"),
-    ),
-    Command(
-        "compare",
-        "is A better than B? two evaluations scene by scene, with intervals",
-        "reworld_agent.analysis.compare.compare_report:main",
-        ("common", "output", "protocol", "resamples", "seed"),
     ),
     Command(
         "submit",

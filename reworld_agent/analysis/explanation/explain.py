@@ -14,9 +14,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from reworld_agent import pdm
-from reworld_agent.analysis.explain import classes, situations
-from reworld_agent.analysis.explain.attributes import facts
-from reworld_agent.analysis.explain.counterfactuals import (
+from reworld_agent.analysis.explanation import classes, situations
+from reworld_agent.analysis.explanation.attributes import facts
+from reworld_agent.analysis.explanation.counterfactuals import (
     BRAKE,
     EARLIER,
     SHIFT,
@@ -26,7 +26,7 @@ from reworld_agent.analysis.explain.counterfactuals import (
     dense,
     variants,
 )
-from reworld_agent.analysis.explain.sentences import sentence
+from reworld_agent.analysis.explanation.sentences import sentence
 from reworld_agent.analysis.tables.protocols import (
     DAC,
     DDC,

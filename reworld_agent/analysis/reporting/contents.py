@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from reworld_agent.analysis.compare.bootstrap import mean_intervals
-from reworld_agent.analysis.compare.compare import Comparison
+from reworld_agent.analysis.comparison.bootstrap import mean_intervals
+from reworld_agent.analysis.comparison.comparison import Comparison
 from reworld_agent.analysis.figures.charts import BINS, GROUPS, counts
 from reworld_agent.analysis.figures.gallery import records_by_token
-from reworld_agent.analysis.report.images import SceneImages
+from reworld_agent.analysis.reporting.images import SceneImages
 from reworld_agent.analysis.tables.protocols import EP, PDMS_V1, SCORE, SHORT
 from reworld_agent.analysis.tables.published import Published, own_row, published, unlike
 from reworld_agent.analysis.tables.score_tables import ScoreTable

@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.analysis.explain.situations import (
+from reworld_agent.analysis.explanation.situations import (
     Encounter,
     gap_ahead,
     in_junction,

@@ -2,54 +2,50 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from reworld_agent.analysis.compare.bootstrap import mean_intervals
+from reworld_agent.analysis.comparison.bootstrap import mean_intervals
+from reworld_agent.analysis.comparison.comparison import LOST, TIED, WON, Comparison
+from reworld_agent.analysis.comparison.settings import CompareSettings
 from reworld_agent.analysis.tables.protocols import SCORE, SHORT, Protocol
-from reworld_agent.analysis.tables.sanity import Notice, notices
-from reworld_agent.analysis.tables.score_tables import ScoreTable
-from reworld_agent.core.errors import ConfigError, DataError
+from reworld_agent.analysis.tables.sanity import ERROR, notices
+from reworld_agent.analysis.tables.score_tables import ScoreTable, read_table
+from reworld_agent.core.errors import ConfigError, DataError, ReWorldError
 from reworld_agent.core.text import shown
 
-WON, LOST, TIED = "won", "lost", "tied"
 TIE = 1e-9  # smaller differences are rounding
 FEW_LOGS = 20
 _SHOWN = 3
 Columns = dict[str, NDArray[np.float64]]
+logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """A against B; every difference is A - B.
+def compare(settings: CompareSettings) -> Comparison:
+    """Read two tables and compare them scene by scene.
 
-    Attributes:
-        a, b: the tables.
-        metrics: one row a metric: metric, mean_a, mean_b, difference, low, high,
-            standard_error, minimum_detectable, won, lost, tied (scenes, seen from A).
-        scenes: one row a scene: token, log_name, score_a, score_b, difference, outcome
-            (won, lost, tied), decided_by (the metric that costs the loser most).
-        clusters: how many independent pieces were resampled, and what they are.
-        settings: confidence, resamples, seed, common.
-        notes: what was left out.
-        notices: signs of broken evaluations, (`A` or `B`, notice).
+    Where they cannot be compared, signs of a broken table are still logged: they may be why.
+
+    Raises:
+        ConfigError: unlike protocols, or unlike sets of scenes without `common`.
+        DataError: a table cannot be read, or they have no scene in common.
     """
+    a, b = (read_table(path, settings.protocol) for path in (settings.a, settings.b))
+    try:
+        return compare_tables(a, b, settings.common, settings.resamples, seed=settings.seed)
+    except ReWorldError:
+        for letter, table in (("A", a), ("B", b)):
+            for notice in notices(table):
+                level = logging.ERROR if notice.level == ERROR else logging.WARNING
+                logger.log(level, "%s: %s", letter, notice.text)
+        raise
 
-    a: ScoreTable
-    b: ScoreTable
-    metrics: pd.DataFrame
-    scenes: pd.DataFrame
-    clusters: tuple[int, str]
-    settings: dict[str, Any]
-    notes: tuple[str, ...]
-    notices: tuple[tuple[str, Notice], ...]
 
-
-def compare(
+def compare_tables(
     a: ScoreTable,
     b: ScoreTable,
     common: bool = False,

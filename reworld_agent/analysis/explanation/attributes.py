@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.analysis.explain import classes, situations
+from reworld_agent.analysis.explanation import classes, situations
 from reworld_agent.analysis.tables.protocols import (
     COMFORT,
     DAC,

@@ -11,8 +11,8 @@ import pandas as pd
 import pyarrow as pa
 from tqdm import tqdm
 
-from reworld_agent.analysis.explain.counterfactuals import dense
-from reworld_agent.analysis.explain.explain import (
+from reworld_agent.analysis.explanation.counterfactuals import dense
+from reworld_agent.analysis.explanation.explain import (
     EP_BELOW,
     METRICS,
     SCHEMA,

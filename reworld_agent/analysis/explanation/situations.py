@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.analysis.explain.counterfactuals import distances
+from reworld_agent.analysis.explanation.counterfactuals import distances
 from reworld_agent.pdm.scene_cache import INTERSECTION, N_AGENT_TYPES, TRACK_TYPES, SceneCache
 from reworld_agent.pdm.simulate.bicycle import HEADING, VX, X, Y
 from reworld_agent.pdm.simulate.sampling import knot_times_us, reference_poses, sample_times_us

@@ -9,14 +9,14 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 
-from reworld_agent.analysis.compare.compare import Comparison, compare
-from reworld_agent.analysis.compare.compare_report import verdict
-from reworld_agent.analysis.explain.explain import SCHEMA, failed_metrics
-from reworld_agent.analysis.explain.explain_report import explain_run, scored_otherwise
+from reworld_agent.analysis.comparison.compare import compare_tables
+from reworld_agent.analysis.comparison.comparison import Comparison
+from reworld_agent.analysis.explanation.explain import SCHEMA, failed_metrics
+from reworld_agent.analysis.explanation.explain_report import explain_run, scored_otherwise
 from reworld_agent.analysis.figures.gallery import worst
-from reworld_agent.analysis.report import contents as report_data
-from reworld_agent.analysis.report.contents import Explained
-from reworld_agent.analysis.report.images import SceneImages, scene_images
+from reworld_agent.analysis.reporting import contents as report_data
+from reworld_agent.analysis.reporting.contents import Explained
+from reworld_agent.analysis.reporting.images import SceneImages, scene_images
 from reworld_agent.analysis.tables.completeness import Check, checks
 from reworld_agent.analysis.tables.protocols import PDMS_V1, PROTOCOLS
 from reworld_agent.analysis.tables.raw_tables import find_file, open_table
@@ -120,7 +120,7 @@ def _beside(table: ScoreTable, words: Words) -> Comparison | None:
     path = words.path("beside")
     if path is None:
         return None
-    return compare(table, read_table(path, of_both=table.protocol.name), common=True)
+    return compare_tables(table, read_table(path, of_both=table.protocol.name), common=True)
 
 
 def _count_failed(table: ScoreTable) -> int:
@@ -223,7 +223,7 @@ def render(content: Content) -> str:
         failed_tokens=rows["token"].nunique(),
         paper=report_data.paper(table),
         beside=report_data.beside(content.beside),
-        verdict=verdict(content.beside) if content.beside is not None else "",
+        verdict=content.beside.verdict if content.beside is not None else "",
         version=code_version(),
         run_path=shown(table.path.parent),
     )

@@ -1,0 +1,156 @@
+"""What a comparison found: numbers, a verdict in words, and files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from reworld_agent.analysis.tables.protocols import SCORE, SHORT
+from reworld_agent.analysis.tables.sanity import ERROR, Notice
+from reworld_agent.analysis.tables.score_tables import ScoreTable
+from reworld_agent.core.provenance import code_version
+from reworld_agent.core.result_tables import write_csv, write_parquet
+from reworld_agent.core.setting_paths import with_ending
+from reworld_agent.core.text import shown
+
+WON, LOST, TIED = "won", "lost", "tied"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A against B; every difference is A - B.
+
+    Attributes:
+        a, b: the tables.
+        metrics: one row a metric: metric, mean_a, mean_b, difference, low, high,
+            standard_error, minimum_detectable, won, lost, tied (scenes, seen from A).
+        scenes: one row a scene: token, log_name, score_a, score_b, difference, outcome
+            (won, lost, tied), decided_by (the metric that costs the loser most).
+        clusters: how many independent pieces were resampled, and what they are.
+        settings: confidence, resamples, seed, common.
+        notes: what was left out.
+        notices: signs of broken evaluations, (`A` or `B`, notice).
+    """
+
+    a: ScoreTable
+    b: ScoreTable
+    metrics: pd.DataFrame
+    scenes: pd.DataFrame
+    clusters: tuple[int, str]
+    settings: dict[str, Any]
+    notes: tuple[str, ...]
+    notices: tuple[tuple[str, Notice], ...]
+
+    @property
+    def is_broken(self) -> bool:
+        """A table bears the signs of a broken evaluation."""
+        return any(notice.level == ERROR for _, notice in self.notices)
+
+    @property
+    def verdict(self) -> str:
+        """One line: which of the two scores higher, or why that cannot be said."""
+        row = self.metrics[self.metrics["metric"] == SCORE].iloc[0]
+        if self.is_broken:
+            return "VERDICT: none; a table bears the signs of a broken evaluation (see ERROR below)"
+        if row["low"] > 0 or row["high"] < 0:
+            better, worse = ("A", "B") if row["difference"] > 0 else ("B", "A")
+            bounds = sorted((abs(row["low"]), abs(row["high"])))
+            return (
+                f"VERDICT: {better} scores {abs(row['difference']):.4f} higher than {worse} "
+                f"(interval {bounds[0]:.4f} to {bounds[1]:.4f})"
+            )
+        if (self.scenes["outcome"] == TIED).all():
+            return "VERDICT: A and B score the same in every scene"
+        if np.isnan(row["low"]):
+            return "VERDICT: none; a single log cannot say how much another would differ"
+        return (
+            f"VERDICT: no difference shown; {len(self.scenes):,} scenes of this kind show one from "
+            f"{row['minimum_detectable']:.4f} on"
+        )
+
+    def text(self) -> str:
+        """The comparison as text: the metrics, the verdict, and what is to be noted."""
+        count, kind = self.clusters
+        percent = f"{100 * self.settings['confidence']:g} %"
+        lines = [
+            f"A  {_name(self.a)}",
+            f"B  {_name(self.b)}",
+            f"{self.a.protocol.name} ({self.a.protocol.title}), {len(self.scenes):,} scenes"
+            + (f" of {count:,} logs" if kind == "logs" else ""),
+            "",
+            *_table(self, percent),
+            "",
+            *_outcomes(self),
+            self.verdict,
+            "",
+            f"{percent} intervals: BCa bootstrap, {self.settings['resamples']:,} resamples of "
+            f"{kind}, seed {self.settings['seed']}; `detectable`: true difference found 4 times "
+            "in 5",
+        ]
+        lines += [f"note: {note}" for note in self.notes]
+        for letter, table in (("A", self.a), ("B", self.b)):
+            lines += [f"note: {letter}: {note}" for note in table.notes]
+        lines += [notice_text(letter, notice) for letter, notice in self.notices]
+        return "\n".join(lines)
+
+    def write(self, output: Path) -> list[Path]:
+        """Write `<output>.parquet`, `.csv` and `<output>.scenes.parquet`, `.csv`.
+
+        Raises:
+            DataError: the folder cannot be written.
+        """
+        origin = {
+            "protocol": self.a.protocol.name,
+            "code_version": code_version(),
+            "a": shown(self.a.path),
+            "b": shown(self.b.path),
+            "provenance_a": self.a.provenance,
+            "provenance_b": self.b.provenance,
+            "scenes": len(self.scenes),
+            "clusters": list(self.clusters),
+            **self.settings,
+            "notes": [*self.notes, *(f"{letter}: {item.text}" for letter, item in self.notices)],
+        }
+        written = []
+        for frame, middle in ((self.metrics, ""), (self.scenes, ".scenes")):
+            written += [with_ending(output, middle + suffix) for suffix in (".parquet", ".csv")]
+            write_parquet(written[-2], frame, origin)
+            write_csv(written[-1], frame)
+        return written
+
+
+def notice_text(letter: str, notice: Notice) -> str:
+    """A sign of a broken table as a line: "ERROR: B: ..."."""
+    return f"{notice.level.upper()}: {letter}: {notice.text}"
+
+
+def _name(table: ScoreTable) -> str:
+    told = f"protocol told by its {table.told_by}" if table.told_by != "protocol=" else "protocol="
+    return f"{table.label}  ({shown(table.path)}; {told})"
+
+
+def _table(found: Comparison, percent: str) -> Iterator[str]:
+    heads = f"{'A':>8}{'B':>9}{'A - B':>10}   {percent + ' interval':<20}{'detectable':>11}"
+    yield f"{'metric':<7}{heads}{WON:>9}{LOST:>8}{TIED:>9}"
+    for row in found.metrics.to_dict("records"):
+        interval = f"[{row['low']:+.4f}, {row['high']:+.4f}]"
+        if np.isnan(row["low"]):
+            interval = "unknown"
+        yield (
+            f"{SHORT[row['metric']]:<7}{row['mean_a']:8.4f}{row['mean_b']:9.4f}"
+            f"{row['difference']:+10.4f}   {interval:<20}{row['minimum_detectable']:11.4f}"
+            f"{row[WON]:9,}{row[LOST]:8,}{row[TIED]:9,}"
+        )
+
+
+def _outcomes(found: Comparison) -> Iterator[str]:
+    for outcome, verb in ((WON, "wins"), (LOST, "loses")):
+        scenes = found.scenes[found.scenes["outcome"] == outcome]
+        causes = scenes["decided_by"].value_counts()
+        by = ", ".join(f"{SHORT.get(str(k), str(k))} {n:,}" for k, n in causes.items())
+        yield f"A {verb} {len(scenes):,} scenes" + (f", decided by {by}" if by else "")

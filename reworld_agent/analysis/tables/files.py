@@ -1,0 +1,19 @@
+"""Which files of a run's folder are read; their names alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+SCORES = ("pdm_scores.parquet", "pdm_scores.csv")
+"""A run's score table; the first that is there is read."""
+
+TRAJECTORIES, INFERENCE = "trajectories.parquet", "inference.parquet"
+EXPLANATIONS = "explanations.parquet"
+
+
+def run_tables(path: Path) -> list[Path]:
+    """What a score table or a run's folder is made of: the file itself, or the folder's tables."""
+    if not path.is_dir():
+        return [path]
+    own = [path / name for name in (*SCORES, TRAJECTORIES, INFERENCE)]
+    return [*own, *path.glob("*.csv")]
