@@ -5,11 +5,12 @@ PY := $(VENV)/bin/python
 WORKERS ?= 2
 STAMP := $(VENV)/.installed
 DEV := $(VENV)/.installed_dev
+DOCS := $(VENV)/.installed_docs
 # --no-compile: of all that is installed little is ever imported, and Python compiles that itself
 PIP := $(PY) -m pip install --quiet --no-compile --disable-pip-version-check \
        --constraint constraints.txt
 
-.PHONY: help install evaluate train-demo test check format golden notebooks clean
+.PHONY: help install evaluate train-demo test check format golden notebooks docs clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -22,6 +23,10 @@ $(STAMP): pyproject.toml constraints.txt
 
 $(DEV): $(STAMP)
 	$(PIP) --editable '.[dev]'
+	@touch $@
+
+$(DOCS): $(STAMP)
+	$(PIP) --editable '.[docs]'
 	@touch $@
 
 install: $(DEV) ## make .venv with the pinned dependencies, tools included
@@ -51,5 +56,8 @@ golden: $(DEV) ## rewrite tests/golden from the current code (read the diff befo
 notebooks: $(DEV) ## run the notebooks and render them into docs/notebooks
 	PYTHONWARNINGS=ignore $(PY) -m nbconvert --to markdown --execute --output-dir docs/notebooks notebooks/*.ipynb
 
+docs: $(DOCS) ## build the documentation site into site/; a broken link fails
+	$(PY) -m zensical build --strict
+
 clean: ## remove the venv and every cache inside the checkout
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build *.egg-info outputs
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build *.egg-info outputs site .cache

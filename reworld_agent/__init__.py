@@ -4,4 +4,4 @@ Importing the package is cheap: nothing heavy (torch, Hydra, shapely) is loaded 
 that needs it is imported.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
