@@ -6,9 +6,9 @@
     python docs/sweeps/paired.py repulsion.csv factor 0.0 score split=town_val
 
 Prints, for each value of COLUMN, the mean difference of VALUE from the row of the same seed whose
-COLUMN is BASE, with the 95 % interval of Student's t over the seeds. NAME=VALUE chooses rows; of rows
-along a training the last ones count. Three seeds make wide intervals: they are there so that no mean
-is read alone.
+COLUMN is BASE, with the 95 % interval of Student's t over the seeds. NAME=VALUE chooses rows; of
+rows along a training the last ones count. Three seeds make wide intervals: they are there so that
+no mean is read alone.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def paired(rows: pd.DataFrame, column: str, base: str, value: str) -> pd.DataFra
     Returns:
         Columns `column`, difference (mean over seeds), low, high (95 %, Student's t), seeds.
     """
-    wide = rows.astype({column: str}).pivot(index="seed", columns=column, values=value)
+    wide = rows.astype({column: str}).pivot_table(index="seed", columns=column, values=value)
     found = []
     for name in wide.columns.drop(base):
         difference = (wide[name] - wide[base]).dropna().to_numpy()
@@ -59,11 +59,11 @@ def chosen(file: str, conditions: list[str]) -> pd.DataFrame:
 def main(arguments: list[str]) -> int:
     """Print the table of the arguments; 2 where there are too few."""
     if len(arguments) < 4:
-        print(__doc__)
-        return 2
+        print(__doc__)  # noqa: T201 - a script
+        return 0 if arguments == ["--help"] else 2
     file, column, base, value, *conditions = arguments
     table = paired(chosen(file, conditions), column, base, value)
-    print(table.round(4).to_string(index=False))
+    print(table.round(4).to_string(index=False))  # noqa: T201 - a script
     return 0
 
 

@@ -1,0 +1,103 @@
+"""Pages tell what is there: rooms, layers, navigation, API, results."""
+
+from __future__ import annotations
+
+import configparser
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from reworld_agent import __version__
+from tests.docs.pages import DOCS, ROOT, pages
+
+PACKAGE = ROOT / "reworld_agent"
+_LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
+
+
+def rooms() -> set[str]:
+    """Folders of the package that hold something tracked."""
+    return {path.parent.name for path in PACKAGE.glob("*/*") if path.name != "__pycache__"}
+
+
+def modules() -> set[str]:
+    """Modules that stand beside the rooms."""
+    return {path.name for path in PACKAGE.glob("*.py")} - {"__init__.py"}
+
+
+def test_the_architecture_lists_every_room_and_no_other() -> None:
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([\w.]+/?)` \|", text, re.MULTILINE)
+    assert len(rows) == len(set(rows))
+    assert {row[:-1] for row in rows if row.endswith("/")} == rooms()
+    assert {row for row in rows if row.endswith(".py")} == modules()
+
+
+def test_the_architecture_draws_the_arrows_that_are_kept() -> None:
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    drawn = text.split("## Arrows")[1].split("```text\n")[1].split("```")[0]
+    contracts = configparser.ConfigParser()
+    contracts.read(ROOT / ".importlinter", encoding="utf-8")
+    kept = contracts["importlinter:contract:house"]["layers"]
+    names = [set(re.findall(r"\w+", line)) for line in drawn.splitlines()]
+    assert names == [set(re.findall(r"\w+", line)) for line in kept.strip().splitlines()]
+
+
+class _AnyTag(yaml.SafeLoader):
+    """YAML with tags that only the site's builder knows."""
+
+
+_AnyTag.add_multi_constructor("", lambda loader, tag, node: None)
+
+
+def navigation() -> list[str]:
+    """Files of the site's menu."""
+    config: dict[str, Any] = yaml.load((ROOT / "mkdocs.yml").read_text("utf-8"), _AnyTag)
+
+    def files(node: Any) -> list[str]:
+        if isinstance(node, str):
+            return [node]
+        children = node.values() if isinstance(node, dict) else node
+        return [name for child in children for name in files(child)]
+
+    return files(config["nav"])
+
+
+def test_every_page_is_in_the_menu_once() -> None:
+    menu = navigation()
+    written = {str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md")}
+    assert len(menu) == len(set(menu)) and set(menu) == written
+
+
+def test_the_api_covers_every_room_that_can_be_imported_from() -> None:
+    text = "".join(page.read_text("utf-8") for page in (DOCS / "api").glob("*.md"))
+    told = set(re.findall(r"^::: reworld_agent\.(\w+)$", text, re.MULTILINE))
+    own = {"cli", "benchmarks", "weights"}
+    assert told == (rooms() | {Path(name).stem for name in modules()}) - own
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    links = [link for link, _ in _LINK.findall(text) if not link.startswith(("http", "mailto:"))]
+    missing = [link for link in links if not (page.parent / link).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_page_names_a_machine(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert not re.search(r"/(home|root|Users|work|mnt)/|~/", text.replace("`~/.cache/reworld`", ""))
+
+
+def test_changelog_and_citation_have_the_version() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"## [{__version__}]" in changelog
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == __version__
+    authors = citation["preferred-citation"]["authors"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    names = [f"{author['given-names']} {author['family-names']}" for author in authors]
+    assert " and ".join(names) in " ".join(readme.split())
