@@ -1,4 +1,4 @@
-"""Pages tell what is there: rooms, layers, navigation, API, results."""
+"""Pages say what is there: packages, layers, menu, API, version."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ PACKAGE = ROOT / "reworld_agent"
 _LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
 
 
-def rooms() -> set[str]:
+def packages() -> set[str]:
     """Folders of the package that hold something tracked."""
     return {path.parent.name for path in PACKAGE.glob("*/*") if path.name != "__pycache__"}
 
 
 def modules() -> set[str]:
-    """Modules that stand beside the rooms."""
+    """Modules beside the packages."""
     return {path.name for path in PACKAGE.glob("*.py")} - {"__init__.py"}
 
 
-def test_the_architecture_lists_every_room_and_no_other() -> None:
+def test_the_architecture_lists_every_package_and_no_other() -> None:
     text = (DOCS / "architecture.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([\w.]+/?)` \|", text, re.MULTILINE)
     assert len(rows) == len(set(rows))
-    assert {row[:-1] for row in rows if row.endswith("/")} == rooms()
+    assert {row[:-1] for row in rows if row.endswith("/")} == packages()
     assert {row for row in rows if row.endswith(".py")} == modules()
 
 
-def test_the_architecture_draws_the_arrows_that_are_kept() -> None:
+def test_the_architecture_shows_the_layers_that_are_kept() -> None:
     text = (DOCS / "architecture.md").read_text(encoding="utf-8")
-    drawn = text.split("## Arrows")[1].split("```text\n")[1].split("```")[0]
+    drawn = text.split("## Layers")[1].split("```text\n")[1].split("```")[0]
     contracts = configparser.ConfigParser()
     contracts.read(ROOT / ".importlinter", encoding="utf-8")
     kept = contracts["importlinter:contract:house"]["layers"]
@@ -71,11 +71,13 @@ def test_every_page_is_in_the_menu_once() -> None:
     assert len(menu) == len(set(menu)) and set(menu) == written
 
 
-def test_the_api_covers_every_room_that_can_be_imported_from() -> None:
+def test_the_api_covers_every_package() -> None:
     text = "".join(page.read_text("utf-8") for page in (DOCS / "api").glob("*.md"))
     told = set(re.findall(r"^::: reworld_agent\.(\w+)$", text, re.MULTILINE))
     own = {"cli", "benchmarks", "weights"}
-    assert told == (rooms() | {Path(name).stem for name in modules()}) - own
+    assert told == (packages() | {Path(name).stem for name in modules()}) - own
+    nested = re.findall(r"^::: (\w+\.\w+\.\w+)$", text, re.MULTILINE)
+    assert all((ROOT / name.replace(".", "/")).is_dir() for name in nested)
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
