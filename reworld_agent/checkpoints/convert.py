@@ -28,7 +28,7 @@ from reworld_agent.config import ModelConfig
 from reworld_agent.core.errors import ConfigError, WeightsError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.planner.actions import ActionNormaliser
-from reworld_agent.video.codec import LTX_095
+from reworld_agent.video.codecs.ltx import LTX_095
 
 ANCESTORS = ("ltx", "drivelaw", "reworld")
 TRUNKS = ("act", "source")
@@ -83,8 +83,8 @@ def convert(request: Request, config: ModelConfig, progress: bool = False) -> Co
     fresh = Fresh.of(match, model)
     _check(match, model, fresh)
     dtype = _dtype(match)
-    _fill(model.video_dit, match.part(VIDEO), dtype, progress)
-    _fill(model.action_dit, match.part(ACTION), dtype, progress)
+    for part in (VIDEO, ACTION):
+        _fill(model.parts()[part], match.part(part), dtype, progress)
     notes += fresh.start(model, dtype)
     notes.append(_read_codec(request, model, dtype, progress))
     model.normaliser = ActionNormaliser(config.planner.normalisation, config.planner.horizon)
@@ -160,7 +160,7 @@ def _read_codec(request: Request, model: ReWorldModel, dtype: torch.dtype, progr
     faults = differences("vae", wanted, found)
     if faults:
         raise WeightsError(f"{source.path} does not fit:\n  " + "\n  ".join(faults), VAE_HINT)
-    _fill(model.codec, found, dtype, progress)
+    _fill(model.parts()[model.codec.folder], found, dtype, progress)
     return f"- VAE: {path.name}"
 
 

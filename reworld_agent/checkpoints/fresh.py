@@ -15,7 +15,7 @@ from torch import nn
 from reworld_agent.checkpoints.keys import ACTION, VIDEO
 from reworld_agent.checkpoints.match import Match
 from reworld_agent.model import ReWorldModel
-from reworld_agent.planner.action_dit import ActionDiT
+from reworld_agent.planner.heads.action_dit import ActionDiT
 from reworld_agent.planner.layers import ReadoutProjector
 
 SEED = 42
@@ -65,7 +65,7 @@ class Fresh:
             if self.planner:
                 config = model.config
                 model.action_dit = ActionDiT.build(config.planner, config.video)
-                nn.Module.to(model.action_dit, dtype)  # ModelMixin's own `to` warns in vain
+                nn.Module.to(model.parts()[ACTION], dtype)  # ModelMixin's own `to` warns in vain
                 return [*notes, f"- Action DiT: from seed {SEED}, untrained"]
             for block in self.projectors:
                 layer = model.action_dit.projectors[block].proj

@@ -1,8 +1,8 @@
 """Configuration of the model: frozen dataclasses whose constructors find every mistake."""
 
 from reworld_agent.config.fields import build_dataclass
+from reworld_agent.config.files import CONFIG_NAMES, load_model_config, shipped_base
 from reworld_agent.config.model import (
-    CONFIG_NAMES,
     ENCODINGS,
     RECIPES,
     ClipConfig,
@@ -11,7 +11,6 @@ from reworld_agent.config.model import (
     PlannerConfig,
     SamplingConfig,
     VideoConfig,
-    load_model_config,
 )
 
 __all__ = [
@@ -26,4 +25,5 @@ __all__ = [
     "VideoConfig",
     "build_dataclass",
     "load_model_config",
+    "shipped_base",
 ]

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any, TypeVar, get_type_hints
 
 from reworld_agent.core.errors import ConfigError
+from reworld_agent.core.registry import registry_of
+from reworld_agent.core.settings import did_you_mean
 
 T = TypeVar("T")
 
@@ -20,7 +22,27 @@ def require(condition: bool, message: str, hint: str) -> None:
 
 def choice(key: str, value: str, known: tuple[str, ...]) -> None:
     """Raise ConfigError unless the value is one of the known ones."""
-    require(value in known, f"{key}={value} does not exist", f"use {key} = " + " | ".join(known))
+    hint = did_you_mean(value, known, f"use {key} = " + " | ".join(known), f"{key}=")
+    require(value in known, f"{key}={value} does not exist", hint)
+
+
+def implementation(kind: str, setting: str, name: str, options: Mapping[str, Any]) -> None:
+    """Raise ConfigError unless a registry has the name; what is built in takes no options.
+
+    Args:
+        kind: of the registry, see `core.registry`.
+        setting: whose value the name is, such as `codec.kind`.
+        name: of the implementation.
+        options: settings of its own, which it alone can check.
+    """
+    registry = registry_of(kind)
+    registry.require(name, setting)
+    owner = setting.partition(".")[0]
+    require(
+        not options or not registry.is_builtin(name),
+        f"{owner}.options = {dict(options)} with {setting}={name}, which has no options",
+        f"leave {owner}.options out: they are of implementations from outside the package",
+    )
 
 
 def positive(owner: str, **values: float) -> None:
@@ -61,18 +83,23 @@ def listed(value: Any) -> Any:
 
 def build_dataclass(kind: type[T], values: Any, where: str) -> T:
     """A dataclass from a mapping, nested ones included; `where` names it in a ConfigError."""
-    require(isinstance(values, Mapping), f"{where} = {values!r} is not a table", "give key: value")
+    values = _table(values, where)
     fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    unknown = sorted(set(values) - set(fields))
-    require(
-        not unknown, f"{where} has unknown fields: {', '.join(unknown)}", f"known: {list(fields)}"
-    )
+    unknown = sorted(map(str, set(values) - set(fields)))
+    hint = did_you_mean(unknown[0], list(fields), f"known: {list(fields)}") if unknown else ""
+    require(not unknown, f"{where} has unknown fields: {', '.join(unknown)}", hint)
     needed = [n for n, f in fields.items() if f.default is dataclasses.MISSING and n not in values]
     require(not needed, f"{where} lacks: {', '.join(needed)}", "add these fields")
     hints = get_type_hints(kind)
     return kind(
         **{key: _convert(hints[key], value, f"{where}.{key}") for key, value in values.items()}
     )
+
+
+def _table(value: Any, where: str) -> Mapping[str, Any]:
+    require(isinstance(value, Mapping), f"{where} = {value!r} is not a table", "give key: value")
+    table: Mapping[str, Any] = value
+    return table
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
@@ -82,6 +109,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if getattr(hint, "__origin__", None) is tuple:
         require(isinstance(value, list | tuple), f"{where} = {value!r}", f"{where} must be a list")
         return tuple(_convert(hint.__args__[0], item, where) for item in value)
+    if getattr(hint, "__origin__", None) is Mapping:
+        return dict(_table(value, where))
     if isinstance(hint, types.UnionType):
         if value is None:
             return None

@@ -1,33 +1,30 @@
 """Configuration of the model: frozen dataclasses whose constructors find every mistake.
 
-`load_model_config("tiny")` and `load_model_config("paper")` read the tables shipped in
-`reworld_agent/config/defaults`. Blocks of both transformers count from 1, as in the paper.
+Blocks of both transformers count from 1, as in the paper.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
-from importlib import resources
+from dataclasses import dataclass, field
 from typing import Any
-
-import yaml
 
 from reworld_agent.config.fields import (
     blocks_within,
     build_dataclass,
     choice,
+    implementation,
     listed,
-    merged,
     positive,
     require,
 )
 from reworld_agent.config.sigmas import SCHEDULES
 
-CONFIG_NAMES = ("tiny", "paper")
 RECIPES = ("paper", "release")
 ENCODINGS = ("per_frame", "continued", "clip")
+# (latent channels, pixels, frames per latent) of codecs whose released weights leave no choice
+GEOMETRY = {"ltx_vae": (128, 32, 8)}
 
 
 @dataclass(frozen=True)
@@ -35,32 +32,36 @@ class CodecConfig:
     """The image codec between pixels and latents.
 
     Attributes:
-        kind: `patch_pca` (closed form, tiny) or `ltx_vae` (`AutoencoderKLLTXVideo` 0.9.5).
+        kind: `patch_pca` (closed form, tiny), `ltx_vae` (`AutoencoderKLLTXVideo` 0.9.5), or one
+            from outside (see `video.codecs`).
         latent_channels: channels C of a latent.
         spatial_ratio: pixels per latent cell, height and width alike.
         temporal_ratio: frames per latent after the first, which stands alone (causal).
+        options: settings of a codec from outside, which it reads itself.
     """
 
     kind: str
     latent_channels: int
     spatial_ratio: int
     temporal_ratio: int
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        choice("codec.kind", self.kind, ("patch_pca", "ltx_vae"))
+        """Check every field."""
+        implementation("codec", "codec.kind", self.kind, self.options)
         positive(
             "codec",
             latent_channels=self.latent_channels,
             spatial_ratio=self.spatial_ratio,
             temporal_ratio=self.temporal_ratio,
         )
-        if self.kind == "ltx_vae":
-            found = (self.latent_channels, self.spatial_ratio, self.temporal_ratio)
-            require(
-                found == (128, 32, 8),
-                f"codec.kind=ltx_vae with (channels, spatial, temporal) = {found}",
-                "the LTX VAE 0.9.5 has 128 channels, 32 pixels and 8 frames per latent",
-            )
+        found = (self.latent_channels, self.spatial_ratio, self.temporal_ratio)
+        channels, pixels, frames = wanted = GEOMETRY.get(self.kind, found)
+        require(
+            found == wanted,
+            f"codec.kind={self.kind} with (channels, spatial, temporal) = {found}",
+            f"it has {channels} channels, {pixels} pixels and {frames} frames per latent",
+        )
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ class ClipConfig:
     rope_time: str
 
     def __post_init__(self) -> None:
+        """Check every field."""
         positive(
             "clip",
             height=self.height,
@@ -140,16 +142,18 @@ class ClipConfig:
 
 @dataclass(frozen=True)
 class VideoConfig:
-    """The Video DiT (LTX architecture).
+    """The Video DiT.
 
     Attributes:
         num_layers, num_heads, head_dim: depth; width D = num_heads * head_dim.
         caption_channels: width of text tokens before their projection.
         mid_blocks: blocks (from 1) with an auxiliary velocity head (the paper's set S).
         mid_head: `table` (2xD table and the shared time embedding) or `ig` (own AdaLN).
-        text: what a sample of video training is told: `none` (one null token) or `prompt` (the
+        text: the text of a sample of video training: `none` (one null token) or `prompt` (the
             embeddings of its own sentence, see `video.prompts`).
         context_tokens: append ego state and command as two learned tokens (Eq. 2's s and g).
+        backbone: `ltx`, or one from outside (see `video.backbones`).
+        options: settings of a backbone from outside, which it reads itself.
     """
 
     num_layers: int
@@ -160,8 +164,12 @@ class VideoConfig:
     mid_head: str = "table"
     text: str = "none"
     context_tokens: bool = False
+    backbone: str = "ltx"
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
+        """Check every field."""
+        implementation("backbone", "video.backbone", self.backbone, self.options)
         positive(
             "video",
             num_layers=self.num_layers,
@@ -199,6 +207,8 @@ class PlannerConfig:
             attended video states (authors' release); none = the paper's readout.
         waypoint_embedding: add a learned vector to each waypoint's token. The paper's Action DiT
             (DriveLaW's) has none: only the noise and the rotary angles tell its waypoints apart.
+        head: `action_dit`, or one from outside (see `planner.heads`).
+        options: settings of a head from outside, which it reads itself.
     """
 
     num_heads: int
@@ -216,8 +226,12 @@ class PlannerConfig:
     round_times: bool = False
     projected_blocks: tuple[int, ...] = ()
     waypoint_embedding: bool = False
+    head: str = "action_dit"
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
+        """Check every field."""
+        implementation("planner_head", "planner.head", self.head, self.options)
         positive(
             "planner",
             num_heads=self.num_heads,
@@ -277,6 +291,7 @@ class SamplingConfig:
     cfg: float = 1.0
 
     def __post_init__(self) -> None:
+        """Check every field."""
         positive("sampling", steps=self.steps, gamma=self.gamma, cfg=self.cfg)
         choice("sampling.sigmas", self.sigmas, tuple(SCHEDULES))
         require(
@@ -308,6 +323,7 @@ class ModelConfig:
     recipe: str = "paper"
 
     def __post_init__(self) -> None:
+        """Check what the parts must be to each other."""
         choice("recipe", self.recipe, RECIPES)
         self.clip.check(self.codec)
         self.world_clip.check(self.codec)
@@ -319,6 +335,15 @@ class ModelConfig:
             "classifier-free guidance needs prompts: set video.text: prompt, or cfg: 1.0",
         )
 
+    @property
+    def implementations(self) -> dict[str, str]:
+        """The name of the codec, the backbone and the planner head, by their setting."""
+        return {
+            "codec.kind": self.codec.kind,
+            "video.backbone": self.video.backbone,
+            "planner.head": self.planner.head,
+        }
+
     def to_dict(self) -> dict[str, Any]:
         """Plain nested dictionary, tuples as lists; `from_dict` takes it back."""
         return listed(dataclasses.asdict(self))
@@ -327,13 +352,3 @@ class ModelConfig:
     def from_dict(cls, values: Mapping[str, Any]) -> ModelConfig:
         """Build from a nested mapping; unknown and missing fields raise ConfigError."""
         return build_dataclass(cls, values, "model")
-
-
-def load_model_config(name: str, recipe: str = "paper") -> ModelConfig:
-    """The shipped configuration `tiny` or `paper` under a recipe; ConfigError for other names."""
-    choice("model", name, CONFIG_NAMES)
-    choice("recipe", recipe, RECIPES)
-    file = resources.files("reworld_agent.config").joinpath("defaults", f"{name}.yaml")
-    table = yaml.safe_load(file.read_text(encoding="utf-8"))
-    changes = table.pop("recipes")[recipe]
-    return ModelConfig.from_dict(merged(table, {"recipe": recipe, **changes}))

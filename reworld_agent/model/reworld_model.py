@@ -10,20 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from reworld_agent.config import ClipConfig, ModelConfig
 from reworld_agent.core.errors import DataError
-from reworld_agent.model import weights_folder as weights_io
-from reworld_agent.planner.action_dit import ActionDiT
+from reworld_agent.model import weights_folder
 from reworld_agent.planner.actions import ActionNormaliser
+from reworld_agent.planner.heads import PlannerHead, build_head
 from reworld_agent.planner.sampler import sample_plan, scene_noise
-from reworld_agent.video.codec import build_codec
+from reworld_agent.video.backbones import VideoBackbone, build_backbone
+from reworld_agent.video.codecs import Codec, build_codec
 from reworld_agent.video.conditioning import Grid, pack, video_coords
-from reworld_agent.video.dit import VideoDiT
 from reworld_agent.video.encoding import encode_history
 
 
@@ -31,19 +31,29 @@ class ReWorldModel(nn.Module):
     """Codec, Video DiT and Action DiT of a configuration, randomly initialised.
 
     Build it under `torch.device("meta")` to count parameters without memory.
+
+    Attributes:
+        config: of the model.
+        codec: frozen, see `video.codecs`.
+        video_dit: the video backbone, see `video.backbones`.
+        action_dit: the planner head, see `planner.heads`.
+        normaliser: between poses and what the planner head works on.
+        planning_prompt: text tokens [1, M, caption channels] of every plan; None = the null token.
+        history: training stages that the weights have passed.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.codec: Any = build_codec(config.codec)
-        self.video_dit = VideoDiT.build(config.video, config.codec.latent_channels)
-        self.action_dit = ActionDiT.build(config.planner, config.video)
+        self.codec: Codec = build_codec(config.codec)
+        channels = config.codec.latent_channels
+        self.video_dit: VideoBackbone = build_backbone(config.video, channels)
+        self.action_dit: PlannerHead = build_head(config.planner, config.video)
         self.normaliser = ActionNormaliser(config.planner.normalisation, config.planner.horizon)
         self.codec.requires_grad_(False)
         self.planning_prompt: Tensor | None
-        self.register_buffer("planning_prompt", None)  # [1, M, caption channels], or the null token
-        self.history: list[str] = []  # stages that the weights have passed
+        self.register_buffer("planning_prompt", None)
+        self.history: list[str] = []
 
     def train(self, mode: bool = True) -> ReWorldModel:
         """As usual, but frozen parts stay in evaluation mode (Lightning calls this often)."""
@@ -76,7 +86,7 @@ class ReWorldModel(nn.Module):
         Args:
             batch: B.
             features: `ego` [B, 8] for context tokens; `prompt` [B, M, caption channels] and
-                `prompt_mask` [B, M] where video training is told sentences.
+                `prompt_mask` [B, M] where video training is conditioned on text.
             planning: the planner's own constant prompt (DriveLaW) instead, where the weights
                 have one.
 
@@ -174,14 +184,27 @@ class ReWorldModel(nn.Module):
 
     def parts(self) -> dict[str, nn.Module]:
         """The parts by the name of their folder in a saved model."""
-        codec = "vae" if self.config.codec.kind == "ltx_vae" else "codec"
-        return {codec: self.codec, "video_dit": self.video_dit, "action_dit": self.action_dit}
+        parts = {
+            self.codec.folder: self.codec,
+            "video_dit": self.video_dit,
+            "action_dit": self.action_dit,
+        }
+        return cast("dict[str, nn.Module]", parts)
 
     def save_pretrained(self, folder: str | Path, notes: Sequence[str] = ()) -> None:
         """Write the folder that `from_pretrained` reads; `notes` are lines of its card."""
-        weights_io.save(self, Path(folder), notes)
+        weights_folder.save(self, Path(folder), notes)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, config: ModelConfig | None = None) -> ReWorldModel:
-        """Load a saved folder; WeightsError when it is not one, or not of this `config`."""
-        return weights_io.load(cls, Path(folder), config)
+        """Load a saved folder, see `weights_folder.load`.
+
+        Args:
+            folder: written by `save_pretrained`.
+            config: which the weights must be of; None = whatever they are of.
+
+        Raises:
+            WeightsError: it is no such folder, not of this `config`, or names code from outside
+                the package that `config` does not.
+        """
+        return weights_folder.load(cls, Path(folder), config)

@@ -10,7 +10,7 @@ import torch
 
 from reworld_agent.config import ModelConfig
 from reworld_agent.core.errors import WeightsError
-from reworld_agent.model import ReWorldModel
+from reworld_agent.model.reworld_model import ReWorldModel
 from reworld_agent.model.weights_folder import TRAIN_HINT, key_difference
 
 MODEL_PREFIX = "model."

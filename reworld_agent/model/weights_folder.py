@@ -9,11 +9,12 @@ scheduler/scheduler_config.json
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, TypeVar
 
 import torch
+from diffusers.models.modeling_utils import ModelMixin
 from diffusers.schedulers.scheduling_flow_match_euler_discrete import (
     FlowMatchEulerDiscreteScheduler,
 )
@@ -23,24 +24,49 @@ from torch import Tensor, nn
 
 from reworld_agent.config import ModelConfig
 from reworld_agent.core.errors import ConfigError, WeightsError
-
-if TYPE_CHECKING:
-    from reworld_agent.model import ReWorldModel
+from reworld_agent.core.registry import is_path
 
 PART_FILE = "diffusion_pytorch_model.safetensors"
 TRAIN_HINT = "train them: python run_training.py agent=reworld stage=1 (see train/README.md)"
 COPY_HINT = "copy the folder again, whole"
-PROMPT_FILE = "prompt.safetensors"  # the sentence that the planner is told, embedded
+PROMPT_FILE = "prompt.safetensors"  # the planner's own text prompt, embedded
 SHARD = "2GB"  # a part is written in pieces of this size, so that saving costs that much memory
 SHOWN = 5
 
 
-def save(model: ReWorldModel, folder: Path, notes: Sequence[str]) -> None:
+class Saved(Protocol):
+    """What is saved of a model, and filled when it is loaded; see `ReWorldModel`."""
+
+    config: ModelConfig
+    planning_prompt: Tensor | None
+    history: list[str]
+
+    @property
+    def normaliser(self) -> nn.Module:
+        """Of the actions."""
+
+    def parts(self) -> dict[str, nn.Module]:
+        """The parts by the name of their folder; the codec among them."""
+
+    def eval(self) -> object:
+        """To evaluation mode."""
+
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Of all parts."""
+
+    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
+        """Of all parts."""
+
+
+Model = TypeVar("Model", bound=Saved)
+
+
+def save(model: Saved, folder: Path, notes: Sequence[str]) -> None:
     """Write all parts; files are readable by everybody (safetensors alone makes them private)."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, part in model.parts().items():
-            part.save_pretrained(folder / name, max_shard_size=SHARD)  # type: ignore[operator]
+            _save_part(part, folder / name)
         FlowMatchEulerDiscreteScheduler().save_pretrained(str(folder / "scheduler"))
         state = {key: value.contiguous() for key, value in model.normaliser.state_dict().items()}
         save_file(state, folder / "normalisation.safetensors")
@@ -60,7 +86,17 @@ def save(model: ReWorldModel, folder: Path, notes: Sequence[str]) -> None:
         ) from error
 
 
-def _card(model: ReWorldModel, notes: Sequence[str]) -> str:
+def _save_part(part: nn.Module, folder: Path) -> None:
+    """As diffusers does where the part is one of its models, else its tensors alone."""
+    if isinstance(part, ModelMixin):
+        part.save_pretrained(folder, max_shard_size=SHARD)
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {key: value.contiguous() for key, value in part.state_dict().items()}
+    save_file(state, folder / PART_FILE)
+
+
+def _card(model: Saved, notes: Sequence[str]) -> str:
     counts = [
         f"| {name} | {sum(p.numel() for p in part.parameters()):,} |"
         for name, part in model.parts().items()
@@ -85,9 +121,21 @@ def read_config(folder: Path) -> ModelConfig:
         raise WeightsError(f"{file} cannot be read: {error}", TRAIN_HINT) from error
 
 
-def load(kind: type[ReWorldModel], folder: Path, config: ModelConfig | None) -> ReWorldModel:
-    """Build the model of the folder's config without memory, then fill it from the files."""
+def load(build: Callable[[ModelConfig], Model], folder: Path, config: ModelConfig | None) -> Model:
+    """Build the model of the folder's config without memory, then fill it from the files.
+
+    Args:
+        build: makes the model of a configuration.
+        folder: of the weights.
+        config: what is asked for; None = what the folder says.
+
+    Raises:
+        WeightsError: the folder is damaged, of another configuration than `config`, or its
+            configuration names code from outside the package (`package.module:name`) that
+            `config` does not: weights that come from elsewhere choose no code.
+    """
     found = read_config(folder)
+    _check_code(folder, found, config)
     if config is not None and config.recipe != found.recipe:
         raise WeightsError(
             f"the weights at {folder} were made with recipe={found.recipe}, "
@@ -101,7 +149,7 @@ def load(kind: type[ReWorldModel], folder: Path, config: ModelConfig | None) -> 
             f"use model={found.name}, or weights of model={config.name}",
         )
     with torch.device("meta"):
-        model = kind(found)
+        model = build(found)
     for name, part in model.parts().items():
         load_part(part, folder / name / PART_FILE)
     load_part(model.normaliser, folder / "normalisation.safetensors")
@@ -110,13 +158,24 @@ def load(kind: type[ReWorldModel], folder: Path, config: ModelConfig | None) -> 
     left = [name for name, tensor in _tensors(model) if tensor.is_meta]
     if left:
         raise WeightsError(f"{folder} leaves tensors unset: {', '.join(left[:SHOWN])}", TRAIN_HINT)
-    model.codec.requires_grad_(False)
     model.history = _read_history(folder)
-    return model.eval()
+    model.eval()
+    return model
+
+
+def _check_code(folder: Path, found: ModelConfig, config: ModelConfig | None) -> None:
+    asked = {} if config is None else config.implementations
+    for setting, name in found.implementations.items():
+        if is_path(name) and asked.get(setting) != name:
+            raise WeightsError(
+                f"the weights at {folder} need code from outside the package: {setting}={name}",
+                "where you trust it, name the model's configuration too: model=FILE.yaml, or "
+                "from_pretrained(folder, config)",
+            )
 
 
 def _built(config: ModelConfig) -> dict[str, Any]:
-    """The configuration without what video training was told: that changes no tensor."""
+    """The configuration without the text of video training: that changes no tensor."""
     table = config.to_dict()
     del table["video"]["text"]
     return table
@@ -128,7 +187,7 @@ def _read_history(folder: Path) -> list[str]:
     return list(json.loads(file.read_text(encoding="utf-8"))["stages"]) if file.is_file() else []
 
 
-def _tensors(model: nn.Module) -> list[tuple[str, Tensor]]:
+def _tensors(model: Saved) -> list[tuple[str, Tensor]]:
     return [*model.named_parameters(), *model.named_buffers()]
 
 

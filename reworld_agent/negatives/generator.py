@@ -19,8 +19,7 @@ from torch import Tensor
 from reworld_agent.config.sigmas import SCHEDULES
 from reworld_agent.core.errors import ConfigError
 from reworld_agent.model import ReWorldModel
-from reworld_agent.planner.action_dit import ActionDiT
-from reworld_agent.planner.layers import KeyValue
+from reworld_agent.planner.heads import Memory, PlannerHead
 
 TRAINED_NOISE = 0.2
 _PLANS = 256  # denoised together on a CPU: their streams stay in its cache
@@ -80,27 +79,27 @@ def generate(
     poses = []
     for start in range(0, len(tokens), at_once):
         part = slice(start, start + at_once)
-        memory = [(keys[part], values[part]) for keys, values in seen]
+        memory = [tuple(tensor[part] for tensor in group) for group in seen]
         actions = _denoise(dit, noise[part].flatten(0, 1), ego[part], memory, unseen, settings)
         poses.append(model.normaliser.denormalise(actions, clamp=True))
     return torch.cat(poses).float().unflatten(0, (len(tokens), settings.count))
 
 
 def _denoise(
-    dit: ActionDiT,
+    head: PlannerHead,
     actions: Tensor,
     ego: Tensor,
-    seen: Sequence[KeyValue],
-    unseen: Sequence[KeyValue],
+    seen: Memory,
+    unseen: Memory,
     settings: CandidateSettings,
 ) -> Tensor:
     """Normalised waypoints [B K, L, 3] from noise; `unseen` is of one scene for all."""
     levels = SCHEDULES["uniform"](settings.steps)
     for level, following in zip(levels, [*levels[1:], 0.0], strict=True):
         t = torch.full((1,), level, device=actions.device)
-        noisy = actions.to(dit.dtype)
-        conditional = dit(noisy, t, ego, seen).velocity
-        free = dit(noisy, t, torch.zeros_like(ego[:1]), unseen).velocity
+        noisy = actions.to(head.dtype)
+        conditional = head(noisy, t, ego, seen).velocity
+        free = head(noisy, t, torch.zeros_like(ego[:1]), unseen).velocity
         velocity = free + settings.cfg * (conditional - free)
         actions = actions + (following - level) * velocity.to(actions)
     return actions

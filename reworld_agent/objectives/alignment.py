@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reworld_agent.core.errors import ConfigError
-from reworld_agent.planner.action_dit import Readout
+from reworld_agent.planner.heads import Readout
 
 
 def alignment_loss(pairs: Iterable[tuple[Tensor, Tensor]], stop_gradient: bool = True) -> Tensor:

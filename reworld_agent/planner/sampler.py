@@ -1,4 +1,4 @@
-"""From noise to a plan: Euler steps on the Action DiT, keys and values computed once.
+"""From noise to a plan: Euler steps of the planner head, its memory of the states computed once.
 
 Shapes: B scenes, L waypoints.
 """
@@ -12,8 +12,7 @@ from torch import Tensor
 
 from reworld_agent.config import PlannerConfig
 from reworld_agent.config.sigmas import SCHEDULES
-from reworld_agent.planner.action_dit import ActionDiT
-from reworld_agent.planner.layers import KeyValue
+from reworld_agent.planner.heads import Memory, PlannerHead
 
 
 def scene_noise(shape: Sequence[int], batch: int, seed: int, like: Tensor) -> Tensor:
@@ -28,8 +27,8 @@ def scene_noise(shape: Sequence[int], batch: int, seed: int, like: Tensor) -> Te
 
 @torch.no_grad()
 def sample_plan(
-    dit: ActionDiT,
-    memory: Sequence[KeyValue],
+    head: PlannerHead,
+    memory: Memory,
     ego: Tensor,
     noise: Tensor,
     config: PlannerConfig,
@@ -43,6 +42,6 @@ def sample_plan(
     actions = noise
     for level, following in zip(levels, [*levels[1:], 0.0], strict=True):
         t = torch.full((len(actions),), level, device=actions.device)
-        velocity = dit(actions.to(dit.dtype), t, ego, memory).velocity
+        velocity = head(actions.to(head.dtype), t, ego, memory).velocity
         actions = actions + (following - level) * velocity.to(actions)
     return actions

@@ -20,7 +20,7 @@ from reworld_agent.objectives.generation import generation_loss
 from reworld_agent.objectives.intermediate import intermediate_loss
 from reworld_agent.objectives.repulsion import repulsion_loss
 from reworld_agent.objectives.sharded_rng import Draws
-from reworld_agent.planner.action_dit import ActionOutput
+from reworld_agent.planner.heads import ActionOutput
 from reworld_agent.training.datasets.curriculum import fit_clip
 from reworld_agent.training.stages import TrainingStage
 from reworld_agent.video.conditioning import Grid, pack
@@ -108,7 +108,7 @@ def _video_terms(
         **model.context(batch, features),
     )
     target, future = velocity_target(clean, noise), grid.future_mask(clean.device)
-    terms = {"generation": generation_loss(output.sample, target, future)}
+    terms = {"generation": generation_loss(output.velocity, target, future)}
     if stage.weights.intermediate > 0:
         terms["intermediate"] = intermediate_loss(output.mid, target, future)
     return terms

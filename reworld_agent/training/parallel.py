@@ -86,6 +86,7 @@ def shard_model(model: ReWorldModel, mesh: DeviceMesh) -> None:
     """
     for block in model.video_dit.transformer_blocks:
         fully_shard(block, mesh=mesh)
-    fully_shard(model.video_dit, mesh=mesh)
-    fully_shard(model.action_dit, mesh=mesh, reshard_after_forward=False)
-    register_fsdp_forward_method(model.action_dit, "cache")
+    parts = model.parts()
+    fully_shard(parts["video_dit"], mesh=mesh)
+    fully_shard(parts["action_dit"], mesh=mesh, reshard_after_forward=False)
+    register_fsdp_forward_method(parts["action_dit"], "cache")

@@ -7,11 +7,11 @@ from pathlib import Path
 from reworld_agent.core.errors import WeightsError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.model.shipped import load_checkpoint, shipped_folder
+from reworld_agent.planner.heads import PlannerHead
 from reworld_agent.training.stages import TrainingStage
+from reworld_agent.video.backbones import VideoBackbone
 
 STATISTICS = "statistics"  # the closed-form parts: codec and action normalisation
-# Outputs of the Video DiT that planning never uses: frozen there, or DDP waits for gradients.
-VIDEO_OUTPUTS = ("proj_out.", "scale_shift_table", "mid_heads.")
 
 
 def prepare_stage(
@@ -72,12 +72,18 @@ def set_trainable(model: ReWorldModel, stage: TrainingStage) -> None:
     for part in stage.trainable:
         getattr(model, part).requires_grad_(True)
     if "video_dit" in stage.trainable and not stage.needs_future_images:
-        for name, parameter in model.video_dit.named_parameters():
-            if name.startswith(VIDEO_OUTPUTS):
-                parameter.requires_grad_(False)
+        # planning never uses them: frozen, or DDP waits for their gradients
+        _freeze(model.video_dit, model.video_dit.output_parameters)
     if stage.weights.alignment == 0:
-        model.action_dit.projectors.requires_grad_(False)
+        _freeze(model.action_dit, model.action_dit.alignment_parameters)
     model.train()
+
+
+def _freeze(part: VideoBackbone | PlannerHead, beginnings: tuple[str, ...]) -> None:
+    """No gradients for parameters whose names begin so."""
+    for name, parameter in part.named_parameters():
+        if name.startswith(beginnings):
+            parameter.requires_grad_(False)
 
 
 def finish_stage(model: ReWorldModel, stage: TrainingStage) -> None:

@@ -18,8 +18,8 @@ from reworld_agent.training.datasets.scene_arrays import SceneArrays
 from reworld_agent.training.numbers import check_numbers
 from reworld_agent.training.prepare import STATISTICS
 from reworld_agent.training.stages import load_stage
-from reworld_agent.video.codec import PatchPCACodec
-from reworld_agent.video.codec_fit import fit_patch_pca, psnr
+from reworld_agent.video.codecs import FittedCodec
+from reworld_agent.video.codecs.quality import psnr
 from reworld_agent.video.encoding import to_pixels
 
 SCENES = 1000
@@ -42,12 +42,12 @@ def run(cfg: DictConfig) -> int:
 
 def fit_statistics(model: ReWorldModel, arrays: SceneArrays, seed: int) -> list[str]:
     """Fit codec and normalisation in place; what came of it, in lines."""
-    if not isinstance(model.codec, PatchPCACodec):
+    if not isinstance(model.codec, FittedCodec):
         message = f"model={model.config.name} has a trained codec: there is nothing to fit"
         raise ConfigError(message, "start stage 1 from its released weights with agent.init_from=")
     chosen = np.random.default_rng(seed).permutation(len(arrays))[:SCENES]
     singles, clips = _pixels(model, arrays, np.sort(chosen))
-    explained = fit_patch_pca(model.codec, singles, clips, seed=seed)
+    explained = model.codec.fit(singles, clips, seed)
     model.normaliser.fit(torch.from_numpy(arrays.trajectory))
     model.history = [STATISTICS]
     return [

@@ -9,7 +9,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from reworld_agent.config import ModelConfig
 from reworld_agent.core.errors import ConfigError, UsageError
-from reworld_agent.objectives.baselines import REPRESENTATIONS, WITH_ENCODER
+from reworld_agent.objectives.baselines import OBJECTIVES, encoder_of
 from reworld_agent.video.text import PromptBook, T5Encoder
 
 PAPER, TABLE2 = "paper", "table2"
@@ -31,7 +31,7 @@ def check_words(cfg: DictConfig) -> None:
     protocol, stage = cfg.get("protocol") or PAPER, str(cfg.agent.stage)
     representation = cfg.get("representation") or OWN
     _known("protocol", protocol, (PAPER, TABLE2))
-    _known("representation", representation, REPRESENTATIONS)
+    OBJECTIVES.require(representation, "representation")
     if stage != "1":
         given = [word for word in (*_OF_TABLE2, *_OF_PAPER) if cfg.get(word)]
         given += ["protocol"] if protocol != PAPER else []
@@ -53,7 +53,7 @@ def _known(key: str, value: str, known: tuple[str, ...]) -> None:
 def _check_paper(cfg: DictConfig, representation: str) -> None:
     if representation != OWN:
         message = f"representation={representation} with protocol={PAPER}"
-        raise ConfigError(message, f"the rivals are trained alike: add protocol={TABLE2}")
+        raise ConfigError(message, f"the baselines are trained alike: add protocol={TABLE2}")
     given = [word for word in _OF_TABLE2 if cfg.get(word)]
     if given:
         message = f"{given[0]}= with protocol={PAPER}"
@@ -78,15 +78,14 @@ def _check_table2(cfg: DictConfig, representation: str) -> None:
     if cfg.agent.get("init_from"):
         message = f"agent.init_from= with protocol={TABLE2}"
         raise ConfigError(message, "it trains from scratch; the LTX VAE is named by vae=DIR")
-    sees = representation in WITH_ENCODER
-    if sees and not cfg.get("encoder") and not cfg.get("random_encoder"):
-        kind = WITH_ENCODER[representation][1]
+    kind = encoder_of(representation)
+    if kind and not cfg.get("encoder") and not cfg.get("random_encoder"):
         raise ConfigError(
             f"representation={representation} needs the weights of {kind}",
             "name their folder (config.json, model.safetensors) with encoder=DIR; "
             "random_encoder=true shows the cost, and says nothing about the method",
         )
-    if not sees and (cfg.get("encoder") or cfg.get("random_encoder")):
+    if not kind and (cfg.get("encoder") or cfg.get("random_encoder")):
         word = "encoder" if cfg.get("encoder") else "random_encoder"
         message = f"{word}= with representation={representation}, which has no frozen encoder"
         raise ConfigError(message, f"leave {word}= out")

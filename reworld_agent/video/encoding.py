@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from reworld_agent.config import ClipConfig
-from reworld_agent.video.codec import Codec
+from reworld_agent.video.codecs import Codec
 
 
 def to_pixels(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:

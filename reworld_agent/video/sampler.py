@@ -16,7 +16,7 @@ from tqdm import tqdm
 from reworld_agent.config import SamplingConfig
 from reworld_agent.config.sigmas import SCHEDULES
 from reworld_agent.core.errors import ConfigError
-from reworld_agent.video.dit import VideoDiT
+from reworld_agent.video.backbones import VideoBackbone
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ Velocity = Callable[[Tensor, Tensor], Tensor]
 
 
 def dit_velocity(
-    dit: VideoDiT,
+    dit: VideoBackbone,
     text: Tensor,
     coords: Tensor,
     guidance: Guidance | None = None,
@@ -59,7 +59,7 @@ def dit_velocity(
     """The function (latents [B, N, C], token times [B, N]) to velocity [B, N, C].
 
     Args:
-        dit: the Video DiT.
+        dit: the video backbone.
         text: text tokens [B, M, caption channels].
         coords: positions [1, 3, N].
         guidance: None = the plain velocity.
@@ -86,9 +86,9 @@ def dit_velocity(
             run_heads=guided,
         )
         if guidance is None or not guided:
-            return output.sample
+            return output.velocity
         block = guidance.block or min(output.mid)
-        return guided_velocity(output.mid[block], output.sample, guidance.gamma)
+        return guided_velocity(output.mid[block], output.velocity, guidance.gamma)
 
     return velocity
 

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from reworld_agent.config import ModelConfig, load_model_config
-from reworld_agent.video.codec import LTX_095
+from reworld_agent.video.codecs.ltx import LTX_095
 
 DEPTH, HEADS, HEAD_DIM, CAPTION = 3, 2, 12, 16
 WIDTH = HEADS * HEAD_DIM

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reworld_agent.video.codec import LTX_095
+from reworld_agent.video.codecs.ltx import LTX_095
 from tests.checkpoints.ancestors import SMALL_VAE, write_ltx
 
 

@@ -27,8 +27,8 @@ from reworld_agent.generation.side_by_side import LABEL, MARGIN, contact_sheet, 
 from reworld_agent.model import ReWorldModel
 from reworld_agent.model.shipped import shipped_folder
 from reworld_agent.scenes.logs import load_log
-from reworld_agent.video.codec import LTX_095, LTXCodec
-from reworld_agent.video.dit import VideoDiT
+from reworld_agent.video.backbones.ltx import VideoDiT
+from reworld_agent.video.codecs.ltx import LTX_095, LTXCodec
 from tests.clips.media import frame, levels, write_images
 from tests.clips.media import write_video as write_test_video
 from tests.clips.tables import write_openscene

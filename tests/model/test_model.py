@@ -100,8 +100,8 @@ def test_saved_files_are_readable_by_everybody(tmp_path: Path) -> None:
 
 
 def test_each_part_loads_by_itself_with_diffusers(tmp_path: Path) -> None:
-    from reworld_agent.planner.action_dit import ActionDiT
-    from reworld_agent.video.dit import VideoDiT
+    from reworld_agent.planner.heads.action_dit import ActionDiT
+    from reworld_agent.video.backbones.ltx import VideoDiT
 
     model = micro_model()
     model.save_pretrained(tmp_path)

@@ -9,7 +9,7 @@ import torch
 from diffusers.models.transformers.transformer_ltx import apply_rotary_emb
 
 from reworld_agent.config import load_model_config
-from reworld_agent.planner.action_dit import ActionDiT
+from reworld_agent.planner.heads.action_dit import ActionDiT
 from reworld_agent.planner.layers import Attention, rotary_table, rotate
 from reworld_agent.planner.sampler import sample_plan, scene_noise
 

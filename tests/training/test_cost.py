@@ -21,7 +21,7 @@ from reworld_agent.benchmarks.stages.measure import (
 from reworld_agent.benchmarks.stages.report import main
 from reworld_agent.config import load_model_config
 from reworld_agent.config.sigmas import SCHEDULES
-from reworld_agent.planner.action_dit import ActionDiT
+from reworld_agent.planner.heads.action_dit import ActionDiT
 from reworld_agent.planner.sampler import sample_plan
 from reworld_agent.training.stages import load_stage
 from reworld_agent.video.conditioning import Grid

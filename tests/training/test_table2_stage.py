@@ -17,7 +17,7 @@ from reworld_agent.cli.video.main import main
 from reworld_agent.clips.index import read_index
 from reworld_agent.core.errors import ConfigError, DataError, WeightsError
 from reworld_agent.model import ReWorldModel
-from reworld_agent.objectives.baselines import WITH_ENCODER
+from reworld_agent.objectives.baselines import encoder_of
 from reworld_agent.objectives.baselines.encoders import FrozenEncoder
 from reworld_agent.training.datasets.held_out import spread
 from reworld_agent.training.hydra_stage import StageCallback
@@ -59,7 +59,7 @@ def config(table: Path | None, output: Path, *more: str) -> DictConfig:
 
 @pytest.mark.parametrize("name", ["vanilla", "reworld", "self_flow", "repa_vjepa2"])
 def test_a_method_is_trained_saved_and_used(name: str, table: Path, tmp_path: Path) -> None:
-    more = ["random_encoder=true"] if name in WITH_ENCODER else []
+    more = ["random_encoder=true"] if encoder_of(name) else []
     assert run(config(table, tmp_path / "run", f"representation={name}", *more)) == 0
     for kind in ("weights", "weights_ema"):
         model = ReWorldModel.from_pretrained(tmp_path / "run" / kind)

@@ -8,7 +8,7 @@ import torch
 from diffusers.models.transformers.transformer_ltx import LTXVideoTransformer3DModel
 from torch import Tensor
 
-from reworld_agent.video.dit import VideoDiT
+from reworld_agent.video.backbones.ltx import VideoDiT
 
 SIZES: dict[str, Any] = {
     "in_channels": 8,

@@ -10,8 +10,10 @@ import torch
 
 from reworld_agent.config import ENCODINGS, CodecConfig, load_model_config
 from reworld_agent.core.errors import ConfigError
-from reworld_agent.video.codec import LTX_095, LTXCodec, PatchPCACodec, build_codec
-from reworld_agent.video.codec_fit import fit_patch_pca, psnr
+from reworld_agent.video.codecs import build_codec
+from reworld_agent.video.codecs.ltx import LTX_095, LTXCodec
+from reworld_agent.video.codecs.patch_pca import PatchPCACodec
+from reworld_agent.video.codecs.quality import psnr
 from reworld_agent.video.encoding import decode_future, encode_clip, encode_history, to_pixels
 
 PATCH, RATIO = 4, 2
@@ -40,7 +42,7 @@ def low_rank_pixels(rank: int, frames: int) -> torch.Tensor:
 def test_fit_finds_the_principal_components_of_numpy() -> None:
     clips = low_rank_pixels(40, 1 + 3 * RATIO)
     codec = PatchPCACodec(5, PATCH, RATIO)
-    fit_patch_pca(codec, clips[:, :, :1], clips)
+    codec.fit(clips[:, :, :1], clips)
     singles = codec.to_patches(clips[:, :, :1]).flatten(0, 3)
     patches = torch.cat([singles, codec.to_patches(clips)[:, 1:].flatten(0, 3)]).numpy()
     centred = patches.astype(np.float64) - patches.mean(0)
@@ -54,14 +56,14 @@ def test_fit_finds_the_principal_components_of_numpy() -> None:
 def test_a_basis_as_large_as_the_data_restores_them() -> None:
     clips = low_rank_pixels(6, 1 + 3 * RATIO)
     codec = PatchPCACodec(13, PATCH, RATIO)  # 6 of the clips, 6 of the repeated frame, the mean
-    assert fit_patch_pca(codec, clips[:, :, :1], clips) == pytest.approx(1, abs=1e-4)
+    assert codec.fit(clips[:, :, :1], clips) == pytest.approx(1, abs=1e-4)
     assert psnr(codec, clips) > 50
 
 
 def test_too_few_frames_are_refused() -> None:
     frame, clip = torch.zeros(1, 3, 1, 4, 4), torch.zeros(1, 3, 3, 4, 4)
     with pytest.raises(ConfigError, match="cannot give 64 components"):
-        fit_patch_pca(PatchPCACodec(64, PATCH, RATIO), frame, clip)
+        PatchPCACodec(64, PATCH, RATIO).fit(frame, clip)
 
 
 def test_time_is_causal_and_the_first_frame_stands_alone() -> None:

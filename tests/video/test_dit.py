@@ -9,7 +9,7 @@ import torch
 from diffusers.models.transformers.transformer_ltx import LTXVideoTransformer3DModel
 
 from reworld_agent.config import load_model_config
-from reworld_agent.video.dit import VideoDiT
+from reworld_agent.video.backbones.ltx import VideoDiT
 from tests.video.small import inputs, stock_and_ours
 
 

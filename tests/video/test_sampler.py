@@ -14,7 +14,7 @@ from diffusers.schedulers.scheduling_flow_match_euler_discrete import (
 from reworld_agent.config import SamplingConfig
 from reworld_agent.config.sigmas import SCHEDULES, linear_quadratic_sigmas
 from reworld_agent.core.errors import ConfigError
-from reworld_agent.video.dit import VideoDiT
+from reworld_agent.video.backbones.ltx import VideoDiT
 from reworld_agent.video.sampler import (
     Guidance,
     cfg_velocity,

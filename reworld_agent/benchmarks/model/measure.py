@@ -23,14 +23,14 @@ from reworld_agent.config import ModelConfig
 from reworld_agent.config.sigmas import SCHEDULES
 from reworld_agent.core.errors import ConfigError
 from reworld_agent.model import ReWorldModel
-from reworld_agent.planner.action_dit import ActionDiT
 from reworld_agent.planner.actions import ActionNormaliser
+from reworld_agent.planner.heads import PlannerHead, build_head
 from reworld_agent.planner.sampler import sample_plan, scene_noise
 from reworld_agent.training.losses import stage_loss
 from reworld_agent.training.optim import build_optimizers
 from reworld_agent.training.prepare import set_trainable
 from reworld_agent.training.stages import STAGES, TrainingStage, load_stage
-from reworld_agent.video.codec import Codec, build_codec
+from reworld_agent.video.codecs import Codec, build_codec
 from reworld_agent.video.conditioning import Grid
 from reworld_agent.video.encoding import encode_history
 
@@ -156,7 +156,7 @@ def encode_rows(settings: Settings) -> Iterator[Row]:
     """The codec's work for a plan: the history's images to latents."""
     config = settings.config
     with torch.device("meta"):
-        built = build_codec(config.codec)
+        built = cast(nn.Module, build_codec(config.codec))
     codec = cast(Codec, randomised(built, settings.device, settings.dtype))
     images = random_batch(config, settings.batch)[0]["images"].to(settings.device)
     seconds = settings.median(lambda: encode_history(codec, config.clip, images))
@@ -192,8 +192,8 @@ def plan_rows(settings: Settings) -> Iterator[Row]:
     """All steps of a plan, keys and values once and at every step, alternating."""
     config = settings.config
     with torch.device("meta"):
-        built = ActionDiT.build(config.planner, config.video)
-    dit = cast(ActionDiT, randomised(built, settings.device, settings.dtype))
+        built = cast(nn.Module, build_head(config.planner, config.video))
+    dit = cast(PlannerHead, randomised(built, settings.device, settings.dtype))
     tokens = Grid.of(config.clip, config.codec).tokens
     generator = torch.Generator().manual_seed(0)
     states = [

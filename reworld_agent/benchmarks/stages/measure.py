@@ -22,12 +22,12 @@ from tqdm import tqdm
 from reworld_agent.config import ModelConfig
 from reworld_agent.model import ReWorldModel
 from reworld_agent.objectives.alignment import alignment_loss
-from reworld_agent.planner.action_dit import ActionDiT
+from reworld_agent.planner.heads import build_head
 from reworld_agent.training.losses import stage_loss
 from reworld_agent.training.optim import build_optimizers
 from reworld_agent.training.prepare import set_trainable
 from reworld_agent.training.stages import TrainingStage
-from reworld_agent.video.dit import VideoDiT
+from reworld_agent.video.backbones import build_backbone
 
 GIB = 2**30
 BOOTSTRAPS = 10_000
@@ -44,13 +44,13 @@ def video_operations(config: ModelConfig, tokens: int, mid_heads: bool) -> int:
     """A Stage 1 step of the Video DiT on one clip of so many tokens, with or without L_Mid."""
     channels, video = config.codec.latent_channels, config.video
     with torch.device("meta"):
-        dit = VideoDiT.build(video, channels)
+        dit = build_backbone(video, channels)
         latents, times = torch.zeros(1, tokens, channels), torch.zeros(1, tokens)
         text, coords = torch.zeros(1, 1, video.caption_channels), torch.zeros(1, 3, tokens)
 
         def step() -> None:
             output = dit(latents, text, times, video_coords=coords, run_heads=mid_heads)
-            velocities = [output.sample, *output.mid.values()]
+            velocities = [output.velocity, *output.mid.values()]
             torch.stack([velocity.sum() for velocity in velocities]).sum().backward()
 
         return count_operations(step)
@@ -60,7 +60,7 @@ def action_operations(config: ModelConfig, tokens: int, align_blocks: tuple[int,
     """A Stage 2 step of the Action DiT on one scene, with L_align on some blocks or none."""
     video, horizon = config.video, config.planner.horizon
     with torch.device("meta"):
-        dit = ActionDiT.build(config.planner, video)
+        dit = build_head(config.planner, video)
         states = [torch.zeros(1, tokens, video.width) for _ in range(video.num_layers)]
         actions, t, ego = torch.zeros(1, horizon, 3), torch.zeros(1), torch.zeros(1, 8)
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from reworld_agent.objectives.baselines import REPRESENTATIONS, build_representation
 from reworld_agent.training.table2.module import WorldModule
 from reworld_agent.training.table2.protocol import Protocol
-from reworld_agent.video.codec import PatchPCACodec
+from reworld_agent.video.codecs.patch_pca import PatchPCACodec
 
 BASE = "vanilla"
 
@@ -96,7 +96,7 @@ def _timed_step(
     module.loss(latents, frames)[0].backward()
     optimizer.step()
     if module.representation.has_teacher:
-        module.averaged.update_parameters(module.dit)
+        module.follow()
     if latents.is_cuda:
         torch.cuda.synchronize()
     return time.perf_counter() - start

@@ -1,7 +1,5 @@
-"""What an objective about representations may add to flow matching: one interface for all.
+"""The base of every objective about representations, and the losses that several share.
 
-Times, taps, an extra loss, extra channels and an EMA teacher are all that the methods of the
-paper's Table 2 differ in. Convention as everywhere: x_t = (1 - t) x_0 + t noise, t = 1 is noise.
 Shapes: B clips, T frames, N tokens, C latent channels, D width of the Video DiT, E width of an
 encoder's features.
 """
@@ -9,65 +7,15 @@ encoder's features.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 
+from reworld_agent.objectives.baselines.protocol import DiTShape, Teacher, TimeDraw, WorldBatch
 from reworld_agent.objectives.flow import masked_mse
+from reworld_agent.video.backbones import VideoOutput
 from reworld_agent.video.conditioning import Grid
-from reworld_agent.video.dit import VideoOutput
-
-# Draws token times [B, N] from the protocol's distribution.
-TimeDraw = Callable[[], Tensor]
-# States [B, N, D] of the EMA teacher after a block, at token times [B, N], without gradient.
-Teacher = Callable[[Tensor, int], Tensor]
-
-
-@dataclass(frozen=True)
-class DiTShape:
-    """Sizes of the Video DiT that an objective is built for; `ratio`: frames per latent."""
-
-    width: int
-    channels: int
-    depth: int
-    ratio: int
-
-    def block(self, of_28: int) -> int:
-        """The block (from 1) that stands where block `of_28` stands in a DiT of 28 blocks."""
-        return max(1, round(of_28 / 28 * self.depth))
-
-
-@dataclass(frozen=True)
-class WorldBatch:
-    """One batch of video training.
-
-    Attributes:
-        clean: latents [B, N, C + extra channels]; noise: same shape.
-        times: token times [B, N], 0 on the conditions; teacher_times: of the teacher, or None.
-        future: boolean [N], False on condition tokens.
-        frames: uint8 [B, T, 3, H, W].
-        grid: latent grid.
-    """
-
-    clean: Tensor
-    noise: Tensor
-    times: Tensor
-    teacher_times: Tensor | None
-    future: Tensor
-    frames: Tensor
-    grid: Grid
-
-    @property
-    def noisy(self) -> Tensor:
-        """x_t [B, N, C]."""
-        return self.noised(self.times)
-
-    def noised(self, times: Tensor) -> Tensor:
-        """(1 - t) x_0 + t noise at token times [B, N]."""
-        t = times[..., None]
-        return (1 - t) * self.clean + t * self.noise
 
 
 class Representation(nn.Module):
@@ -109,8 +57,7 @@ class Representation(nn.Module):
         """Flow-matching loss of the latent's own channels."""
         channels = self.shape.channels
         target = (batch.noise - batch.clean)[..., :channels]
-        assert output.sample is not None
-        return masked_mse(output.sample[..., :channels], target, batch.future)
+        return masked_mse(output.velocity[..., :channels], target, batch.future)
 
     def extra(self, batch: WorldBatch, output: VideoOutput, teacher: Teacher | None) -> Tensor:
         """The method's own loss, before its factor; scalar."""

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from reworld_agent.core.errors import ConfigError
-from reworld_agent.objectives.baselines.base import DiTShape, Representation, Teacher, WorldBatch
+from reworld_agent.objectives.baselines.base import Representation
 from reworld_agent.objectives.baselines.encoders import FrozenEncoder
+from reworld_agent.objectives.baselines.protocol import DiTShape, Teacher, WithEncoder, WorldBatch
 from reworld_agent.objectives.flow import masked_mse
+from reworld_agent.video.backbones import VideoOutput
 from reworld_agent.video.conditioning import Grid
-from reworld_agent.video.dit import VideoOutput
 
 COMPONENTS = 8
 
@@ -75,6 +76,8 @@ class ReDi(Representation):
 
     def extra(self, batch: WorldBatch, output: VideoOutput, teacher: Teacher | None) -> Tensor:
         """Flow-matching loss of the feature channels."""
-        assert output.sample is not None
         target = (batch.noise - batch.clean)[..., self.shape.channels :]
-        return masked_mse(output.sample[..., self.shape.channels :], target, batch.future)
+        return masked_mse(output.velocity[..., self.shape.channels :], target, batch.future)
+
+
+REDI = WithEncoder(ReDi, "dinov2_registers")

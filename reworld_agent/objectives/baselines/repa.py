@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from reworld_agent.objectives.baselines.base import (
-    DiTShape,
-    Representation,
-    Teacher,
-    WorldBatch,
-    cosine_loss,
-    mlp,
-)
+from reworld_agent.objectives.baselines.base import Representation, cosine_loss, mlp
 from reworld_agent.objectives.baselines.encoders import FrozenEncoder
-from reworld_agent.video.dit import VideoOutput
+from reworld_agent.objectives.baselines.protocol import DiTShape, Teacher, WithEncoder, WorldBatch
+from reworld_agent.video.backbones import VideoOutput
 
 
 class REPA(Representation):
@@ -35,3 +29,9 @@ class REPA(Representation):
         """Negative cosine of projection and features."""
         target = self.encoder.on_grid(batch.frames, batch.grid, self.shape.ratio)
         return cosine_loss(self.head(output.states[0]), target, batch.future)
+
+
+REPA_DINOV2 = WithEncoder(REPA, "dinov2")
+REPA_VIDEOMAEV2 = WithEncoder(REPA, "videomaev2")
+REPA_DEPTH_ANYTHING3 = WithEncoder(REPA, "depth_anything3")
+REPA_VJEPA2 = WithEncoder(REPA, "vjepa2")

@@ -1,12 +1,13 @@
-"""ReWorld's own objective (Eq. 7) under the interface of its rivals."""
+"""ReWorld's own objective (Eq. 7) under the interface of the methods it is compared with."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from reworld_agent.objectives.baselines.base import DiTShape, Representation, Teacher, WorldBatch
+from reworld_agent.objectives.baselines.base import Representation
+from reworld_agent.objectives.baselines.protocol import DiTShape, Teacher, WorldBatch
 from reworld_agent.objectives.intermediate import intermediate_loss
-from reworld_agent.video.dit import VideoOutput
+from reworld_agent.video.backbones import VideoOutput
 
 
 class ReWorld(Representation):

@@ -5,16 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from reworld_agent.objectives.baselines.base import (
-    DiTShape,
-    Representation,
-    Teacher,
-    TimeDraw,
-    WorldBatch,
-    cosine_loss,
-    mlp,
-)
-from reworld_agent.video.dit import VideoOutput
+from reworld_agent.objectives.baselines.base import Representation, cosine_loss, mlp
+from reworld_agent.objectives.baselines.protocol import DiTShape, Teacher, TimeDraw, WorldBatch
+from reworld_agent.video.backbones import VideoOutput
 
 MASK_RATIO = 0.1  # share of tokens at the second level, for video
 

@@ -5,16 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from reworld_agent.objectives.baselines.base import (
-    DiTShape,
-    Representation,
-    Teacher,
-    TimeDraw,
-    WorldBatch,
-    mlp,
-    smooth_l1,
-)
-from reworld_agent.video.dit import VideoOutput
+from reworld_agent.objectives.baselines.base import Representation, mlp, smooth_l1
+from reworld_agent.objectives.baselines.protocol import DiTShape, Teacher, TimeDraw, WorldBatch
+from reworld_agent.video.backbones import VideoOutput
 
 TIME_GAP = 0.2  # largest distance between the student's noise level and its teacher's
 

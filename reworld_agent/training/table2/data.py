@@ -23,11 +23,9 @@ from reworld_agent.core.errors import DataError, WeightsError
 from reworld_agent.scenes.synthetic import ensure_split
 from reworld_agent.training.datasets.held_out import spread
 from reworld_agent.training.table2.protocol import Protocol
-from reworld_agent.video.codec import LTXCodec, PatchPCACodec, build_codec
-from reworld_agent.video.codec_fit import fit_patch_pca
+from reworld_agent.video.codecs import Codec, FittedCodec, build_codec
+from reworld_agent.video.codecs.ltx import LTXCodec
 from reworld_agent.video.encoding import to_pixels
-
-Codec = PatchPCACodec | LTXCodec
 
 logger = logging.getLogger(__name__)
 MEMORY = 4 << 30  # bytes of decoded frames that are kept
@@ -127,10 +125,10 @@ def _read_vae(folder: Path) -> LTXCodec:
 
 
 def fitted_codec(codec: Codec, clips: Any) -> Codec:
-    """A codec of `open_codec`, where it is a patch PCA fitted to clips uint8 [T, 3, H, W]."""
-    if not isinstance(codec, PatchPCACodec):
+    """A codec of `open_codec`, where it is one to be fitted, fitted to clips uint8 [T, 3, H, W]."""
+    if not isinstance(codec, FittedCodec):
         return codec
     pixels = to_pixels(drawn(clips, FIT_CLIPS))
-    explained = fit_patch_pca(codec, pixels[:, :, :1], pixels)
-    logger.info("patch PCA keeps %.1f %% of the variance", 100 * explained)
+    explained = codec.fit(pixels[:, :, :1], pixels)
+    logger.info("the codec keeps %.1f %% of the variance", 100 * explained)
     return codec

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from reworld_agent.objectives.baselines.base import WorldBatch
+from reworld_agent.objectives.baselines import WorldBatch
 from reworld_agent.objectives.flow import masked_mse
 from reworld_agent.training.table2.module import WorldModule
+from reworld_agent.video.backbones import VideoBackbone
 from reworld_agent.video.conditioning import unpack
-from reworld_agent.video.dit import VideoDiT
 from reworld_agent.video.encoding import decode_future
 from reworld_agent.video.sampler import Guidance, dit_velocity, sample_video
 from reworld_agent.video_metrics import i3d_logits
@@ -67,8 +67,7 @@ def velocity_error(module: WorldModule, frames: Tensor, seed: int = 1) -> float:
             times = grid.token_times(clean.new_full((len(clean),), level))
             future = grid.future_mask(clean.device)
             batch = WorldBatch(clean, noise, times, None, future, some, grid)
-            found = module.run(module.averaged, batch.noisy, times, run_heads=False).sample
-            assert found is not None
+            found = module.run(module.averaged, batch.noisy, times, run_heads=False).velocity
             target = (noise - clean)[..., :channels]
             error = masked_mse(found[..., :channels], target, future)
             errors.append((float(error), len(some)))
@@ -101,7 +100,7 @@ def imagine(
         future = grid.future_mask(clean.device)
         condition = clean * ~future[:, None]
         velocity = dit_velocity(
-            cast(VideoDiT, module.averaged.module),
+            cast(VideoBackbone, module.averaged.module),
             text.expand(len(some), -1, -1),
             module.coords,
             guidance,

@@ -5,36 +5,28 @@ Shapes: B clips, T frames, N tokens, C latent channels.
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import LightningModule
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from reworld_agent.objectives.baselines.base import Representation, WorldBatch
+from reworld_agent.objectives.baselines import Objective, WorldBatch
 from reworld_agent.objectives.flow import draw_token_times
 from reworld_agent.training.losses import require_finite
 from reworld_agent.training.table2.protocol import Protocol
+from reworld_agent.video.backbones import VideoBackbone, VideoOutput, build_backbone
+from reworld_agent.video.codecs import Codec
 from reworld_agent.video.conditioning import pack, video_coords
-from reworld_agent.video.dit import VideoDiT, VideoOutput
 from reworld_agent.video.encoding import encode_history
 
 
-def build_dit(protocol: Protocol, representation: Representation) -> VideoDiT:
-    """The Video DiT of a protocol, with the heads and channels that a method asks for."""
-    video, channels = protocol.video, protocol.codec.latent_channels
-    return VideoDiT(
-        in_channels=channels + representation.extra_channels,
-        out_channels=channels + representation.extra_channels,
-        num_attention_heads=video.num_heads,
-        attention_head_dim=video.head_dim,
-        cross_attention_dim=video.width,
-        num_layers=video.num_layers,
-        caption_channels=video.caption_channels,
-        mid_blocks=representation.mid_blocks,
-        mid_head=video.mid_head,
-    )
+def build_dit(protocol: Protocol, objective: Objective) -> VideoBackbone:
+    """The backbone of a protocol, with the heads and channels that a method asks for."""
+    video = replace(protocol.video, mid_blocks=objective.mid_blocks)
+    return build_backbone(video, protocol.codec.latent_channels + objective.extra_channels)
 
 
 class WorldModule(LightningModule):
@@ -43,13 +35,13 @@ class WorldModule(LightningModule):
     Args:
         protocol: sizes and optimiser.
         representation: the method.
-        codec: frozen, see `video.codec`.
+        codec: frozen, see `video.codecs`.
         seed: of noise and times, which depend on it and on the step alone: all methods see the
             same draws as far as they draw alike.
     """
 
     def __init__(
-        self, protocol: Protocol, representation: Representation, codec: Any, seed: int = 0
+        self, protocol: Protocol, representation: Objective, codec: Codec, seed: int = 0
     ) -> None:
         super().__init__()
         self.strict_loading = False  # see on_save_checkpoint
@@ -57,7 +49,7 @@ class WorldModule(LightningModule):
         self.codec = codec.requires_grad_(False).eval()
         self.dit = build_dit(protocol, representation)
         self.averaged = AveragedModel(
-            self.dit, multi_avg_fn=get_ema_multi_avg_fn(protocol.ema_decay)
+            cast(nn.Module, self.dit), multi_avg_fn=get_ema_multi_avg_fn(protocol.ema_decay)
         ).requires_grad_(False)
         self.coords: Tensor
         self.register_buffer("coords", video_coords(protocol.clip, protocol.codec), False)
@@ -131,7 +123,11 @@ class WorldModule(LightningModule):
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """The average follows each step."""
         super().optimizer_step(*args, **kwargs)
-        self.averaged.update_parameters(self.dit)
+        self.follow()
+
+    def follow(self) -> None:
+        """Let the averaged weights follow those that learn."""
+        self.averaged.update_parameters(cast(nn.Module, self.dit))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Frozen encoders are built anew from their folder."""

@@ -11,7 +11,7 @@ import yaml
 
 from reworld_agent.config import ClipConfig, CodecConfig, VideoConfig, build_dataclass
 from reworld_agent.core.errors import ConfigError
-from reworld_agent.objectives.baselines.base import DiTShape
+from reworld_agent.objectives.baselines import DiTShape
 from reworld_agent.video.conditioning import Grid
 
 SIZES = ("tiny", "paper")

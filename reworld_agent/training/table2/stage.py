@@ -22,8 +22,8 @@ from reworld_agent.clips.index import ClipIndex, read_index
 from reworld_agent.config.fields import choice
 from reworld_agent.core.errors import ConfigError
 from reworld_agent.model import ReWorldModel
-from reworld_agent.planner.action_dit import ActionDiT
 from reworld_agent.planner.actions import ActionNormaliser
+from reworld_agent.planner.heads import build_head
 from reworld_agent.training import engine
 from reworld_agent.training.datasets.held_out import ValidationSettings
 from reworld_agent.training.datasets.loading import StageData
@@ -217,7 +217,7 @@ def saved_model(size: str, module: WorldModule, dit: Any) -> ReWorldModel:
     with torch.device("meta"):
         model = ReWorldModel(config)
     model.codec, model.video_dit = module.codec, dit
-    model.action_dit = ActionDiT.build(config.planner, config.video)
+    model.action_dit = build_head(config.planner, config.video)
     model.normaliser = ActionNormaliser(config.planner.normalisation, config.planner.horizon)
     model.history = ["1"]
     return model

@@ -17,7 +17,7 @@ from reworld_agent.core.provenance import code_version, weights_hash
 from reworld_agent.core.result_tables import write_csv, write_parquet
 from reworld_agent.core.text import shown
 from reworld_agent.model import ReWorldModel
-from reworld_agent.video.dit import VideoDiT
+from reworld_agent.video.backbones import build_backbone
 from reworld_agent.video_metrics.probe.attributes import ATTRIBUTES, REGRESSIONS
 from reworld_agent.video_metrics.probe.linear import (
     accuracy,
@@ -85,7 +85,7 @@ def run(words: Words) -> tuple[pd.DataFrame, dict[str, Any]]:
     if words.flag("untrained"):
         torch.manual_seed(words.number("seed", 1))
         config = model.config
-        model.video_dit = VideoDiT.build(config.video, config.codec.latent_channels).eval()
+        model.video_dit = build_backbone(config.video, config.codec.latent_channels).eval()
     tag, records = weights_hash(model), Records(words.path("cache_dir"))
     limit = words.number("scenes", 1) if "scenes" in words.settings else None
     ucf, batch = words.path("ucf"), words.number("batch", 16)

@@ -10,38 +10,24 @@ Shapes: B batch, N video tokens, D width, C latent channels, M text tokens.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from diffusers.configuration_utils import register_to_config
 from diffusers.models.transformers.transformer_ltx import LTXVideoTransformer3DModel
-from diffusers.utils import BaseOutput
 from torch import Tensor, nn
 
 from reworld_agent.config import VideoConfig
 from reworld_agent.core.errors import ConfigError
+from reworld_agent.video.backbones.output import VideoOutput
 from reworld_agent.video.context import ContextTokens
 from reworld_agent.video.heads import HEADS, TableHead
 
 
-@dataclass
-class VideoOutput(BaseOutput):
-    """What one forward gives.
-
-    Attributes:
-        sample: velocity [B, N, C] of the last block; None after an early exit.
-        mid: velocity [B, N, C] of each mid head, by block (from 1).
-        states: post-block states [B, N, D] of the tapped blocks, in order.
-    """
-
-    sample: Tensor | None = None
-    mid: dict[int, Tensor] = field(default_factory=dict)
-    states: list[Tensor] = field(default_factory=list)
-
-
 class VideoDiT(LTXVideoTransformer3DModel):
     """LTX transformer with auxiliary heads `mid_heads` after `mid_blocks` (from 1)."""
+
+    output_parameters = ("proj_out.", "scale_shift_table", "mid_heads.")
 
     @register_to_config
     def __init__(

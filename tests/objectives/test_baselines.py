@@ -9,14 +9,19 @@ import pytest
 import torch
 
 from reworld_agent.core.errors import ConfigError, WeightsError
-from reworld_agent.objectives.baselines import REPRESENTATIONS, build_representation
-from reworld_agent.objectives.baselines.base import DiTShape, WorldBatch, cosine_loss, smooth_l1
+from reworld_agent.objectives.baselines import (
+    REPRESENTATIONS,
+    DiTShape,
+    WorldBatch,
+    build_representation,
+)
+from reworld_agent.objectives.baselines.base import cosine_loss, smooth_l1
 from reworld_agent.objectives.baselines.encoders import KINDS, FrozenEncoder, pool_to_grid
 from reworld_agent.objectives.baselines.redi import FeaturePCA
 from reworld_agent.objectives.baselines.self_flow import SelfFlow
 from reworld_agent.objectives.baselines.sra import SRA, SRA2
+from reworld_agent.video.backbones import VideoOutput
 from reworld_agent.video.conditioning import Grid
-from reworld_agent.video.dit import VideoOutput
 
 SHAPE = DiTShape(width=16, channels=6, depth=28, ratio=4)
 GRID = Grid(history=2, future=3, height=2, width=2)

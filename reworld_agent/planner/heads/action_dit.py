@@ -9,7 +9,7 @@ Shapes: B scenes, K plans per scene, L waypoints, D width, N video tokens, V vid
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -21,6 +21,7 @@ from torch.nn.functional import rms_norm
 
 from reworld_agent.config import PlannerConfig, VideoConfig
 from reworld_agent.core.errors import ConfigError
+from reworld_agent.planner.heads.protocol import ActionOutput, Memory, Readout
 from reworld_agent.planner.layers import (
     Attention,
     EgoEmbedding,
@@ -31,34 +32,6 @@ from reworld_agent.planner.layers import (
 )
 
 EPS = 1e-6
-
-
-@dataclass
-class Readout:
-    """What one block read from the video (paper Eq. 10).
-
-    Attributes:
-        query: the stream that asks, before the cross-attention, [B K, L, D].
-        state: a, the stream right after the cross-attention was added, [B K, L, D].
-        readout: r, the cross-attention's output after its projection, [B K, L, D].
-        output: the stream after the whole block, [B K, L, D] (the authors' release aligns it).
-        projected: the release's r: head-averaged attention over the raw video states, which get no
-            gradient, then LayerNorm and linear, [B K, L, D]; None where a block has no projector.
-    """
-
-    query: Tensor
-    state: Tensor
-    readout: Tensor
-    output: Tensor
-    projected: Tensor | None = None
-
-
-@dataclass
-class ActionOutput:
-    """Velocity [B K, L, 3] of the normalised waypoints, and the readouts asked for, by block."""
-
-    velocity: Tensor
-    readouts: dict[int, Readout] = field(default_factory=dict)
 
 
 class ActionBlock(nn.Module):
@@ -93,6 +66,8 @@ class ActionBlock(nn.Module):
 class ActionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """Velocity of noisy waypoints, given the video states of a scene and its ego state."""
 
+    alignment_parameters = ("projectors.",)
+
     @register_to_config
     def __init__(
         self,
@@ -113,8 +88,8 @@ class ActionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.width, self.horizon, self.round_times = width, horizon, round_times
         self.proj_in = nn.Linear(3, width)
         # a third of what proj_in makes of unit noise
-        told_apart = nn.Parameter(torch.randn(horizon, width) * 0.2) if waypoint_embedding else None
-        self.register_parameter("waypoints", told_apart)
+        learned = nn.Parameter(torch.randn(horizon, width) * 0.2) if waypoint_embedding else None
+        self.register_parameter("waypoints", learned)
         self.time_embed = AdaLayerNormSingle(width, use_additional_conditions=False)
         self.ego_embed = EgoEmbedding(tuple(ego_scale), ego_hidden, width)
         self.blocks = nn.ModuleList(
@@ -162,7 +137,7 @@ class ActionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]
         actions: Tensor,
         t: Tensor,
         ego: Tensor,
-        memory: Sequence[KeyValue],
+        memory: Memory,
         *,
         tap: Collection[int] = (),
         states: Sequence[Tensor] = (),

@@ -1,0 +1,92 @@
+"""From a name or a file to the configuration of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from reworld_agent.config.fields import choice, merged, require
+from reworld_agent.config.model import RECIPES, ModelConfig
+from reworld_agent.core.errors import ConfigError
+
+CONFIG_NAMES = ("tiny", "paper")
+SUFFIXES = (".yaml", ".yml", ".json")
+Table = dict[str, Any]
+
+
+def load_model_config(name: str | Path, recipe: str = "paper") -> ModelConfig:
+    """The shipped configuration `tiny` or `paper`, or that of a file.
+
+    Args:
+        name: `tiny`, `paper`, or a YAML or JSON file with the fields of ModelConfig. A file with
+            `base: tiny` (or `paper`) has only what differs from that one, and its `name` is by
+            default that of the file; `recipes: {release: {...}}` has what a recipe changes.
+        recipe: `paper` or `release`.
+
+    Raises:
+        ConfigError: an unknown name, a file that cannot be read, a field that does not exist, or
+            an impossible value.
+    """
+    choice("recipe", recipe, RECIPES)
+    return ModelConfig.from_dict(_under_recipe(*_table(name), recipe))
+
+
+def shipped_base(name: str | Path) -> str:
+    """The shipped configuration whose training settings fit: itself, or the base of a file.
+
+    A file without a base is taken to be of the paper's size.
+    """
+    base, _ = _table(name)
+    return str(name) if base is None and name in CONFIG_NAMES else base or "paper"
+
+
+def _table(name: str | Path) -> tuple[str | None, Table]:
+    """The base that a configuration starts from, None for none, and its own fields."""
+    if name in CONFIG_NAMES:
+        return None, _shipped(str(name))
+    path = Path(name).expanduser()
+    if path.suffix not in SUFFIXES:
+        choice("model", str(name), (*CONFIG_NAMES, "FILE.yaml"))
+    table = _read(path)
+    base = table.pop("base", None)
+    if base is not None:
+        choice(f"{path}: base", str(base), CONFIG_NAMES)
+        table.setdefault("name", path.stem)
+    return base, table
+
+
+def _shipped(name: str) -> Table:
+    file = resources.files("reworld_agent.config").joinpath("defaults", f"{name}.yaml")
+    table: Table = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return table
+
+
+def _read(path: Path) -> Table:
+    try:
+        table = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML too
+    except FileNotFoundError as error:
+        raise ConfigError(f"model={path}: no such file", "check the path of model=") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"model={path} cannot be read: {reason}", "correct the file") from error
+    fields = "give the fields of ModelConfig, or base: tiny and what differs"
+    require(isinstance(table, dict), f"model={path} is not a table", fields)
+    return dict(table)
+
+
+def _under_recipe(base: str | None, table: Table, recipe: str) -> Table:
+    """All fields: those of the base under the recipe, then the table's own under it."""
+    start = {} if base is None else _under_recipe(None, _shipped(base), recipe)
+    start.pop("recipe", None)
+    own = dict(table)
+    changes = own.pop("recipes", {}) or {}
+    require(isinstance(changes, Mapping), f"recipes = {changes!r}", "give recipe: {field: value}")
+    for known in changes:
+        choice("recipes", str(known), RECIPES)
+    named = own.setdefault("recipe", recipe)
+    require(named == recipe, f"the model is of recipe={named}", f"use recipe={named}")
+    return merged(merged(start, own), changes.get(recipe) or {})

@@ -1,0 +1,102 @@
+"""What the model, the sampler and training need of a planner head.
+
+Shapes: B scenes, K plans per scene, L waypoints, D width, N video tokens, V video width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from reworld_agent.config import PlannerConfig, VideoConfig
+
+# What a head keeps of the video states of B scenes: groups of tensors, the scenes first.
+Memory: TypeAlias = "Sequence[tuple[Tensor, ...]]"
+
+
+@dataclass
+class Readout:
+    """What one block read from the video (paper Eq. 10).
+
+    Attributes:
+        query: the stream that asks, before the cross-attention, [B K, L, D].
+        state: a, the stream right after the cross-attention was added, [B K, L, D].
+        readout: r, the cross-attention's output after its projection, [B K, L, D].
+        output: the stream after the whole block, [B K, L, D] (the authors' release aligns it).
+        projected: the release's r: head-averaged attention over the raw video states, which get no
+            gradient, then LayerNorm and linear, [B K, L, D]; None where a block has no projector.
+    """
+
+    query: Tensor
+    state: Tensor
+    readout: Tensor
+    output: Tensor
+    projected: Tensor | None = None
+
+
+@dataclass
+class ActionOutput:
+    """Velocity [B K, L, 3] of the normalised waypoints, and the readouts asked for, by block."""
+
+    velocity: Tensor
+    readouts: dict[int, Readout] = field(default_factory=dict)
+
+
+class PlannerHead(Protocol):
+    """The velocity of noisy waypoints, from video states: a `torch.nn.Module`, reached as usual.
+
+    Attributes:
+        alignment_parameters: beginnings of the names of parameters that L_align alone needs, and
+            that are frozen in stages without it.
+    """
+
+    alignment_parameters: tuple[str, ...]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of its weights; waypoints come in it."""
+
+    def cache(self, states: Sequence[Tensor]) -> Memory:
+        """What it needs of the video states [B, N, V] of every block, computed once a plan.
+
+        It depends on neither the noisy plan nor its time; N may be smaller than in training.
+        """
+
+    def forward(
+        self,
+        actions: Tensor,
+        t: Tensor,
+        ego: Tensor,
+        memory: Memory,
+        *,
+        tap: Collection[int] = (),
+        states: Sequence[Tensor] = (),
+    ) -> ActionOutput:
+        """Velocity of K plans for each of B scenes.
+
+        Args:
+            actions: noisy normalised waypoints [B K, L, 3], the K plans of a scene side by side.
+            t: times [B K], [1] for all alike or, one for each waypoint, [B K, L]; 1 = noise.
+            ego: [B, 8] (vx, vy m/s, ax, ay m/s², command one-hot).
+            memory: of `cache`, for B scenes.
+            tap: blocks (from 1) whose readouts are returned, for L_align.
+            states: what `cache` was given, for readouts that need it once more.
+        """
+
+    def __call__(self, *args: Any, **kwargs: Any) -> ActionOutput:
+        """`forward`, with the hooks of `torch.nn.Module`."""
+
+    def __getattr__(self, name: str) -> Any:
+        """What `torch.nn.Module` has beside."""
+
+
+class HeadBuilder(Protocol):
+    """What is registered: a class or a function that makes a head, randomly initialised."""
+
+    def __call__(self, config: PlannerConfig, video: VideoConfig, /) -> PlannerHead:
+        """The head of a configuration for a backbone of this depth and width."""

@@ -1,0 +1,54 @@
+"""Faces import what they name when it is touched, and nothing before."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FACE = """
+from reworld_agent.core.lazy import lazy_face
+
+__all__ = ["one", "two"]
+__getattr__, __dir__ = lazy_face(__name__, {"heavy": ["one", "two"]})
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A package with a light face."""
+    folder = tmp_path / "lazy_example"
+    folder.mkdir()
+    (folder / "__init__.py").write_text(FACE)
+    (folder / "heavy.py").write_text("one, two = 1, 2\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return "lazy_example"
+
+
+def test_a_name_is_imported_when_it_is_touched(package: str) -> None:
+    face = __import__(package)
+    assert {"one", "two"} <= set(dir(face)) and f"{package}.heavy" not in sys.modules
+    assert face.two == 2 and f"{package}.heavy" in sys.modules
+    assert vars(face)["two"] == 2  # kept: the second time costs nothing
+    with pytest.raises(AttributeError, match="module 'lazy_example' has no attribute 'three'"):
+        face.three  # noqa: B018
+
+
+LIGHT = (
+    *("core", "config", "clips", "clips.sources", "video", "video.codecs", "video.backbones"),
+    *("planner", "planner.heads", "objectives", "objectives.baselines", "model", "checkpoints"),
+    *("baselines", "generation", "negatives", "training", "evaluation"),
+)
+
+
+@pytest.mark.parametrize("room", LIGHT)
+def test_faces_are_light(room: str) -> None:
+    code = (
+        f"import sys, reworld_agent.{room} as face; "
+        "assert 'torch' not in sys.modules and 'hydra' not in sys.modules; "
+        "[getattr(face, name) for name in face.__all__]; print(sorted(face.__all__))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
