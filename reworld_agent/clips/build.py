@@ -25,20 +25,10 @@ from reworld_agent.clips.index import (
 )
 from reworld_agent.clips.kinematics import covers, motion_at
 from reworld_agent.clips.recording import Recording
-from reworld_agent.clips.sources import Options, Source, folder, nuplan, nuscenes, openscene, town
+from reworld_agent.clips.sources import Options, open_source
 from reworld_agent.clips.splits import SplitRule
 from reworld_agent.clips.windows import ClipShape, chosen_files, cut
 from reworld_agent.core.errors import DataError
-
-SOURCES: dict[str, Source] = {
-    "nuscenes": nuscenes.recordings,
-    "nuplan": nuplan.recordings,
-    "openscene": openscene.recordings,
-    "folder": folder.recordings,
-    "town": town.recordings,
-}
-# frames a second that a source can give; OpenScene keeps every fifth of nuPlan's
-DEFAULT_FPS = {"openscene": 2.0}
 
 
 @dataclass
@@ -94,19 +84,20 @@ def build_index(
     """The index of all clips below a root, and what was met on the way.
 
     Args:
-        source: a key of SOURCES.
+        source: one of CLIP_SOURCES, or `package.module:name`.
         root: folder of the data.
         shape: rate, length and stride of the clips.
         split: see `splits.split_rule`.
-        options: what the source is told.
+        options: settings of the source.
         content: checksums over all bytes of the images, not over their names and sizes.
 
     Raises:
-        DataError: the source cannot be read, or gives no clip at all (says why).
+        ConfigError: there is no such source.
+        DataError: it cannot be read, or gives no clip at all (says why).
     """
     findings = Findings()
     rows: list[dict[str, Any]] = []
-    recordings = SOURCES[source](root, options)
+    recordings = open_source(source).recordings(root, options)
     for recording in tqdm(recordings, desc=f"indexing {source}", unit=" recordings"):
         rows.extend(_rows(recording, root, shape, split, findings, content))
     findings.clips = len(rows)

@@ -21,7 +21,7 @@ class Recording:
     """Frames of one camera over one scene.
 
     Attributes:
-        source: nuscenes, nuplan, openscene, folder or town.
+        source: name of its source, such as nuscenes.
         scene: name of the scene; splits keep scenes whole.
         camera: the camera's own name.
         stamps: [N] us, ascending.
@@ -30,7 +30,7 @@ class Recording:
         track: the ego's motion, None where it is not known.
         licence: of the pictures.
         split: the source's own split, or empty.
-        notes: what was mended while reading, each a clause that ends in a number or a name.
+        notes: what was corrected while reading, each a clause that ends in a number or a name.
     """
 
     source: str

@@ -7,7 +7,7 @@ import types
 from collections.abc import Mapping
 from typing import Any, TypeVar, get_type_hints
 
-from reworld_agent.core.errors import ConfigError
+from reworld_agent.core.errors import UsageError
 from reworld_agent.core.registry import registry_of
 from reworld_agent.core.settings import did_you_mean
 
@@ -15,19 +15,19 @@ T = TypeVar("T")
 
 
 def require(condition: bool, message: str, hint: str) -> None:
-    """Raise ConfigError with this message and hint unless the condition holds."""
+    """Raise UsageError with this message and hint unless the condition holds."""
     if not condition:
-        raise ConfigError(message, hint)
+        raise UsageError(message, hint)
 
 
 def choice(key: str, value: str, known: tuple[str, ...]) -> None:
-    """Raise ConfigError unless the value is one of the known ones."""
+    """Raise UsageError unless the value is one of the known ones."""
     hint = did_you_mean(value, known, f"use {key} = " + " | ".join(known), f"{key}=")
     require(value in known, f"{key}={value} does not exist", hint)
 
 
 def implementation(kind: str, setting: str, name: str, options: Mapping[str, Any]) -> None:
-    """Raise ConfigError unless a registry has the name; what is built in takes no options.
+    """Raise UsageError unless a registry has the name; what is built in takes no options.
 
     Args:
         kind: of the registry, see `core.registry`.
@@ -46,13 +46,13 @@ def implementation(kind: str, setting: str, name: str, options: Mapping[str, Any
 
 
 def positive(owner: str, **values: float) -> None:
-    """Raise ConfigError for the first of these fields that is not above 0."""
+    """Raise UsageError for the first of these fields that is not above 0."""
     for key, value in values.items():
         require(value > 0, f"{owner}.{key} = {value}", f"{owner}.{key} must be positive")
 
 
 def blocks_within(key: str, blocks: tuple[int, ...], depth: int) -> None:
-    """Raise ConfigError for a block that the model lacks, or that is named twice."""
+    """Raise UsageError for a block that the model lacks, or that is named twice."""
     for block in blocks:
         require(
             1 <= block <= depth,
@@ -82,13 +82,15 @@ def listed(value: Any) -> Any:
 
 
 def build_dataclass(kind: type[T], values: Any, where: str) -> T:
-    """A dataclass from a mapping, nested ones included; `where` names it in a ConfigError."""
+    """A dataclass from a mapping, nested ones included; `where` names it in a UsageError."""
     values = _table(values, where)
     fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     unknown = sorted(map(str, set(values) - set(fields)))
     hint = did_you_mean(unknown[0], list(fields), f"known: {list(fields)}") if unknown else ""
     require(not unknown, f"{where} has unknown fields: {', '.join(unknown)}", hint)
-    needed = [n for n, f in fields.items() if f.default is dataclasses.MISSING and n not in values]
+    missing = dataclasses.MISSING
+    required = [n for n, f in fields.items() if f.default is f.default_factory is missing]
+    needed = [name for name in required if name not in values]
     require(not needed, f"{where} lacks: {', '.join(needed)}", "add these fields")
     hints = get_type_hints(kind)
     return kind(

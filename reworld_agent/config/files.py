@@ -11,7 +11,7 @@ import yaml
 
 from reworld_agent.config.fields import choice, merged, require
 from reworld_agent.config.model import RECIPES, ModelConfig
-from reworld_agent.core.errors import ConfigError
+from reworld_agent.core.errors import UsageError
 
 CONFIG_NAMES = ("tiny", "paper")
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -28,7 +28,7 @@ def load_model_config(name: str | Path, recipe: str = "paper") -> ModelConfig:
         recipe: `paper` or `release`.
 
     Raises:
-        ConfigError: an unknown name, a file that cannot be read, a field that does not exist, or
+        UsageError: an unknown name, a file that cannot be read, a field that does not exist, or
             an impossible value.
     """
     choice("recipe", recipe, RECIPES)
@@ -69,10 +69,10 @@ def _read(path: Path) -> Table:
     try:
         table = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML too
     except FileNotFoundError as error:
-        raise ConfigError(f"model={path}: no such file", "check the path of model=") from error
+        raise UsageError(f"model={path}: no such file", "check the path of model=") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
-        raise ConfigError(f"model={path} cannot be read: {reason}", "correct the file") from error
+        raise UsageError(f"model={path} cannot be read: {reason}", "correct the file") from error
     fields = "give the fields of ModelConfig, or base: tiny and what differs"
     require(isinstance(table, dict), f"model={path} is not a table", fields)
     return dict(table)

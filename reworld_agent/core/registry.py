@@ -17,7 +17,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
-from reworld_agent.core.errors import ConfigError
+from reworld_agent.core.errors import ConfigError, UsageError
 from reworld_agent.core.settings import did_you_mean
 
 T = TypeVar("T")
@@ -73,7 +73,7 @@ class Registry(Generic[T]):
         return name in self._builtin
 
     def require(self, name: str, setting: str) -> None:
-        """Raise ConfigError where no implementation has this name; nothing is imported.
+        """Raise UsageError where no implementation has this name; nothing is imported.
 
         Args:
             name: a name, or a path `package.module:name`, which is believed until `get`.
@@ -85,13 +85,14 @@ class Registry(Generic[T]):
         if name not in known:
             otherwise = f"use {setting} = {' | '.join(known)}, or package.module:name of your own"
             hint = did_you_mean(name, known, otherwise, f"{setting}=")
-            raise ConfigError(f"{setting}={name} does not exist", hint)
+            raise UsageError(f"{setting}={name} does not exist", hint)
 
     def get(self, name: str, setting: str) -> T:
         """The implementation of a name; see `require` for the arguments.
 
         Raises:
-            ConfigError: there is none, or it cannot be imported (says why).
+            UsageError: there is none.
+            ConfigError: its module cannot be imported (says why).
         """
         self.require(name, setting)
         if name in self._registered:
@@ -123,7 +124,8 @@ def load_object(path: str, what: str) -> Any:
         what: begins the message of an error.
 
     Raises:
-        ConfigError: no such module or name, or the module's own import fails (says why).
+        UsageError: there is no such module or name.
+        ConfigError: the module's own import fails (says why).
     """
     module_name, _, name = path.partition(":")
     try:
@@ -134,12 +136,12 @@ def load_object(path: str, what: str) -> Any:
         ):
             message = f"{what}: there is no module {error.name}"
             hint = "write package.module:name; its folder must be installed or on PYTHONPATH"
-            raise ConfigError(message, hint) from error
+            raise UsageError(message, hint) from error
         message = f"{what}: {module_name} cannot be imported ({type(error).__name__}: {error})"
         raise ConfigError(message, "correct that module, or install what it needs") from error
     for part in name.split("."):
         if not hasattr(found, part):
             hint = did_you_mean(part, dir(found), "write package.module:name")
-            raise ConfigError(f"{what}: {module_name} has no {part}", hint)
+            raise UsageError(f"{what}: {module_name} has no {part}", hint)
         found = getattr(found, part)
     return found

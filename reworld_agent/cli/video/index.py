@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reworld_agent.clips.build import DEFAULT_FPS, SOURCES, build_index, split_counts
+from reworld_agent.clips.build import build_index, split_counts
 from reworld_agent.clips.index import write_index
-from reworld_agent.clips.sources import Options
+from reworld_agent.clips.sources import CLIP_SOURCES, Options, open_source
 from reworld_agent.clips.splits import split_rule
 from reworld_agent.clips.windows import ClipShape
 from reworld_agent.core.arguments import Words, parse
@@ -52,24 +52,28 @@ KNOWN = (
 )
 
 
-SERVES = {"part": ("nuscenes", "openscene", "town"), "images": ("nuplan",), "licence": ("folder",)}
+SERVED = ("part", "images", "licence")  # of some sources alone
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; 0, or raises ReWorldError."""
     words = parse(arguments, KNOWN, USAGE)
-    source, root = words.choice("source", tuple(SOURCES)), words.path("root")
+    source, root = words.settings.get("source"), words.path("root")
+    if source is not None:
+        CLIP_SOURCES.require(source, "source")
     if source == "town":
         root = root or default_root()
     output = words.path("output")
     if source is None or root is None or output is None or words.plain:
         raise UsageError("source=, root= and output= are needed, and no plain words", USAGE)
-    for key, sources in SERVES.items():
-        if key in words.settings and source not in sources:
+    layout = open_source(source)
+    for key in SERVED:
+        if key in words.settings and key not in layout.options:
             message = f"{key}= has no meaning with source={source}"
-            raise UsageError(message, f"it is of {', '.join(sources)}: leave it out")
+            read = ", ".join(f"{name}=" for name in layout.options) or "none of its kind"
+            raise UsageError(message, f"leave it out: this source reads {read}")
     shape = ClipShape(
-        fps=rate(words, DEFAULT_FPS.get(source, 8.0)),
+        fps=rate(words, layout.fps),
         frames=words.number("frames", 33),
         stride=words.number("stride", 12),
     )

@@ -1,36 +1,28 @@
-"""Readers of recordings: nuScenes, nuPlan, OpenScene, folders, the embedded town."""
+"""Sources of clips behind one Protocol: nuScenes, nuPlan, OpenScene, folders, the embedded town.
+
+`docs/extending/clip_source.md` shows how one is added from outside.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
+from reworld_agent.clips.sources.protocol import ClipSource, Options, SourceBuilder
+from reworld_agent.core.registry import Registry
 
-from reworld_agent.clips.recording import Recording
+__all__ = ["CLIP_SOURCES", "ClipSource", "Options", "SourceBuilder", "open_source"]
 
-
-@dataclass(frozen=True)
-class Options:
-    """What a source may be told.
-
-    Attributes:
-        camera: the camera's name; None = the source's front camera.
-    part: nuScenes' folder of tables (v1.0-trainval), or the split folder of OpenScene or of the
-            town (mini, town_test); None = the only one, or all.
-        images: nuPlan's folder of images, where it is not below the root.
-        licence: of a folder of one's own.
-        fps: rate of images that carry no times.
-    """
-
-    camera: str | None = None
-    part: str | None = None
-    images: Path | None = None
-    licence: str = "unknown"
-    fps: float = 8.0
+_HERE = "reworld_agent.clips.sources"
+CLIP_SOURCES: Registry[SourceBuilder] = Registry(
+    "clip_source",
+    {
+        "nuscenes": f"{_HERE}.nuscenes:NuScenes",
+        "nuplan": f"{_HERE}.nuplan:NuPlan",
+        "openscene": f"{_HERE}.openscene:OpenScene",
+        "folder": f"{_HERE}.folder:Folder",
+        "town": f"{_HERE}.town:Town",
+    },
+)
 
 
-class Source(Protocol):
-    """Gives the recordings below a root, one at a time, in the order of their names."""
-
-    def __call__(self, root: Path, options: Options) -> Iterator[Recording]: ...
+def open_source(name: str) -> ClipSource:
+    """The source of a name, or of `package.module:name`; ConfigError where there is none."""
+    return CLIP_SOURCES.get(name, "source")()

@@ -17,24 +17,32 @@ from reworld_agent.clips.decode import open_video
 from reworld_agent.clips.image_files import SUFFIXES, ImageFiles
 from reworld_agent.clips.kinematics import EgoTrack, make_track
 from reworld_agent.clips.recording import Recording, relative
-from reworld_agent.clips.sources import Options
+from reworld_agent.clips.sources.protocol import Options
 from reworld_agent.core.errors import DataError
 
 VIDEOS = (".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm")
 _COLUMNS = ["timestamp", "x", "y", "heading"]
 
 
-def recordings(root: Path, options: Options) -> Iterator[Recording]:
-    """One recording for each video file, and each folder that holds images, at any depth."""
-    if not root.is_dir():
-        raise DataError(f"{root}: is no folder", "root= is a folder of videos or images")
-    files = sorted(path for path in root.rglob("*") if path.suffix.lower() in (*VIDEOS, *SUFFIXES))
-    if not files:
-        raise DataError(f"{root}: holds neither videos nor images", f"known: {', '.join(VIDEOS)}")
-    folders = sorted({path.parent for path in files if path.suffix.lower() in SUFFIXES})
-    videos = [path for path in files if path.suffix.lower() in VIDEOS]
-    for path in sorted([*folders, *videos]):
-        yield _of_images(path, root, options) if path.is_dir() else _of_video(path, root, options)
+class Folder:
+    """Videos and folders of images, each a scene."""
+
+    fps = 8.0
+    options = ("licence",)
+
+    def recordings(self, root: Path, options: Options) -> Iterator[Recording]:
+        """One recording for each video file, and each folder that holds images, at any depth."""
+        if not root.is_dir():
+            raise DataError(f"{root}: is no folder", "root= is a folder of videos or images")
+        files = [path for path in root.rglob("*") if path.suffix.lower() in (*VIDEOS, *SUFFIXES)]
+        if not files:
+            known = f"known: {', '.join((*VIDEOS, *SUFFIXES))}"
+            raise DataError(f"{root}: holds neither videos nor images", known)
+        folders = {path.parent for path in files if path.suffix.lower() in SUFFIXES}
+        videos = {path for path in files if path.suffix.lower() in VIDEOS}
+        for path in sorted(folders | videos):
+            read = _of_images if path.is_dir() else _of_video
+            yield read(path, root, options)
 
 
 def _of_video(path: Path, root: Path, options: Options) -> Recording:
@@ -92,7 +100,9 @@ def _read_poses(path: Path, first_stamp: int = 0) -> tuple[EgoTrack | None, tupl
     whole &= np.isfinite(speed) if speed is not None else True
     if not whole.all():
         row = int(np.argmin(whole)) + 2  # as an editor counts, the header being line 1
-        raise DataError(f"{path}: line {row} has a value that is not finite", "mend or delete it")
+        raise DataError(
+            f"{path}: line {row} has a value that is not finite", "correct or delete it"
+        )
     stamps = values[:, 0].astype(np.int64) - first_stamp
     notes: tuple[str, ...] = ()
     if (np.diff(stamps) < 0).any():

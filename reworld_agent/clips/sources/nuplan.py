@@ -12,7 +12,7 @@ import numpy as np
 
 from reworld_agent.clips.kinematics import EgoTrack, make_track
 from reworld_agent.clips.recording import Recording, in_time_order, relative
-from reworld_agent.clips.sources import Options
+from reworld_agent.clips.sources.protocol import Options
 from reworld_agent.clips.splits import folder_split
 from reworld_agent.core.errors import DataError
 from reworld_agent.scenes.geometry import quaternion_yaw
@@ -30,14 +30,22 @@ JOIN camera ON camera.token = image.camera_token
 WHERE camera.channel = ? ORDER BY p.timestamp"""
 
 
-def recordings(root: Path, options: Options) -> Iterator[Recording]:
-    """One recording a log (a database) that has images of the camera."""
-    databases = sorted(root.rglob("*.db"))
-    if not databases:
-        raise DataError(f"{root}: holds no nuPlan database (*.db)", "root= is the folder of splits")
-    images = _image_folder(root, options.images)
-    for path in databases:
-        yield _recording(path, images, options.camera or "CAM_F0")
+class NuPlan:
+    """nuPlan databases and their folder of images."""
+
+    fps = 8.0
+    options = ("images",)
+
+    def recordings(self, root: Path, options: Options) -> Iterator[Recording]:
+        """One recording a log (a database) that has images of the camera."""
+        databases = sorted(root.rglob("*.db"))
+        if not databases:
+            raise DataError(
+                f"{root}: holds no nuPlan database (*.db)", "root= is the folder of splits"
+            )
+        images = _image_folder(root, options.images)
+        for path in databases:
+            yield _recording(path, images, options.camera or "CAM_F0")
 
 
 def _image_folder(root: Path, given: Path | None) -> str:

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from reworld_agent.clips.json_stream import records
 from reworld_agent.clips.kinematics import EgoTrack, make_track
 from reworld_agent.clips.recording import Recording, in_time_order
-from reworld_agent.clips.sources import Options
+from reworld_agent.clips.sources.protocol import Options
 from reworld_agent.core.errors import DataError
 from reworld_agent.scenes.geometry import quaternion_yaw
 
@@ -33,23 +33,29 @@ class _Frame:
     pose: str  # token of its ego pose
 
 
-def recordings(root: Path, options: Options) -> Iterator[Recording]:
-    """One recording a scene, keyframes and sweeps together.
+class NuScenes:
+    """nuScenes' own tables, keyframes and sweeps together."""
 
-    Raises:
-        DataError: a table is missing, cut short or lacks a field or a row that another names.
-    """
-    tables = _tables(root, options.part)
-    camera = options.camera or CAMERA
-    try:
-        frames = _frames_by_scene(tables, camera)
-        poses = _poses(tables, {frame.pose for group in frames.values() for frame in group})
-        names = {row["token"]: row["name"] for row in records(tables / "scene.json")}
-    except KeyError as error:
-        message = f"{tables}: a row lacks {error}, or names a row that is not there"
-        raise DataError(message, "extract the tables again") from error
-    for token in sorted(frames, key=lambda key: str(names.get(key, key))):
-        yield _recording(names.get(token, token), camera, frames[token], poses, tables)
+    fps = 8.0
+    options = ("part",)
+
+    def recordings(self, root: Path, options: Options) -> Iterator[Recording]:
+        """One recording a scene, keyframes and sweeps together.
+
+        Raises:
+            DataError: a table is missing, cut short or lacks a field or a row that another names.
+        """
+        tables = _tables(root, options.part)
+        camera = options.camera or CAMERA
+        try:
+            frames = _frames_by_scene(tables, camera)
+            poses = _poses(tables, {frame.pose for group in frames.values() for frame in group})
+            names = {row["token"]: row["name"] for row in records(tables / "scene.json")}
+        except KeyError as error:
+            message = f"{tables}: a row lacks {error}, or names a row that is not there"
+            raise DataError(message, "extract the tables again") from error
+        for token in sorted(frames, key=lambda key: str(names.get(key, key))):
+            yield _recording(names.get(token, token), camera, frames[token], poses, tables)
 
 
 def _tables(root: Path, part: str | None) -> Path:

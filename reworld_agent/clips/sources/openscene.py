@@ -10,7 +10,7 @@ import numpy as np
 
 from reworld_agent.clips.kinematics import make_track
 from reworld_agent.clips.recording import Recording, in_time_order
-from reworld_agent.clips.sources import Options
+from reworld_agent.clips.sources.protocol import Options
 from reworld_agent.clips.splits import folder_split
 from reworld_agent.core.errors import DataError
 from reworld_agent.scenes.geometry import frame_pose
@@ -19,14 +19,20 @@ from reworld_agent.scenes.logs import load_log
 LICENCE = "CC BY-NC-SA 4.0 (nuPlan)"
 
 
-def recordings(root: Path, options: Options) -> Iterator[Recording]:
-    """One recording a log, over all splits below `navsim_logs`; images in `sensor_blobs`."""
-    logs = sorted((root / "navsim_logs").glob(f"{options.part or '*'}/*.pkl"))
-    if not logs:
-        message = f"{root}: holds no logs (navsim_logs/{options.part or '<split>'}/<log>.pkl)"
-        raise DataError(message, "root= is the folder that OPENSCENE_DATA_ROOT names")
-    for path in logs:
-        yield _recording(path, options.camera or "CAM_F0")
+class OpenScene:
+    """OpenScene / NAVSIM logs, which keep every fifth frame of nuPlan's: 2 Hz."""
+
+    fps = 2.0
+    options = ("part",)
+
+    def recordings(self, root: Path, options: Options) -> Iterator[Recording]:
+        """One recording a log, over all splits below `navsim_logs`; images in `sensor_blobs`."""
+        logs = sorted((root / "navsim_logs").glob(f"{options.part or '*'}/*.pkl"))
+        if not logs:
+            message = f"{root}: holds no logs (navsim_logs/{options.part or '<split>'}/<log>.pkl)"
+            raise DataError(message, "root= is the folder that OPENSCENE_DATA_ROOT names")
+        for path in logs:
+            yield _recording(path, options.camera or "CAM_F0")
 
 
 def _recording(path: Path, camera: str) -> Recording:

@@ -10,22 +10,29 @@ import pandas as pd
 
 from reworld_agent.clips.kinematics import COMMANDS, make_track
 from reworld_agent.clips.recording import Recording, in_time_order, relative
-from reworld_agent.clips.sources import Options
+from reworld_agent.clips.sources.protocol import Options
 from reworld_agent.core.errors import DataError
 
 LICENCE = "Apache-2.0"
 _MAKE = "make them: reworld synth split=town_train clips=true (see root=)"
 
 
-def recordings(root: Path, options: Options) -> Iterator[Recording]:
-    """One recording a drive; its split is that of the folder (town_train: train)."""
-    tables = sorted((root / "clips").glob(f"{options.part or '*'}/*/index.parquet"))
-    if not tables:
-        raise DataError(
-            f"{root}: holds no clips of the town (clips/{options.part or '<split>'}/<drive>)", _MAKE
-        )
-    for table in tables:
-        yield _recording(root, table)
+class Town:
+    """The embedded town's clips."""
+
+    fps = 8.0
+    options = ("part",)
+
+    def recordings(self, root: Path, options: Options) -> Iterator[Recording]:
+        """One recording a drive; its split is that of the folder (town_train: train)."""
+        tables = sorted((root / "clips").glob(f"{options.part or '*'}/*/index.parquet"))
+        if not tables:
+            raise DataError(
+                f"{root}: holds no clips of the town (clips/{options.part or '<split>'}/<drive>)",
+                _MAKE,
+            )
+        for table in tables:
+            yield _recording(root, table)
 
 
 def _recording(root: Path, path: Path) -> Recording:
