@@ -22,7 +22,7 @@ def require(condition: bool, message: str, hint: str) -> None:
 
 def choice(key: str, value: str, known: tuple[str, ...]) -> None:
     """Raise UsageError unless the value is one of the known ones."""
-    hint = did_you_mean(value, known, f"use {key} = " + " | ".join(known), f"{key}=")
+    hint = did_you_mean(value, known, f"use {key} = " + " | ".join(known), key + "={}")
     require(value in known, f"{key}={value} does not exist", hint)
 
 

@@ -84,7 +84,7 @@ class Registry(Generic[T]):
         known = self.names()
         if name not in known:
             otherwise = f"use {setting} = {' | '.join(known)}, or package.module:name of your own"
-            hint = did_you_mean(name, known, otherwise, f"{setting}=")
+            hint = did_you_mean(name, known, otherwise, setting + "={}")
             raise UsageError(f"{setting}={name} does not exist", hint)
 
     def get(self, name: str, setting: str) -> T:

@@ -36,19 +36,3 @@ def test_a_name_is_imported_when_it_is_touched(package: str) -> None:
         face.three  # noqa: B018
 
 
-LIGHT = (
-    *("core", "config", "clips", "clips.sources", "video", "video.codecs", "video.backbones"),
-    *("planner", "planner.heads", "objectives", "objectives.baselines", "model", "checkpoints"),
-    *("baselines", "generation", "negatives", "training", "evaluation"),
-)
-
-
-@pytest.mark.parametrize("room", LIGHT)
-def test_faces_are_light(room: str) -> None:
-    code = (
-        f"import sys, reworld_agent.{room} as face; "
-        "assert 'torch' not in sys.modules and 'hydra' not in sys.modules; "
-        "[getattr(face, name) for name in face.__all__]; print(sorted(face.__all__))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
