@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -34,5 +33,3 @@ def test_a_name_is_imported_when_it_is_touched(package: str) -> None:
     assert vars(face)["two"] == 2  # kept: the second time costs nothing
     with pytest.raises(AttributeError, match="module 'lazy_example' has no attribute 'three'"):
         face.three  # noqa: B018
-
-
