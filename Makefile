@@ -46,7 +46,7 @@ check: $(DEV) ## lint, formatting, types, sizes
 	$(PY) -m mypy
 	$(PY) -m tests.check_sizes
 
-format: $(DEV) ## let ruff mend what it can
+format: $(DEV) ## let ruff fix what it can
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 

@@ -156,7 +156,7 @@ class ReWorldAgent(AbstractAgent):
         return SensorConfig(**{**sensors, "cam_f0": frames})
 
     def initialize(self) -> None:
-        """Load the weights for planning; raises WeightsError naming the folder and the mend."""
+        """Load the weights for planning; raises WeightsError naming the folder and the fix."""
         self.model = load_checkpoint(self.checkpoint_path, self.config)
         self.model.to(device=self.plan_device, dtype=self.plan_dtype).eval()
 

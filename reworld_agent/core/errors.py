@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class ReWorldError(Exception):
-    """A failure that the user can mend.
+    """A failure that the user can fix.
 
     Args:
         message: what is wrong; names the file, token or setting.

@@ -19,13 +19,13 @@ class Finding:
         status: `ok`, `warn` (a run goes on, but look) or `fail` (a score could not be trusted, or
             a run could not finish).
         what: was found.
-        mend: the command or change that mends it; "" where nothing is to be done.
+        fix: the command or change that fixes it; "" where nothing is to be done.
     """
 
     name: str
     status: str
     what: str
-    mend: str = ""
+    fix: str = ""
 
 
 Check = Callable[[], Finding | Iterable[Finding]]

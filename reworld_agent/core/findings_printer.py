@@ -20,7 +20,7 @@ def printer() -> Callable[[Finding], None]:
         line = Text(f"{finding.status:<4}", style=_COLOURS[finding.status])
         line.append(f"  {finding.name}: {finding.what}", style="default")
         console.print(line)
-        if finding.mend and finding.status != OK:
-            console.print(Text(f"      next: {finding.mend}"))
+        if finding.fix and finding.status != OK:
+            console.print(Text(f"      next: {finding.fix}"))
 
     return show

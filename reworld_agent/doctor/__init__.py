@@ -1,6 +1,6 @@
 """`reworld doctor`: can a score made here be trusted, and would a run finish?
 
-One check a file; each gives findings (`ok`, `warn`, `fail`) that name the mend. The golden scene
+One check a file; each gives findings (`ok`, `warn`, `fail`) that name the fix. The golden scene
 is also scored before every evaluation (`require_golden`).
 """
 

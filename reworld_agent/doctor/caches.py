@@ -113,8 +113,8 @@ def _finding(folder: _Folder, stale: bool) -> Finding:
     if folder.foreign:
         return Finding(name, WARN, f"{what}; files that are no caches: {_names(folder.foreign)}")
     if folder.manifest is None:
-        mend = f"reworld score of this split writes it; or {remove}"
-        return Finding(name, WARN, f"{what}; no readable manifest.json says of which data", mend)
+        fix = f"reworld score of this split writes it; or {remove}"
+        return Finding(name, WARN, f"{what}; no readable manifest.json says of which data", fix)
     what += f"; split {manifest.get('data_split')}, version {manifest.get('code_version')}, "
     what += f"numpy {manifest.get('numpy')}"
     if stale:

@@ -27,7 +27,7 @@ USAGE = "reworld doctor [environment|data|caches|weights|gpu|all] [key=value ...
 HELP = f"""{USAGE}
 
 May the numbers of this installation be trusted, and would a run finish? Each finding is ok, warn or
-fail, and names its mend.
+fail, and names its fix.
 
   environment (default)  libraries and versions, which navsim is imported and from where, linear
               algebra on this CPU, the golden scene, room on the disk, shipped weights, GPU
@@ -44,7 +44,7 @@ fail, and names its mend.
   stage=1|planner|2|3    data: what this training stage opens, instead of what a score does
   path=FOLDER            weights
   cache_dir=DIR          caches
-  --json                 findings as a JSON list of name, status, what, mend
+  --json                 findings as a JSON list of name, status, what, fix
 
 example: reworld doctor
 example: reworld doctor data split=navtest agent=reworld

@@ -155,13 +155,13 @@ def _files(name: str, noun: str, files: Files, split: str, download: str, hint: 
     size = files.bytes_to_fetch / 1e9
     measured = "by the size of those that are there" if files.sizes else "by their usual size"
     what = f"{files.told(noun)}; about {size:.2g} GB to fetch ({measured})"
-    mend = (
+    fix = (
         f"{hint}download the {download} data of split {split}, or leave logs out: "
         "train_test_split.scene_filter.log_names=[...]"
     )
     if name == "maps":
-        mend = _MAPS
-    return Finding(name, FAIL, what, mend)
+        fix = _MAPS
+    return Finding(name, FAIL, what, fix)
 
 
 def _is_sqlite(path: Path) -> bool:

@@ -27,11 +27,11 @@ def _folder(name: str, path: Path, setting: str) -> Finding:
     place = path.absolute()
     while not place.exists():
         place = place.parent
-    mend = f"set {setting} to a folder with room that you may write to"
+    fix = f"set {setting} to a folder with room that you may write to"
     if not place.is_dir() or not os.access(place, os.W_OK):
-        return Finding(name, FAIL, f"{path} cannot be written", mend)
+        return Finding(name, FAIL, f"{path} cannot be written", fix)
     free = shutil.disk_usage(place).free / 1e9
     what = f"{free:.1f} GB free at {path}"
     if free < FAIL_BELOW_GB:
-        return Finding(name, FAIL, what, mend)
-    return Finding(name, WARN, what, mend) if free < WARN_BELOW_GB else Finding(name, OK, what)
+        return Finding(name, FAIL, what, fix)
+    return Finding(name, WARN, what, fix) if free < WARN_BELOW_GB else Finding(name, OK, what)

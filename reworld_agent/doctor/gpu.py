@@ -32,11 +32,11 @@ def _absent(asked: bool, driver: str, built_for: str | None) -> Finding:
     if driver:
         why = "this torch is built for the CPU" if built_for is None else f"CUDA {built_for} fails"
         what = f"nvidia-smi shows {driver}, torch uses none: {why}"
-        mend = "install torch for your CUDA version: https://pytorch.org/get-started/locally"
-        return Finding("gpu", FAIL if asked else WARN, what, mend)
+        fix = "install torch for your CUDA version: https://pytorch.org/get-started/locally"
+        return Finding("gpu", FAIL if asked else WARN, what, fix)
     what = "no CUDA device: the CPU is used (enough for model=tiny and for scoring)"
-    mend = "run on a machine with an NVIDIA GPU and its driver" if asked else ""
-    return Finding("gpu", FAIL if asked else OK, what, mend)
+    fix = "run on a machine with an NVIDIA GPU and its driver" if asked else ""
+    return Finding("gpu", FAIL if asked else OK, what, fix)
 
 
 def _device(torch: Any, index: int, driver: str) -> Finding:

@@ -34,8 +34,8 @@ def check_linear_algebra() -> Finding:
         f"np.linalg.pinv is wrong on this CPU (error {deviation:.3g}; {where}): scores and metric "
         "caches of the devkit are wrong too"
     )
-    mend = "pip install 'numpy>=1.26', and make the devkit's metric caches anew"
-    return Finding("linear algebra", FAIL, what, mend)
+    fix = "pip install 'numpy>=1.26', and make the devkit's metric caches anew"
+    return Finding("linear algebra", FAIL, what, fix)
 
 
 def _blas() -> str:

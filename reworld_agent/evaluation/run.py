@@ -213,7 +213,7 @@ def _score(
         _report_failures(entry)
     if failed:
         print(
-            f"  all of them: failures.csv in each agent's folder\n  next: mend the data and start "
+            f"  all of them: failures.csv in each agent's folder\n  next: fix the data and start "
             f"again with output_dir={settings.output_dir}; finished scenes are kept",
             file=sys.stderr,
         )

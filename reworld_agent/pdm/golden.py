@@ -46,4 +46,4 @@ def require_golden() -> None:
     """Raise ReWorldError where the golden scene does not score as it must: no number is safe."""
     finding = check_golden()
     if finding.status == FAIL:
-        raise ReWorldError(f"refusing to score: {finding.what}", finding.mend)
+        raise ReWorldError(f"refusing to score: {finding.what}", finding.fix)

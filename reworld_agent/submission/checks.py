@@ -72,10 +72,10 @@ def _tokens(name: str, plans: Plans, wanted: frozenset[str] | None, source: str)
     faults += [f"too many {_names(extra)}"] if extra else []
     if faults:
         what = f"{count}, but {len(wanted):,} are in {source}: {'; '.join(faults)}"
-        mend = _AGAIN if missing else "say the train_test_split= that was planned"
+        fix = _AGAIN if missing else "say the train_test_split= that was planned"
         if missing and len(missing[0]) == SYNTHETIC_TOKEN_LENGTH:
-            mend = "plan the synthetic scenes too, and name them with second_stage=RUN"
-        return Finding(name, FAIL, what, mend)
+            fix = "plan the synthetic scenes too, and name them with second_stage=RUN"
+        return Finding(name, FAIL, what, fix)
     return Finding(name, OK, f"{count}, those of {source}")
 
 

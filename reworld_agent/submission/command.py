@@ -106,7 +106,7 @@ def _build(place: Path, words: Words) -> int:
     if words.flag("rescore", True) and data_split and not show.failed:
         show.all(rescore(submission, data_split, _parts(output), _table(run, version)))
     if show.failed:
-        raise DataError(f"{shown(output)} is not written: a check fails", "mend what fails above")
+        raise DataError(f"{shown(output)} is not written: a check fails", "fix what fails above")
     writer.write(submission, output)
     _check_written(submission, output)
     size = output.stat().st_size

@@ -82,6 +82,6 @@ def _compared(what: str, scored: pd.DataFrame, table: pd.DataFrame | None) -> Fi
     other = both.loc[~(change <= _SAME), "token"]
     if len(other):
         what += f"; {len(other):,} scenes score otherwise in the run's table, first {other.iloc[0]}"
-        mend = "the run was scored by other code or data: score it again"
-        return Finding(_NAME, FAIL, what, mend)
+        fix = "the run was scored by other code or data: score it again"
+        return Finding(_NAME, FAIL, what, fix)
     return Finding(_NAME, OK, f"{what}, as in the run's table")

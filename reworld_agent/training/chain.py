@@ -147,7 +147,7 @@ def run_chain(chain: Sequence[Command], output: Path, run: Callable[[Command], i
         wall, cpu = time.monotonic(), _processor_time()
         code = run(_anew(command))
         if code:
-            hint = f"mend what it says above; then go on with the same output {output}"
+            hint = f"fix what it says above; then go on with the same output {output}"
             raise ReWorldError(f"{command.name} ended with code {code}", hint)
         wall, cpu = time.monotonic() - wall, _processor_time() - cpu
         kept.append(Timing(str(command), round(wall, 1), round(cpu, 1)))

@@ -49,7 +49,7 @@ def run(cfg: DictConfig) -> int:
             `protocol`, `representation`, `encoder`, `random_encoder`, `vae`: see the config.
 
     Raises:
-        ReWorldError: whatever the user can mend, before the first step where possible.
+        ReWorldError: whatever the user can fix, before the first step where possible.
     """
     engine.quiet()
     check_numbers(cfg)

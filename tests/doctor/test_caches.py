@@ -49,7 +49,7 @@ def test_truncated(tmp_path: Path, folder: Path, keep: int) -> None:
     path.write_bytes(path.read_bytes()[:keep])
     found = _only(tmp_path)
     assert found.status == WARN and path.name in found.what
-    assert found.mend.startswith(f"rm '{path}'")
+    assert found.fix.startswith(f"rm '{path}'")
 
 
 def test_half_written_foreign_and_misnamed(tmp_path: Path, folder: Path) -> None:

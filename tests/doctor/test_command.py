@@ -39,7 +39,7 @@ def test_exit_code_and_json(
     monkeypatch.setattr(command, "choose", lambda words: [lambda: finding])
     assert cli.main(["doctor", "--json"]) == code
     assert json.loads(capsys.readouterr().out) == [
-        {"name": "lamp", "status": status, "what": "[red]broken[/red]", "mend": "screw it in"}
+        {"name": "lamp", "status": status, "what": "[red]broken[/red]", "fix": "screw it in"}
     ]
     assert cli.main(["doctor"]) == code
     out = capsys.readouterr().out
@@ -63,4 +63,4 @@ def test_real_run_passes(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["doctor", "--json"]) == 0
     found = {finding["name"]: finding for finding in json.loads(capsys.readouterr().out)}
     assert set(found) >= {"golden scene", "navsim", "libraries", "linear algebra", "gpu"}
-    assert all(finding["mend"] or finding["status"] == OK for finding in found.values())
+    assert all(finding["fix"] or finding["status"] == OK for finding in found.values())

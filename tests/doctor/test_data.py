@@ -67,7 +67,7 @@ def test_missing_images_are_counted_named_and_weighed(tmp_path: Path, frames: li
     assert found.what.startswith("4 images of 10 are missing: ")
     assert str(_image(tmp_path, frames[2])) in found.what and "and 1 more" in found.what
     assert f"about {4 * size / 1e9:.2g} GB to fetch" in found.what
-    assert "log_names" in found.mend
+    assert "log_names" in found.fix
 
 
 def test_future_images_are_asked_for_by_the_stage_that_learns_from_them(
@@ -78,7 +78,7 @@ def test_future_images_are_asked_for_by_the_stage_that_learns_from_them(
     assert _by_name("agent=reworld", stage="1")["images"].what.startswith("18 images")
     _image(tmp_path, frames[17]).unlink()
     assert _by_name("agent=reworld", stage="planner")["images"].status == OK
-    assert "stage 1 needs the images of the 4 s after" in _by_name(stage="1")["images"].mend
+    assert "stage 1 needs the images of the 4 s after" in _by_name(stage="1")["images"].fix
 
 
 def test_a_lidar_that_the_agent_asks_for_is_looked_for(tmp_path: Path, frames: list[dict]) -> None:
@@ -92,7 +92,7 @@ def test_a_lidar_that_the_agent_asks_for_is_looked_for(tmp_path: Path, frames: l
 def test_damaged_logs_and_maps(tmp_path: Path, frames: list[dict]) -> None:
     (tmp_path / "maps" / "us-ma-boston" / "1" / "map.gpkg").write_bytes(b"<html>404")
     found = _by_name("agent=human")
-    assert found["maps"].status == FAIL and "NUPLAN_MAPS_ROOT" in found["maps"].mend
+    assert found["maps"].status == FAIL and "NUPLAN_MAPS_ROOT" in found["maps"].fix
     (tmp_path / "navsim_logs" / SPLIT / "b.pkl").write_bytes(b"\x80\x05")
     (found_logs,) = _by_name("agent=human").values()
     assert found_logs.status == FAIL and "1 logs of" in found_logs.what

@@ -46,7 +46,7 @@ def test_broken_pinv_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     finding = numerics.check_linear_algebra()
     assert finding.status == FAIL
     assert "metric caches" in finding.what and "CPU with avx512_bf16" in finding.what
-    assert "numpy>=1.26" in finding.mend
+    assert "numpy>=1.26" in finding.fix
 
 
 def test_an_unforeseen_failure_is_a_finding() -> None:
@@ -72,7 +72,7 @@ def test_an_unrelated_navsim_is_recognised_and_named(tmp_path: Path) -> None:
     code = (
         "import warnings; warnings.simplefilter('ignore')\n"
         "from reworld_agent.doctor.host import check_navsim\n"
-        "f = check_navsim(); print(f.status, f.what, f.mend, sep='|')"
+        "f = check_navsim(); print(f.status, f.what, f.fix, sep='|')"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -80,8 +80,8 @@ def test_an_unrelated_navsim_is_recognised_and_named(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
     )
-    status, what, mend = done.stdout.strip().split("|")
-    assert status == WARN and mend == "pip uninstall navsim"
+    status, what, fix = done.stdout.strip().split("|")
+    assert status == WARN and fix == "pip uninstall navsim"
     assert "'navsim' 9.9" in what and str(tmp_path) in what
     assert "not the NAVSIM devkit" in what
 
@@ -95,7 +95,7 @@ def test_each_kind_of_navsim(monkeypatch: pytest.MonkeyPatch, kind: str, status:
     finding = host.check_navsim()
     assert finding.status == status
     assert kind == "absent" or "lib/navsim" in finding.what
-    assert finding.mend or status == OK
+    assert finding.fix or status == OK
 
 
 def test_versions_that_do_not_fit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_a_full_or_closed_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     (tmp_path / "file").write_text("")
     cache, results = disk.check_disk()
     assert cache.status in (OK, WARN) and results.status == FAIL
-    assert "cannot be written" in results.what and "output_dir" in results.mend
+    assert "cannot be written" in results.what and "output_dir" in results.fix
     for free, status in ((1e8, FAIL), (2e9, WARN), (1e12, OK)):
         usage = SimpleNamespace(free=free)
         monkeypatch.setattr(disk.shutil, "disk_usage", lambda _, usage=usage: usage)
@@ -139,7 +139,7 @@ def test_no_gpu_is_fine_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(gpu, "_driver", lambda: "")
     assert [f.status for f in gpu.check_gpu()] == [OK]
     (asked,) = gpu.check_gpu(asked=True)
-    assert asked.status == FAIL and asked.mend
+    assert asked.status == FAIL and asked.fix
     monkeypatch.setattr(gpu, "_driver", lambda: "NVIDIA H200, 570.1")
     (unused,) = gpu.check_gpu()
     assert unused.status == WARN and "H200" in unused.what

@@ -141,7 +141,7 @@ def test_a_bad_frame_costs_its_scenes_and_the_average(
     assert message in captured.err
     failures = pd.read_csv(tmp_path / "out" / "failures.csv")
     assert len(failures) == 14 - valid
-    _spoil_frame(small_split, "a", 15, lambda frame: None)  # mended: the same folder goes on
+    _spoil_frame(small_split, "a", 15, lambda frame: None)  # fixed: the same folder goes on
     assert run(_config(tmp_path / "out")) == 0
 
 
@@ -165,8 +165,8 @@ def test_a_bad_image_costs_its_scenes(
     assert set(failures["phase"]) == {"planning"}
     assert failures["reason"].str.contains(path.name).all()
     assert failures["reason"].str.contains(frames[9]["token"]).all()
-    assert "next: mend the data" in capsys.readouterr().err
-    write_images(small_split, frames[9:10])  # mended: only what failed is done again
+    assert "next: fix the data" in capsys.readouterr().err
+    write_images(small_split, frames[9:10])  # fixed: only what failed is done again
     before = len(scorer.scored)
     assert run(_config(tmp_path / "out")) == 0
     assert len(scorer.scored) == before + len(failures)

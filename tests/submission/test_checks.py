@@ -113,7 +113,7 @@ def test_two_stages() -> None:
     assert {finding.status for finding in check(submission, wanted)} == {OK}
     half = replace(submission, stages={**stages, "second_stage_predictions": ({},)})
     (found,) = [finding for finding in check(half, wanted) if finding.status == FAIL]
-    assert found.name == "second_stage_predictions" and "second_stage=RUN" in found.mend
+    assert found.name == "second_stage_predictions" and "second_stage=RUN" in found.fix
     one_stage = Expected(frozenset(TOKENS), frozenset(), "navtest")
     assert any("two stages" in f.what for f in check(half, one_stage) if f.status == WARN)
     seeds = replace(submission, stages={**stages, "first_stage_predictions": (_plans(), _plans())})

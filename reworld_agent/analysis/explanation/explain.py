@@ -223,12 +223,12 @@ def _counterfactual(
     results: Mapping[str, Array],
     ep_below: float,
 ) -> dict[str, Any]:
-    """The smallest changes, at most one of a family, that mend the metric and break no other."""
+    """The smallest changes, at most one of a family, that fix the metric and break no other."""
     name = METRICS[short]
-    mends = results[name] >= (ep_below if short == "EP" else 1.0)
+    fixes = results[name] >= (ep_below if short == "EP" else 1.0)
     for other in (column for column in _SAFE if column in results):
-        mends = mends & (results[other] >= scored[other])
-    found = list(_smallest(short, tried, mends))[:_NAMED]
+        fixes = fixes & (results[other] >= scored[other])
+    found = list(_smallest(short, tried, fixes))[:_NAMED]
     if not found:
         return {
             "counterfactual": "",
@@ -245,10 +245,10 @@ def _counterfactual(
     }
 
 
-def _smallest(short: str, tried: Sequence[Variant], mends: NDArray[np.bool_]) -> Iterator[int]:
-    """Number of the first variant of each family that mends."""
+def _smallest(short: str, tried: Sequence[Variant], fixes: NDArray[np.bool_]) -> Iterator[int]:
+    """Number of the first variant of each family that fixes."""
     for family in _FAMILIES[short]:
         for index, variant in enumerate(tried):
-            if variant.family == family and mends[index]:
+            if variant.family == family and fixes[index]:
                 yield index
                 break

@@ -239,7 +239,7 @@ def _protocol(
     given = {source: name for source, name in answers.items() if name}
     if len(set(given.values())) > 1:
         told = ", ".join(f"{source} {name}" for source, name in given.items())
-        raise ConfigError(f"{shown(file)}: contradictory protocols ({told})", "mend the table")
+        raise ConfigError(f"{shown(file)}: contradictory protocols ({told})", "fix the table")
     if not given:
         raise ConfigError(
             f"{shown(file)}: its columns ({', '.join(columns)}) do not tell the protocol",

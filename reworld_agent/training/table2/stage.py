@@ -69,7 +69,7 @@ def run_table2(cfg: DictConfig) -> int:
         cfg: of `run_training.py`, its words checked (see `training.words`).
 
     Raises:
-        ReWorldError: whatever the user can mend, before the first step.
+        ReWorldError: whatever the user can fix, before the first step.
     """
     stage = table2_stage(cfg.agent.model, plain_overrides(cfg.agent.overrides))
     stage = engine.with_steps(cfg, stage)
