@@ -20,6 +20,29 @@ _THREAD_VARIABLES = (
 _AHEAD = 4  # tasks for each process that wait or run; the others are not yet made
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+Start = tuple[Callable[..., object], tuple[Any, ...]]
+_STARTS: list[Start] = []
+
+
+def at_start(function: Callable[..., object], *arguments: Any) -> None:
+    """Have every worker process that is started from now on call a function before its tasks.
+
+    Args:
+        function: of a module, so that other processes find it.
+        arguments: picklable.
+    """
+    _STARTS.append((function, arguments))
+
+
+def starts() -> tuple[Start, ...]:
+    """What worker processes call before their tasks, for `start`."""
+    return tuple(_STARTS)
+
+
+def start(calls: tuple[Start, ...]) -> None:
+    """Do in this worker process what its parent asked for with `at_start`."""
+    for function, arguments in calls:
+        function(*arguments)
 
 
 def run_tasks(
@@ -58,7 +81,8 @@ def _run_processes(
 ) -> Iterator[Result]:
     # Spawned, not forked: the parent may hold threads of torch, and a fork of those can hang.
     context = multiprocessing.get_context("spawn")
-    with _one_thread_each(), ProcessPoolExecutor(count, mp_context=context) as pool:
+    pool = ProcessPoolExecutor(count, context, initializer=start, initargs=(starts(),))
+    with _one_thread_each(), pool:
         try:
             running: set[Future[Result]] = set()
             for task in tasks:
@@ -108,7 +132,10 @@ def _run_ray(
         environment: dict[str, Any] = {"env_vars": dict.fromkeys(_THREAD_VARIABLES, "1")}
         ray.init(num_cpus=workers, log_to_driver=False, runtime_env=environment)
 
+    calls = starts()
+
     def call(task: Task) -> Result:
+        start(calls)
         return function(task)
 
     remote = ray.remote(num_cpus=1)(call)

@@ -17,8 +17,8 @@ from tqdm import tqdm
 from reworld_agent.core.errors import ReWorldError
 from reworld_agent.core.result_tables import write_parquet
 from reworld_agent.core.shards import PartStore
-from reworld_agent.evaluation.scoring import pose_fault
 from reworld_agent.evaluation.staged_loader import StagedLoader
+from reworld_agent.pdm.poses import pose_fault
 from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.scene import AgentInput, Scene
 

@@ -19,13 +19,7 @@ from reworld_agent.core.workers import WORKERS
 from reworld_agent.doctor import require_golden
 from reworld_agent.evaluation.agents import build_agents
 from reworld_agent.evaluation.inference import FAILED, FALLBACK, Loader, plan_split
-from reworld_agent.evaluation.scoring import (
-    LOG_REPLAY,
-    PROTOCOLS,
-    ROW_KEYS,
-    check_traffic,
-    score_trajectories,
-)
+from reworld_agent.evaluation.scoring import ROW_KEYS, score_trajectories
 from reworld_agent.evaluation.staged_loader import StagedLoader, SyntheticData
 from reworld_agent.evaluation.stages_config import stage_settings
 from reworld_agent.evaluation.tables import (
@@ -36,7 +30,9 @@ from reworld_agent.evaluation.tables import (
     write_score_table,
 )
 from reworld_agent.evaluation.two_stage import Staged, format_staged, groups_of, staged
+from reworld_agent.pdm.batch import LOG_REPLAY, check_traffic
 from reworld_agent.pdm.cache_io.folder import SceneCaches
+from reworld_agent.pdm.metrics import PROTOCOL_CHOICES
 from reworld_agent.pdm.protocols.aggregate import Group
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.preflight import preflight
@@ -68,7 +64,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_traffic(self.traffic, self.protocol)
-        for name, known in (("protocol", PROTOCOLS), ("worker", WORKERS)):
+        for name, known in (("protocol", PROTOCOL_CHOICES), ("worker", WORKERS)):
             value = getattr(self, name)
             if value not in known:
                 raise ConfigError(f"{name}={value} is unknown", f"use {name}={' | '.join(known)}")

@@ -20,18 +20,11 @@ from reworld_agent.core.provenance import blas_name, code_version
 from reworld_agent.core.result_tables import write_csv, write_parquet
 from reworld_agent.core.shards import PartStore
 from reworld_agent.core.workers import WORKERS
-from reworld_agent.evaluation.scoring import (
-    LOG_REPLAY,
-    PROTOCOLS,
-    REACTIVE,
-    ROW_KEYS,
-    TRAFFIC,
-    check_traffic,
-    metric_columns,
-    score_trajectories,
-)
-from reworld_agent.pdm.api import looks_like_degrees
+from reworld_agent.evaluation.scoring import ROW_KEYS, score_trajectories
+from reworld_agent.pdm.batch import LOG_REPLAY, REACTIVE, TRAFFIC, check_traffic
 from reworld_agent.pdm.cache_io.folder import SceneCaches, code_digest
+from reworld_agent.pdm.metrics import PROTOCOL_CHOICES, columns
+from reworld_agent.pdm.poses import looks_like_degrees
 
 HELP = """\
 Score trajectories of any planner with the PDM score of NAVSIM, without the devkit.
@@ -116,7 +109,7 @@ class Request:
 def help_text() -> str:
     """What `--help` prints."""
     return HELP.format(
-        protocols=" | ".join(PROTOCOLS), workers=" | ".join(WORKERS), traffic=" | ".join(TRAFFIC)
+        protocols=" | ".join(PROTOCOL_CHOICES), workers=" | ".join(WORKERS), traffic=" | ".join(TRAFFIC)
     )
 
 
@@ -143,7 +136,7 @@ def parse(words: Sequence[str]) -> Request:
 
 
 def _value(key: str, value: str) -> Any:
-    choices = {"protocol": PROTOCOLS, "worker": WORKERS, "traffic": TRAFFIC}
+    choices = {"protocol": PROTOCOL_CHOICES, "worker": WORKERS, "traffic": TRAFFIC}
     if key in choices and value not in choices[key]:
         raise ConfigError(f"{key}={value} is unknown", f"use {key}={' | '.join(choices[key])}")
     if key in ("explain", "resume", "two_stage"):
@@ -284,7 +277,7 @@ def summary(table: pd.DataFrame, protocol: str) -> str:
         f"{table['token'].nunique()} scenes"
     ]
     if len(valid):
-        means = valid[list(metric_columns(protocol))].astype(float).mean()
+        means = valid[list(columns(protocol))].astype(float).mean()
         width = 3 + max(len(str(name)) for name in means.index)
         lines += [f"  {name:<{width}}{value:.4f}" for name, value in means.items()]
     for reason, count in table.loc[~table["valid"], "reason"].value_counts().head(5).items():

@@ -11,30 +11,17 @@ import numpy as np
 import pandas as pd
 
 from reworld_agent.core.result_tables import write_csv, write_parquet
-from reworld_agent.evaluation.scoring import BOTH, PROTOCOL_METRICS, metric_columns
+from reworld_agent.pdm.metrics import (
+    BOTH,
+    PROTOCOL_NAMES,
+    SCORE,
+    columns,
+    metric,
+    score_columns,
+)
+from reworld_agent.pdm.metrics import protocol as rules_of
 
 AVERAGE = "average"
-_PRINTED = {
-    "pdms_v1": (
-        ("NC", "no_at_fault_collisions"),
-        ("DAC", "drivable_area_compliance"),
-        ("TTC", "time_to_collision_within_bound"),
-        ("Comf.", "comfort"),
-        ("EP", "ego_progress"),
-        ("PDMS", "score"),
-    ),
-    "epdms_v2": (
-        ("NC", "no_at_fault_collisions"),
-        ("DAC", "drivable_area_compliance"),
-        ("DDC", "driving_direction_compliance"),
-        ("TLC", "traffic_light_compliance"),
-        ("EP", "ego_progress"),
-        ("TTC", "time_to_collision_within_bound"),
-        ("LK", "lane_keeping"),
-        ("HC", "history_comfort"),
-        ("EPDMS", "score"),
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -73,11 +60,10 @@ def score_table(tokens: Sequence[str], rows: pd.DataFrame, protocol: str) -> pd.
     Returns:
         Columns token, valid, then the protocol's metrics; metrics NaN where not valid.
     """
-    metrics = list(metric_columns(protocol))
+    metrics = list(columns(protocol))
     scored = rows[rows["reason"] == ""].drop_duplicates("token").set_index("token")
     table = scored.reindex(pd.Index(tokens, name="token"))[metrics].astype(np.float64)
-    totals = [name for name in metrics if name.endswith("score")]
-    valid = table[totals].notna().all(axis=1)
+    valid = table[list(score_columns(protocol))].notna().all(axis=1)
     table.insert(0, "valid", valid)
     average = table[metrics].mean() if valid.all() else pd.Series(np.nan, index=metrics)
     last = pd.DataFrame([{"token": AVERAGE, "valid": bool(valid.all()), **average.to_dict()}])
@@ -110,21 +96,23 @@ def format_summary(summaries: Sequence[AgentSummary], protocol: str, data_split:
     if protocol == BOTH:
         return "\n\n".join(
             format_summary([_of_protocol(item, name) for item in summaries], name, data_split)
-            for name in PROTOCOL_METRICS
+            for name in PROTOCOL_NAMES
         )
     width = max(len("agent"), *(len(summary.name) for summary in summaries))
-    printed = _PRINTED[protocol]
-    heads = "".join(f"{head:>8}" for head, _ in printed)
-    lines = [f"{'agent':<{width}}{heads}  scenes"]
+    rules = rules_of(protocol)
+    heads = {name: metric(name).heading or metric(name).short for name in rules.printed}
+    heads |= {SCORE: rules.total, **{name: metric(name).short for name in rules.added}}
+    titles = "".join(f"{head:>8}" for head in heads.values())
+    lines = [f"{'agent':<{width}}{titles}  scenes"]
     for summary in summaries:
-        cells = "".join(f"{summary.average[column]:8.4f}" for _, column in printed)
+        cells = "".join(f"{summary.average[column]:8.4f}" for column in heads)
         count = str(summary.total)
         if not summary.complete:
             count = f"INCOMPLETE {summary.valid}/{summary.total}"
         if summary.fallbacks:
             count += f" ({summary.fallbacks} planned by the agent's fallback)"
         lines.append(f"{summary.name:<{width}}{cells}  {count}")
-    lines.append(f"protocol {protocol} ({_PROTOCOLS[protocol]}), split {data_split}")
+    lines.append(f"protocol {protocol} ({rules.conditions}), split {data_split}")
     return "\n".join(lines)
 
 
@@ -137,9 +125,3 @@ def _of_protocol(summary: AgentSummary, protocol: str) -> AgentSummary:
         if name.startswith(prefix)
     }
     return replace(summary, average=average)
-
-
-_PROTOCOLS = {
-    "pdms_v1": "PDM score of NAVSIM v1.1, non-reactive log replay, 4 s",
-    "epdms_v2": "extended PDM score of NAVSIM v2.2, one frame (no EC), log replay, human filter",
-}

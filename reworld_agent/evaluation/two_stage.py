@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import yaml
 from numpy.typing import NDArray
 
 from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.pdm.cache_io.folder import SceneCaches
+from reworld_agent.pdm.metrics import SCORE, short_name
+from reworld_agent.pdm.metrics import protocol as rules_of
 from reworld_agent.pdm.protocols.aggregate import (
     COLUMNS,
-    EC,
     Group,
     TwoStages,
     plan_geometry,
@@ -28,7 +30,8 @@ SUMMARIES = {
     "stage_two": "extended_pdm_score_stage_two",
     "combined": "extended_pdm_score_combined",
 }
-_METRICS = tuple(name for name in COLUMNS if name != "score")
+_RULES = rules_of("epdms_v2")
+_METRICS = _RULES.official
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Staged:
     @property
     def score(self) -> float:
         """EPDMS of both stages, NaN where a frame has no score."""
-        return float(self.table["score"].iloc[-1])
+        return float(self.table[SCORE].iloc[-1])
 
 
 def read_mapping(path: Path) -> list[Group]:
@@ -58,8 +61,6 @@ def read_mapping(path: Path) -> list[Group]:
     Raises:
         DataError: the file cannot be read or holds no mapping.
     """
-    import yaml
-
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
@@ -140,24 +141,24 @@ def _table(
     parts = []
     for tokens, stage in ((first, "stage_one"), (second, "stage_two")):
         part = frames.reindex(pd.Index(tokens, name="token")).reindex(columns=list(COLUMNS))
-        valid = part["score"].notna()
+        valid = part[SCORE].notna()
         if result is None:  # without EC a score of v2.2 does not exist
-            part["score"] = np.nan
+            part[SCORE] = np.nan
         part = part.rename(columns={name: f"{name}_{stage}" for name in _METRICS})
         part.insert(0, "valid", valid)
         parts.append(part.reset_index())
     columns = [f"{name}_{stage}" for stage in ("stage_one", "stage_two") for name in _METRICS]
     rows = pd.concat([*parts, _summaries(result)], ignore_index=True)
-    return rows.reindex(columns=["token", "valid", *columns, "score"])
+    return rows.reindex(columns=["token", "valid", *columns, SCORE])
 
 
 def _summaries(result: TwoStages | None) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for stage, token in SUMMARIES.items():
-        row: dict[str, Any] = {"token": token, "valid": result is not None, "score": np.nan}
+        row: dict[str, Any] = {"token": token, "valid": result is not None, SCORE: np.nan}
         if result is not None:
             shown = ("stage_one", "stage_two") if stage == "combined" else (stage,)
-            row["score"] = _values(result, stage)["score"]
+            row[SCORE] = _values(result, stage)[SCORE]
             for part in shown:
                 values = _values(result, part)
                 row |= {f"{name}_{part}": values[name] for name in _METRICS}
@@ -172,7 +173,7 @@ def _values(result: TwoStages, stage: str) -> dict[str, float]:
 
 def format_staged(name: str, found: Staged, data_split: str) -> str:
     """What is printed: the three summary rows."""
-    short = {**dict(zip(_METRICS, _SHORT, strict=True)), "score": "EPDMS"}
+    short = {**{name: short_name(name) for name in _METRICS}, SCORE: _RULES.total}
     width = max(len(name), len("stage_one"))
     lines = [f"{name:<{width}}" + "".join(f"{short[column]:>8}" for column in COLUMNS)]
     for stage in SUMMARIES:
@@ -180,14 +181,10 @@ def format_staged(name: str, found: Staged, data_split: str) -> str:
         if found.result is not None:
             values = _values(found.result, stage)
         if stage == "combined":  # NAVSIM tells of both stages together the score alone
-            values = {"score": values["score"]}
+            values = {SCORE: values[SCORE]}
         cells = "".join(
             f"{values[column]:8.4f}" if column in values else " " * 8 for column in COLUMNS
         )
         lines.append(f"{stage:<{width}}{cells}")
-    lines.append(f"protocol epdms_v2, two stages of {found.frames} frames, split {data_split}")
+    lines.append(f"protocol {_RULES.name}, two stages of {found.frames} frames, split {data_split}")
     return "\n".join(lines)
-
-
-_SHORT = ("NC", "DAC", "DDC", "TLC", "EP", "TTC", "LK", "HC", "EC")
-assert len(_SHORT) == len(_METRICS) and _METRICS[-1] == EC

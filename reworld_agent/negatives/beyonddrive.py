@@ -16,16 +16,9 @@ from tqdm import tqdm
 
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.unpickle import load_pickle
+from reworld_agent.pdm.metrics import SCORE, protocol
 
-MATRIX = (
-    "no_at_fault_collisions",
-    "drivable_area_compliance",
-    "ego_progress",
-    "time_to_collision_within_bound",
-    "comfort",
-    "driving_direction_compliance",
-    "score",
-)
+MATRIX = (*protocol("pdms_v1").of_one_frame, SCORE)
 
 
 def import_pool(folder: Path) -> pd.DataFrame:

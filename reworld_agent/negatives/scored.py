@@ -11,11 +11,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from reworld_agent.evaluation.scoring import ChunkTask, TokenTask, metric_columns, score_chunk
+from reworld_agent.pdm.batch import ChunkTask, TokenTask, score_chunk
 from reworld_agent.pdm.cache_io.folder import SceneCaches
+from reworld_agent.pdm.metrics import SCORE, protocol
 
 PROTOCOL = "pdms_v1"
-METRICS = metric_columns(PROTOCOL)
+METRICS = (*protocol(PROTOCOL).of_one_frame, SCORE)
 SCHEMA = pa.schema(
     [
         ("token", pa.string()),

@@ -9,10 +9,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from reworld_agent.pdm import metrics
 from reworld_agent.pdm.api import load, score, score_many
+from reworld_agent.pdm.protocols.scored_scene import ScoredScene
 from reworld_agent.pdm.scene_cache import SceneCache
 
-__all__ = ["SceneCache", "build_scene_cache", "load", "score", "score_many"]
+__all__ = [
+    "SceneCache",
+    "ScoredScene",
+    "build_scene_cache",
+    "load",
+    "metrics",
+    "score",
+    "score_many",
+]
 
 
 def build_scene_cache(
@@ -20,13 +30,14 @@ def build_scene_cache(
 ) -> SceneCache:
     """The scene cache of one token, from its log and map; see `build.build_scene_cache`.
 
-    The map libraries that it needs are imported at the first call: who only scores saved caches
-    does not wait for them.
+    The map libraries that it needs are imported at the first call: whoever only scores saved
+    caches does not wait for them.
 
     Raises:
         SceneError: no log has the token, or the scene has no usable route.
         DataError: the log or the city's map is missing or damaged.
     """
-    from reworld_agent.pdm.cache_io.build import build_scene_cache as build
+    # shapely and the maps' libraries take 0.7 s to import
+    from reworld_agent.pdm.cache_io.build import build_scene_cache as build  # noqa: PLC0415
 
     return build(data_root, maps_root, data_split, token)

@@ -1,32 +1,28 @@
-"""The scorer's door: `score` for the candidates of one scene, `score_many` for many scenes."""
+"""The scorer: `score` for the candidates of one scene, `score_many` for many scenes."""
 
 from __future__ import annotations
 
-import math
 import multiprocessing
 import os
-import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from reworld_agent.core.errors import DataError
+from reworld_agent.core.workers import start, starts
 from reworld_agent.pdm.compiling import ensure_compiled
-from reworld_agent.pdm.protocols.pdms import score_with
-from reworld_agent.pdm.protocols.records import Records
+from reworld_agent.pdm.metrics.records import Records
+from reworld_agent.pdm.poses import check_poses
+from reworld_agent.pdm.protocols.score import score_scene
+from reworld_agent.pdm.protocols.scored_scene import ScoredScene
 from reworld_agent.pdm.scene_cache import SceneCache
 
 if TYPE_CHECKING:
     from reworld_agent.pdm.traffic.rails import Rails
-
-N_POSES = (8, 40)
-_LOOKED_AT = 256  # candidates that are searched for degrees
-_MIN_STEP = 0.5  # m; a shorter step has no direction of travel
 
 
 def load(path: str | Path) -> SceneCache:
@@ -35,7 +31,7 @@ def load(path: str | Path) -> SceneCache:
 
 
 def score(
-    cache: SceneCache,
+    cache: SceneCache | ScoredScene,
     poses: Any,
     protocol: str = "pdms_v1",
     explain: bool = False,
@@ -44,14 +40,16 @@ def score(
     """Score N candidates of one scene, each alone with PDM-Closed as the devkit does.
 
     Args:
-        cache: the scene.
+        cache: the scene. What is computed once for it (`ScoredScene`) is kept as long as the cache
+            object is, whose arrays must therefore not change; or the `ScoredScene` itself.
         poses: float [N, 8, 3] at 2 Hz or [N, 40, 3] at 10 Hz: x, y [m] and heading [rad] of the
             rear axle in the ego frame at t0 (x forward, y left), 0.5 … 4.0 or 0.1 … 4.0 s.
-        protocol: `pdms_v1` (PDMS of NAVSIM v1.1), `epdms_v2` (EPDMS of v2.2, see `epdms`), or
+        protocol: `pdms_v1` (PDMS of NAVSIM v1.1), `epdms_v2` (EPDMS of v2.2, see
+            `protocols.epdms`), or
             `both` in one go, with each column named by its protocol: `pdms_v1_score` …
-        explain: also when and why each metric fails (`records.failure_records`) and whether the
+        explain: also when and why each metric fails (columns `<metric>_failure_time_s` …) and whether the
             logged driver fails too (`<metric>_human_fails`, NaN without a logged future).
-        rails: of `reactive_rails.build_rails`: the vehicles around react to each candidate, as in
+        rails: of `traffic.rails.build_rails`: the vehicles around react to each candidate, as in
             NAVSIM v2.2 with `traffic_agents=reactive`; None replays the log. Only `epdms_v2`.
 
     Returns:
@@ -63,8 +61,10 @@ def score(
         DataError: the poses have another shape, are not numbers, not finite, or none.
         SceneError: the scene cannot be scored (no PDM-Closed trajectory, NaN ego state ...).
         ConfigError: the protocol is unknown, or knows no reactive traffic.
+        ReWorldError: a metric that was added from outside fails.
     """
-    return score_with(cache, check_poses(poses, cache.token), protocol, explain, rails)
+    scene = ScoredScene.of(cache)
+    return score_scene(scene, check_poses(poses, scene.cache.token), protocol, explain, rails)
 
 
 def score_many(
@@ -110,7 +110,7 @@ def _run(tasks: list[_Task], workers: int) -> Iterator[Records]:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     ensure_compiled()
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with ProcessPoolExecutor(workers, context, start, (starts(),)) as pool:
         yield from pool.map(_score_task, tasks, chunksize=max(len(tasks) // (8 * workers), 1))
 
 
@@ -118,48 +118,3 @@ def _score_task(task: _Task) -> Records:
     cache, poses, protocol, explain = task
     cache = cache if isinstance(cache, SceneCache) else load(cache)
     return score(cache, poses, protocol, explain)
-
-
-def check_poses(poses: Any, token: str = "") -> NDArray[np.float64]:
-    """Poses as float64 [N, 8 or 40, 3]; warns where headings look like degrees.
-
-    Raises:
-        DataError: with what is wrong, and which candidate.
-    """
-    name = f"scene {token}: " if token else ""
-    hint = "give x, y [m], heading [rad] as [N, 8, 3] at 2 Hz or [N, 40, 3] at 10 Hz"
-    try:
-        array = np.ascontiguousarray(poses, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{name}poses are not an array of numbers ({error})", hint) from error
-    if array.size == 0:
-        raise DataError(f"{name}no candidate trajectory was given", hint)
-    if array.ndim != 3 or array.shape[1] not in N_POSES or array.shape[2] != 3:
-        raise DataError(f"{name}poses have shape {list(array.shape)}", hint)
-    if not np.isfinite(array).all():
-        bad = np.flatnonzero(~np.isfinite(array).all(axis=(1, 2)))
-        raise DataError(
-            f"{name}{len(bad)} candidates hold NaN or infinite poses, first number {bad[0]}",
-            "leave them out, or fix the planner",
-        )
-    if looks_like_degrees(array[:_LOOKED_AT]):
-        warnings.warn(f"{name}headings look like degrees; they are read as radians", stacklevel=3)
-    return array
-
-
-def looks_like_degrees(poses: NDArray[np.float64]) -> bool:
-    """Whether headings exceed a full turn, or fit the direction of travel only as degrees."""
-    heading = poses[..., 2]
-    if np.abs(heading).max() > 2.0 * math.pi:
-        return True
-    step = np.diff(poses[..., :2], axis=1)
-    clear = (np.hypot(step[..., 0], step[..., 1]) > _MIN_STEP) & (np.abs(heading[:, 1:]) > 0.3)
-    if not clear.any():
-        return False
-    travel = np.arctan2(step[..., 1], step[..., 0])[clear]
-    turned = heading[:, 1:][clear]
-    as_radians, as_degrees = (
-        np.abs((travel - heading + math.pi) % (2.0 * math.pi) - math.pi)
-        for heading in (turned, np.radians(turned))
-    )
-    return bool(np.median(as_degrees) < 0.1 and np.median(as_radians) > 0.3)

@@ -18,11 +18,10 @@ from typing import Any
 import numba
 import numpy as np
 
-from reworld_agent.pdm.metrics import drivable_area, extended
+from reworld_agent.pdm.metrics import drivable_area, extended, scorer
 from reworld_agent.pdm.pdm_closed import proposals
-from reworld_agent.pdm.protocols import scorer
 from reworld_agent.pdm.simulate import sampling, tracker
-from reworld_agent.pdm.world import grid, grid_build, scenery
+from reworld_agent.pdm.world import grid, grid_build, red_lights, scenery
 
 MAX_PROCESSES = 4
 # Seconds that each kernel takes by itself, in order of falling cost.
@@ -48,7 +47,7 @@ def _examples() -> dict[str, tuple[Any, tuple[Any, ...]]]:
     yes, yes_two = np.empty(0, np.bool_), np.empty((0, 0), np.bool_)
     raster = grid.Grid(two, whole_two, two, one, short_two, short_two, short)
     scene = scenery.Scenery(one, raster, scenery.Traffic(three, two, two), two, one, two)
-    lights = extended.RedLights(two, whole, whole, two, yes_two)
+    lights = red_lights.RedLights(two, whole, whole, two, yes_two)
     course = proposals.Course(three, two, three, one)
     hits = proposals.Hits(whole, whole)
     obstacles = proposals.Obstacles(two, whole, whole, two, two, one, yes)
@@ -61,7 +60,7 @@ def _examples() -> dict[str, tuple[Any, tuple[Any, ...]]]:
             grid_build._rasterise,
             (two, whole_two, two, one, *marks, short_two, short, short_two, short),
         ),
-        "extended_metrics": (extended.extended_metrics, (three, scene, lights)),
+        "extended_metrics": (extended.extended_metrics, (three, scene, lights, two)),
         "reference_poses": (sampling.reference_poses, (one, three, whole, whole)),
         "distances_outside": (drivable_area.distances_outside, (raster, one, three, two)),
         "_read_rings": (

@@ -12,6 +12,7 @@ import numpy as np
 
 from reworld_agent.core.errors import ReWorldError
 from reworld_agent.core.findings import FAIL, OK, Finding
+from reworld_agent.pdm.api import load, score
 
 GOLDEN_TOLERANCE = 1e-6
 REINSTALL = "pip install -c constraints.txt -e . ; then reworld doctor"
@@ -23,12 +24,10 @@ def golden_deviation() -> float:
     The scene and its scores (one row a candidate) were made by `make golden` from the embedded
     town; the same code is tested against the stock devkit's scores.
     """
-    from reworld_agent import pdm
-
     folder = resources.files("reworld_agent.pdm").joinpath("golden_scene")
     expected = json.loads(folder.joinpath("scores.json").read_text(encoding="utf-8"))
     with resources.as_file(folder.joinpath("scene.npz")) as path:
-        found = pdm.score(pdm.load(path), np.array(expected["poses"]))
+        found = score(load(path), np.array(expected["poses"]))
     differences = [np.abs(found[k] - np.array(v)).max() for k, v in expected["scores"].items()]
     return float(np.max(differences))  # NaN stays NaN, and no tolerance admits it
 

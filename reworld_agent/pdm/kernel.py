@@ -21,7 +21,8 @@ from numba.core.compiler import Compiler
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-_HOLDS_CONSTANTS = "scene_cache.py"  # of the kernels, which compile them in; no kernel is in it
+# Files of constants that kernels compile in; no kernel is in them.
+_HOLD_CONSTANTS = ("scene_cache.py", "raw_columns.py")
 
 
 def _code_stamp() -> str:
@@ -29,7 +30,7 @@ def _code_stamp() -> str:
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         source = path.read_bytes()
-        if b"pdm.kernel import" in source or path.name == _HOLDS_CONSTANTS:
+        if b"pdm.kernel import" in source or path.name in _HOLD_CONSTANTS:
             digest.update(source)
     return digest.hexdigest()
 

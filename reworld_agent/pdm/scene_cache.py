@@ -70,7 +70,7 @@ def _write_whole(path: Path, **arrays: NDArray[np.uint8]) -> None:
         ) from error
 
 
-@dataclass
+@dataclass(eq=False)  # two caches are the same one or not; arrays are not compared
 class SceneCache:
     """One scene at t0, ready to score any trajectory.
 

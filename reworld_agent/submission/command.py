@@ -14,7 +14,7 @@ from reworld_agent.core.errors import DataError, ReWorldError, UsageError
 from reworld_agent.core.findings import FAIL, WARN, Finding
 from reworld_agent.core.findings_printer import printer
 from reworld_agent.core.text import shown
-from reworld_agent.evaluation.scoring import LOG_REPLAY
+from reworld_agent.pdm.batch import LOG_REPLAY
 from reworld_agent.submission import expected, reader, writer
 from reworld_agent.submission.checks import check
 from reworld_agent.submission.contents import (
@@ -128,7 +128,7 @@ def _table(run: Run, version: str) -> pd.DataFrame | None:
     """The run's own scores, where they are of the kind that `rescore` makes: of the version's
     protocol, of one stage, beside traffic as it was logged."""
     path = run.path.parent / "pdm_scores.parquet"
-    kind = {"protocol": PROTOCOLS[version], "stages": 1, "traffic": LOG_REPLAY}
+    kind = {"protocol": PROTOCOLS[version].name, "stages": 1, "traffic": LOG_REPLAY}
     found = {"stages": 1, "traffic": LOG_REPLAY, **run.provenance}
     if any(found.get(key) != value for key, value in kind.items()) or not path.is_file():
         return None

@@ -14,14 +14,12 @@ from reworld_agent.core.findings import FAIL, OK, WARN, Finding
 from reworld_agent.core.shards import PartStore
 from reworld_agent.evaluation.scoring import ROW_KEYS, score_trajectories
 from reworld_agent.pdm.cache_io.folder import SceneCaches
+from reworld_agent.pdm.metrics import protocols
 from reworld_agent.scenes.splits import resolve_split
 from reworld_agent.submission.contents import SYNTHETIC_TOKEN_LENGTH, Plan, Submission
 
-PROTOCOLS = {"1.1": "pdms_v1", "2.2": "epdms_v2"}
-_TITLES = {
-    "1.1": "PDMS of v1.1",
-    "2.2": "EPDMS of v2.2, first stage alone, log replay, without EC",
-}
+PROTOCOLS = {rules.navsim: rules for rules in protocols()}  # by version
+_FIRST_STAGE = ", first stage alone, log replay, without EC"
 _SAME = 1e-6
 _NAME = "score"
 
@@ -51,7 +49,7 @@ def rescore(
     reasons = rows.loc[rows["reason"] != "", "reason"]
     if len(scored):
         mean = scored["score"].mean()
-        what = f"{mean:.6f} over {len(scored):,} scenes ({_TITLES[submission.version]})"
+        what = f"{mean:.6f} over {len(scored):,} scenes ({_title(submission.version)})"
         yield _compared(what, scored, table)
     if len(reasons):
         what = f"{len(reasons):,} scenes cannot be scored here: {reasons.iloc[0]}"
@@ -61,6 +59,12 @@ def rescore(
         yield Finding("second stage score", OK, f"{what}: reworld score two_stage=true does")
 
 
+def _title(version: str) -> str:
+    """What is scored, in words."""
+    rules = PROTOCOLS[version]
+    return f"{rules.total} of v{version}" + (_FIRST_STAGE if rules.optional else "")
+
+
 def _scores(plans: dict[str, Plan], version: str, data_split: str, parts: Path) -> pd.DataFrame:
     roots = resolve_split(data_split, ())
     caches = SceneCaches(roots.data_root, roots.maps_root, roots.data_split)
@@ -68,7 +72,7 @@ def _scores(plans: dict[str, Plan], version: str, data_split: str, parts: Path) 
     poses = [np.asarray(plan.poses, np.float64).ravel() for plan in plans.values()]
     table = pd.DataFrame({**rows, "poses": pd.Series(poses, dtype=object)})
     store = PartStore(parts, ROW_KEYS, {}, resume=True)
-    scored = score_trajectories(table, caches, store, PROTOCOLS[version])
+    scored = score_trajectories(table, caches, store, PROTOCOLS[version].name)
     shutil.rmtree(parts, ignore_errors=True)
     return scored
 

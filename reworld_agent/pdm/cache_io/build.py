@@ -19,7 +19,6 @@ from reworld_agent.pdm.pdm_closed.forecast import Forecast, forecast
 from reworld_agent.pdm.pdm_closed.lane_search import (
     centerline,
     centerline_states,
-    ego_center,
     route_lanes,
     starting_lane,
 )
@@ -31,6 +30,7 @@ from reworld_agent.pdm.simulate.sampling import sample_times_us
 from reworld_agent.pdm.simulate.tracker import simulate
 from reworld_agent.pdm.world import observation
 from reworld_agent.pdm.world.drivable import drivable_map
+from reworld_agent.pdm.world.ego_box import ego_center
 from reworld_agent.pdm.world.frames import Moment, ParsedLog, open_log
 from reworld_agent.pdm.world.lights import Lights, logged_lights, red_lanes, steady_lights
 from reworld_agent.scenes.log_index import find_frame

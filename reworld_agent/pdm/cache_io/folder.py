@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,8 +21,12 @@ from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.paths import cache_home
 from reworld_agent.core.provenance import blas_name, code_version
+from reworld_agent.pdm.scene_cache import SceneCache
 from reworld_agent.scenes.log_index import list_logs
-from reworld_agent.scenes.scene_pickles import list_scene_pickles, scene_pickle_path
+from reworld_agent.scenes.scene_pickles import list_scene_pickles
+
+if TYPE_CHECKING:
+    from reworld_agent.pdm.traffic.rails import Rails
 
 _BUILDERS = ("pdm", "scenes")
 
@@ -65,38 +69,33 @@ class SceneCaches:
         root = self.root or cache_home() / "scene_caches"
         return root / f"{self.data_split}-{self.digest}"
 
-    def get(self, token: str) -> Any:
-        """The scene's `pdm.SceneCache`, loaded, or built and saved.
+    def get(self, token: str) -> SceneCache:
+        """The scene's cache, loaded, or built and saved.
 
         Raises:
             ReWorldError: the scene cannot be built; names the log, map or token.
         """
-        from reworld_agent import pdm
-
         path = self.folder / f"{token}.npz"
         if path.is_file():
             try:
-                return pdm.load(path)
+                return SceneCache.load(path)
             except DataError:  # half-written or of another version: made again
                 path.unlink(missing_ok=True)
         cache = self._build(token)
         cache.save(path)
         return cache
 
-    def _build(self, token: str) -> Any:
-        if self.synthetic_scenes is not None:
-            pickled = scene_pickle_path(self.synthetic_scenes, token)
-            if pickled.is_file():
-                from reworld_agent.pdm.cache_io.from_scene_pickle import build_from_scene_pickle
+    def _build(self, token: str) -> SceneCache:
+        # shapely and the maps' libraries take 0.7 s to import, and most runs find their caches
+        from reworld_agent.pdm.cache_io.sources import build_cache  # noqa: PLC0415
 
-                return build_from_scene_pickle(pickled, self.maps_root)
-        from reworld_agent import pdm
+        roots = self.data_root, self.maps_root
+        return build_cache(*roots, self.data_split, token, self.synthetic_scenes)
 
-        return pdm.build_scene_cache(self.data_root, self.maps_root, self.data_split, token)
-
-    def rails(self, cache: Any) -> Any:
-        """What the scene's vehicles drive on where they react; see `pdm.reactive_rails`."""
-        from reworld_agent.pdm.traffic.rails import build_rails
+    def rails(self, cache: SceneCache) -> Rails:
+        """What the scene's vehicles drive on where they react; see `traffic.rails`."""
+        # the same libraries, needed only with reactive traffic
+        from reworld_agent.pdm.traffic.rails import build_rails  # noqa: PLC0415
 
         return build_rails(cache, self.maps_root)
 

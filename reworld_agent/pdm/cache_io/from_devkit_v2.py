@@ -12,7 +12,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from reworld_agent.pdm.cache_io.from_devkit import ego_array, polygon_fields, sampled_poses
+from reworld_agent.pdm.cache_io.devkit_parts import ego_array, polygon_fields, sampled_poses
 from reworld_agent.pdm.scene_cache import N_REPLAY_STEPS, N_STEPS, TRACK_TYPES, SceneCache
 from reworld_agent.pdm.world.observation import N_SCORED_FRAMES
 from reworld_agent.pdm.world.rings import flatten

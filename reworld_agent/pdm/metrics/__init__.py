@@ -1,1 +1,49 @@
-"""One file a metric of PDMS and EPDMS."""
+"""Metrics of PDMS and EPDMS, one file each, the one table of them, and the registry of others."""
+
+from reworld_agent.pdm.metrics.explanation import Explanation, Failure, FailureAnnotation
+from reworld_agent.pdm.metrics.metric import Look, Measurement, Metric, Rollouts
+from reworld_agent.pdm.metrics.protocol import SCORE, Protocol
+from reworld_agent.pdm.metrics.registry import (
+    BOTH,
+    PROTOCOL_CHOICES,
+    PROTOCOL_NAMES,
+    added,
+    added_digest,
+    aliases,
+    check_protocol,
+    columns,
+    metric,
+    metrics,
+    protocol,
+    protocols,
+    register,
+    score_columns,
+    short_name,
+)
+
+__all__ = [
+    "BOTH",
+    "PROTOCOL_CHOICES",
+    "PROTOCOL_NAMES",
+    "SCORE",
+    "Explanation",
+    "Failure",
+    "FailureAnnotation",
+    "Look",
+    "Measurement",
+    "Metric",
+    "Protocol",
+    "Rollouts",
+    "added",
+    "added_digest",
+    "aliases",
+    "check_protocol",
+    "columns",
+    "metric",
+    "metrics",
+    "protocol",
+    "protocols",
+    "register",
+    "score_columns",
+    "short_name",
+]

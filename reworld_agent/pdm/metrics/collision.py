@@ -6,10 +6,34 @@ contacts can therefore change nothing, and tracks do not influence each other.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.pdm.kernel import helper
+from reworld_agent.pdm.metrics.contacts import (
+    annotate_contact,
+    closing_text,
+    contact_attributes,
+    contact_records,
+    listed,
+    object_text,
+)
+from reworld_agent.pdm.metrics.explanation import (
+    BRAKE,
+    EARLIER,
+    SHIFT,
+    SPEED,
+    Explanation,
+    Failure,
+    FailureAnnotation,
+)
+from reworld_agent.pdm.metrics.raw_columns import Raw
+from reworld_agent.pdm.metrics.records import Names, Records, index, padded
+from reworld_agent.pdm.scene_cache import N_AGENT_TYPES, TRACK_TYPES, SceneCache
 from reworld_agent.pdm.simulate.bicycle import X, Y
 from reworld_agent.pdm.world.geometry import (
     BEHIND_ANGLE,
@@ -24,6 +48,12 @@ from reworld_agent.pdm.world.scenery import IS_STOPPED, Traffic
 STOPPED_EGO_SPEED = 0.05  # m/s
 STOPPED_EGO, STOPPED_TRACK, ACTIVE_FRONT, ACTIVE_REAR, ACTIVE_LATERAL = range(5)
 COLLISION_TYPES = ("stopped_ego", "stopped_track", "active_front", "active_rear", "active_lateral")
+_TYPES = padded(COLLISION_TYPES)
+_CONTACTS = {
+    "stopped_track": "which stands",
+    "active_front": "active front",
+    "active_lateral": "active side, off the road or in several lanes",
+}
 
 # Columns of an ego box: centre x, y, cos, sin of the heading, speed.
 EGO_X, EGO_Y, EGO_COS, EGO_SIN, EGO_SPEED = range(5)
@@ -114,3 +144,34 @@ def collision_type(
         traffic.traits[k, 1],
     )
     return ACTIVE_FRONT if front else ACTIVE_LATERAL
+
+
+def records(raw: Raw, names: Names) -> Records:
+    """When, with which track, and in which type of collision NC is lost."""
+    kind = _TYPES[index(raw["nc_type"])]
+    return {**contact_records(raw, names, "nc"), "collision_type": kind}
+
+
+def _attributes(failure: Failure) -> dict[str, Any]:
+    return {"detail": failure.record("collision_type"), **contact_attributes(failure)}
+
+
+def _sentence(row: Mapping[str, Any]) -> str:
+    hit = f"hit {object_text(row)} at {row['failure_time_s']:.1f} s"
+    # An object that cannot move costs half of NC; the rest went with one that was hit later.
+    later = row["value"] == 0.0 and row["object_class"] not in TRACK_TYPES[:N_AGENT_TYPES]
+    again = "and a road user after it" if later else ""
+    return listed(hit, _CONTACTS.get(row["detail"], ""), closing_text(row), again)
+
+
+def _annotate(
+    annotation: FailureAnnotation,
+    cache: SceneCache,
+    states: NDArray[np.float64],
+    row: Mapping[str, Any],
+) -> FailureAnnotation:
+    found = annotate_contact(annotation, cache, row)
+    return replace(found, text=f"hit: {found.text}")
+
+
+EXPLANATION = Explanation(_attributes, _sentence, (EARLIER, BRAKE, SPEED, SHIFT), _annotate)

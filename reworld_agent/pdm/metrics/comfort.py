@@ -7,27 +7,44 @@ as the data is one polynomial fit; it is applied as a projection on three polyno
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.pdm.kernel import helper
+from reworld_agent.pdm.metrics.explanation import (
+    BRAKE,
+    EARLIER,
+    SMOOTH,
+    SPEED,
+    Explanation,
+    Failure,
+)
+from reworld_agent.pdm.metrics.raw_columns import Raw
+from reworld_agent.pdm.metrics.records import Names, Records, index, padded, seconds
+from reworld_agent.pdm.metrics.situations import HARSH, HARSH_PAST, HARSH_START
 from reworld_agent.pdm.scene_cache import N_STEPS
 from reworld_agent.pdm.simulate.bicycle import AX, AY, DT, HEADING
 
 QUANTITIES = (
-    "longitudinal_acceleration",  # m/s²
-    "lateral_acceleration",  # m/s²
-    "jerk",  # m/s³
-    "longitudinal_jerk",  # m/s³
-    "yaw_acceleration",  # rad/s²
-    "yaw_rate",  # rad/s
+    "longitudinal_acceleration",
+    "lateral_acceleration",
+    "jerk",
+    "longitudinal_jerk",
+    "yaw_acceleration",
+    "yaw_rate",
 )
 N_QUANTITIES = len(QUANTITIES)
+QUANTITY_NAMES = padded(QUANTITIES)
+_UNITS = ("m/s²", "m/s²", "m/s³", "m/s³", "rad/s²", "rad/s")
 BOUNDS = np.array(
     [[-4.05, 2.40], [-4.89, 4.89], [-8.37, 8.37], [-4.13, 4.13], [-1.93, 1.93], [-0.95, 0.95]]
 )
 _ROUND = 1e8  # the devkit rounds to 8 decimals
+_START_S = 0.5
+_FILTER_S = 0.7  # half the window of the widest filter
 
 
 def savgol_weights(
@@ -191,3 +208,40 @@ def first_discomfort(signals: NDArray[np.float64]) -> tuple[int, int, float]:
         value = signals[quantity, i]
         excess = max(excess, value - BOUNDS[quantity, 1], BOUNDS[quantity, 0] - value)
     return first, quantity, excess
+
+
+def records(raw: Raw, names: Names) -> Records:
+    """When comfort is lost, which quantity leaves its bound first, its largest excess [unit]."""
+    comfortable = raw["comfort_step"] < 0
+    return {
+        "failure_time_s": seconds(raw["comfort_step"]),
+        "quantity": QUANTITY_NAMES[index(raw["comfort_quantity"])],
+        "excess": np.where(comfortable, np.nan, raw["comfort_excess"]),
+    }
+
+
+def _attributes(failure: Failure) -> dict[str, Any]:
+    return {
+        "detail": failure.record("quantity"),
+        "excess": failure.record("excess"),
+        "mechanism": mechanism(failure.record("failure_time_s")),
+    }
+
+
+def mechanism(time_s: float) -> str:
+    """Mechanism of discomfort: in the first half second the plan does not fit the ego's state; more
+    than 0.7 s before it (EPDMS looks at the past too) the filter has not seen the plan yet."""
+    if time_s < -_FILTER_S:
+        return HARSH_PAST
+    return HARSH_START if time_s <= _START_S else HARSH
+
+
+def _sentence(row: Mapping[str, Any]) -> str:
+    name, time = str(row["detail"]), row["failure_time_s"]
+    unit = _UNITS[QUANTITIES.index(name)]
+    since = f"from {time:.1f} s on" if time >= 0.0 else f"from {-time:.1f} s before the plan on"
+    far = f"by up to {row['excess']:.2g} {unit}"
+    return f"{name.replace('_', ' ')} beyond its bound {since}, {far}"
+
+
+EXPLANATION = Explanation(_attributes, _sentence, (SMOOTH, SPEED, EARLIER, BRAKE))

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.pdm.kernel import helper
-from reworld_agent.pdm.scene_cache import N_STEPS
+from reworld_agent.pdm.metrics.explanation import (
+    BRAKE,
+    EARLIER,
+    SHIFT,
+    SPEED,
+    Explanation,
+    Failure,
+)
+from reworld_agent.pdm.metrics.situations import WRONG_LANE, inside
+from reworld_agent.pdm.scene_cache import INTERSECTION, N_STEPS, SceneCache
+from reworld_agent.pdm.simulate.bicycle import HEADING, X, Y
+from reworld_agent.pdm.world.geometry import REAR_AXLE_TO_CENTER
 
 _WINDOW = 10  # steps before the current one
 _COMPLIANT_BELOW = 2.0  # m
@@ -39,3 +52,34 @@ def direction_score(
     if worst < _COMPLIANT_BELOW:
         return 1.0
     return 0.5 if worst < _VIOLATION_FROM else 0.0
+
+
+def off_route(cache: SceneCache, states: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Metres [41] that the ego's centre has driven within the second up to each step while off
+    the route's lanes and off intersections: what DDC of EPDMS counts."""
+    ahead = np.stack([np.cos(states[:, HEADING]), np.sin(states[:, HEADING])], axis=1)
+    centres = states[:, [X, Y]] + REAR_AXLE_TO_CENTER * ahead
+    allowed = (cache.polygon_kind == INTERSECTION) | cache.polygon_on_route
+    wrong = ~inside(cache, allowed, centres)
+    steps = np.concatenate([[0.0], np.hypot(*np.diff(centres, axis=0).T)]) * wrong
+    total = np.concatenate([np.zeros(_WINDOW + 1), steps.cumsum()])
+    driven: NDArray[np.float64] = (total[_WINDOW + 1 :] - total[: -_WINDOW - 1]) * wrong
+    return driven
+
+
+def _attributes(failure: Failure) -> dict[str, Any]:
+    driven = off_route(failure.cache, failure.states)
+    over = np.flatnonzero(driven >= _COMPLIANT_BELOW)
+    return {
+        "failure_time_s": round(over[0] / 10, 1) if len(over) else np.nan,
+        "excess": float(driven.max()),
+        "mechanism": WRONG_LANE,
+    }
+
+
+def _sentence(row: Mapping[str, Any]) -> str:
+    far, time = row["excess"], row["failure_time_s"]
+    return f"drove {far:.1f} m within a second off the route's lanes, noticed at {time:.1f} s"
+
+
+EXPLANATION = Explanation(_attributes, _sentence, (SHIFT, SPEED, EARLIER, BRAKE))

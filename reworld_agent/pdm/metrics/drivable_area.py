@@ -3,13 +3,38 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.pdm.kernel import helper, kernel
-from reworld_agent.pdm.scene_cache import N_STEPS
+from reworld_agent.pdm.metrics.explanation import (
+    BRAKE,
+    EARLIER,
+    SHIFT,
+    SMOOTH,
+    SPEED,
+    Explanation,
+    Failure,
+    FailureAnnotation,
+)
+from reworld_agent.pdm.metrics.raw_columns import RAW, Raw
+from reworld_agent.pdm.metrics.records import Names, Records, index, padded, seconds
+from reworld_agent.pdm.metrics.situations import (
+    CURVE,
+    DRIFT,
+    JUNCTION,
+    LANE_CHANGE,
+    in_junction,
+    route_offset,
+    route_turn,
+)
+from reworld_agent.pdm.scene_cache import N_STEPS, SceneCache
 from reworld_agent.pdm.simulate.bicycle import HEADING, X, Y
+from reworld_agent.pdm.world.ego_frame import ego_box, poses_to_ego
 from reworld_agent.pdm.world.geometry import (
     HALF_LENGTH,
     HALF_WIDTH,
@@ -21,6 +46,16 @@ from reworld_agent.pdm.world.grid import DRIVABLE, Grid, lanes_at, mark_held, ne
 
 CORNERS = ("front_left", "rear_left", "rear_right", "front_right")
 N_CORNERS = 4
+_CORNERS = padded(CORNERS)
+_BEND_RAD = math.radians(6.0)
+_LANE_CHANGE_M = 1.5
+_PLACES = {
+    "roadblock": "road",
+    "lane": "lane",
+    "lane_connector": "turning lane",
+    "intersection": "junction",
+    "carpark": "car park",
+}
 
 
 @helper
@@ -119,27 +154,85 @@ def distances_outside(
     grid: Grid,
     origin: NDArray[np.float64],
     states: NDArray[np.float64],
-    where: NDArray[np.float64],
-) -> NDArray[np.float64]:
+    raw: NDArray[np.float64],
+) -> None:
     """How far N candidates are off the road where they leave it first.
 
     Args:
         grid: the map.
         origin: [2] of the local coordinates.
         states: [N, 41, 11] global.
-        where: [N, 2] step and corner, -1 for candidates that stay on the road.
-
-    Returns:
-        [N, 2] distance [m] to the nearest drivable polygon and its number, or -1.
+        raw: [N, N_RAW] of `scorer.score_states`; its columns `dac_distance` and `dac_polygon` are
+            filled for candidates that leave the road.
     """
-    out = np.empty((len(states), 2))
     for i in range(len(states)):
-        out[i, 0], out[i, 1] = -1.0, -1.0
-        if where[i, 0] >= 0:
-            t, c = int(where[i, 0]), int(where[i, 1])
+        if raw[i, RAW.dac_step] >= 0:
+            t, c = int(raw[i, RAW.dac_step]), int(raw[i, RAW.dac_corner])
             lon = REAR_AXLE_TO_CENTER + (HALF_LENGTH if c % 3 == 0 else -HALF_LENGTH)
             lat = HALF_WIDTH if c < 2 else -HALF_WIDTH
             x, y = offset(states[i, t, X], states[i, t, Y], states[i, t, HEADING], lon, lat)
             distance, polygon = distance_outside(grid, x - origin[0], y - origin[1])
-            out[i, 0], out[i, 1] = distance, polygon
-    return out
+            raw[i, RAW.dac_distance], raw[i, RAW.dac_polygon] = distance, polygon
+
+
+def records(raw: Raw, names: Names) -> Records:
+    """When and with which corner the road is left, how far outside, and beside which polygon."""
+    on_road = raw["dac_step"] < 0
+    return {
+        "failure_time_s": seconds(raw["dac_step"]),
+        "corner": _CORNERS[index(raw["dac_corner"])],
+        "polygon_kind": names.polygon_kind[index(raw["dac_polygon"])],
+        "distance_outside_m": np.where(on_road, np.nan, raw["dac_distance"]),
+    }
+
+
+def _attributes(failure: Failure) -> dict[str, Any]:
+    kind, time = failure.record("polygon_kind"), failure.record("failure_time_s")
+    return {
+        "detail": failure.record("corner"),
+        "near": kind,
+        "distance_outside_m": failure.record("distance_outside_m"),
+        "mechanism": mechanism(failure.cache, failure.states, time, kind),
+    }
+
+
+def mechanism(
+    cache: SceneCache, states: NDArray[np.float64], time_s: float, polygon_kind: str
+) -> str:
+    """Mechanism of leaving the road at `time_s` of simulated states [41, 11].
+
+    In or beside an intersection: junction overrun; where the route turned by 6° or more: kerb on
+    curve; on a straight, a drive that ends 1.5 m or more beside its line: lane change; else drift.
+    """
+    place = states[round(time_s * 10), [X, Y]]
+    if polygon_kind == "intersection" or in_junction(cache, place):
+        return JUNCTION
+    if route_turn(cache, states[0, [X, Y]], place) > _BEND_RAD:
+        return CURVE
+    moved = route_offset(cache, states[-1, [X, Y]]) - route_offset(cache, states[0, [X, Y]])
+    return LANE_CHANGE if abs(moved) > _LANE_CHANGE_M else DRIFT
+
+
+def _sentence(row: Mapping[str, Any]) -> str:
+    corner, kind, time = row["detail"], row["near"], row["failure_time_s"]
+    place = _PLACES.get(kind, "road")
+    outside = row["distance_outside_m"]
+    far = f", {max(outside, 0.01):.2f} m outside the {place}" if math.isfinite(outside) else ""
+    return f"the {corner.replace('_', ' ')} corner left the road at {time:.1f} s{far}"
+
+
+def _annotate(
+    annotation: FailureAnnotation,
+    cache: SceneCache,
+    states: NDArray[np.float64],
+    row: Mapping[str, Any],
+) -> FailureAnnotation:
+    pose = poses_to_ego(states[annotation.step, [X, Y, HEADING]], cache.ego_state[:3])
+    corner = str(row["detail"])
+    point = ego_box(pose)[CORNERS.index(corner)]
+    return replace(annotation, text=f"{corner.replace('_', ' ')} corner", point=point)
+
+
+EXPLANATION = Explanation(
+    _attributes, _sentence, (SHIFT, SPEED, EARLIER, BRAKE, SMOOTH), _annotate
+)

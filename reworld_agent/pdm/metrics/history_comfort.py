@@ -1,5 +1,4 @@
-"""Comfort in EPDMS (NAVSIM v2.2): with the logged past before the plan (HC), and between the plans
-of two consecutive frames (EC).
+"""History comfort (HC, EPDMS): comfort of the plan with the logged past before it.
 
 The same six quantities and bounds as in PDMS, but at the centre of the vehicle and with shorter
 windows. The devkit shifts accelerations to the centre along x only: a_x + d ω² + d α.
@@ -17,11 +16,14 @@ from numpy.typing import NDArray
 from reworld_agent.pdm.kernel import helper, kernel
 from reworld_agent.pdm.metrics.comfort import (
     N_QUANTITIES,
+    QUANTITY_NAMES,
     apply_filter,
     first_discomfort,
     savgol_weights,
     unwrap,
 )
+from reworld_agent.pdm.metrics.raw_columns import RAW, Raw
+from reworld_agent.pdm.metrics.records import Names, Records, index
 from reworld_agent.pdm.simulate.bicycle import (
     AX,
     AY,
@@ -35,11 +37,8 @@ from reworld_agent.pdm.simulate.bicycle import (
 )
 from reworld_agent.pdm.world.geometry import REAR_AXLE_TO_CENTER
 
-HC, HC_STEP, HC_QUANTITY, HC_EXCESS = range(4)
-_ROUND_DECIMALS = 8
 _STEP_US = 100_000
-# Largest root mean square difference of two plans: acceleration, jerk, yaw rate, yaw acceleration.
-TWO_FRAME_BOUNDS = np.array([0.7, 0.5, 0.1, 0.1])
+_NO_STEP = -1000.0
 
 
 class Filters(NamedTuple):
@@ -89,22 +88,22 @@ def past_at_10_hz(states: NDArray[np.float64], time_us: NDArray[np.int64]) -> ND
 
 @kernel
 def history_comfort(
-    states: NDArray[np.float64], past: NDArray[np.float64], weights: Filters
-) -> NDArray[np.float64]:
+    states: NDArray[np.float64],
+    past: NDArray[np.float64],
+    weights: Filters,
+    raw: NDArray[np.float64],
+) -> None:
     """HC of N candidates.
 
     Args:
         states: [N, 41, 11] simulated states.
         past: [H, 11] of `past_at_10_hz`; none is allowed only where HC is not asked for.
         weights: `filters(H + 41)`.
-
-    Returns:
-        [N, 4]: HC, first step out of bounds (before t0 it is negative; −1000 for none), its
-        quantity, the largest excess of that quantity.
+        raw: [N, N_RAW] of `scorer.score_states`; its columns from `hc` to `hc_excess` are filled.
     """
     n_past, n = len(past), len(past) + states.shape[1]
     joined, work = np.empty((n, N_STATE)), np.empty((4, n))
-    signals, out = np.empty((N_QUANTITIES, n)), np.empty((len(states), 4))
+    signals = np.empty((N_QUANTITIES, n))
     for t in range(n_past):
         for j in range(N_STATE):
             joined[t, j] = past[t, j]
@@ -114,10 +113,10 @@ def history_comfort(
                 joined[n_past + t, j] = states[i, t, j]
         _signals(joined, weights, work, signals)
         step, quantity, excess = first_discomfort(signals)
-        out[i, HC] = 1.0 if quantity < 0 else 0.0
-        out[i, HC_STEP] = -1000.0 if quantity < 0 else step - n_past
-        out[i, HC_QUANTITY], out[i, HC_EXCESS] = quantity, excess
-    return out
+        out = raw[i]
+        out[RAW.hc] = 1.0 if quantity < 0 else 0.0
+        out[RAW.hc_step] = _NO_STEP if quantity < 0 else step - n_past
+        out[RAW.hc_quantity], out[RAW.hc_excess] = quantity, excess
 
 
 @helper
@@ -145,46 +144,11 @@ def _signals(
     apply_filter(heading, weights.yaw_rate, signals[5])
 
 
-def two_frame_comfort(
-    now: NDArray[np.float64], before: NDArray[np.float64], interval_s: float
-) -> NDArray[np.float64]:
-    """EC: do the plans of two consecutive frames agree where they overlap?
-
-    Args:
-        now: [N, 41, 11] simulated states of the later frame.
-        before: [N, 41, 11] of the earlier frame.
-        interval_s: time between the frames [s], more than 0 and less than 0.55.
-
-    Returns:
-        [N] 1 where all four differences are within `TWO_FRAME_BOUNDS`, else 0.
-    """
-    shift = round(interval_s / DT)
-    first, second = _features(now[:, :-shift]), _features(before[:, shift:])
-    rms = np.sqrt(np.mean((first - second) ** 2, axis=-1))
-    return (rms <= TWO_FRAME_BOUNDS).all(axis=-1).astype(np.float64)
-
-
-def _features(states: NDArray[np.float64]) -> NDArray[np.float64]:
-    """[N, 4, n]: acceleration, jerk, yaw rate, yaw acceleration of states [N, n, 11]."""
-    weights = filters(states.shape[1], yaw_order=2)
-    acceleration = _apply(np.hypot(states[..., AX], states[..., AY]), weights.smooth)
-    heading = states[..., HEADING]
-    turns = np.cumsum(np.round(np.diff(heading, axis=-1) / (2.0 * math.pi)), axis=-1)
-    heading = heading - 2.0 * math.pi * np.pad(turns, ((0, 0), (1, 0)))
-    return np.stack(
-        [
-            acceleration,
-            _apply(acceleration, weights.slope),
-            _apply(heading, weights.yaw_rate),
-            _apply(heading, weights.yaw_acceleration),
-        ],
-        axis=1,
-    )
-
-
-def _apply(signal: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """`apply_filter` for [N, n], in NumPy."""
-    n, window = weights.shape
-    start = np.clip(np.arange(n) - (window - 1) // 2, 0, n - window)
-    taps = signal[:, start[:, None] + np.arange(window)]
-    return np.round((taps * weights).sum(axis=-1), _ROUND_DECIMALS)
+def records(raw: Raw, names: Names) -> Records:
+    """When comfort is lost (negative: in the logged past), by which quantity, and how far."""
+    fine = raw["hc"] > 0.0
+    return {
+        "failure_time_s": np.where(fine, np.nan, np.round(raw["hc_step"] / 10, 1)),
+        "quantity": QUANTITY_NAMES[index(raw["hc_quantity"])],
+        "excess": np.where(fine, np.nan, raw["hc_excess"]),
+    }

@@ -12,9 +12,9 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from reworld_agent.pdm.pdm_closed.lane_search import ego_center, ego_polygon
 from reworld_agent.pdm.pdm_closed.proposals import SAMPLE_STEPS, STEP_S
 from reworld_agent.pdm.scene_cache import N_AGENT_TYPES, TRACK_TYPES
+from reworld_agent.pdm.world.ego_box import ego_center, ego_polygon
 from reworld_agent.pdm.world.frames import Boxes
 
 RADIUS = 100.0  # m

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from reworld_agent.core.errors import SceneError
 from reworld_agent.pdm.pdm_closed.route import heading_error
 from reworld_agent.pdm.world.drivable import DrivableMap, shapes
-from reworld_agent.pdm.world.geometry import HALF_LENGTH, HALF_WIDTH, REAR_AXLE_TO_CENTER
+from reworld_agent.pdm.world.ego_box import ego_center, ego_polygon
 from reworld_agent.scenes.maps.city import LANE, LANE_CONNECTOR, CityMap
 
 _TREE_NODE = 10
@@ -78,22 +78,6 @@ def _nearest_lane(pose: NDArray[np.float64], on_route: list[int], city: CityMap)
     if holds.any():
         return on_route[int(np.argmax(holds))]
     return on_route[int(np.argmin(shapely.distance(polygons, ego_polygon(pose))))]
-
-
-def ego_center(pose: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rear-axle pose [3] → centre of the ego box [2] (m, global)."""
-    heading = np.array([np.cos(pose[2]), np.sin(pose[2])])
-    return pose[:2] + REAR_AXLE_TO_CENTER * heading
-
-
-def ego_polygon(pose: NDArray[np.float64]) -> shapely.Polygon:
-    """Rear-axle pose [3] → the ego box (m, global)."""
-    cos, sin = np.cos(pose[2]), np.sin(pose[2])
-    ahead, left = np.array([cos, sin]) * HALF_LENGTH, np.array([-sin, cos]) * HALF_WIDTH
-    center = ego_center(pose)
-    corners = [center + ahead + left, center - ahead + left]
-    corners += [center - ahead - left, center + ahead - left]
-    return shapely.Polygon(corners)
 
 
 def centerline(start: int, route: list[int], on_route: list[int], city: CityMap) -> list[int]:

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.pdm.kernel import helper, kernel
-from reworld_agent.pdm.metrics.progress import arc_length_at, bound_blocks, project
 from reworld_agent.pdm.pdm_closed.idm import idm_step
 from reworld_agent.pdm.pdm_closed.path import pose_at
 from reworld_agent.pdm.scene_cache import N_STEPS
 from reworld_agent.pdm.world.geometry import HALF_LENGTH, HALF_WIDTH, REAR_AXLE_TO_CENTER, offset
 from reworld_agent.pdm.world.polygon_distance import box_to_polygon
+from reworld_agent.pdm.world.polyline import arc_length_at, bound_blocks, project
 
 STEP_S = 0.1
 SAMPLE_STEPS = 2  # obstacles and leaders are looked at every second step
@@ -30,7 +30,7 @@ class Course(NamedTuple):
 
     states: NDArray[np.float64]  # [P, K, 3] x, y [m], heading [rad], unwrapped; global
     along: NDArray[np.float64]  # [P, K] distance along the path [m]
-    blocks: NDArray[np.float64]  # [P, B, 4] `progress.bound_blocks`
+    blocks: NDArray[np.float64]  # [P, B, 4] `polyline.bound_blocks`
     begin: NDArray[np.float64]  # [P] distance along the path where the ego starts [m]
 
 

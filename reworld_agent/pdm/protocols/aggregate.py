@@ -19,16 +19,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from reworld_agent.core.errors import DataError
-from reworld_agent.pdm.api import check_poses
-from reworld_agent.pdm.metrics.history_comfort import two_frame_comfort
-from reworld_agent.pdm.protocols.epdms import METRICS, combine, epdms_v2
+from reworld_agent.pdm.metrics.protocol import SCORE
+from reworld_agent.pdm.metrics.table import EC, EPDMS_V2
+from reworld_agent.pdm.metrics.two_frame_comfort import MAX_INTERVAL_S, two_frame_comfort
+from reworld_agent.pdm.poses import check_poses
+from reworld_agent.pdm.protocols.score import score_scene
+from reworld_agent.pdm.protocols.scored_scene import ScoredScene
 from reworld_agent.pdm.scene_cache import SceneCache
-from reworld_agent.pdm.simulate.rollout import simulated
+from reworld_agent.pdm.simulate.rollout import rollout
 
-EC = "two_frame_extended_comfort"
-COLUMNS = (*METRICS, EC, "score")
+METRICS = EPDMS_V2.of_one_frame
+COLUMNS = (*EPDMS_V2.official, SCORE)
 SIGMA_SQUARED = 0.1  # m²
-_MAX_GAP_S = 0.55  # frames of one log that are further apart are not consecutive
 _POINTS = ("endpoint_x", "endpoint_y", "start_point_x", "start_point_y")
 _Plans = dict[str, tuple[float, NDArray[np.float64]]]  # of each token: start [s], states [41, 11]
 _HINT = "make the table of aggregate.plan_row for every frame of the split"
@@ -108,7 +110,7 @@ def plan_row(cache: SceneCache, poses: Any) -> dict[str, Any]:
         SceneError: the frame cannot.
     """
     checked = check_poses(np.asarray(poses)[None], cache.token)
-    scores = epdms_v2(cache, checked, explain=False)
+    scores = score_scene(ScoredScene.of(cache), checked, EPDMS_V2.name, explain=False)
     return {
         **plan_geometry(cache, checked),
         **{metric: float(scores[metric][0]) for metric in METRICS},
@@ -131,7 +133,7 @@ def plan_geometry(cache: SceneCache, poses: NDArray[np.float64]) -> dict[str, An
         "endpoint_y": y + ahead * sin + left * cos,
         "start_point_x": x,
         "start_point_y": y,
-        "states": simulated(cache, poses)[0],
+        "states": rollout(cache, poses)[0],
     }
 
 
@@ -245,10 +247,8 @@ def _tokens(group: Group) -> list[str]:
 def _with_scores(table: pd.DataFrame, comfort: pd.Series) -> pd.DataFrame:
     """`COLUMNS` of each frame; the score without EC where that is NaN."""
     metrics = {name: table[name].to_numpy(np.float64) for name in METRICS}
-    known = comfort.notna().to_numpy()
-    full = combine(metrics, np.where(known, comfort.to_numpy(np.float64), 0.0))
-    score = np.where(known, full, combine(metrics))
-    return pd.DataFrame({**metrics, EC: comfort.to_numpy(np.float64), "score": score}, table.index)
+    metrics[EC.name] = comfort.to_numpy(np.float64)
+    return pd.DataFrame({**metrics, SCORE: EPDMS_V2.score(metrics)}, table.index)
 
 
 def _consecutive(table: pd.DataFrame) -> Iterator[tuple[str, str]]:
@@ -256,7 +256,7 @@ def _consecutive(table: pd.DataFrame) -> Iterator[tuple[str, str]]:
     for _, log in table.sort_values("start_time_s").groupby("log_name", sort=False):
         tokens, times = log.index.tolist(), log["start_time_s"].tolist()
         for i in range(1, len(tokens)):
-            if times[i] - times[i - 1] < _MAX_GAP_S:
+            if times[i] - times[i - 1] < MAX_INTERVAL_S:
                 yield tokens[i], tokens[i - 1]
 
 
@@ -267,7 +267,7 @@ def _plans(table: pd.DataFrame) -> _Plans:
 
 def _comfort_between(plans: _Plans, now: str, before: str) -> float:
     interval_s = plans[now][0] - plans[before][0]
-    if not 0.0 < interval_s < _MAX_GAP_S:
+    if not 0.0 < interval_s < MAX_INTERVAL_S:
         raise DataError(
             f"frames {before} and {now} are {interval_s:.2f} s apart",
             "EC compares frames that are less than 0.55 s apart",

@@ -7,333 +7,147 @@ frames (EC) it is (… + 2·EC) / 16. The human filter sets a metric to 1 where 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.core.errors import SceneError
-from reworld_agent.pdm.compiling import ensure_compiled
-from reworld_agent.pdm.metrics.extended import (
-    DDC,
-    LAST_TTC_STEP,
-    LK,
-    LK_STEP,
-    TLC,
-    TLC_LIGHT,
-    TLC_STEP,
-    RedLights,
-    extended_metrics,
-    make_lights,
-)
+from reworld_agent.pdm.metrics.drivable_area import distances_outside
+from reworld_agent.pdm.metrics.extended import extended_metrics
 from reworld_agent.pdm.metrics.history_comfort import (
-    HC,
-    HC_EXCESS,
-    HC_QUANTITY,
-    HC_STEP,
     Filters,
     filters,
     history_comfort,
     past_at_10_hz,
-    two_frame_comfort,
 )
-from reworld_agent.pdm.metrics.progress import MIN_BEST_PROGRESS
-from reworld_agent.pdm.protocols.records import (
-    Names,
-    Records,
-    failure_records,
-    outside,
-    quantity_names,
-)
-from reworld_agent.pdm.protocols.scorer import DAC, NC, PROGRESS, TTC, score_states
+from reworld_agent.pdm.metrics.progress import progress_share
+from reworld_agent.pdm.metrics.protocol import SCORE
+from reworld_agent.pdm.metrics.raw_columns import RAW, Raw, by_name
+from reworld_agent.pdm.metrics.records import Names, Records
+from reworld_agent.pdm.metrics.scorer import score_states
+from reworld_agent.pdm.metrics.table import EP, EPDMS_V2
+from reworld_agent.pdm.metrics.ttc import LAST_STEP_V2
+from reworld_agent.pdm.metrics.values import failure_records, raw_values
 from reworld_agent.pdm.scene_cache import N_STEPS, SceneCache
-from reworld_agent.pdm.simulate.rollout import drives, simulated
-from reworld_agent.pdm.simulate.tracker import simulate
-from reworld_agent.pdm.world.geometry import (
-    HALF_LENGTH,
-    HALF_WIDTH,
-    RADIUS,
-    REAR_AXLE_TO_CENTER,
-    box_meets_box,
-)
-from reworld_agent.pdm.world.scenery import Scenery, Traffic, make_traffic, scenery_of
-
-MULTIPLIERS = (
-    "no_at_fault_collisions",
-    "drivable_area_compliance",
-    "driving_direction_compliance",
-    "traffic_light_compliance",
-)
-WEIGHTS = {
-    "ego_progress": 5.0,
-    "time_to_collision_within_bound": 5.0,
-    "lane_keeping": 2.0,
-    "history_comfort": 2.0,
-}
-EC_WEIGHT = 2.0
-METRICS = (*MULTIPLIERS, *WEIGHTS)
-_STEPS_PER_FRAME = 5
-_MAX_INTERVAL_S = 0.55
+from reworld_agent.pdm.simulate.rollout import human_rollout, reference_rollout
+from reworld_agent.pdm.world.red_lights import RedLights, make_red_lights
+from reworld_agent.pdm.world.replay import replay_within_4_s
+from reworld_agent.pdm.world.scenery import Scenery
 
 
-@dataclass
-class Judged:
-    """What the kernels say of N candidates: `score_states`, `extended_metrics`,
-    `history_comfort`, `records.outside` (empty unless explained)."""
-
-    raw: NDArray[np.float64]
-    extended: NDArray[np.float64]
-    comfort: NDArray[np.float64]
-    off_road: NDArray[np.float64]
-
-
-@dataclass
-class Prepared:
-    """What is computed once for a scene.
+@dataclass(frozen=True)
+class EpdmsScene:
+    """A scene as EPDMS sees it; `of` makes it.
 
     Attributes:
         scenery, lights: map, v2.2's traffic, red lights.
         past, weights: for HC.
+        names: of tracks, polygons and lights.
         pdm_closed: PDM-Closed v2.2's progress [m] and product of multipliers.
         human_fails: metrics that the logged driver has 0 in; None without a logged future.
-        names: of tracks and polygons.
     """
 
     scenery: Scenery
     lights: RedLights
     past: NDArray[np.float64]
     weights: Filters
-    pdm_closed: tuple[float, float]
-    human_fails: tuple[str, ...] | None
     names: Names
+    pdm_closed: tuple[float, float] = (0.0, 0.0)
+    human_fails: tuple[str, ...] | None = None
 
+    @classmethod
+    def of(cls, cache: SceneCache, scenery: Scenery, names: Names) -> EpdmsScene:
+        """The scene with the log's traffic and, in it, PDM-Closed v2.2 and the logged driver.
 
-def prepare(cache: SceneCache) -> Prepared:
-    """The scene's `Prepared`, kept with the cache object.
+        Args:
+            cache: the scene.
+            scenery: of `make_scenery`; its traffic is replaced.
+            names: of its tracks, polygons and lights.
 
-    Raises:
-        SceneError: the cache lacks what only EPDMS needs (PDM-Closed v2.2, the past).
-    """
-    known: Prepared | None = vars(cache).get("_prepared_v2")
-    if known is not None:
-        return known
-    if cache.pdm_closed_poses_v2.shape != (N_STEPS, 3) or len(cache.past_states) < 2:
-        raise SceneError(
-            f"scene {cache.token}: its cache has no PDM-Closed v2.2 or no past, which EPDMS needs",
-            "build its cache from the logs with pdm.build_scene_cache",
+        Raises:
+            SceneError: the cache lacks what only EPDMS needs (PDM-Closed v2.2, the past).
+        """
+        if cache.pdm_closed_poses_v2.shape != (N_STEPS, 3) or len(cache.past_states) < 2:
+            raise SceneError(
+                f"scene {cache.token}: its cache has no PDM-Closed v2.2 or no past, which EPDMS "
+                "needs",
+                "build its cache from the logs with pdm.build_scene_cache",
+            )
+        past = past_at_10_hz(cache.past_states, cache.past_time_us)
+        empty = cls(
+            scenery._replace(traffic=replay_within_4_s(cache, scenery.origin)),
+            make_red_lights(cache, scenery.origin),
+            past,
+            filters(len(past) + N_STEPS),
+            names,
         )
-    ensure_compiled()
-    scenery = scenery_of(cache)
-    scenery = scenery._replace(traffic=replayed_traffic(cache, scenery))
-    past = past_at_10_hz(cache.past_states, cache.past_time_us)
-    names = Names.of(cache)
-    known = Prepared(
-        scenery,
-        make_lights(cache, scenery.origin),
-        past,
-        filters(len(past) + N_STEPS),
-        (0.0, 0.0),
-        None,
-        names,
-    )
-    closed = judge_states(known, _drive(cache, cache.pdm_closed_poses_v2[None]), explain=False)
-    known.pdm_closed = (float(closed.raw[0, PROGRESS]), float(_multiplier(closed)[0]))
-    if cache.human_poses.shape == (8, 3) and np.isfinite(cache.human_poses).all():
-        human = judge_states(known, simulated(cache, cache.human_poses[None]), explain=False)
-        human.comfort[:, HC] = 1.0  # the devkit scores the driver without the past
-        columns = _columns(human, 0.0)
-        known.human_fails = tuple(m for m in METRICS if columns[m][0] == 0.0)
-    vars(cache)["_prepared_v2"] = known
-    return known
-
-
-def replayed_traffic(cache: SceneCache, scenery: Scenery) -> Traffic:
-    """The log replay of v2.2: what is seen within 4 s, without what overlaps the ego at t0."""
-    pose = np.full_like(cache.track_pose, np.nan)
-    for k, (first, last) in enumerate(cache.track_sightings.tolist()):
-        if first < 0:
-            continue
-        if first == last:  # seen once: there all the time
-            pose[:N_STEPS, k] = cache.track_pose[first * _STEPS_PER_FRAME, k]
-        else:
-            steps = slice(first * _STEPS_PER_FRAME, last * _STEPS_PER_FRAME + 1)
-            pose[steps, k] = cache.track_pose[steps, k]
-    traffic = make_traffic(
-        pose, cache.track_size, cache.track_type, cache.track_speed, scenery.origin
-    )
-    gone = _overlapping(traffic, np.array(cache.ego_state), scenery.origin)
-    pose[:, gone] = np.nan
-    return make_traffic(pose, cache.track_size, cache.track_type, cache.track_speed, scenery.origin)
-
-
-def _overlapping(
-    traffic: Traffic, ego_state: NDArray[np.float64], origin: NDArray[np.float64]
-) -> NDArray[np.bool_]:
-    """[T] tracks whose box meets the ego's at t0."""
-    x, y, heading = ego_state[:3].tolist()
-    cos, sin = math.cos(heading), math.sin(heading)
-    ahead = np.array([cos, sin]) * REAR_AXLE_TO_CENTER
-    apart = traffic.pose[:, 0, :2] - (np.array([x, y]) + ahead - origin)
-    near = np.hypot(*apart.T) <= RADIUS + traffic.traits[:, :2].sum(axis=1)
-    meets = near.copy()
-    for k in np.flatnonzero(near).tolist():
-        dx, dy = apart[k].tolist()
-        cos_k, sin_k = traffic.pose[k, 0, 2:].tolist()
-        length, width = traffic.traits[k, :2].tolist()
-        meets[k] = box_meets_box(
-            dx, dy, cos, sin, HALF_LENGTH, HALF_WIDTH, cos_k, sin_k, length, width
+        human = human_rollout(cache)
+        return empty.beside(
+            reference_rollout(cache, cache.pdm_closed_poses_v2),
+            None if human is None else empty.failed_by_human(human),
         )
-    return meets
+
+    def beside(
+        self, pdm_closed: NDArray[np.float64], human_fails: tuple[str, ...] | None
+    ) -> EpdmsScene:
+        """The same scene with PDM-Closed's states [1, 41, 11] driven in it, and the human's
+        failures, which may be from another traffic."""
+        raw = by_name(self.evaluate(pdm_closed, explain=False))
+        multiplier = EPDMS_V2.product(raw_values(EPDMS_V2, raw))
+        known = float(raw["progress"][0]), float(multiplier[0])
+        return replace(self, pdm_closed=known, human_fails=human_fails)
+
+    def failed_by_human(self, states: NDArray[np.float64]) -> tuple[str, ...]:
+        """Metrics that the logged driver, states [1, 41, 11], has 0 in."""
+        rows = self.evaluate(states, explain=False)
+        rows[:, RAW.hc] = 1.0  # the devkit scores the driver without the past
+        values = _values(by_name(rows), 0.0)
+        return tuple(name for name, value in values.items() if value[0] == 0.0)
+
+    def evaluate(self, states: NDArray[np.float64], explain: bool) -> NDArray[np.float64]:
+        """Raw rows [N, N_RAW] of simulated states [N, 41, 11]."""
+        scenery = self.scenery
+        rows = score_states(states, scenery, LAST_STEP_V2)
+        extended_metrics(states, scenery, self.lights, rows)
+        history_comfort(states, self.past, self.weights, rows)
+        if explain:
+            distances_outside(scenery.grid, scenery.origin, states, rows)
+        return rows
+
+    def columns(self, rows: NDArray[np.float64], explain: bool) -> Records:
+        """Columns of `epdms_v2` from raw rows, each candidate alone with PDM-Closed v2.2.
+
+        Returns:
+            The eight metrics after the human filter, `score` from them (without EC), `pdm_score`
+            as the devkit has it (before the filter), each metric before it as
+            `<metric>_unfiltered`, progress_m, pdm_closed_progress_m; with `explain` the failure
+            records.
+        """
+        raw, n = by_name(rows), len(rows)
+        progress, multiplier = self.pdm_closed
+        before = _values(raw, progress * multiplier)
+        fails = self.human_fails or ()
+        after = {m: np.ones(n) if m in fails else v.copy() for m, v in before.items()}
+        records: Records = {
+            **after,
+            SCORE: EPDMS_V2.score(after),
+            "pdm_score": EPDMS_V2.score(before),
+            **{f"{metric}_unfiltered": values for metric, values in before.items()},
+            "progress_m": raw["progress"].copy(),
+            "pdm_closed_progress_m": np.full(n, progress),
+        }
+        if explain:
+            records.update(failure_records(EPDMS_V2, raw, self.names))
+            for metric in before:
+                known = np.nan if self.human_fails is None else float(metric in self.human_fails)
+                records[f"{metric}_human_fails"] = np.full(n, known)
+        return records
 
 
-def _drive(cache: SceneCache, reference: NDArray[np.float64]) -> NDArray[np.float64]:
-    return simulate(np.array(cache.ego_state), np.array(reference))
-
-
-def judge_states(prepared: Prepared, states: NDArray[np.float64], explain: bool) -> Judged:
-    """Judge simulated states [N, 41, 11]."""
-    raw = score_states(states, prepared.scenery, LAST_TTC_STEP)
-    return Judged(
-        raw,
-        extended_metrics(states, prepared.scenery, prepared.lights),
-        history_comfort(states, prepared.past, prepared.weights),
-        outside(states, raw, prepared.scenery) if explain else np.empty((0, 2)),
-    )
-
-
-def joined(parts: Sequence[Judged]) -> Judged:
-    """What is said of all candidates, from that of some at a time."""
-    return Judged(
-        *(
-            np.concatenate([getattr(part, name) for part in parts])
-            for name in ("raw", "extended", "comfort", "off_road")
-        )
-    )
-
-
-def _multiplier(judged: Judged) -> NDArray[np.float64]:
-    raw, extended = judged.raw, judged.extended
-    return raw[:, NC] * raw[:, DAC] * extended[:, DDC] * extended[:, TLC]
-
-
-def _columns(judged: Judged, reference: float) -> Records:
+def _values(raw: Raw, reference: float) -> dict[str, NDArray[np.float64]]:
     """Metrics before the human filter; `reference` is PDM-Closed's progress · multipliers [m]."""
-    raw, extended = judged.raw, judged.extended
-    best = np.maximum(raw[:, PROGRESS] * _multiplier(judged), reference)
-    share = np.clip(raw[:, PROGRESS] / np.where(best > 0.0, best, 1.0), 0.0, 1.0)
-    return {
-        "no_at_fault_collisions": raw[:, NC].copy(),
-        "drivable_area_compliance": raw[:, DAC].copy(),
-        "driving_direction_compliance": extended[:, DDC].copy(),
-        "traffic_light_compliance": extended[:, TLC].copy(),
-        "ego_progress": np.where(best > MIN_BEST_PROGRESS, share, 1.0),
-        "time_to_collision_within_bound": raw[:, TTC].copy(),
-        "lane_keeping": extended[:, LK].copy(),
-        "history_comfort": judged.comfort[:, HC].copy(),
-    }
-
-
-def combine(columns: Records, two_frame: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
-    """EPDMS [N] of metric columns; with `two_frame` [N] (EC) the full score of two frames."""
-    product = np.prod([columns[name] for name in MULTIPLIERS], axis=0)
-    weighted = sum(weight * columns[name] for name, weight in WEIGHTS.items())
-    total = sum(WEIGHTS.values())
-    if two_frame is not None:
-        weighted, total = weighted + EC_WEIGHT * two_frame, total + EC_WEIGHT
-    result: NDArray[np.float64] = product * weighted / total
-    return result
-
-
-def epdms_v2(cache: SceneCache, poses: NDArray[np.float64], explain: bool) -> Records:
-    """Columns of EPDMS for checked poses [N, 8 or 40, 3], each alone with PDM-Closed v2.2.
-
-    Returns:
-        The eight metrics after the human filter, `score` from them (without EC), `pdm_score` as
-        the devkit has it (before the filter), each metric before it as `<metric>_unfiltered`,
-        progress_m, pdm_closed_progress_m; with `explain` the failure records.
-    """
-    prepared = prepare(cache)
-    parts = [judge_states(prepared, states, explain) for states in drives(cache, poses)]
-    return epdms_columns(cache, prepared, joined(parts), explain)
-
-
-def epdms_columns(cache: SceneCache, prepared: Prepared, judged: Judged, explain: bool) -> Records:
-    """Columns of `epdms_v2` for N candidates that were judged in the scene as `prepared`."""
-    n = len(judged.raw)
-    progress, multiplier = prepared.pdm_closed
-    before = _columns(judged, progress * multiplier)
-    fails = prepared.human_fails or ()
-    after = {m: np.ones(n) if m in fails else v.copy() for m, v in before.items()}
-    result: Records = {
-        **after,
-        "score": combine(after),
-        "pdm_score": combine(before),
-        **{f"{metric}_unfiltered": values for metric, values in before.items()},
-        "progress_m": judged.raw[:, PROGRESS].copy(),
-        "pdm_closed_progress_m": np.full(n, progress),
-    }
-    if explain:
-        result.update(_records(cache, prepared, judged))
-    return result
-
-
-def _records(cache: SceneCache, prepared: Prepared, judged: Judged) -> Records:
-    """Failure records of the common metrics and of TLC, LK, HC; whether the driver fails."""
-    extended, comfort, n = judged.extended, judged.comfort, len(judged.raw)
-    common = failure_records(judged.raw, judged.off_road, prepared.names)
-    records = {k: v for k, v in common.items() if not k.startswith("comfort")}
-    lights = np.append(cache.light_id.astype(np.str_), "")
-    fine = comfort[:, HC] > 0.0
-    records |= {
-        "traffic_light_compliance_failure_time_s": _seconds(extended[:, TLC_STEP]),
-        "traffic_light_compliance_light": lights[extended[:, TLC_LIGHT].astype(np.int64)],
-        "lane_keeping_failure_time_s": _seconds(extended[:, LK_STEP]),
-        "history_comfort_failure_time_s": np.where(
-            fine, np.nan, np.round(comfort[:, HC_STEP] / 10, 1)
-        ),
-        "history_comfort_quantity": quantity_names(comfort[:, HC_QUANTITY]),
-        "history_comfort_excess": np.where(fine, np.nan, comfort[:, HC_EXCESS]),
-    }
-    known = prepared.human_fails
-    for metric in METRICS:
-        fails = np.nan if known is None else float(metric in known)
-        records[f"{metric}_human_fails"] = np.full(n, fails)
-    return records
-
-
-def _seconds(step: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.where(step < 0, np.nan, np.round(step / 10, 1))
-
-
-def score_two_frames(
-    now: SceneCache,
-    poses: NDArray[np.float64],
-    before: SceneCache,
-    poses_before: NDArray[np.float64],
-) -> Records:
-    """EPDMS with EC: N plans of a frame, each beside the plan of the frame before it.
-
-    Args:
-        now, poses: the later scene and its candidates [N, 8 or 40, 3].
-        before, poses_before: the same log's scene at most 0.55 s earlier, and [N, 8 or 40, 3].
-
-    Returns:
-        `epdms_v2` of the later frame with two_frame_extended_comfort [N] and `score` including it.
-
-    Raises:
-        SceneError: the scenes are not consecutive frames of one log.
-    """
-    interval_s = (now.time_us - before.time_us) * 1e-6
-    if now.log_name != before.log_name or not 0.0 < interval_s < _MAX_INTERVAL_S:
-        raise SceneError(
-            f"scenes {before.token} and {now.token} are {interval_s:.2f} s apart",
-            "EC compares frames of one log that are less than 0.55 s apart",
-        )
-    drives = simulated(now, poses), simulated(before, poses_before)
-    result = epdms_v2(now, poses, explain=False)
-    comfort = two_frame_comfort(drives[0], drives[1], interval_s)
-    result["two_frame_extended_comfort"] = comfort
-    result["score"] = combine(result, comfort)
-    return result
+    values = raw_values(EPDMS_V2, raw)
+    best = np.maximum(raw["progress"] * EPDMS_V2.product(values), reference)
+    values[EP.name] = progress_share(raw["progress"], best)
+    return {name: values[name] for name in EPDMS_V2.of_one_frame}

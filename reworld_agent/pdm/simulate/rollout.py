@@ -14,7 +14,7 @@ from reworld_agent.pdm.simulate.tracker import simulate
 _CHUNK = 256  # candidates whose states are in memory at once
 
 
-def simulated(cache: SceneCache, poses: NDArray[np.float64]) -> NDArray[np.float64]:
+def rollout(cache: SceneCache, poses: NDArray[np.float64]) -> NDArray[np.float64]:
     """States [N, 41, 11] of the ego that follows poses [N, 8 or 40, 3]; poses in the ego frame at
     t0, states global (see `bicycle`)."""
     knots, samples = knot_times_us(cache.time_us, poses.shape[1]), sample_times_us(cache.time_us)
@@ -22,7 +22,19 @@ def simulated(cache: SceneCache, poses: NDArray[np.float64]) -> NDArray[np.float
     return simulate(ego_state, reference_poses(ego_state, np.array(poses), knots, samples))
 
 
-def drives(cache: SceneCache, poses: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
-    """`simulated` for at most 256 candidates at a time."""
+def rollouts(cache: SceneCache, poses: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
+    """`rollout` for at most 256 candidates at a time."""
     for start in range(0, len(poses), _CHUNK):
-        yield simulated(cache, poses[start : start + _CHUNK])
+        yield rollout(cache, poses[start : start + _CHUNK])
+
+
+def human_rollout(cache: SceneCache) -> NDArray[np.float64] | None:
+    """States [1, 41, 11] of the ego that follows the logged driver; None without a logged future."""
+    if cache.human_poses.shape != (8, 3) or not np.isfinite(cache.human_poses).all():
+        return None
+    return rollout(cache, cache.human_poses[None])
+
+
+def reference_rollout(cache: SceneCache, reference: NDArray[np.float64]) -> NDArray[np.float64]:
+    """States [1, 41, 11] of the ego that follows global reference poses [41, 3], 10 Hz."""
+    return simulate(np.array(cache.ego_state), np.array(reference[None]))

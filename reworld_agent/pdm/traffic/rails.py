@@ -16,8 +16,8 @@ import shapely
 from numpy.typing import NDArray
 
 from reworld_agent.core.errors import SceneError
-from reworld_agent.pdm.pdm_closed.lane_search import ego_polygon
 from reworld_agent.pdm.scene_cache import TRACK_TYPES, SceneCache
+from reworld_agent.pdm.world.ego_box import ego_polygon
 from reworld_agent.scenes.maps.city import (
     INTERSECTION,
     LANE,

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.pdm.kernel import kernel
-from reworld_agent.pdm.metrics.progress import bound_blocks
 from reworld_agent.pdm.scene_cache import N_AGENT_TYPES, POLYGON_KINDS, SceneCache
 from reworld_agent.pdm.world import grid
 from reworld_agent.pdm.world.geometry import half_extents
 from reworld_agent.pdm.world.grid import Grid
 from reworld_agent.pdm.world.grid_build import build_grid
+from reworld_agent.pdm.world.polyline import bound_blocks
 
 STOPPED_TRACK_SPEED = 0.05  # m/s
 
@@ -53,7 +53,7 @@ class Scenery(NamedTuple):
     traffic: Traffic
     centerline: NDArray[np.float64]  # [K, 2] local
     arc: NDArray[np.float64]  # [K] arc length of the centreline [m]
-    blocks: NDArray[np.float64]  # [B, 4] bounds of its parts, see `progress.bound_blocks`
+    blocks: NDArray[np.float64]  # [B, 4] bounds of its parts, see `polyline.bound_blocks`
 
 
 def local_origin(ego_state: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -140,14 +140,6 @@ def make_centerline(
     line = np.ascontiguousarray(centerline[:, :2] - origin)
     lengths = np.hypot(*np.diff(line, axis=0).T)
     return line, np.concatenate([[0.0], np.cumsum(lengths)]), bound_blocks(line)
-
-
-def scenery_of(cache: SceneCache) -> Scenery:
-    """The scene's `make_scenery`, kept with the cache object (whose arrays must not change)."""
-    known: Scenery | None = vars(cache).get("_scenery")
-    if known is None:
-        vars(cache)["_scenery"] = known = make_scenery(cache)
-    return known
 
 
 def make_scenery(cache: SceneCache) -> Scenery:

@@ -1,6 +1,6 @@
 """All metrics of simulated states in one compiled pass, without any object of Python.
 
-`score_states` judges states against any scenery: the logged traffic for a planner's score, or
+`score_states` scores states in any scenery: the logged traffic for a planner's score, or
 PDM-Closed's own forecast when it chooses among its proposals.
 """
 
@@ -28,7 +28,7 @@ from reworld_agent.pdm.metrics.collision import (
 from reworld_agent.pdm.metrics.comfort import N_QUANTITIES, comfort_signals, first_discomfort
 from reworld_agent.pdm.metrics.direction import direction_score
 from reworld_agent.pdm.metrics.drivable_area import N_CORNERS, find_offroad, in_several_lanes
-from reworld_agent.pdm.metrics.progress import normalised_progress, project
+from reworld_agent.pdm.metrics.raw_columns import N_RAW, RAW
 from reworld_agent.pdm.metrics.ttc import (
     AHEAD,
     BESIDE,
@@ -41,32 +41,8 @@ from reworld_agent.pdm.scene_cache import N_STEPS
 from reworld_agent.pdm.simulate.bicycle import HEADING, VX, VY, X, Y
 from reworld_agent.pdm.world.geometry import HALF_LENGTH, HALF_WIDTH, RADIUS, REAR_AXLE_TO_CENTER
 from reworld_agent.pdm.world.grid import INTERSECTION, ROUTE, Grid, mark_held
+from reworld_agent.pdm.world.polyline import project
 from reworld_agent.pdm.world.scenery import IS_AGENT, Scenery, Traffic
-
-# Columns of the result of `score_states`. Steps are -1 where nothing fails.
-(
-    NC,
-    DAC,
-    TTC,
-    COMFORT,
-    DDC,
-    PROGRESS,  # m along the centreline, not negative
-    NC_STEP,
-    NC_TRACK,
-    NC_TYPE,
-    TTC_STEP,
-    TTC_TRACK,
-    TTC_SIDE,
-    DAC_STEP,
-    DAC_CORNER,
-    COMFORT_STEP,
-    COMFORT_QUANTITY,
-    COMFORT_EXCESS,
-) = range(17)
-N_RAW = 17
-
-LAST_TTC_STEP = N_STEPS - 1  # v1.1; the replayed traffic reaches 0.9 s farther
-W_PROGRESS, W_TTC, W_COMFORT = 5.0, 5.0, 2.0
 
 
 @helper
@@ -124,7 +100,7 @@ def _is_astray(
 
 
 @helper
-def _judge_contacts(
+def _score_contacts(
     grid: Grid,
     traffic: Traffic,
     ego: NDArray[np.float64],
@@ -137,7 +113,7 @@ def _judge_contacts(
     last_ttc_step: int,
     out: NDArray[np.float64],
 ) -> None:
-    """NC and TTC against every track that comes near; fills their columns of `out` [17]."""
+    """NC and TTC against every track that comes near; fills their columns of `out` [N_RAW]."""
     pose, traits, sweep = traffic.pose, traffic.traits, traffic.sweep
     low_x, low_y, high_x, high_y = _reach(ego)
     for k in range(len(sweep)):
@@ -154,9 +130,9 @@ def _judge_contacts(
             if kind in (STOPPED_TRACK, ACTIVE_FRONT) or (
                 kind == ACTIVE_LATERAL and _is_astray(grid, t, offroad, corners, found, held)
             ):
-                out[NC] = min(out[NC], 0.0 if traits[k, IS_AGENT] else 0.5)
-                if out[NC_STEP] < 0 or t < out[NC_STEP]:
-                    out[NC_STEP], out[NC_TRACK], out[NC_TYPE] = t, k, kind
+                out[RAW.nc] = min(out[RAW.nc], 0.0 if traits[k, IS_AGENT] else 0.5)
+                if out[RAW.nc_step] < 0 or t < out[RAW.nc_step]:
+                    out[RAW.nc_step], out[RAW.nc_track], out[RAW.nc_type] = t, k, kind
         t, i = first_threat(pose, k, traits[k, 0], traits[k, 1], ego, last_ttc_step)
         if t >= 0:
             s = t + i * PROJECTION_STEPS
@@ -167,25 +143,24 @@ def _judge_contacts(
                 mark_held(grid, INTERSECTION, rear[t : t + 1], flag)
                 threat = flag[0] or _is_astray(grid, t, offroad, corners, found, held)
             if threat:
-                out[TTC] = 0.0
-                if out[TTC_STEP] < 0 or t < out[TTC_STEP]:
-                    out[TTC_STEP], out[TTC_TRACK], out[TTC_SIDE] = t, k, where
+                out[RAW.ttc] = 0.0
+                if out[RAW.ttc_step] < 0 or t < out[RAW.ttc_step]:
+                    out[RAW.ttc_step], out[RAW.ttc_track], out[RAW.ttc_side] = t, k, where
 
 
 @kernel
 def score_states(
     states: NDArray[np.float64], scenery: Scenery, last_ttc_step: int
 ) -> NDArray[np.float64]:
-    """Judge N candidates, each by itself.
+    """Score N candidates, each by itself.
 
     Args:
         states: [N, 41, 11] simulated states, global.
         scenery: the scene; its traffic has at least `last_ttc_step` + 10 steps.
-        last_ttc_step: last step whose time to collision counts (40 in v1.1, 31 in v2.2).
+        last_ttc_step: last step whose time to collision counts: `ttc.LAST_STEP_V1` or `_V2`.
 
     Returns:
-        [N, 17]: NC, DAC, TTC, comfort, DDC, progress [m], then what failed first (see the
-        columns above).
+        [N, N_RAW], see `raw_columns`; columns that it does not fill are −1.
     """
     grid, traffic, line, arc = scenery.grid, scenery.traffic, scenery.centerline, scenery.arc
     n, n_polygons, last = len(states), len(grid.polygons), N_STEPS - 1
@@ -202,43 +177,24 @@ def score_states(
         _place(states[i], scenery.origin, ego, rear, corners, centers)
 
         step, corner = find_offroad(grid, corners, flags, offroad)
-        out[DAC], out[DAC_STEP], out[DAC_CORNER] = 1.0 if step < 0 else 0.0, step, corner
+        out[RAW.dac], out[RAW.dac_step], out[RAW.dac_corner] = 1.0 if step < 0 else 0.0, step, corner
 
-        out[NC], out[TTC] = 1.0, 1.0
-        _judge_contacts(
+        out[RAW.nc], out[RAW.ttc] = 1.0, 1.0
+        _score_contacts(
             grid, traffic, ego, rear, corners, offroad, found, held, flags, last_ttc_step, out
         )
 
         mark_held(grid, ROUTE, centers, flags)
         for t in range(N_STEPS):
             flags[t] = not flags[t]
-        out[DDC] = direction_score(centers, flags, work[0])
+        out[RAW.ddc] = direction_score(centers, flags, work[0])
 
         start = project(line, arc, scenery.blocks, centers[0, 0], centers[0, 1])
         end = project(line, arc, scenery.blocks, centers[last, 0], centers[last, 1])
-        out[PROGRESS] = max(end - start, 0.0)
+        out[RAW.progress] = max(end - start, 0.0)
 
         comfort_signals(states[i], work, signals)
         step, quantity, excess = first_discomfort(signals)
-        out[COMFORT] = 1.0 if step < 0 else 0.0
-        out[COMFORT_STEP], out[COMFORT_QUANTITY], out[COMFORT_EXCESS] = step, quantity, excess
+        out[RAW.comfort] = 1.0 if step < 0 else 0.0
+        out[RAW.comfort_step], out[RAW.comfort_quantity], out[RAW.comfort_excess] = step, quantity, excess
     return raw
-
-
-def group_scores(raw: NDArray[np.float64]) -> NDArray[np.float64]:
-    """PDMS [N] of proposals that compete with each other (EP relative to the best of all).
-
-    This is how PDM-Closed v1.1 chooses: the first largest score wins.
-    """
-    multiplier = raw[:, NC] * raw[:, DAC]
-    best = np.full(len(raw), np.max(raw[:, PROGRESS] * multiplier))
-    return weighted_score(raw, normalised_progress(raw[:, PROGRESS], multiplier, best))
-
-
-def weighted_score(
-    raw: NDArray[np.float64], ego_progress: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """PDMS [N] = NC·DAC·(5·EP + 5·TTC + 2·C) / 12 (NAVSIM v1.1; DDC has no weight)."""
-    weighted = W_PROGRESS * ego_progress + W_TTC * raw[:, TTC] + W_COMFORT * raw[:, COMFORT]
-    total = weighted / (W_PROGRESS + W_TTC + W_COMFORT)
-    return raw[:, NC] * raw[:, DAC] * total
