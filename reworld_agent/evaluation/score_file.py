@@ -109,7 +109,9 @@ class Request:
 def help_text() -> str:
     """What `--help` prints."""
     return HELP.format(
-        protocols=" | ".join(PROTOCOL_CHOICES), workers=" | ".join(WORKERS), traffic=" | ".join(TRAFFIC)
+        protocols=" | ".join(PROTOCOL_CHOICES),
+        workers=" | ".join(WORKERS),
+        traffic=" | ".join(TRAFFIC),
     )
 
 

@@ -45,10 +45,11 @@ def score(
         poses: float [N, 8, 3] at 2 Hz or [N, 40, 3] at 10 Hz: x, y [m] and heading [rad] of the
             rear axle in the ego frame at t0 (x forward, y left), 0.5 … 4.0 or 0.1 … 4.0 s.
         protocol: `pdms_v1` (PDMS of NAVSIM v1.1), `epdms_v2` (EPDMS of v2.2, see
-            `protocols.epdms`), or
-            `both` in one go, with each column named by its protocol: `pdms_v1_score` …
-        explain: also when and why each metric fails (columns `<metric>_failure_time_s` …) and whether the
-            logged driver fails too (`<metric>_human_fails`, NaN without a logged future).
+            `protocols.epdms`), or `both` in one go, with each column named by its protocol:
+            `pdms_v1_score` …
+        explain: also when and why each metric fails (columns `<metric>_failure_time_s` …) and
+            whether the logged driver fails too (`<metric>_human_fails`, NaN without a logged
+            future).
         rails: of `traffic.rails.build_rails`: the vehicles around react to each candidate, as in
             NAVSIM v2.2 with `traffic_agents=reactive`; None replays the log. Only `epdms_v2`.
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from reworld_agent import pdm
 from reworld_agent.core.result_tables import write_parquet
-from reworld_agent.evaluation.scoring import PROTOCOL_METRICS
 from reworld_agent.evaluation.tables import score_table, write_score_table
 from reworld_agent.pdm.cache_io.folder import SceneCaches
+from reworld_agent.pdm.metrics import columns
 
 PROTOCOL = "pdms_v1"
 KEYS = ("data_root", "maps_root", "cache_dir")
@@ -42,7 +42,7 @@ def make_run(
     rows = []
     for token, own in poses.items():
         scored = pdm.score(caches.get(token), own[None], protocol)
-        metrics = {name: float(scored[name][0]) for name in PROTOCOL_METRICS[protocol]}
+        metrics = {name: float(scored[name][0]) for name in columns(protocol)}
         rows.append({"token": token, "reason": "", **metrics})
     return write_run(folder, pd.DataFrame(rows), poses, caches.data_split, protocol)
 

@@ -16,8 +16,8 @@ from reworld_agent.analysis.explanation.explain_report import explain_run, main,
 from reworld_agent.cli import main as cli
 from reworld_agent.core.arguments import parse
 from reworld_agent.core.result_tables import read_provenance, write_parquet
-from reworld_agent.evaluation.scoring import PROTOCOL_METRICS
 from reworld_agent.pdm.cache_io.folder import SceneCaches
+from reworld_agent.pdm.metrics import columns
 from tests.analysis.runs import KEYS, constant_velocity, make_run, where, write_run
 from tests.analysis.tables import scores, v2_scores, write
 
@@ -78,7 +78,7 @@ def test_all_scenes_passing(
     caches: SceneCaches, tokens: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     perfect = pd.DataFrame({"token": tokens, "reason": ""})
-    perfect[list(PROTOCOL_METRICS["pdms_v1"])] = 1.0
+    perfect[list(columns("pdms_v1"))] = 1.0
     poses = {token: constant_velocity(caches.get(token)) for token in tokens}
     write_run(tmp_path, perfect, poses, "town_test")
     assert main([str(tmp_path), *where(caches)]) == 0
@@ -199,7 +199,7 @@ def test_a_hundred_thousand_scenes_of_which_one_fails(
     count = 100_000
     names = [tokens[0], *(f"{i:016x}" for i in range(1, count))]
     table = pd.DataFrame({"token": names, "reason": ""})
-    table[list(PROTOCOL_METRICS["pdms_v1"])] = 1.0
+    table[list(columns("pdms_v1"))] = 1.0
     table.loc[0, ["no_at_fault_collisions", "score"]] = 0.0
     own = 3.0 * constant_velocity(caches.get(tokens[0])) + [0, 4.0, 0]
     write_run(tmp_path, table, dict.fromkeys(names, own), "town_test")

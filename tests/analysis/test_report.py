@@ -14,8 +14,8 @@ import pytest
 from reworld_agent.analysis.explanation.explain_report import main as explain
 from reworld_agent.analysis.reporting import page as report
 from reworld_agent.core.result_tables import read_provenance, write_parquet
-from reworld_agent.evaluation.scoring import PROTOCOL_METRICS
 from reworld_agent.pdm.cache_io.folder import SceneCaches
+from reworld_agent.pdm.metrics import columns
 from tests.analysis.runs import constant_velocity, make_run, where, write_run
 from tests.analysis.tables import scores, v2_scores, write
 
@@ -77,7 +77,7 @@ def test_one_scene_and_all_scenes_passing(
     poses = {tokens[0]: constant_velocity(caches.get(tokens[0]))}
     assert "1 scenes" in page(tmp_path, make_run(tmp_path / "one", caches, poses), *where(caches))
     perfect = pd.DataFrame({"token": tokens, "reason": ""})
-    perfect[list(PROTOCOL_METRICS["pdms_v1"])] = 1.0
+    perfect[list(columns("pdms_v1"))] = 1.0
     own = {token: constant_velocity(caches.get(token)) for token in tokens}
     text = page(tmp_path, write_run(tmp_path / "all", perfect, own, "town_test"), *where(caches))
     assert "No scene fails." in text and "<article" not in text
@@ -151,7 +151,7 @@ def test_a_hundred_thousand_scenes(caches: SceneCaches, tokens: list[str], tmp_p
     count = 100_000
     names = [*tokens, *(f"{i:016x}" for i in range(count - len(tokens)))]
     table = pd.DataFrame({"token": names, "reason": ""})
-    table[list(PROTOCOL_METRICS["pdms_v1"])] = 1.0
+    table[list(columns("pdms_v1"))] = 1.0
     table.loc[: len(tokens), ["no_at_fault_collisions", "score"]] = 0.0
     own = 3.0 * constant_velocity(caches.get(tokens[0])) + [0, 4.0, 0]
     folder = write_run(tmp_path, table, dict.fromkeys(names, own), "town_test")

@@ -11,10 +11,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from reworld_agent import compat, doctor, pdm
+from reworld_agent import compat, doctor
 from reworld_agent.core.errors import ReWorldError
 from reworld_agent.core.findings import FAIL, OK, WARN, Finding, run_checks
 from reworld_agent.doctor import disk, gpu, host, numerics, versions
+from reworld_agent.pdm import golden
 
 
 def test_golden_scene_scores_as_shipped() -> None:
@@ -24,13 +25,13 @@ def test_golden_scene_scores_as_shipped() -> None:
 
 @pytest.mark.parametrize("error", [1e-3, float("nan")])
 def test_deviating_scores_are_refused(monkeypatch: pytest.MonkeyPatch, error: float) -> None:
-    score = pdm.score
+    score = golden.score
 
     def wrong(*args: object, **kwargs: object) -> dict:
         result = score(*args, **kwargs)  # type: ignore[arg-type]
         return {key: value + error for key, value in result.items()}
 
-    monkeypatch.setattr(pdm, "score", wrong)
+    monkeypatch.setattr(golden, "score", wrong)
     with pytest.raises(ReWorldError, match="refusing to score"):
         doctor.require_golden()
     assert doctor.main() == 1

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reworld_agent import pdm
 from reworld_agent.baselines import ConstantVelocityAgent
 from reworld_agent.compat import AgentInput, SensorConfig, Trajectory
 from reworld_agent.core.errors import DataError
-from reworld_agent.evaluation.scoring import metric_columns
+from reworld_agent.pdm import batch
+from reworld_agent.pdm.cache_io import sources
+from reworld_agent.pdm.metrics import columns
+from reworld_agent.pdm.scene_cache import SceneCache
 from reworld_agent.scenes.log_index import find_frame
 from reworld_agent.scenes.logs import load_log, validate_frame
 
@@ -87,13 +89,13 @@ class FakeScorer:
         first = poses[:, 0, 0] / 100
         values = {
             name: first.copy() if name.endswith("score") else np.ones(len(poses))
-            for name in metric_columns(protocol)
+            for name in columns(protocol)
         }
         return {**values, "progress_m": poses[:, -1, 0]}
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> FakeScorer:
-        monkeypatch.setattr(pdm, "build_scene_cache", self.build, raising=False)
-        monkeypatch.setattr(pdm, "load", self.load, raising=False)
-        monkeypatch.setattr(pdm, "score", self.score, raising=False)
+        monkeypatch.setattr(sources, "build_scene_cache", self.build)
+        monkeypatch.setattr(SceneCache, "load", self.load)
+        monkeypatch.setattr(batch, "score", self.score)
         monkeypatch.setattr("reworld_agent.evaluation.run.require_golden", lambda: None)
         return self

@@ -11,13 +11,13 @@ import torch
 from reworld_agent.baselines import EgoStatusMLPAgent, HumanAgent
 from reworld_agent.core.provenance import blas_name, code_version, provenance, weights_hash
 from reworld_agent.core.result_tables import read_provenance
-from reworld_agent.evaluation.scoring import PROTOCOL_METRICS, metric_columns
 from reworld_agent.evaluation.tables import (
     format_summary,
     score_table,
     summarise,
     write_score_table,
 )
+from reworld_agent.pdm.metrics import columns
 
 # Written out, not imported: these are the columns of NAVSIM v1.1's result file.
 COLUMNS = [
@@ -80,11 +80,11 @@ def test_the_printed_table_shows_four_digits_and_the_protocol() -> None:
 
 
 def test_a_table_of_both_protocols() -> None:
-    rows = pd.DataFrame(1.0, index=range(2), columns=list(metric_columns("both")))
+    rows = pd.DataFrame(1.0, index=range(2), columns=list(columns("both")))
     rows["token"], rows["reason"] = ["t0", "t1"], ""
     rows["epdms_v2_score"] = [0.5, np.nan]
     table = score_table(["t0", "t1"], rows, "both")
-    assert table.columns.tolist() == ["token", "valid", *metric_columns("both")]
+    assert table.columns.tolist() == ["token", "valid", *columns("both")]
     assert table["valid"].tolist() == [True, False, False]
     text = format_summary([summarise("mine", table)], "both", "small")
     assert [line.split()[-2] for line in text.splitlines() if line.startswith("agent")] == [
@@ -95,7 +95,7 @@ def test_a_table_of_both_protocols() -> None:
 
 
 def test_protocols_are_complete() -> None:
-    assert list(PROTOCOL_METRICS["pdms_v1"]) == COLUMNS[2:]
+    assert list(columns("pdms_v1")) == COLUMNS[2:]
 
 
 def test_provenance_names_weights_code_and_numerics() -> None:

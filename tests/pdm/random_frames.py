@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reworld_agent.pdm.protocols.epdms import METRICS
+from reworld_agent.pdm.protocols.aggregate import METRICS
 from reworld_agent.pdm.simulate.bicycle import AX, HEADING
 
 

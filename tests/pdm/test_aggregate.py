@@ -12,9 +12,9 @@ import pytest
 
 from reworld_agent import pdm
 from reworld_agent.core.errors import DataError
+from reworld_agent.pdm.metrics.table import EC
 from reworld_agent.pdm.protocols.aggregate import (
     COLUMNS,
-    EC,
     Group,
     closeness,
     one_stage,
@@ -48,7 +48,7 @@ def test_two_stages_are_the_devkits(golden: dict[str, Any]) -> None:
     assert result.groups["now"].tolist() == [group.now for group in groups]
     for name, numbers in expected["summary"].items():
         np.testing.assert_allclose(result.summary.loc[name], numbers, **EXACT, err_msg=name)
-    assert frames[EC].nunique() == 2
+    assert frames[EC.name].nunique() == 2
     assert result.summary["score"].between(0.05, 0.95).all()
     far = result.frames[(result.frames["group"] == "now3") & (result.frames["stage"] == 2)]
     np.testing.assert_array_equal(far.loc[far["token"].str.startswith("now"), "weight"], 0.25)
@@ -63,7 +63,7 @@ def test_one_stage_is_the_devkits(golden: dict[str, Any]) -> None:
         ours = frames.set_index("token").loc[token, list(COLUMNS)].astype(float)
         np.testing.assert_allclose(ours, np.array(numbers, float), **EXACT, err_msg=token)
     np.testing.assert_allclose(means, expected["mean"], **EXACT)
-    assert frames[EC].isna().any() and frames[EC].nunique() == 2
+    assert frames[EC.name].isna().any() and frames[EC.name].nunique() == 2
 
 
 def test_a_group_is_a_product_and_not_a_mean_of_scores() -> None:
@@ -128,7 +128,7 @@ def test_the_row_of_a_plan(devkit_reference: Path) -> None:
     plan = plan_row(cache, poses)
     scores = pdm.score(cache, poses[None], "epdms_v2")
     frames, _ = one_stage(pd.DataFrame([plan]))
-    assert np.isnan(frames[EC].iloc[0]) and frames["score"].iloc[0] == scores["score"][0]
+    assert np.isnan(frames[EC.name].iloc[0]) and frames["score"].iloc[0] == scores["score"][0]
     moved = np.hypot(
         plan["endpoint_x"] - plan["start_point_x"], plan["endpoint_y"] - plan["start_point_y"]
     )

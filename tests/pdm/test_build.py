@@ -11,7 +11,9 @@ import pytest
 
 from reworld_agent.core.errors import DataError, SceneError
 from reworld_agent.pdm.cache_io.build import build_from_log, build_scene_cache
-from reworld_agent.pdm.protocols.scorer import LAST_TTC_STEP, PROGRESS, score_states
+from reworld_agent.pdm.metrics.raw_columns import by_name
+from reworld_agent.pdm.metrics.scorer import score_states
+from reworld_agent.pdm.metrics.ttc import LAST_STEP_V1
 from reworld_agent.pdm.scene_cache import CARPARK, LANE, LANE_CONNECTOR, ROADBLOCK, SceneCache
 from reworld_agent.pdm.simulate.tracker import simulate
 from reworld_agent.pdm.world.frames import ParsedLog
@@ -24,7 +26,8 @@ from tests.scenes.small_map import ORIGIN
 
 def pdm_closed_progress(cache: SceneCache) -> float:
     states = simulate(cache.ego_state, cache.pdm_closed_poses[None])
-    return float(score_states(states, make_scenery(cache), LAST_TTC_STEP)[0, PROGRESS])
+    rows = score_states(states, make_scenery(cache), LAST_STEP_V1)
+    return float(by_name(rows)["progress"][0])
 
 
 def check_against_table(root: Path, split: str, table: pd.DataFrame, human: pd.Series) -> None:

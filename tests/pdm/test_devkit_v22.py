@@ -12,8 +12,8 @@ import pytest
 
 from reworld_agent import pdm
 from reworld_agent.pdm.cache_io.from_devkit import load_metric_cache
-from reworld_agent.pdm.protocols.epdms import METRICS
-from reworld_agent.pdm.simulate.rollout import simulated
+from reworld_agent.pdm.protocols.aggregate import METRICS
+from reworld_agent.pdm.simulate.rollout import rollout
 from reworld_agent.pdm.traffic.idm_traffic import reactive_poses
 from reworld_agent.pdm.traffic.rails import build_rails
 
@@ -137,7 +137,7 @@ def test_reactive_traffic_is_the_devkits(
         seen.clear()
         metric_cache = pickle.loads(lzma.decompress(path.read_bytes()))
         row, _ = pdm_score(metric_cache, Trajectory(poses), sampling, simulator, scorer, policy)
-        found = reactive_poses(cache, rails, simulated(cache, poses[None])[0])
+        found = reactive_poses(cache, rails, rollout(cache, poses[None])[0])
         for step, tracks in enumerate(seen[0]):
             objects = list(tracks.tracked_objects)
             there = {index[item.track_token] for item in objects}

@@ -11,8 +11,9 @@ import pytest
 
 from reworld_agent import pdm
 from reworld_agent.core.errors import SceneError
-from reworld_agent.pdm.metrics.history_comfort import two_frame_comfort
-from reworld_agent.pdm.protocols.epdms import combine, score_two_frames
+from reworld_agent.pdm.metrics.table import EPDMS_V2
+from reworld_agent.pdm.metrics.two_frame_comfort import two_frame_comfort
+from reworld_agent.pdm.protocols.two_frames import score_two_frames
 from reworld_agent.pdm.simulate.bicycle import AX, HEADING
 from tests.pdm.straight_road import scene, straight
 
@@ -84,8 +85,9 @@ def test_two_plans_that_agree_and_two_that_do_not() -> None:
 def test_the_score_of_two_frames() -> None:
     names = (*METRICS.values(), "ego_progress")
     ones = {name: np.ones(2) for name in names}
-    np.testing.assert_allclose(combine(ones), 1.0)
-    np.testing.assert_allclose(combine(ones, np.array([1.0, 0.0])), [1.0, 14.0 / 16.0])
+    np.testing.assert_allclose(EPDMS_V2.score(ones), 1.0)
+    ones["two_frame_extended_comfort"] = np.array([1.0, 0.0])
+    np.testing.assert_allclose(EPDMS_V2.score(ones), [1.0, 14.0 / 16.0])
 
 
 def test_plans_of_consecutive_frames(devkit_reference: Path) -> None:

@@ -9,14 +9,17 @@ import pandas as pd
 import pytest
 
 from reworld_agent.pdm.cache_io.build import build_scene_cache
-from reworld_agent.pdm.metrics import extended
-from reworld_agent.pdm.protocols.scorer import DAC, PROGRESS, score_states
+from reworld_agent.pdm.metrics.extended import extended_metrics
+from reworld_agent.pdm.metrics.raw_columns import by_name
+from reworld_agent.pdm.metrics.scorer import score_states
+from reworld_agent.pdm.metrics.ttc import LAST_STEP_V2
 from reworld_agent.pdm.scene_cache import SceneCache
 from reworld_agent.pdm.simulate.sampling import knot_times_us, reference_poses, sample_times_us
 from reworld_agent.pdm.simulate.tracker import simulate
+from reworld_agent.pdm.world.red_lights import make_red_lights
 from reworld_agent.pdm.world.scenery import make_scenery
 
-COLUMNS = {"TLC": extended.TLC, "LK": extended.LK, "DDC": extended.DDC}
+COLUMNS = {"TLC": "tlc", "LK": "lk", "DDC": "ddc_off_junctions"}
 
 
 def drive(cache: SceneCache, poses: np.ndarray) -> np.ndarray:
@@ -31,14 +34,14 @@ def compare(root: Path, split: str, table: pd.DataFrame) -> None:
         cache = build_scene_cache(root, root / "maps", split, str(token))
         poses = np.stack(rows["poses"].to_list()).reshape(-1, 8, 3)
         states, scenery = drive(cache, poses), make_scenery(cache)
-        lights = extended.make_lights(cache, scenery.origin)
-        found = extended.extended_metrics(states, scenery, lights)
+        rows_found = score_states(states, scenery, LAST_STEP_V2)
+        extended_metrics(states, scenery, make_red_lights(cache, scenery.origin), rows_found)
+        raw = by_name(rows_found)
         for name, column in COLUMNS.items():
-            np.testing.assert_array_equal(found[:-1, column], rows[name], f"{token} {name}")
-        raw = score_states(states, scenery, extended.LAST_TTC_STEP)
-        np.testing.assert_array_equal(raw[:-1, DAC], rows["DAC"])
-        np.testing.assert_allclose(raw[:-1, PROGRESS], rows["progress_raw"], atol=1e-6)
-        np.testing.assert_allclose(raw[-1, PROGRESS], rows["progress_raw_pdm"], atol=1e-6)
+            np.testing.assert_array_equal(raw[column][:-1], rows[name], f"{token} {name}")
+        np.testing.assert_array_equal(raw["dac"][:-1], rows["DAC"])
+        np.testing.assert_allclose(raw["progress"][:-1], rows["progress_raw"], atol=1e-6)
+        np.testing.assert_allclose(raw["progress"][-1], rows["progress_raw_pdm"], atol=1e-6)
 
 
 def test_synthetic_rows_equal_the_devkit(devkit_reference: Path) -> None:

@@ -14,7 +14,8 @@ import shapely
 
 from reworld_agent import pdm
 from reworld_agent.core.errors import DataError
-from reworld_agent.pdm.cache_io.from_devkit import convert_metric_cache, load_metric_cache
+from reworld_agent.pdm.cache_io.from_devkit import load_metric_cache
+from reworld_agent.pdm.cache_io.from_devkit_v1 import convert_metric_cache
 from reworld_agent.pdm.scene_cache import POLYGON_KINDS, TRACK_TYPES, SceneCache
 from reworld_agent.pdm.simulate.sampling import sample_times_us
 from tests.pdm.straight_road import SPEED, TIME_US, scene, sideways, straight

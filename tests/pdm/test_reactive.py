@@ -14,7 +14,7 @@ from reworld_agent import pdm
 from reworld_agent.core.errors import ConfigError, SceneError
 from reworld_agent.pdm.protocols import reactive
 from reworld_agent.pdm.scene_cache import SceneCache
-from reworld_agent.pdm.simulate.rollout import simulated
+from reworld_agent.pdm.simulate.rollout import rollout
 from reworld_agent.pdm.traffic.idm_traffic import Unsolvable, reactive_poses
 from reworld_agent.pdm.traffic.rails import VEHICLE, Rail, Rails, build_rails
 
@@ -52,8 +52,8 @@ def test_vehicles_and_metrics_are_the_devkits(
     for token, rows in table.groupby("token"):
         cache, rails = _scene(devkit_reference, str(token))
         poses = np.stack([plans[token, candidate] for candidate in rows["candidate"]])
-        drives = simulated(cache, poses)
-        for steps, states in zip(rows["steps"], drives, strict=True):
+        states_of_all = rollout(cache, poses)
+        for steps, states in zip(rows["steps"], states_of_all, strict=True):
             found = reactive_poses(cache, rails, states)
             for step, expected in steps.items():
                 ours = _vehicles(cache, found[int(step)])
@@ -87,7 +87,7 @@ def test_a_drive_on_which_the_traffic_fails_has_no_score(
     token = golden["rows"][0]["token"]
     cache, rails = _scene(devkit_reference, token)
     poses = np.stack(plans[token].iloc[:2].tolist())
-    bad = simulated(cache, poses)[0]
+    bad = rollout(cache, poses)[0]
 
     def fail(cache: SceneCache, rails: Rails, ego: np.ndarray) -> np.ndarray:
         if np.array_equal(ego, bad):

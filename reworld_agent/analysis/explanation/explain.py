@@ -40,8 +40,8 @@ from reworld_agent.analysis.tables.protocols import (
     TTC,
 )
 from reworld_agent.core.errors import ReWorldError
-from reworld_agent.evaluation.scoring import pose_fault
 from reworld_agent.pdm.cache_io.folder import SceneCaches
+from reworld_agent.pdm.poses import pose_fault
 from reworld_agent.pdm.scene_cache import SceneCache
 
 Array = NDArray[np.float64]

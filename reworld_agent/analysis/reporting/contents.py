@@ -82,7 +82,7 @@ def score_card(table: ScoreTable) -> list[dict[str, Any]]:
                 "high": _number(bounds.high[i]),
                 "lost": int((own < bound).sum()),
                 "bound": bound,
-                "counts": name not in table.protocol.unweighted,
+                "counts": name not in table.protocol.reported,
             }
         )
     return cards

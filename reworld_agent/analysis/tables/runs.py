@@ -15,8 +15,8 @@ from reworld_agent.analysis.tables.score_tables import ScoreTable, read_table
 from reworld_agent.core.arguments import Words
 from reworld_agent.core.errors import ConfigError, DataError, SceneError
 from reworld_agent.core.text import shown
-from reworld_agent.evaluation.scoring import pose_fault
 from reworld_agent.pdm.cache_io.folder import SceneCaches
+from reworld_agent.pdm.poses import pose_fault
 from reworld_agent.scenes.splits import resolve_split
 
 WHERE = ("data_root", "maps_root", "data_split", "cache_dir", "protocol")

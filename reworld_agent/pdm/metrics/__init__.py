@@ -1,6 +1,6 @@
 """Metrics of PDMS and EPDMS, one file each, the one table of them, and the registry of others."""
 
-from reworld_agent.pdm.metrics.explanation import Explanation, Failure, FailureAnnotation
+from reworld_agent.pdm.metrics.explainer import Explainer, Failure, FailureAnnotation
 from reworld_agent.pdm.metrics.metric import Look, Measurement, Metric, Rollouts
 from reworld_agent.pdm.metrics.protocol import SCORE, Protocol
 from reworld_agent.pdm.metrics.registry import (
@@ -26,7 +26,7 @@ __all__ = [
     "PROTOCOL_CHOICES",
     "PROTOCOL_NAMES",
     "SCORE",
-    "Explanation",
+    "Explainer",
     "Failure",
     "FailureAnnotation",
     "Look",

@@ -22,12 +22,12 @@ from reworld_agent.pdm.metrics.contacts import (
     listed,
     object_text,
 )
-from reworld_agent.pdm.metrics.explanation import (
+from reworld_agent.pdm.metrics.explainer import (
     BRAKE,
     EARLIER,
     SHIFT,
     SPEED,
-    Explanation,
+    Explainer,
     Failure,
     FailureAnnotation,
 )
@@ -174,4 +174,4 @@ def _annotate(
     return replace(found, text=f"hit: {found.text}")
 
 
-EXPLANATION = Explanation(_attributes, _sentence, (EARLIER, BRAKE, SPEED, SHIFT), _annotate)
+EXPLAINER = Explainer(_attributes, _sentence, (EARLIER, BRAKE, SPEED, SHIFT), _annotate)

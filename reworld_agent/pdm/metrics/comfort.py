@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.pdm.kernel import helper
-from reworld_agent.pdm.metrics.explanation import (
+from reworld_agent.pdm.metrics.explainer import (
     BRAKE,
     EARLIER,
     SMOOTH,
     SPEED,
-    Explanation,
+    Explainer,
     Failure,
 )
 from reworld_agent.pdm.metrics.raw_columns import Raw
@@ -244,4 +244,4 @@ def _sentence(row: Mapping[str, Any]) -> str:
     return f"{name.replace('_', ' ')} beyond its bound {since}, {far}"
 
 
-EXPLANATION = Explanation(_attributes, _sentence, (SMOOTH, SPEED, EARLIER, BRAKE))
+EXPLAINER = Explainer(_attributes, _sentence, (SMOOTH, SPEED, EARLIER, BRAKE))

@@ -1,4 +1,4 @@
-"""Contacts with another object, as NC and TTC are explained: who it was, and what kind of contact."""
+"""Contacts with another object, as NC and TTC are explained: with whom, and of what kind."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.pdm.metrics.explanation import Failure, FailureAnnotation
+from reworld_agent.pdm.metrics.explainer import Failure, FailureAnnotation
 from reworld_agent.pdm.metrics.raw_columns import Raw
 from reworld_agent.pdm.metrics.records import Names, Records, index, seconds
 from reworld_agent.pdm.metrics.situations import (

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.pdm.kernel import helper
-from reworld_agent.pdm.metrics.explanation import (
+from reworld_agent.pdm.metrics.explainer import (
     BRAKE,
     EARLIER,
     SHIFT,
     SPEED,
-    Explanation,
+    Explainer,
     Failure,
 )
 from reworld_agent.pdm.metrics.situations import WRONG_LANE, inside
@@ -82,4 +82,4 @@ def _sentence(row: Mapping[str, Any]) -> str:
     return f"drove {far:.1f} m within a second off the route's lanes, noticed at {time:.1f} s"
 
 
-EXPLANATION = Explanation(_attributes, _sentence, (SHIFT, SPEED, EARLIER, BRAKE))
+EXPLAINER = Explainer(_attributes, _sentence, (SHIFT, SPEED, EARLIER, BRAKE))

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.pdm.kernel import helper, kernel
-from reworld_agent.pdm.metrics.explanation import (
+from reworld_agent.pdm.metrics.explainer import (
     BRAKE,
     EARLIER,
     SHIFT,
     SMOOTH,
     SPEED,
-    Explanation,
+    Explainer,
     Failure,
     FailureAnnotation,
 )
@@ -233,6 +233,4 @@ def _annotate(
     return replace(annotation, text=f"{corner.replace('_', ' ')} corner", point=point)
 
 
-EXPLANATION = Explanation(
-    _attributes, _sentence, (SHIFT, SPEED, EARLIER, BRAKE, SMOOTH), _annotate
-)
+EXPLAINER = Explainer(_attributes, _sentence, (SHIFT, SPEED, EARLIER, BRAKE, SMOOTH), _annotate)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.pdm.kernel import helper
-from reworld_agent.pdm.metrics.explanation import SHIFT, SMOOTH, SPEED, Explanation, Failure
+from reworld_agent.pdm.metrics.explainer import SHIFT, SMOOTH, SPEED, Explainer, Failure
 from reworld_agent.pdm.metrics.raw_columns import Raw
 from reworld_agent.pdm.metrics.records import Names, Records, seconds
 from reworld_agent.pdm.metrics.situations import OFF_CENTRE
@@ -58,4 +58,4 @@ def _sentence(row: Mapping[str, Any]) -> str:
     return f"more than 0.5 m off the lane's centre for 2 s in all, reached at {time:.1f} s"
 
 
-EXPLANATION = Explanation(_attributes, _sentence, (SHIFT, SMOOTH, SPEED))
+EXPLAINER = Explainer(_attributes, _sentence, (SHIFT, SMOOTH, SPEED))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.pdm.metrics.explanation import Explanation
+from reworld_agent.pdm.metrics.explainer import Explainer
 from reworld_agent.pdm.metrics.raw_columns import Raw
 from reworld_agent.pdm.metrics.records import Names, Records
 from reworld_agent.pdm.scene_cache import SceneCache
@@ -85,7 +85,7 @@ class Metric:
         aliases: its names in tables of other people, besides `short`, in lower case.
         records: failure records, from raw columns; they become columns `<metric>_<name>`.
         measure: computes it from rollouts: only of metrics added from outside.
-        explanation: how its failures are explained; None: they are not.
+        explainer: how its failures are explained; None: they are not.
         safety: a plan that loses it is dangerous: no change of a plan that loses it is proposed.
         two_frames: compares the plans of two frames: absent or NaN where there is one.
         human_known: False where nobody knows whether the logged driver loses it.
@@ -106,7 +106,7 @@ class Metric:
     aliases: tuple[str, ...] = ()
     records: Callable[[Raw, Names], Records] | None = None
     measure: Callable[[Rollouts], Measurement] | None = None
-    explanation: Explanation | None = None
+    explainer: Explainer | None = None
     safety: bool = False
     two_frames: bool = False
     human_known: bool = True

@@ -1,4 +1,4 @@
-"""Ego progress (EP): metres along the route's centreline, relative to the best of those compared."""
+"""Ego progress (EP): metres along the route's centreline, relative to the best of a group."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.pdm.metrics.explanation import SHIFT, SPEED, Explanation, Failure
+from reworld_agent.pdm.metrics.explainer import SHIFT, SPEED, Explainer, Failure
 from reworld_agent.pdm.metrics.situations import LEAD, OFF_ROUTE, SLOW, STANDSTILL, gap_ahead
 from reworld_agent.pdm.scene_cache import SceneCache
 from reworld_agent.pdm.simulate.bicycle import X, Y
@@ -22,14 +22,15 @@ _ON_THE_WAY = 0.8
 def normalised_progress(
     progress: NDArray[np.float64],
     multiplier: NDArray[np.float64],
-    best: NDArray[np.float64],
+    best: NDArray[np.float64] | np.float64,
 ) -> NDArray[np.float64]:
     """EP of PDMS (NAVSIM v1.1), which holds the multipliers once more.
 
     Args:
         progress: [N] metres along the centreline, not negative.
         multiplier: [N] NC·DAC.
-        best: [N] largest progress · multiplier of the compared group (PDM-Closed among them).
+        best: [N] or one number, largest progress · multiplier of the compared group, PDM-Closed
+            among them.
     """
     raw = progress * multiplier
     long_enough = best > MIN_BEST_PROGRESS
@@ -38,13 +39,13 @@ def normalised_progress(
 
 
 def progress_share(
-    progress: NDArray[np.float64], best: NDArray[np.float64]
+    progress: NDArray[np.float64], best: NDArray[np.float64] | np.float64
 ) -> NDArray[np.float64]:
     """EP of EPDMS (NAVSIM v2.2), without the multipliers: who is better than `best` gets 1.
 
     Args:
         progress: [N] metres along the centreline, not negative.
-        best: [N] or scalar, largest progress · multipliers of the compared group.
+        best: [N] or one number, largest progress · multipliers of the compared group.
     """
     share = np.clip(progress / np.where(best > 0.0, best, 1.0), 0.0, 1.0)
     return np.where(best > MIN_BEST_PROGRESS, share, 1.0)
@@ -72,4 +73,4 @@ def _sentence(row: Mapping[str, Any]) -> str:
     return f"got {own:.1f} m along the route in 4 s, PDM-Closed gets {other:.1f} m"
 
 
-EXPLANATION = Explanation(_attributes, _sentence, (SPEED, SHIFT))
+EXPLAINER = Explainer(_attributes, _sentence, (SPEED, SHIFT))

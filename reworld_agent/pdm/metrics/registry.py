@@ -95,7 +95,7 @@ def added() -> tuple[Metric, ...]:
 
 
 def added_digest() -> str:
-    """"" without added metrics, else a text that changes with them and with their modules."""
+    """ "" without added metrics, else a text that changes with them and with their modules."""
     digest = hashlib.sha256()
     for row in added():
         file = getattr(sys.modules.get(row.measure.__module__), "__file__", None)
@@ -128,7 +128,7 @@ def register(new: Metric, to: Sequence[str] = PROTOCOL_NAMES) -> Metric:
         if new.name in before.added:
             continue
         explained = before.explained
-        if new.explanation is not None:
+        if new.explainer is not None:
             explained = (*explained, new.name)
         _PROTOCOLS[name] = replace(before, added=(*before.added, new.name), explained=explained)
     return new

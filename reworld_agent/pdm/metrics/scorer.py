@@ -177,7 +177,8 @@ def score_states(
         _place(states[i], scenery.origin, ego, rear, corners, centers)
 
         step, corner = find_offroad(grid, corners, flags, offroad)
-        out[RAW.dac], out[RAW.dac_step], out[RAW.dac_corner] = 1.0 if step < 0 else 0.0, step, corner
+        out[RAW.dac] = 1.0 if step < 0 else 0.0
+        out[RAW.dac_step], out[RAW.dac_corner] = step, corner
 
         out[RAW.nc], out[RAW.ttc] = 1.0, 1.0
         _score_contacts(
@@ -196,5 +197,6 @@ def score_states(
         comfort_signals(states[i], work, signals)
         step, quantity, excess = first_discomfort(signals)
         out[RAW.comfort] = 1.0 if step < 0 else 0.0
-        out[RAW.comfort_step], out[RAW.comfort_quantity], out[RAW.comfort_excess] = step, quantity, excess
+        out[RAW.comfort_step], out[RAW.comfort_quantity] = step, quantity
+        out[RAW.comfort_excess] = excess
     return raw

@@ -1,7 +1,7 @@
 """The one table of all metrics and protocols; scores, tables, reports and explanations read it.
 
-A metric of NAVSIM is a row here, a file of its own beside this one, and its place in a protocol. One
-of your own needs no change here: see `registry` and docs/extending/metric.md.
+A metric of NAVSIM is a row here, a file of its own beside this one, and its place in a protocol.
+One of your own needs no change here: see `registry` and docs/extending/metric.md.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NC = Metric(
     values=(0.0, 0.5, 1.0),
     aliases=("no_at_fault_collision",),
     records=collision.records,
-    explanation=collision.EXPLANATION,
+    explainer=collision.EXPLAINER,
     safety=True,
     look=Look("#d55e00", hatch="", white=True),
 )
@@ -39,7 +39,7 @@ DAC = Metric(
     raw="dac",
     values=(0.0, 1.0),
     records=drivable_area.records,
-    explanation=drivable_area.EXPLANATION,
+    explainer=drivable_area.EXPLAINER,
     safety=True,
     look=Look("#0072b2", hatch="////", stripe="#4f9fcb", label="#005b8e", white=True),
 )
@@ -51,7 +51,7 @@ TTC = Metric(
     values=(0.0, 1.0),
     aliases=("time_to_collision",),
     records=ttc.records,
-    explanation=ttc.EXPLANATION,
+    explainer=ttc.EXPLAINER,
     safety=True,
     look=Look("#e69f00", hatch=".."),
 )
@@ -60,7 +60,7 @@ EP = Metric(
     short="EP",
     title="ego progress",
     bound=0.5,
-    explanation=progress.EXPLANATION,
+    explainer=progress.EXPLAINER,
     look=Look("#009e73", hatch="\\\\\\\\", stripe="#4cbd9e", angle=-45, label="#4cbd9e"),
 )
 COMFORT = Metric(
@@ -72,7 +72,7 @@ COMFORT = Metric(
     values=(0.0, 1.0),
     aliases=("c", "comf.", "comfortable"),
     records=comfort.records,
-    explanation=comfort.EXPLANATION,
+    explainer=comfort.EXPLAINER,
     least_mean=0.02,
     look=Look("#cc79a7", hatch="xx"),
 )
@@ -82,7 +82,7 @@ DDC = Metric(
     title="driving direction",
     raw={"pdms_v1": "ddc", "epdms_v2": "ddc_off_junctions"},
     values=(0.0, 0.5, 1.0),
-    explanation=direction.EXPLANATION,
+    explainer=direction.EXPLAINER,
     safety=True,
     look=Look("#56b4e9", hatch="--"),
 )
@@ -93,7 +93,7 @@ TLC = Metric(
     raw="tlc",
     values=(0.0, 1.0),
     records=traffic_lights.records,
-    explanation=traffic_lights.EXPLANATION,
+    explainer=traffic_lights.EXPLAINER,
     safety=True,
     look=Look("#f0e442", hatch="++"),
 )
@@ -104,7 +104,7 @@ LK = Metric(
     raw="lk",
     values=(0.0, 1.0),
     records=lane_keeping.records,
-    explanation=lane_keeping.EXPLANATION,
+    explainer=lane_keeping.EXPLAINER,
     look=Look("#8c8c8c", hatch="||"),
 )
 HC = Metric(
@@ -114,7 +114,7 @@ HC = Metric(
     raw="hc",
     values=(0.0, 1.0),
     records=history_comfort.records,
-    explanation=comfort.EXPLANATION,
+    explainer=comfort.EXPLAINER,
     human_known=False,  # the devkit scores the driver without the past
     least_mean=0.02,
     look=Look("#cc79a7", hatch="xx"),
@@ -164,7 +164,7 @@ def _protocol(
         printed=_names(printed or one_frame),
         scaled=_names(scaled),
         raw={row.name: row.raw_column(name) for row in official if row.raw},
-        explained=tuple(row.name for row in counting if row.explanation is not None),
+        explained=tuple(row.name for row in counting if row.explainer is not None),
     )
 
 

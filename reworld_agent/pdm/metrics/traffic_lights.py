@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.pdm.kernel import helper
-from reworld_agent.pdm.metrics.explanation import BRAKE, EARLIER, Explanation, Failure
+from reworld_agent.pdm.metrics.explainer import BRAKE, EARLIER, Explainer, Failure
 from reworld_agent.pdm.metrics.raw_columns import Raw
 from reworld_agent.pdm.metrics.records import Names, Records, index, seconds
 from reworld_agent.pdm.metrics.situations import RED_LIGHT
@@ -72,4 +72,4 @@ def _sentence(row: Mapping[str, Any]) -> str:
     return f"entered turning lane {row['detail']} on red at {row['failure_time_s']:.1f} s"
 
 
-EXPLANATION = Explanation(_attributes, _sentence, (EARLIER, BRAKE))
+EXPLAINER = Explainer(_attributes, _sentence, (EARLIER, BRAKE))

@@ -20,12 +20,12 @@ from reworld_agent.pdm.metrics.contacts import (
     listed,
     object_text,
 )
-from reworld_agent.pdm.metrics.explanation import (
+from reworld_agent.pdm.metrics.explainer import (
     BRAKE,
     EARLIER,
     SHIFT,
     SPEED,
-    Explanation,
+    Explainer,
     Failure,
     FailureAnnotation,
 )
@@ -134,11 +134,9 @@ def _projection(
         dy = other_y - y - (REAR_AXLE_TO_CENTER + ahead_m) * sin
         other = (math.cos(turn), math.sin(turn), length, width)
         # an absent object is NaN, and meets nothing only by this question
-        if math.isfinite(dx) and box_meets_box(
-            dx, dy, cos, sin, HALF_LENGTH, HALF_WIDTH, *other
-        ):
+        if math.isfinite(dx) and box_meets_box(dx, dy, cos, sin, HALF_LENGTH, HALF_WIDTH, *other):
             return later - step, ahead_m
     return 0, 0.0
 
 
-EXPLANATION = Explanation(_attributes, _sentence, (EARLIER, BRAKE, SPEED, SHIFT), _annotate)
+EXPLAINER = Explainer(_attributes, _sentence, (EARLIER, BRAKE, SPEED, SHIFT), _annotate)

@@ -29,7 +29,7 @@ def rollouts(cache: SceneCache, poses: NDArray[np.float64]) -> Iterator[NDArray[
 
 
 def human_rollout(cache: SceneCache) -> NDArray[np.float64] | None:
-    """States [1, 41, 11] of the ego that follows the logged driver; None without a logged future."""
+    """States [1, 41, 11] of the ego behind the logged driver; None without a logged future."""
     if cache.human_poses.shape != (8, 3) or not np.isfinite(cache.human_poses).all():
         return None
     return rollout(cache, cache.human_poses[None])

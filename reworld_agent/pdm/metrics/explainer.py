@@ -59,7 +59,7 @@ class FailureAnnotation:
 
 
 @dataclass(frozen=True)
-class Explanation:
+class Explainer:
     """How failures of one metric are explained; all functions are of a module, to be pickled.
 
     Attributes:
