@@ -1,6 +1,7 @@
 """Why did it fail, is A better than B? Tables, explanations, pictures and pages of scored runs.
 
-For any planner's tables and trajectories; without torch. Each function takes one settings object.
+For any planner's tables and trajectories; without torch. The function of a command takes that
+command's settings: `compare(CompareSettings(a=..., b=...))`.
 """
 
 from typing import TYPE_CHECKING
@@ -11,15 +12,32 @@ if TYPE_CHECKING:
     from reworld_agent.analysis.comparison.compare import compare, compare_tables
     from reworld_agent.analysis.comparison.comparison import Comparison
     from reworld_agent.analysis.comparison.settings import CompareSettings
+    from reworld_agent.analysis.explanation.explanation import Explanation
+    from reworld_agent.analysis.explanation.run import explain, explain_run
+    from reworld_agent.analysis.explanation.settings import ExplainSettings
+    from reworld_agent.analysis.reporting.page import Report, report
+    from reworld_agent.analysis.reporting.settings import ReportSettings
+    from reworld_agent.analysis.tables.runs import Run, open_run
     from reworld_agent.analysis.tables.score_tables import ScoreTable, read_table
+    from reworld_agent.analysis.tables.settings import RunSettings
 
 __all__ = [
     "CompareSettings",
     "Comparison",
+    "ExplainSettings",
+    "Explanation",
+    "Report",
+    "ReportSettings",
+    "Run",
+    "RunSettings",
     "ScoreTable",
     "compare",
     "compare_tables",
+    "explain",
+    "explain_run",
+    "open_run",
     "read_table",
+    "report",
 ]
 
 __getattr__, __dir__ = lazy_face(
@@ -28,6 +46,13 @@ __getattr__, __dir__ = lazy_face(
         "comparison.compare": ["compare", "compare_tables"],
         "comparison.comparison": ["Comparison"],
         "comparison.settings": ["CompareSettings"],
+        "explanation.explanation": ["Explanation"],
+        "explanation.run": ["explain", "explain_run"],
+        "explanation.settings": ["ExplainSettings"],
+        "reporting.page": ["Report", "report"],
+        "reporting.settings": ["ReportSettings"],
+        "tables.runs": ["Run", "open_run"],
         "tables.score_tables": ["ScoreTable", "read_table"],
+        "tables.settings": ["RunSettings"],
     },
 )

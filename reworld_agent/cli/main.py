@@ -35,8 +35,10 @@ _EXAMPLES = """examples
 
 def help_text() -> str:
     """What `reworld --help` prints."""
-    width = max(len(command.name) for command in COMMANDS)
-    rows = [f"  {command.name:<{width}}  {command.summary}" for command in COMMANDS]
+    known = {command.name: command.summary for command in COMMANDS}
+    known |= {name: tree.load(name).summary for name in tree.names()}
+    width = max(map(len, known))
+    rows = [f"  {name:<{width}}  {summary}" for name, summary in known.items()]
     lines = [
         "reworld COMMAND [key=value ...]     reworld COMMAND --help tells more",
         "",

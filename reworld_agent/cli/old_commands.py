@@ -163,21 +163,6 @@ COMMANDS = (
         kept="finished scenes are kept; the same command with its output_dir= goes on",
     ),
     Command(
-        "explain",
-        "why scenes of a run failed, in words and by class",
-        "reworld_agent.analysis.explanation.explain_report:main",
-        (
-            *("token", "metric", "show", "pictures", "picture", "output", "protocol", "workers"),
-            *("data_root", "maps_root", "data_split", "cache_dir"),
-        ),
-    ),
-    Command(
-        "report",
-        "one HTML page of a run: scores, failures, pictures",
-        "reworld_agent.analysis.reporting.page:main",
-        ("output", "gallery", "beside", "explain", "protocol", "workers", "cache_dir"),
-    ),
-    Command(
         "submit",
         "build and check the leaderboard's pickle from a run",
         "reworld_agent.submission:main",
@@ -206,12 +191,6 @@ COMMANDS = (
         ("split", "cameras", "clips", "scenes", "root", "workers"),
         help_text=_SYNTH,
         kept="a split that was not finished is made anew",
-    ),
-    Command(
-        "completion",
-        "print the shell's completion script",
-        "reworld_agent.cli.completion:main",
-        plain=("bash", "zsh"),
     ),
 )
 BY_NAME = {command.name: command for command in COMMANDS}

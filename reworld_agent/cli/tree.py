@@ -10,11 +10,11 @@ from reworld_agent.core.errors import UsageError
 from reworld_agent.core.settings import Field, did_you_mean
 
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "plan, score, understand": ("compare",),
+    "plan, score, understand": ("explain", "report", "compare"),
     "train": (),
     "video": (),
     "measure": (),
-    "set up": (),
+    "set up": ("completion",),
 }
 """Names of the commands under the headings of `reworld --help`."""
 

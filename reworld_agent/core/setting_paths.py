@@ -49,9 +49,15 @@ def check_output(
         if file.exists() and file.is_dir() != (writes == FOLDER):
             noun = "a file, not a folder" if writes == FOLDER else "a folder, not a file"
             raise UsageError(f"{name}={shown(path)}: {shown(file)} is {noun}", hint)
-    reason = why_not_writable(path if writes == FOLDER else path.parent)
+    require_writable(name, path if writes == FOLDER else path.parent)
+
+
+def require_writable(name: str, folder: Path) -> None:
+    """Raise UsageError where nothing can be written into the folder of a setting."""
+    reason = why_not_writable(folder)
     if reason:
-        raise UsageError(f"{name}={shown(path)} cannot be written: {reason}", hint)
+        message = f"{name}={shown(folder)} cannot be written: {reason}"
+        raise UsageError(message, f"choose another {name}=")
 
 
 def written(path: Path, writes: str | Sequence[str]) -> list[Path]:

@@ -12,7 +12,7 @@ from reworld_agent.core.errors import ConfigError
 from reworld_agent.evaluation.staged_loader import SyntheticData
 from reworld_agent.pdm.batch import LOG_REPLAY, REACTIVE
 from reworld_agent.pdm.protocols.aggregate import read_groups
-from reworld_agent.scenes.splits import DATA_VARIABLE
+from reworld_agent.scenes.roots import DATA_VARIABLE
 
 _FOLDER = "navhard_two_stage"  # below OPENSCENE_DATA_ROOT, as NAVSIM v2's settings have it
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.loader import SceneLoader
+from reworld_agent.scenes.roots import own_roots
 from reworld_agent.scenes.sensors import SensorConfig
-
-EMBEDDED_SPLITS = ("town_train", "town_val", "town_test")
-DATA_VARIABLE, MAPS_VARIABLE = "OPENSCENE_DATA_ROOT", "NUPLAN_MAPS_ROOT"
 
 
 @dataclass(frozen=True)
@@ -54,31 +50,12 @@ def resolve_split(data_split: str, cameras: Sequence[str] = ("CAM_F0",)) -> Data
         cameras: cameras that an embedded split must have, such as `CAM_F0`.
 
     Raises:
-        ConfigError: only one of the two variables is set, or neither and the split is not embedded.
-        DataError: the split is not below `OPENSCENE_DATA_ROOT`.
+        UsageError: there is no such split, or only one of the two variables is set.
     """
-    data, maps = os.environ.get(DATA_VARIABLE), os.environ.get(MAPS_VARIABLE)
-    if data and (Path(data) / "navsim_logs" / data_split).is_dir():
-        if not maps:
-            raise ConfigError(
-                f"{DATA_VARIABLE} is set, {MAPS_VARIABLE} is not",
-                f"export {MAPS_VARIABLE}=<folder that holds nuplan-maps-v1.0.json>",
-            )
-        return DataRoots(Path(data).absolute(), Path(maps).absolute(), data_split)
-    if data_split in EMBEDDED_SPLITS:
-        # what renders the town takes a second to import; users of their own data never need it
-        from reworld_agent.scenes.synthetic import ensure_split  # noqa: PLC0415
+    own = own_roots(data_split)
+    if own is not None:
+        return DataRoots(*own, data_split)
+    from reworld_agent.scenes.synthetic import ensure_split  # noqa: PLC0415 - draws with OpenCV
 
-        made = ensure_split(data_split, cameras=tuple(cameras))
-        return DataRoots(Path(made.data_root), Path(made.maps_root), made.data_split)
-    if data:
-        logs = Path(data) / "navsim_logs"
-        present = sorted(path.name for path in logs.iterdir()) if logs.is_dir() else []
-        raise DataError(
-            f"{logs / data_split}: no such split; present: {', '.join(present) or 'none'}",
-            "set train_test_split.data_split to one of them, or download the split",
-        )
-    raise ConfigError(
-        f"the split '{data_split}' is not embedded, and {DATA_VARIABLE} is not set",
-        f"export {DATA_VARIABLE} and {MAPS_VARIABLE}, or use train_test_split=town_test",
-    )
+    made = ensure_split(data_split, cameras=tuple(cameras))
+    return DataRoots(Path(made.data_root), Path(made.maps_root), made.data_split)

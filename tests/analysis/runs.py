@@ -10,13 +10,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from reworld_agent import pdm
+from reworld_agent.analysis import Run, RunSettings, open_run
 from reworld_agent.core.result_tables import write_parquet
 from reworld_agent.evaluation.tables import score_table, write_score_table
 from reworld_agent.pdm.cache_io.folder import SceneCaches
 from reworld_agent.pdm.metrics import columns
 
 PROTOCOL = "pdms_v1"
-KEYS = ("data_root", "maps_root", "cache_dir")
 
 
 def constant_velocity(cache: pdm.SceneCache) -> NDArray[np.float64]:
@@ -27,9 +27,22 @@ def constant_velocity(cache: pdm.SceneCache) -> NDArray[np.float64]:
 
 
 def where(caches: SceneCaches) -> list[str]:
-    """Words that say where the scenes lie."""
-    roots = (caches.data_root, caches.maps_root, caches.root)
-    return [f"{key}={path}" for key, path in zip(KEYS, roots, strict=True)]
+    """Arguments that say where the scenes lie."""
+    return [f"{key}={path}" for key, path in roots(caches).items()]
+
+
+def roots(caches: SceneCaches) -> dict[str, Path]:
+    """The same as settings."""
+    return {
+        "data_root": caches.data_root,
+        "maps_root": caches.maps_root,
+        "cache_dir": caches.root,
+    }
+
+
+def opened(run: Path, caches: SceneCaches) -> Run:
+    """The run, its scenes where the caches say."""
+    return open_run(RunSettings(run=run, **roots(caches)))
 
 
 def make_run(

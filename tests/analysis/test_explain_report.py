@@ -10,22 +10,21 @@ import pandas as pd
 import pytest
 
 from reworld_agent import pdm
-from reworld_agent.analysis.explanation import explain_report
+from reworld_agent.analysis import explain_run
+from reworld_agent.analysis.explanation import run as explanation_run
 from reworld_agent.analysis.explanation.explain import METRICS, failed_metrics
-from reworld_agent.analysis.explanation.explain_report import explain_run, main, open_run
-from reworld_agent.cli import main as cli
-from reworld_agent.core.arguments import parse
+from reworld_agent.cli.main import main
 from reworld_agent.core.result_tables import read_provenance, write_parquet
 from reworld_agent.pdm.cache_io.folder import SceneCaches
 from reworld_agent.pdm.metrics import columns
-from tests.analysis.runs import KEYS, constant_velocity, make_run, where, write_run
+from tests.analysis.runs import constant_velocity, make_run, opened, where, write_run
 from tests.analysis.tables import scores, v2_scores, write
 
 
 def test_every_failure_of_the_table_is_explained(
     run: Path, caches: SceneCaches, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["explain", str(run), f"output={tmp_path}", *where(caches)]) == 0
+    assert main(["explain", str(run), f"output={tmp_path}", *where(caches)]) == 0
     printed = capsys.readouterr().out
     rows = pd.read_parquet(tmp_path / "explanations.parquet")
     table = pd.read_parquet(run / "pdm_scores.parquet").iloc[:-1].set_index("token")
@@ -49,17 +48,16 @@ def test_every_failure_of_the_table_is_explained(
 
 
 def test_counterfactuals_hold_when_scored_again(run: Path, caches: SceneCaches) -> None:
-    words = parse([str(run), *where(caches)], KEYS, "")
-    found, problems = explain_run(open_run(run, words))
+    found, problems = explain_run(opened(run, caches))
     assert not problems
     assert (found["counterfactual_score"].dropna() >= 0).all()
     assert (found["score"] == found["table_score"]).all()
 
 
 def test_one_metric(run: Path, caches: SceneCaches, tmp_path: Path) -> None:
-    assert main([str(run), "metric=TTC", f"output={tmp_path}", *where(caches)]) == 0
+    assert main(["explain", str(run), "metric=TTC", f"output={tmp_path}", *where(caches)]) == 0
     assert set(pd.read_parquet(tmp_path / "explanations.parquet")["metric"]) <= {"TTC"}
-    assert main([str(run), "metric=PDMS", *where(caches)]) == 2
+    assert main(["explain", str(run), "metric=PDMS", *where(caches)]) == 2
 
 
 def test_one_scene(
@@ -67,10 +65,10 @@ def test_one_scene(
 ) -> None:
     table = pd.read_parquet(run / "pdm_scores.parquet").set_index("token")
     worst = str(table.loc[tokens, "score"].idxmin())
-    assert main([str(run), f"token={worst}", *where(caches)]) == 0
+    assert main(["explain", str(run), f"token={worst}", *where(caches)]) == 0
     printed = capsys.readouterr().out
     assert worst in printed and "driving 20 % slower" in printed and "further left" in printed
-    assert main([str(run), "token=absent", *where(caches)]) == 1
+    assert main(["explain", str(run), "token=absent", *where(caches)]) == 1
     assert "tokens look like" in capsys.readouterr().err
 
 
@@ -81,7 +79,7 @@ def test_all_scenes_passing(
     perfect[list(columns("pdms_v1"))] = 1.0
     poses = {token: constant_velocity(caches.get(token)) for token in tokens}
     write_run(tmp_path, perfect, poses, "town_test")
-    assert main([str(tmp_path), *where(caches)]) == 0
+    assert main(["explain", str(tmp_path), *where(caches)]) == 0
     assert "no scene fails" in capsys.readouterr().out
     assert len(pd.read_parquet(tmp_path / "explanations.parquet")) == 0
 
@@ -95,26 +93,28 @@ def test_a_single_failing_scene_and_a_table_of_another_version(
     table.loc[0, ["score", "no_at_fault_collisions"]] = 0.123, 0.0
     origin = read_provenance(tmp_path / "pdm_scores.parquet")
     write_parquet(tmp_path / "pdm_scores.parquet", table, origin)
-    assert main([str(tmp_path), *where(caches)]) == 0
+    assert main(["explain", str(tmp_path), *where(caches)]) == 0
     assert "1 scenes score otherwise now than in the run's table" in capsys.readouterr().out
 
 
 def test_missing_map_and_missing_trajectory_are_named(
     run: Path, caches: SceneCaches, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    maps = tmp_path / "no_maps"
+    maps.mkdir()
     words = [
         f"data_root={caches.data_root}",
-        f"maps_root={tmp_path / 'nowhere'}",
+        f"maps_root={maps}",
         f"cache_dir={tmp_path / 'caches'}",
     ]
-    assert main([str(run), f"output={tmp_path}", *words]) == 1
+    assert main(["explain", str(run), f"output={tmp_path}", *words]) == 1
     assert "ERROR: not explained" in capsys.readouterr().out
     copy = tmp_path / "copy"
     for name in ("pdm_scores", "trajectories"):
         frame = pd.read_parquet(run / f"{name}.parquet")
         kept = frame if name == "pdm_scores" else frame.head(0)
         write_parquet(copy / f"{name}.parquet", kept, read_provenance(run / f"{name}.parquet"))
-    assert main([str(copy), *where(caches)]) == 1
+    assert main(["explain", str(copy), *where(caches)]) == 1
     assert "no row in trajectories.parquet" in capsys.readouterr().out
 
 
@@ -130,17 +130,18 @@ def test_runs_that_cannot_be_explained(
         (empty, "no pdm_scores.parquet"),
         (v2, "trajectories.parquet: no such file"),
         (foreign, "trajectories.parquet: no such file"),
-        (tmp_path / "absent", "no such file or folder"),
     ):
-        assert main([str(folder)]) == 1
+        assert main(["explain", str(folder)]) == 1
         assert reason in capsys.readouterr().err
     write_parquet(
         foreign / "trajectories.parquet", pd.read_parquet(run / "trajectories.parquet"), {}
     )
-    assert main([str(foreign)]) == 1
+    assert main(["explain", str(foreign)]) == 1
     assert "data_split=NAME" in capsys.readouterr().err
-    assert main([]) == 2 and main(["--help"]) == 0
-    assert main([str(run), str(run)]) == 2
+    assert main(["explain", str(tmp_path / "absent")]) == 2
+    assert "no such file or folder" in capsys.readouterr().err
+    assert main(["explain"]) == 2 and main(["explain", "--help"]) == 0
+    assert main(["explain", str(run), str(run)]) == 2
 
 
 def test_trajectories_that_are_none(
@@ -152,10 +153,10 @@ def test_trajectories_that_are_none(
     plans = pd.read_parquet(run / "trajectories.parquet")
     plans["poses"] = [own[:5] for own in plans["poses"]]
     write_parquet(tmp_path / "trajectories.parquet", plans, origin)
-    assert main([str(tmp_path), *where(caches)]) == 1
+    assert main(["explain", str(tmp_path), *where(caches)]) == 1
     assert "poses hold 5 numbers" in capsys.readouterr().out
     write_parquet(tmp_path / "trajectories.parquet", pd.concat([plans, plans]), origin)
-    assert main([str(tmp_path), *where(caches)]) == 1
+    assert main(["explain", str(tmp_path), *where(caches)]) == 1
     assert "several trajectories of one scene" in capsys.readouterr().err
 
 
@@ -163,8 +164,33 @@ def test_output_that_cannot_be_written(
     run: Path, caches: SceneCaches, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("in the way")
-    assert main([str(run), f"output={tmp_path / 'file' / 'x'}", *where(caches)]) == 1
-    assert "say output=" in capsys.readouterr().err
+    assert main(["explain", str(run), f"output={tmp_path / 'file' / 'x'}", *where(caches)]) == 2
+    assert "choose another output=" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["picture=why.png"], "add token=TOKEN"),
+        (["token=a", "picture=why.txt"], "pictures are not written as .txt"),
+        (["token=a", "pictures=true"], "pictures= is of all scenes"),
+        (["metric=PDMS"], "one of NC, DAC"),
+        (["data_split=nowhere"], "OPENSCENE_DATA_ROOT"),
+        (["maps_root=nowhere"], "no such folder"),
+        (["show=-1"], "must be an integer of at least 0"),
+    ],
+)
+def test_what_is_refused_before_a_table_is_read(
+    run: Path,
+    arguments: list[str],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(explanation_run, "open_run", lambda _: pytest.fail("was read"))
+    assert main(["explain", str(run), *arguments]) == 2
+    error = capsys.readouterr().err.splitlines()
+    assert len(error) == 2 and said in " ".join(error)
 
 
 def test_path_that_is_not_utf8(
@@ -177,7 +203,7 @@ def test_path_that_is_not_utf8(
         pytest.skip("this file system takes UTF-8 names only")
     for name in ("pdm_scores.parquet", "trajectories.parquet"):
         (folder / name).write_bytes((run / name).read_bytes())
-    assert main([str(folder), *where(caches)]) == 0
+    assert main(["explain", str(folder), *where(caches)]) == 0
     capsys.readouterr().out.encode("utf-8")
     assert (folder / "explanations.parquet").is_file()
 
@@ -185,11 +211,9 @@ def test_path_that_is_not_utf8(
 def test_processes_give_the_same_rows(
     run: Path, caches: SceneCaches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(explain_report, "_CHUNK", 1)
-    words = parse([str(run), *where(caches)], KEYS, "")
-    opened = open_run(run, words)
-    alone, _ = explain_run(opened)
-    together, _ = explain_run(opened, workers=2)
+    monkeypatch.setattr(explanation_run, "_CHUNK", 1)
+    alone, _ = explain_run(opened(run, caches))
+    together, _ = explain_run(opened(run, caches), workers=2)
     pd.testing.assert_frame_equal(alone, together)
 
 
@@ -203,7 +227,7 @@ def test_a_hundred_thousand_scenes_of_which_one_fails(
     table.loc[0, ["no_at_fault_collisions", "score"]] = 0.0
     own = 3.0 * constant_velocity(caches.get(tokens[0])) + [0, 4.0, 0]
     write_run(tmp_path, table, dict.fromkeys(names, own), "town_test")
-    rows, problems = explain_run(open_run(tmp_path, parse(where(caches), KEYS, "")))
+    rows, problems = explain_run(opened(tmp_path, caches))
     assert not problems and set(rows["token"]) <= {tokens[0]}
 
 
@@ -213,7 +237,7 @@ def test_real_scenes(real_reference: Path, tmp_path: Path) -> None:
     some = reference.loc[reference["split"] == "av2", "token"].drop_duplicates().head(6)
     poses = {token: constant_velocity(caches.get(token)) for token in some}
     folder = make_run(tmp_path / "run", caches, poses)
-    rows, problems = explain_run(open_run(folder, parse(where(caches), KEYS, "")))
+    rows, problems = explain_run(opened(folder, caches))
     assert not problems
     assert set(rows["metric"]) <= set(METRICS)
     hit = rows[rows["metric"].isin(["NC", "TTC"])]

@@ -10,9 +10,9 @@ import pytest
 
 from reworld_agent import pdm
 from reworld_agent.analysis.explanation.explain import METRICS, explain_scene, failed_metrics
-from reworld_agent.analysis.explanation.explain_report import main
 from reworld_agent.analysis.explanation.situations import drive, off_route
 from reworld_agent.analysis.tables.protocols import EPDMS_V2
+from reworld_agent.cli.main import main
 from reworld_agent.pdm.cache_io.folder import SceneCaches
 from tests.analysis.runs import constant_velocity, where
 
@@ -22,7 +22,7 @@ V2 = EPDMS_V2.name
 def test_every_failure_of_the_table_is_explained(
     run_v2: Path, caches: SceneCaches, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([str(run_v2), f"output={tmp_path}", *where(caches)]) == 0
+    assert main(["explain", str(run_v2), f"output={tmp_path}", *where(caches)]) == 0
     assert "epdms_v2" in capsys.readouterr().out
     rows = pd.read_parquet(tmp_path / "explanations.parquet")
     table = pd.read_parquet(run_v2 / "pdm_scores.parquet").iloc[:-1].set_index("token")
@@ -34,8 +34,8 @@ def test_every_failure_of_the_table_is_explained(
     assert set(zip(rows["token"], rows["metric"], strict=True)) == expected
     assert {"LK", "HC"} <= set(rows["metric"]) and len(expected) >= 8
     np.testing.assert_array_equal(rows["score"], rows["table_score"])
-    assert main([str(run_v2), "metric=Comf", *where(caches)]) == 2
-    assert main([str(run_v2), "protocol=pdms_v1", *where(caches)]) == 1
+    assert main(["explain", str(run_v2), "metric=Comf", *where(caches)]) == 2
+    assert main(["explain", str(run_v2), "protocol=pdms_v1", *where(caches)]) == 1
 
 
 def test_rows_agree_with_the_records_of_the_scorer(caches: SceneCaches, tokens: list[str]) -> None:

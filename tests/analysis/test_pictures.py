@@ -13,22 +13,23 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from reworld_agent.analysis import Run, explain_run
 from reworld_agent.analysis.explanation.explain import explain_scene
-from reworld_agent.analysis.explanation.explain_report import explain_run, main
 from reworld_agent.analysis.figures import animation, bev, charts, gallery, picture
+from reworld_agent.analysis.figures.kinds import MOVING
 from reworld_agent.analysis.figures.style import WHO, YELLOW
-from reworld_agent.analysis.tables.runs import Run, open_run
-from reworld_agent.core.arguments import parse
+from reworld_agent.cli.main import main
 from reworld_agent.core.errors import ConfigError, DataError, SceneError
 from reworld_agent.pdm.cache_io.folder import SceneCaches
-from tests.analysis.runs import KEYS, where
+from tests.analysis import runs
+from tests.analysis.runs import where
 from tests.pdm.straight_road import scene, straight
 
 
 @pytest.fixture(scope="module")
 def opened(run: Path, caches: SceneCaches) -> Run:
     """The run, open."""
-    return open_run(run, parse(where(caches), KEYS, ""))
+    return runs.opened(run, caches)
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +42,10 @@ def test_bev_shows_everybody_at_the_instant() -> None:
     cache = scene({"a": ("vehicle", 30.0, 0.0, 0.0, 0.0)})
     view = picture.SceneView(cache, straight(8.0)[0], tuple(explain_scene(cache, straight(8.0)[0])))
     axes = Figure(figsize=(8, 5)).add_subplot()
-    assert view.mark is not None
-    bev.draw(axes, cache, view.poses, mark=view.mark)
+    assert view.annotation is not None
+    bev.draw(axes, cache, view.poses, annotation=view.annotation)
     texts = {text.get_text() for text in axes.texts}
-    assert {*WHO, "hit: vehicle a", f"t = {view.mark.step / 10:.1f} s"} <= texts
+    assert {*WHO, "hit: vehicle a", f"t = {view.annotation.step / 10:.1f} s"} <= texts
     hatched = [patch for patch in axes.patches if patch.get_hatch()]
     assert len(hatched) == 1  # the object that is hit, and no other
     low, high = axes.get_xlim()
@@ -65,14 +66,14 @@ def test_explain_writes_a_picture(
     run: Path, caches: SceneCaches, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
     token = rows["token"].iloc[0]
-    words = [str(run), f"token={token}", *where(caches)]
+    words = ["explain", str(run), f"token={token}", *where(caches)]
     assert main([*words, f"picture={tmp_path / 'why.png'}"]) == 0
     assert Image.open(tmp_path / "why.png").size == (1100, 451)
-    assert main([*words, f"picture={tmp_path / 'why.txt'}"]) == 1
+    assert main([*words, f"picture={tmp_path / 'why.txt'}"]) == 2
     assert not (tmp_path / "why.txt").exists()
 
 
-@pytest.mark.parametrize("kind", animation.KINDS)
+@pytest.mark.parametrize("kind", MOVING)
 def test_animation(opened: Run, rows: pd.DataFrame, tmp_path: Path, kind: str) -> None:
     if kind == "mp4":
         pytest.importorskip("av")
@@ -99,7 +100,7 @@ def test_something_moves_and_the_map_stays() -> None:
 def test_gallery_of_the_worst(
     run: Path, caches: SceneCaches, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
-    words = [str(run), "pictures=true", "show=3", f"output={tmp_path}", *where(caches)]
+    words = ["explain", str(run), "pictures=true", "show=3", f"output={tmp_path}", *where(caches)]
     assert main(words) == 0
     names = sorted(path.name for path in (tmp_path / "pictures").iterdir())
     worst = rows["token"].drop_duplicates().head(3)

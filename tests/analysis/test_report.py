@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reworld_agent.analysis.explanation.explain_report import main as explain
-from reworld_agent.analysis.reporting import page as report
+from reworld_agent.analysis.reporting import page as reporting
+from reworld_agent.cli.main import main
 from reworld_agent.core.result_tables import read_provenance, write_parquet
 from reworld_agent.pdm.cache_io.folder import SceneCaches
 from reworld_agent.pdm.metrics import columns
@@ -23,7 +23,7 @@ from tests.analysis.tables import scores, v2_scores, write
 def page(tmp_path: Path, *words: object) -> str:
     """The page of a run, as text."""
     path = tmp_path / "report.html"
-    assert report.main([*map(str, words), f"output={path}"]) == 0
+    assert main(["report", *map(str, words), f"output={path}"]) == 0
     return path.read_text(encoding="utf-8")
 
 
@@ -45,15 +45,15 @@ def test_explanations_of_the_run_are_used_again(
 ) -> None:
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
-    assert explain([str(copy), *where(caches)]) == 0
-    monkeypatch.setattr(report, "explain_run", lambda *_, **__: pytest.fail("explained again"))
+    assert main(["explain", str(copy), *where(caches)]) == 0
+    monkeypatch.setattr(reporting, "explain_run", lambda *_, **__: pytest.fail("explained again"))
     assert "<article" in page(tmp_path, copy, "gallery=1", *where(caches))
 
 
 def test_stale_explanations_are_not(run: Path, caches: SceneCaches, tmp_path: Path) -> None:
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
-    assert explain([str(copy), *where(caches)]) == 0
+    assert main(["explain", str(copy), *where(caches)]) == 0
     rows = pd.read_parquet(copy / "explanations.parquet")
     origin = read_provenance(copy / "explanations.parquet")
     write_parquet(
@@ -68,7 +68,7 @@ def test_epdms_and_another_run_beside(
     text = page(tmp_path, run_v2, f"beside={run_v2}", "gallery=1", *where(caches))
     assert "EPDMS, 95" in text and "scored by epdms_v2, the rows by pdms_v1" in text
     assert 'data-outcome="tied"' in text and "<td>12</td>" in text
-    assert report.main([str(run), f"beside={run_v2}", *where(caches)]) == 1
+    assert main(["report", str(run), f"beside={run_v2}", *where(caches)]) == 1
 
 
 def test_one_scene_and_all_scenes_passing(
@@ -118,14 +118,16 @@ def test_what_is_refused(
     (tmp_path / "file").write_text("in the way")
     for code, words, reason in (
         (1, [tmp_path / "empty"], "no pdm_scores.parquet"),
-        (1, [tmp_path / "absent"], "no such file or folder"),
-        (2, [run, run], "one run, not 2"),
+        (2, [tmp_path / "absent"], "no such file or folder"),
+        (2, [run, run], "cannot read"),
+        (2, [run, "beside=absent"], "no such file or folder"),
+        (2, [run, f"output={run / 'pdm_scores.csv'}"], "would overwrite the input run="),
         (2, [run, "colour=red"], "colour= is unknown"),
-        (1, [run, f"output={tmp_path / 'file' / 'x.html'}", *where(caches)], "say output="),
+        (2, [run, f"output={tmp_path / 'file' / 'x.html'}", *where(caches)], "choose another"),
     ):
-        assert report.main([str(word) for word in words]) == code
+        assert main(["report", *(str(word) for word in words)]) == code
         assert reason in capsys.readouterr().err
-    assert report.main([]) == 2 and report.main(["--help"]) == 0
+    assert main(["report"]) == 2 and main(["report", "--help"]) == 0
 
 
 def test_path_that_is_not_utf8(run: Path, caches: SceneCaches, tmp_path: Path) -> None:
@@ -134,7 +136,7 @@ def test_path_that_is_not_utf8(run: Path, caches: SceneCaches, tmp_path: Path) -
         shutil.copytree(run, folder)
     except OSError:
         pytest.skip("this file system takes UTF-8 names only")
-    assert report.main([str(folder), "gallery=1", *where(caches)]) == 0
+    assert main(["report", str(folder), "gallery=1", *where(caches)]) == 0
     assert "<article" in (folder / "report.html").read_text(encoding="utf-8")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reworld_agent.analysis.reporting import page as report
+from reworld_agent.cli.main import main
 from reworld_agent.pdm.cache_io.folder import SceneCaches
 from tests.analysis.runs import where
 
@@ -33,8 +33,8 @@ def browser() -> Iterator[Any]:
 def html(run: Path, caches: SceneCaches, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report."""
     path = tmp_path_factory.mktemp("report") / "report.html"
-    words = [str(run), f"beside={run}", "gallery=3", f"output={path}", *where(caches)]
-    assert report.main(words) == 0
+    words = ["report", str(run), f"beside={run}", "gallery=3", f"output={path}", *where(caches)]
+    assert main(words) == 0
     return path
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reworld_agent.core.errors import ConfigError, DataError, SceneError
+from reworld_agent.core.errors import ConfigError, DataError, SceneError, UsageError
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.preflight import preflight
@@ -118,7 +118,7 @@ def test_splits_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.Mo
         resolve_split("small")
     monkeypatch.setenv("NUPLAN_MAPS_ROOT", str(tmp_path / "maps"))
     assert resolve_split("small") == DataRoots(tmp_path, tmp_path / "maps", "small")
-    with pytest.raises(DataError, match="no such split; present: small"):
+    with pytest.raises(UsageError, match="has no navsim_logs/navtest; present: small"):
         resolve_split("navtest")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from shapely import Polygon
 
 from reworld_agent.pdm.metrics.drivable_area import CORNERS
 from reworld_agent.pdm.metrics.ttc import N_PROJECTIONS, PROJECTION_S, PROJECTION_STEPS
@@ -19,7 +20,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Mark:
+class FailureAnnotation:
     """A failure in a picture.
 
     Attributes:
@@ -79,8 +80,8 @@ def track_box(cache: SceneCache, track: int, step: int) -> Array:
     return box_corners(pose, length, width)
 
 
-def mark_of(cache: SceneCache, states: Array, row: Mapping[str, Any]) -> Mark:
-    """The mark of one failure.
+def annotation_of(cache: SceneCache, states: Array, row: Mapping[str, Any]) -> FailureAnnotation:
+    """How one failure is annotated in pictures.
 
     Args:
         cache: the scene.
@@ -93,21 +94,21 @@ def mark_of(cache: SceneCache, states: Array, row: Mapping[str, Any]) -> Mark:
         track = int(np.flatnonzero(cache.track_token == row["object_token"])[0])
         text = f"{row['object_class'].replace('_', ' ')} {str(row['object_token'])[:4]}"
         if metric == "NC":
-            return Mark(metric, step, f"hit: {text}", track)
+            return FailureAnnotation(metric, step, f"hit: {text}", track)
         steps, metres = _projection(cache, states, track, step)
         text = f"in {steps / 10:.1f} s: {text}" if steps else text
-        return Mark(metric, step, text, track, steps, metres)
+        return FailureAnnotation(metric, step, text, track, steps, metres)
     if metric == "DAC":
         pose = poses_to_ego(states[step, [X, Y, HEADING]], cache.ego_state[:3])
         corner = ego_box(pose)[CORNERS.index(str(row["detail"]))]
-        return Mark(metric, step, f"{str(row['detail']).replace('_', ' ')} corner", point=corner)
-    return Mark(metric, step)
+        return FailureAnnotation(
+            metric, step, f"{str(row['detail']).replace('_', ' ')} corner", point=corner
+        )
+    return FailureAnnotation(metric, step)
 
 
 def _projection(cache: SceneCache, states: Array, track: int, step: int) -> tuple[int, float]:
     """When (steps) and where (m ahead) the ego, driven straight on, first meets the object."""
-    from shapely import Polygon
-
     pose = poses_to_ego(states[step, [X, Y, HEADING]], cache.ego_state[:3])
     speed = float(np.hypot(*states[step, [VX, VY]]))
     for i in range(N_PROJECTIONS):

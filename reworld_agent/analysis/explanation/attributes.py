@@ -27,13 +27,13 @@ from reworld_agent.analysis.tables.protocols import (
 from reworld_agent.pdm.scene_cache import SceneCache
 
 Array = NDArray[np.float64]
-Facts = dict[str, Any]
+Attributes = dict[str, Any]
 Records = Mapping[str, Any]
 _WRONG_WAY_M = 2.0  # driven within a second; DDC is lost from there on
 
 
-def facts(name: str, cache: SceneCache, states: Array, scored: Records) -> Facts:
-    """Facts of one failed metric.
+def failure_attributes(name: str, cache: SceneCache, states: Array, scored: Records) -> Attributes:
+    """Attributes of one failed metric.
 
     Args:
         name: column of the metric, such as `no_at_fault_collisions`.
@@ -45,7 +45,7 @@ def facts(name: str, cache: SceneCache, states: Array, scored: Records) -> Facts
         failure_time_s, detail, near, object_token, object_class, closing_mps,
         distance_outside_m, excess, mechanism; "" or NaN where they do not apply.
     """
-    empty: Facts = {
+    empty: Attributes = {
         "failure_time_s": scored.get(f"{name}_failure_time_s", np.nan),
         **dict.fromkeys(("detail", "near", "object_token", "object_class"), ""),
         **dict.fromkeys(("closing_mps", "distance_outside_m", "excess"), np.nan),
@@ -53,7 +53,7 @@ def facts(name: str, cache: SceneCache, states: Array, scored: Records) -> Facts
     return empty | _OF[name](name, cache, states, scored)
 
 
-def _contact(name: str, cache: SceneCache, states: Array, scored: Records) -> Facts:
+def _contact(name: str, cache: SceneCache, states: Array, scored: Records) -> Attributes:
     track, time = int(scored[f"{name}_track_index"]), scored[f"{name}_failure_time_s"]
     met = situations.encounter(cache, states, track, time)
     detail = "collision_type" if name == NC else "side"
@@ -66,7 +66,7 @@ def _contact(name: str, cache: SceneCache, states: Array, scored: Records) -> Fa
     }
 
 
-def _road(name: str, cache: SceneCache, states: Array, scored: Records) -> Facts:
+def _road(name: str, cache: SceneCache, states: Array, scored: Records) -> Attributes:
     kind, time = scored[f"{name}_polygon_kind"], scored[f"{name}_failure_time_s"]
     return {
         "detail": scored[f"{name}_corner"],
@@ -76,7 +76,7 @@ def _road(name: str, cache: SceneCache, states: Array, scored: Records) -> Facts
     }
 
 
-def _direction(name: str, cache: SceneCache, states: Array, scored: Records) -> Facts:
+def _direction(name: str, cache: SceneCache, states: Array, scored: Records) -> Attributes:
     driven = situations.off_route(cache, states)
     over = np.flatnonzero(driven >= _WRONG_WAY_M)
     return {
@@ -86,20 +86,20 @@ def _direction(name: str, cache: SceneCache, states: Array, scored: Records) -> 
     }
 
 
-def _light(name: str, cache: SceneCache, states: Array, scored: Records) -> Facts:
+def _light(name: str, cache: SceneCache, states: Array, scored: Records) -> Attributes:
     return {"detail": scored[f"{name}_light"], "mechanism": classes.RED_LIGHT}
 
 
-def _lane(name: str, cache: SceneCache, states: Array, scored: Records) -> Facts:
+def _lane(name: str, cache: SceneCache, states: Array, scored: Records) -> Attributes:
     return {"mechanism": classes.OFF_CENTRE}
 
 
-def _progress(name: str, cache: SceneCache, states: Array, scored: Records) -> Facts:
+def _progress(name: str, cache: SceneCache, states: Array, scored: Records) -> Attributes:
     own, other = scored["progress_m"], scored["pdm_closed_progress_m"]
     return {"mechanism": classes.of_progress(cache, states, own, other)}
 
 
-def _comfort(name: str, cache: SceneCache, states: Array, scored: Records) -> Facts:
+def _comfort(name: str, cache: SceneCache, states: Array, scored: Records) -> Attributes:
     return {
         "detail": scored[f"{name}_quantity"],
         "excess": scored[f"{name}_excess"],
@@ -107,7 +107,7 @@ def _comfort(name: str, cache: SceneCache, states: Array, scored: Records) -> Fa
     }
 
 
-_OF: dict[str, Callable[[str, SceneCache, Array, Records], Facts]] = {
+_OF: dict[str, Callable[[str, SceneCache, Array, Records], Attributes]] = {
     NC: _contact,
     TTC: _contact,
     DAC: _road,

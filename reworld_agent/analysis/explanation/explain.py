@@ -1,4 +1,4 @@
-"""Why did a scene fail? Facts, class and counterfactual of each failed metric of one scene.
+"""Why did a scene fail? Attributes, class and counterfactual of each failed metric of one scene.
 
 Works from a scene cache and a plan alone: any planner's, without the planner.
 """
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from reworld_agent import pdm
 from reworld_agent.analysis.explanation import classes, situations
-from reworld_agent.analysis.explanation.attributes import facts
+from reworld_agent.analysis.explanation.attributes import failure_attributes
 from reworld_agent.analysis.explanation.counterfactuals import (
     BRAKE,
     EARLIER,
@@ -183,7 +183,7 @@ def explain_scene(
     human_fails["EP"] = float(human_progress < ep_below) if np.isfinite(human_progress) else np.nan
     rows = []
     for short in failed:
-        found = facts(METRICS[short], cache, states, scored)
+        found = failure_attributes(METRICS[short], cache, states, scored)
         row = {
             **common,
             "metric": short,

@@ -1,1 +1,3 @@
-"""Pictures of scored scenes and charts of runs."""
+"""Pictures of scored scenes and charts of runs; its modules are its face."""
+
+__all__ = ["animation", "bev", "camera", "charts", "gallery", "picture"]

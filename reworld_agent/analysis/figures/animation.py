@@ -17,23 +17,26 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from reworld_agent.analysis.explanation.annotation import Mark
+from reworld_agent.analysis.explanation.annotation import FailureAnnotation
 from reworld_agent.analysis.figures import bev
+from reworld_agent.analysis.figures.kinds import MOVING, kind_of, require_kind
 from reworld_agent.analysis.figures.style import PLAN, WHO
 from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import ConfigError
-from reworld_agent.core.text import shown
 from reworld_agent.pdm.scene_cache import SceneCache
 
 Array = NDArray[np.float64]
 Picture = NDArray[np.uint8]
-KINDS = ("gif", "mp4")
 FPS = 10  # the simulator's own steps
 _PAUSE_STEPS = 8  # the instant of failure is held
 
 
 def write(
-    path: str | Path, cache: SceneCache, poses: Array, mark: Mark | None = None, title: str = ""
+    path: str | Path,
+    cache: SceneCache,
+    poses: Array,
+    annotation: FailureAnnotation | None = None,
+    title: str = "",
 ) -> None:
     """Write the animation of one scene.
 
@@ -41,27 +44,25 @@ def write(
         path: `.gif` (by pillow) or `.mp4` (by PyAV, H.264).
         cache: the scene.
         poses: [8 or 40, 3] the plan, ego frame.
-        mark: the failure; its instant is held for 0.8 s.
+        annotation: the failure; its instant is held for 0.8 s.
         title: text above.
 
     Raises:
-        ConfigError: another suffix, or PyAV is not installed.
+        UsageError: another suffix. ConfigError: PyAV is not installed.
         DataError: the file cannot be written.
     """
     path = Path(path)
-    kind = path.suffix.lower().lstrip(".")
-    if kind not in KINDS:
-        raise ConfigError(f"{shown(path)}: animations are .gif or .mp4", "name the file so")
-    pictures = list(frames(cache, poses, mark, title))
-    if kind == "mp4":
+    require_kind("path", path, MOVING)
+    pictures = list(frames(cache, poses, annotation, title))
+    if kind_of(path) == "mp4":
         write_atomically(path, lambda partial: _save_mp4(partial, pictures))
         return
-    colourful = [*pictures[:: len(pictures) // 3], pictures[mark.step if mark else 0]]
+    colourful = [*pictures[:: len(pictures) // 3], pictures[annotation.step if annotation else 0]]
     write_atomically(path, lambda partial: _save_gif(partial, pictures, colourful))
 
 
 def frames(
-    cache: SceneCache, poses: Array, mark: Mark | None = None, title: str = ""
+    cache: SceneCache, poses: Array, annotation: FailureAnnotation | None = None, title: str = ""
 ) -> Iterator[Picture]:
     """Pictures uint8 [480, 720, 3] at 10 Hz: 41 steps, and the instant of failure held."""
     figure = Figure(figsize=(7.2, 4.8), dpi=100)
@@ -71,30 +72,34 @@ def frames(
     bev.draw_map(axes, cache)
     for name, own in who.items():
         axes.plot(*own[:, :2].T, linewidth=1.2, alpha=0.7, zorder=5, **WHO[name])
-    bev.set_window(axes, cache, who, mark)
-    bev.label_drivers(axes, who, bev.mark_target(cache, mark) if mark else None)
+    bev.set_window(axes, cache, who, annotation)
+    bev.label_drivers(axes, who, bev.annotation_target(cache, annotation) if annotation else None)
     figure.text(0.01, 0.985, "\n".join(textwrap.wrap(title, 100)[:2]), va="top", fontsize=9)
     canvas.draw()
     still = canvas.copy_from_bbox(figure.bbox)
     for step in range(41):
         canvas.restore_region(still)
-        _draw_step(axes, cache, who, step, mark)
+        _draw_step(axes, cache, who, step, annotation)
         picture = np.asarray(canvas.buffer_rgba())[..., :3].copy()
-        held = _PAUSE_STEPS if mark is not None and step == mark.step else 1
+        held = _PAUSE_STEPS if annotation is not None and step == annotation.step else 1
         yield from [picture] * held
 
 
 def _draw_step(
-    axes: Axes, cache: SceneCache, who: dict[str, Array], step: int, mark: Mark | None
+    axes: Axes,
+    cache: SceneCache,
+    who: dict[str, Array],
+    step: int,
+    annotation: FailureAnnotation | None,
 ) -> None:
     """Draw what moves over the restored background, and forget it."""
     before = set(axes.get_children())
-    failed = mark is not None and step >= mark.step
-    bev.draw_tracks(axes, cache, step, mark.track if mark and failed else None)
+    failed = annotation is not None and step >= annotation.step
+    bev.draw_tracks(axes, cache, step, annotation.track if annotation and failed else None)
     for name, own in who.items():
         bev.draw_ego(axes, own[step], name)
-    if mark is not None and step == mark.step:
-        bev.draw_mark(axes, cache, who[PLAN], mark)
+    if annotation is not None and step == annotation.step:
+        bev.draw_annotation(axes, cache, who[PLAN], annotation)
     bev.label_time(axes, step)
     added: list[Artist] = [child for child in axes.get_children() if child not in before]
     for artist in sorted(added, key=lambda artist: artist.get_zorder()):

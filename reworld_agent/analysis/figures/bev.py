@@ -20,7 +20,7 @@ from matplotlib.path import Path as Outline
 from numpy.typing import NDArray
 
 from reworld_agent.analysis.explanation.annotation import (
-    Mark,
+    FailureAnnotation,
     box_corners,
     ego_box,
     poses_to_ego,
@@ -60,7 +60,7 @@ def draw(
     cache: SceneCache,
     poses: Array,
     step: int | None = None,
-    mark: Mark | None = None,
+    annotation: FailureAnnotation | None = None,
     title: str = "",
 ) -> None:
     """One scene on given axes.
@@ -69,23 +69,23 @@ def draw(
         axes: where to draw; x is forward and points right.
         cache: the scene.
         poses: [8, 3] plan at 2 Hz or [40, 3] at 10 Hz, ego frame (m, m, rad).
-        step: instant at which everybody is drawn, in steps of 0.1 s; the mark's, else 0.
-        mark: the failure to show.
+        step: instant at which everybody is drawn, in steps of 0.1 s; the annotation's, else 0.
+        annotation: the failure to show.
         title: text above the picture.
     """
-    step = (mark.step if mark else 0) if step is None else step
+    step = (annotation.step if annotation else 0) if step is None else step
     who = drivers(cache, poses)
     draw_map(axes, cache)
     draw_trails(axes, cache)
-    draw_tracks(axes, cache, step, mark.track if mark else None)
+    draw_tracks(axes, cache, step, annotation.track if annotation else None)
     for name, own in who.items():
         axes.plot(*own[:, :2].T, linewidth=1.8, zorder=5, solid_capstyle="round", **WHO[name])
     for name, own in who.items():
         draw_ego(axes, own[step], name)
-    set_window(axes, cache, who, mark)
-    if mark is not None:
-        draw_mark(axes, cache, who[PLAN], mark)
-    label_drivers(axes, who, mark_target(cache, mark) if mark else None)
+    set_window(axes, cache, who, annotation)
+    if annotation is not None:
+        draw_annotation(axes, cache, who[PLAN], annotation)
+    label_drivers(axes, who, annotation_target(cache, annotation) if annotation else None)
     label_time(axes, step)
     label_classes(axes, cache, step)
     axes.set_title(title, fontsize=9, loc="left")
@@ -166,33 +166,37 @@ def draw_ego(axes: Axes, pose: Array, name: str) -> None:
     axes.add_patch(Polygon(corners, facecolor="none", linewidth=width, zorder=6, **edge))
 
 
-def mark_target(cache: SceneCache, mark: Mark) -> Array | None:
-    """Where [2] a mark points: its corner, or its object's centre, when it is there."""
-    if mark.track is None:
-        return mark.point
-    target = track_box(cache, mark.track, mark.step).mean(axis=0)
+def annotation_target(cache: SceneCache, annotation: FailureAnnotation) -> Array | None:
+    """Where [2] an annotation points: its corner, or its object's centre, when it is there."""
+    if annotation.track is None:
+        return annotation.point
+    target = track_box(cache, annotation.track, annotation.step).mean(axis=0)
     if not np.isfinite(target).all():
-        later = min(mark.step + mark.ahead_steps, len(cache.track_pose) - 1)
-        target = track_box(cache, mark.track, later).mean(axis=0)
+        later = min(annotation.step + annotation.ahead_steps, len(cache.track_pose) - 1)
+        target = track_box(cache, annotation.track, later).mean(axis=0)
     return target
 
 
-def draw_mark(axes: Axes, cache: SceneCache, plan: Array, mark: Mark) -> None:
+def draw_annotation(
+    axes: Axes, cache: SceneCache, plan: Array, annotation: FailureAnnotation
+) -> None:
     """The object, the corner or the projected box of a failure of a plan [41, 3], with its name."""
-    target, pose = mark_target(cache, mark), plan[mark.step]
-    if mark.ahead_steps:
-        later = min(mark.step + mark.ahead_steps, len(cache.track_pose) - 1)
+    target, pose = annotation_target(cache, annotation), plan[annotation.step]
+    if annotation.ahead_steps:
+        later = min(annotation.step + annotation.ahead_steps, len(cache.track_pose) - 1)
         edge: dict[str, Any] = {
             "facecolor": "none",
             "linestyle": "--",
             "linewidth": 1.2,
             "zorder": 7,
         }
-        axes.add_patch(Polygon(ego_box(pose, mark.ahead_m), edgecolor=style.BLUE, **edge))
-        axes.add_patch(Polygon(track_box(cache, mark.track or 0, later), edgecolor="black", **edge))
+        axes.add_patch(Polygon(ego_box(pose, annotation.ahead_m), edgecolor=style.BLUE, **edge))
+        axes.add_patch(
+            Polygon(track_box(cache, annotation.track or 0, later), edgecolor="black", **edge)
+        )
     if target is None:
         return
-    if mark.point is not None:
+    if annotation.point is not None:
         look: dict[str, Any] = {"markerfacecolor": "none", "markeredgecolor": style.VERMILLION}
         axes.plot(*target, "o", markersize=13, markeredgewidth=2, zorder=8, **look)
         axes.plot(*target, "x", markersize=6, markeredgewidth=2, color=style.VERMILLION, zorder=8)
@@ -202,7 +206,7 @@ def draw_mark(axes: Axes, cache: SceneCache, plan: Array, mark: Mark) -> None:
     if not low + 0.15 * (high - low) < target[1] < high - 0.15 * (high - low):
         side = -side
     axes.annotate(
-        mark.text,
+        annotation.text,
         (target[0], target[1]),
         xytext=(0, 34 * side),
         textcoords="offset points",
@@ -216,11 +220,13 @@ def draw_mark(axes: Axes, cache: SceneCache, plan: Array, mark: Mark) -> None:
     )
 
 
-def set_window(axes: Axes, cache: SceneCache, who: dict[str, Array], mark: Mark | None) -> None:
+def set_window(
+    axes: Axes, cache: SceneCache, who: dict[str, Array], annotation: FailureAnnotation | None
+) -> None:
     """Show all drivers and the marked object; the axes' shape decides the rest."""
     points = [own[:, :2] for own in who.values()]
-    if mark is not None and mark.track is not None:
-        points.append(track_box(cache, mark.track, mark.step))
+    if annotation is not None and annotation.track is not None:
+        points.append(track_box(cache, annotation.track, annotation.step))
     every = np.concatenate(points)
     every = every[np.isfinite(every).all(axis=1)]
     low, high = every.min(axis=0) - _MARGIN_M, every.max(axis=0) + _MARGIN_M
@@ -290,12 +296,12 @@ def save_scene(
     path: str | Path,
     step: int | None = None,
     title: str = "",
-    mark: Mark | None = None,
+    annotation: FailureAnnotation | None = None,
 ) -> None:
     """Draw one scene into a picture file (arguments of `draw`; no display is needed)."""
     figure = Figure(figsize=(8, 5.0), dpi=120)
     axes = figure.add_axes((0.07, 0.09, 0.91, 0.84))
-    draw(axes, cache, poses, step, mark, title)
+    draw(axes, cache, poses, step, annotation, title)
     path = Path(path)
     kind = path.suffix.lstrip(".") or "png"
     write_atomically(path, lambda partial: figure.savefig(partial, format=kind))

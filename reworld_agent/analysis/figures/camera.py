@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from numpy.typing import NDArray
 
-from reworld_agent.analysis.explanation.annotation import Mark
+from reworld_agent.analysis.explanation.annotation import FailureAnnotation
 from reworld_agent.analysis.figures import style
 from reworld_agent.analysis.figures.bev import drivers
 from reworld_agent.analysis.figures.style import HUMAN, PLAN, WHO
@@ -127,7 +127,11 @@ def project(camera: Camera, points: Array) -> Array:
 
 
 def draw(
-    axes: Axes, view: FrontView, cache: SceneCache, poses: Array, mark: Mark | None = None
+    axes: Axes,
+    view: FrontView,
+    cache: SceneCache,
+    poses: Array,
+    annotation: FailureAnnotation | None = None,
 ) -> None:
     """The image of t0 with the plan as a carpet as wide as the ego, the human's way as a dashed
     line, and the object or corner of a failure.
@@ -137,7 +141,7 @@ def draw(
         view: of `load_front`.
         cache: the same scene.
         poses: [8 or 40, 3] plan, ego frame.
-        mark: the failure to show.
+        annotation: the failure to show.
     """
     width, height = view.size
     axes.imshow(view.image, interpolation="antialiased")
@@ -149,13 +153,13 @@ def draw(
     if HUMAN in who:
         line = _on_road(view, _ahead_of_bumper(who[HUMAN])[:, :2])
         axes.plot(*line.T, linewidth=2, path_effects=style.halo(3), **WHO[HUMAN])
-    if mark is not None and mark.track is not None:
-        _outline(axes, view, str(cache.track_token[mark.track]), mark)
-    if mark is not None and mark.point is not None:
-        at = _on_road(view, mark.point[None])[0]
+    if annotation is not None and annotation.track is not None:
+        _outline(axes, view, str(cache.track_token[annotation.track]), annotation)
+    if annotation is not None and annotation.point is not None:
+        at = _on_road(view, annotation.point[None])[0]
         if np.isfinite(at).all():
             axes.plot(*at, "x", color=style.VERMILLION, markersize=10, markeredgewidth=3)
-            _write(axes, view, at, mark.text)
+            _write(axes, view, at, annotation.text)
 
 
 def _on_road(view: FrontView, points: Array) -> Array:
@@ -189,7 +193,7 @@ def _carpet(axes: Axes, view: FrontView, poses: Array) -> None:
         axes.plot(*side.T, linewidth=1.4, **WHO[PLAN])
 
 
-def _outline(axes: Axes, view: FrontView, token: str, mark: Mark) -> None:
+def _outline(axes: Axes, view: FrontView, token: str, annotation: FailureAnnotation) -> None:
     """Wire frame of the object where it is at t0."""
     box = view.boxes.get(token)
     if box is None:
@@ -208,7 +212,7 @@ def _outline(axes: Axes, view: FrontView, token: str, mark: Mark) -> None:
         axes.plot(*pixels[list(edge)].T, color="black", linewidth=2.8)
         axes.plot(*pixels[list(edge)].T, color=style.YELLOW, linewidth=1.4)
     top = np.array([pixels[:, 0].mean(), pixels[:, 1].min()])
-    text = mark.text.removeprefix("hit: ")
+    text = annotation.text.removeprefix("hit: ")
     _write(axes, view, top, text if ": " not in text else text.split(": ", 1)[1])
 
 

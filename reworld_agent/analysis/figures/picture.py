@@ -15,17 +15,16 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from reworld_agent.analysis.explanation.annotation import Mark, mark_of
+from reworld_agent.analysis.explanation.annotation import FailureAnnotation, annotation_of
 from reworld_agent.analysis.explanation.explain import explain_scene
 from reworld_agent.analysis.explanation.situations import COMMANDS, drive
 from reworld_agent.analysis.figures import animation, bev, camera, style
+from reworld_agent.analysis.figures.kinds import MOVING, STILLS, kind_of, require_kind
 from reworld_agent.analysis.tables.runs import Run
 from reworld_agent.core.atomic import write_atomically
-from reworld_agent.core.errors import ConfigError, ReWorldError
-from reworld_agent.core.text import shown
+from reworld_agent.core.errors import ReWorldError
 from reworld_agent.pdm.scene_cache import SceneCache
 
-STILLS = ("png", "jpg", "jpeg", "webp", "pdf", "svg")
 _LINE = 118  # letters
 
 
@@ -50,11 +49,11 @@ class SceneView:
     scores: Mapping[str, float] = field(default_factory=dict)
 
     @property
-    def mark(self) -> Mark | None:
+    def annotation(self) -> FailureAnnotation | None:
         """The failure that costs most."""
         if not self.rows:
             return None
-        return mark_of(self.cache, drive(self.cache, self.poses), self.rows[0])
+        return annotation_of(self.cache, drive(self.cache, self.poses), self.rows[0])
 
     @property
     def sentence(self) -> str:
@@ -92,23 +91,23 @@ def open_view(
 def compose(view: SceneView) -> Figure:
     """Bird's eye left, camera right, the sentence above; 10 × 4.1 inches."""
     figure = Figure(figsize=(10, 4.1), dpi=110, facecolor="white")
-    mark = view.mark
+    annotation = view.annotation
     left = figure.add_axes((0.055, 0.105, 0.53, 0.73))
-    bev.draw(left, view.cache, view.poses, mark=mark)
+    bev.draw(left, view.cache, view.poses, annotation=annotation)
     right = figure.add_axes((0.6, 0.26, 0.39, 0.575))
     right.set_anchor("N")
     if view.front is not None:
-        camera.draw(right, view.front, view.cache, view.poses, mark)
+        camera.draw(right, view.front, view.cache, view.poses, annotation)
     else:
         right.set_axis_off()
         right.text(0.5, 0.5, "no camera image", ha="center", color=style.GREY)
     lines = textwrap.wrap(view.sentence.replace(" %", "\u00a0%"), _LINE)
     figure.text(0.012, 0.975, "\n".join(lines[:2]), va="top", fontsize=10, fontweight="bold")
-    figure.text(0.6, 0.215, "\n".join(_facts(view)), va="top", fontsize=8, linespacing=1.5)
+    figure.text(0.6, 0.215, "\n".join(_small_print(view)), va="top", fontsize=8, linespacing=1.5)
     return figure
 
 
-def _facts(view: SceneView) -> list[str]:
+def _small_print(view: SceneView) -> list[str]:
     """Small print beside the pictures."""
     cache = view.cache
     scores = "   ".join(f"{name} {value:.3g}" for name, value in view.scores.items())
@@ -129,18 +128,14 @@ def write_picture(
     """Draw one scene into a file; its suffix says what is drawn.
 
     Raises:
-        ConfigError: a suffix that is not known.
+        UsageError: a suffix that is not known.
         ReWorldError: the scene cannot be had, or the file cannot be written.
     """
-    kind = path.suffix.lower().lstrip(".")
-    if kind not in (*STILLS, *animation.KINDS):
-        raise ConfigError(
-            f"{shown(path)}: pictures are not written as .{kind}",
-            f"use one of {', '.join('.' + name for name in (*STILLS, *animation.KINDS))}",
-        )
+    require_kind("picture", path)
+    kind = kind_of(path)
     view = open_view(run, token, rows, images=kind in STILLS)
-    if kind in animation.KINDS:
-        animation.write(path, view.cache, view.poses, view.mark, title=view.sentence)
+    if kind in MOVING:
+        animation.write(path, view.cache, view.poses, view.annotation, title=view.sentence)
         return path
     figure = compose(view)
     write_atomically(path, lambda partial: figure.savefig(partial, format=kind))

@@ -53,7 +53,7 @@ class Explained:
     """Failures of a run.
 
     Attributes:
-        rows: of `explain_report.explain_run`.
+        rows: of `explanation.run.explain_run`.
         failed: failed scenes of the run, of which the rows may be a sample.
         notes: what was left out, and why.
     """

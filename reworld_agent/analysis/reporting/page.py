@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,42 +11,25 @@ import pandas as pd
 from reworld_agent.analysis.comparison.compare import compare_tables
 from reworld_agent.analysis.comparison.comparison import Comparison
 from reworld_agent.analysis.explanation.explain import SCHEMA, failed_metrics
-from reworld_agent.analysis.explanation.explain_report import explain_run, scored_otherwise
+from reworld_agent.analysis.explanation.explanation import scored_otherwise
+from reworld_agent.analysis.explanation.run import explain_run
 from reworld_agent.analysis.figures.gallery import worst
 from reworld_agent.analysis.reporting import contents as report_data
 from reworld_agent.analysis.reporting.contents import Explained
 from reworld_agent.analysis.reporting.images import SceneImages, scene_images
+from reworld_agent.analysis.reporting.settings import ReportSettings
 from reworld_agent.analysis.tables.completeness import Check, checks
-from reworld_agent.analysis.tables.protocols import PDMS_V1, PROTOCOLS
-from reworld_agent.analysis.tables.raw_tables import find_file, open_table
-from reworld_agent.analysis.tables.runs import WHERE, WHERE_HELP, Run, open_run
+from reworld_agent.analysis.tables.files import EXPLANATIONS
+from reworld_agent.analysis.tables.protocols import PDMS_V1
+from reworld_agent.analysis.tables.raw_tables import open_table
+from reworld_agent.analysis.tables.runs import Run, open_run
 from reworld_agent.analysis.tables.sanity import notices
 from reworld_agent.analysis.tables.score_tables import ScoreTable, read_table
-from reworld_agent.core.arguments import Words, run_command
 from reworld_agent.core.atomic import write_atomically
-from reworld_agent.core.errors import ConfigError, DataError, ReWorldError, UsageError
+from reworld_agent.core.errors import DataError, ReWorldError
 from reworld_agent.core.provenance import code_version
-from reworld_agent.core.result_tables import check_writable
 from reworld_agent.core.text import shown
 
-USAGE = "reworld report RUN [output=FILE.html] [gallery=N] [beside=RUN]"
-HELP = f"""{USAGE}
-
-A run on one HTML page: score card, completeness, causes of failures, gallery, published rows.
-RUN is the output folder of run_pdm_score.py, or a table of scores alone (then without causes).
-
-  output=FILE.html  (default: report.html in the run's folder)
-  gallery=N         pictures of the N worst scenes (24); some 45 kB each
-  beside=RUN        compare with another run, scene by scene, over the scenes both have
-  explain=N         explain a random choice of N failed scenes where there are more (2000)
-  workers=N         processes (default: one for each core)
-{WHERE_HELP}
-
-example: reworld report outputs/pdm_score/2026.11.21.13.08.27 gallery=50
-
-exit codes: 0 written; 1 refused; 2 wrong usage.
-"""
-_KNOWN = ("output", "gallery", "beside", "explain", "workers", *WHERE)
 _TEMPLATES = Path(__file__).with_name("templates")
 
 
@@ -62,62 +44,47 @@ class Content:
     beside: Comparison | None = None
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run the command; its exit code."""
-    return run_command(arguments, HELP, _KNOWN, _report)
+@dataclass(frozen=True)
+class Report:
+    """A page that was written.
+
+    Attributes:
+        path: of the page.
+        size: bytes.
+        content: what it shows.
+    """
+
+    path: Path
+    size: int
+    content: Content
 
 
-def _report(words: Words) -> int:
-    if len(words.plain) != 1:
-        raise UsageError(f"report takes one run, not {len(words.plain)}", USAGE)
-    folder = Path(words.plain[0])
-    output = words.path("output") or find_file(folder).with_name("report.html")
-    _check_writable(output)
-    content = gather(folder, words)
-    size = write(content, output)
-    print(f"written: {shown(output)} ({size / 1e6:.2f} MB)")
-    for note in content.explained.notes:
-        print(f"note: {note}")
-    return 0
-
-
-def _check_writable(output: Path) -> None:
-    """Find out before minutes of work that a page cannot be written."""
-    try:
-        check_writable(output.parent)
-    except ConfigError as error:
-        where = f"{shown(output.parent)}: cannot write the page there"
-        raise DataError(where, "say output=<a file you may write>") from error
-
-
-def gather(folder: Path, words: Words | None = None) -> Content:
-    """Read, explain and draw all that a page shows.
-
-    Args:
-        folder: of a run, or a table.
-        words: settings as on the command line.
+def report(settings: ReportSettings) -> Report:
+    """Read, explain and draw all that a page shows, and write it.
 
     Raises:
         ReWorldError: no table, or one that cannot be read; what else is missing is noted.
     """
-    words = words or Words((), {})
-    protocol = words.choice("protocol", tuple(PROTOCOLS))
-    table = read_table(folder, of_both=protocol or PDMS_V1.name)
-    workers = words.number("workers", 1) if "workers" in words.settings else None
-    other = _beside(table, words)
+    content = gather(settings)
+    return Report(settings.page, write(content, settings.page), content)
+
+
+def gather(settings: ReportSettings) -> Content:
+    """All that a page shows; see `report`."""
+    table = read_table(settings.run, of_both=settings.protocol or PDMS_V1.name)
+    other = _beside(table, settings.beside)
     empty = Explained(SCHEMA.empty_table().to_pandas(), _count_failed(table))
     try:
-        run = open_run(folder, words)
+        run = open_run(settings)
     except ReWorldError as error:
         note = f"failures are not explained: {error.message}"
         return Content(table, None, Explained(empty.rows, empty.failed, (note,)), {}, other)
-    explained = _explain(run, words.number("explain", 2000), workers)
-    chosen = worst(explained.rows, words.number("gallery", 24))
-    return Content(table, run, explained, scene_images(run, chosen, workers), other)
+    explained = _explain(run, settings.explain, settings.workers)
+    chosen = worst(explained.rows, settings.gallery)
+    return Content(table, run, explained, scene_images(run, chosen, settings.workers), other)
 
 
-def _beside(table: ScoreTable, words: Words) -> Comparison | None:
-    path = words.path("beside")
+def _beside(table: ScoreTable, path: Path | None) -> Comparison | None:
     if path is None:
         return None
     return compare_tables(table, read_table(path, of_both=table.protocol.name), common=True)
@@ -162,7 +129,7 @@ def _explain(run: Run, most: int, workers: int | None) -> Explained:
 
 def _written_before(run: Run, failed: int) -> pd.DataFrame | None:
     """Rows of explanations.parquet in the run's folder, None where they do not fit the table."""
-    path = run.table.path.with_name("explanations.parquet")
+    path = run.table.path.with_name(EXPLANATIONS)
     if not path.is_file():
         return None
     try:

@@ -9,24 +9,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from reworld_agent.analysis.tables.protocols import PDMS_V1, PROTOCOLS, SHORT
+from reworld_agent.analysis.tables.files import TRAJECTORIES
+from reworld_agent.analysis.tables.protocols import PDMS_V1, SHORT
 from reworld_agent.analysis.tables.raw_tables import open_table
 from reworld_agent.analysis.tables.score_tables import ScoreTable, read_table
-from reworld_agent.core.arguments import Words
+from reworld_agent.analysis.tables.settings import RunSettings
 from reworld_agent.core.errors import ConfigError, DataError, SceneError
 from reworld_agent.core.text import shown
 from reworld_agent.pdm.cache_io.folder import SceneCaches
 from reworld_agent.pdm.poses import pose_fault
 from reworld_agent.scenes.splits import resolve_split
-
-WHERE = ("data_root", "maps_root", "data_split", "cache_dir", "protocol")
-"""Words that `open_run` reads."""
-
-WHERE_HELP = f"""\
-  data_root=DIR, maps_root=DIR, data_split=NAME
-                    where the run's scenes lie, if not where they were
-  cache_dir=DIR     folder of scene caches
-  protocol=NAME     {" | ".join(PROTOCOLS)}; which to read of a run of both ({PDMS_V1.name})"""
 
 
 @dataclass(frozen=True)
@@ -69,20 +61,15 @@ class Run:
         return {SHORT[str(name)]: float(x) for name, x in zip(frame, values, strict=True)}
 
 
-def open_run(folder: Path, words: Words | None = None) -> Run:
+def open_run(settings: RunSettings) -> Run:
     """Read a run's tables.
-
-    Args:
-        folder: output folder of run_pdm_score.py, or an agent's folder in it.
-        words: settings of `WHERE`; none of them is needed where the data lie as they did.
 
     Raises:
         DataError: a table is missing or damaged, or has no column of a metric that is explained.
         ConfigError: the protocol or the split is not known.
     """
-    words = words or Words((), {})
-    asked = words.choice("protocol", tuple(PROTOCOLS))
-    table = read_table(folder, of_both=asked or PDMS_V1.name)
+    asked = settings.protocol
+    table = read_table(settings.run, of_both=asked or PDMS_V1.name)
     if asked and asked != table.protocol.name:
         raise ConfigError(
             f"{shown(table.path)} is scored by {table.protocol.name}, not by {asked}",
@@ -94,7 +81,8 @@ def open_run(folder: Path, words: Words | None = None) -> Run:
             f"{shown(table.path)}: no column for {', '.join(missing)}",
             "score the run again with this version",
         )
-    return Run(table, _poses(table.path.parent / "trajectories.parquet"), find_scenes(table, words))
+    poses = _poses(table.path.parent / TRAJECTORIES)
+    return Run(table, poses, find_scenes(table, settings))
 
 
 def _poses(path: Path) -> pd.Series:
@@ -113,13 +101,13 @@ def _poses(path: Path) -> pd.Series:
     return poses
 
 
-def find_scenes(table: ScoreTable, words: Words) -> SceneCaches:
-    """Where the scenes of a table lie; raises ConfigError, DataError where that is not known."""
-    split = words.settings.get("data_split") or table.provenance.get("split")
+def find_scenes(table: ScoreTable, settings: RunSettings) -> SceneCaches:
+    """Where the scenes of a table lie; raises ConfigError where that is not known."""
+    split = settings.data_split or table.provenance.get("split")
     if not split:
-        raise ConfigError(f"{shown(table.path)} does not name its split", "say data_split=NAME")
-    data, maps = words.path("data_root"), words.path("maps_root")
+        raise ConfigError(f"{shown(table.path)} does not name its split", "add data_split=NAME")
+    data, maps = settings.data_root, settings.maps_root
     if data is None or maps is None:
         roots = resolve_split(str(split), ())
         data, maps = data or roots.data_root, maps or roots.maps_root
-    return SceneCaches(data, maps, str(split), words.path("cache_dir"))
+    return SceneCaches(data, maps, str(split), settings.cache_dir)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from reworld_agent.analysis.explanation.annotation import (
-    Mark,
+    FailureAnnotation,
+    annotation_of,
     ego_box,
-    mark_of,
     poses_to_ego,
     track_box,
 )
@@ -23,12 +23,14 @@ from tests.pdm.straight_road import Box, scene, sideways, straight
 STANDING: Box = ("vehicle", 30.0, 0.0, 0.0, 0.0)
 
 
-def marked(cache: SceneCache, poses: np.ndarray, metric: str) -> tuple[Mark, np.ndarray]:
-    """The mark of a metric's failure, and the simulated drive in the ego frame."""
+def marked(
+    cache: SceneCache, poses: np.ndarray, metric: str
+) -> tuple[FailureAnnotation, np.ndarray]:
+    """The annotation of a metric's failure, and the simulated drive in the ego frame."""
     states = drive(cache, poses)
     row = next(row for row in explain_scene(cache, poses) if row["metric"] == metric)
     own = poses_to_ego(states[:, [X, Y, HEADING]], cache.ego_state[:3])
-    return mark_of(cache, states, row), own
+    return annotation_of(cache, states, row), own
 
 
 def overlap(first: np.ndarray, second: np.ndarray) -> bool:
@@ -41,33 +43,35 @@ def overlap(first: np.ndarray, second: np.ndarray) -> bool:
 
 def test_a_collision_is_marked_where_the_boxes_meet() -> None:
     cache = scene({"abcd": STANDING})
-    mark, own = marked(cache, straight(8.0)[0], "NC")
-    assert (mark.track, mark.text) == (0, "hit: vehicle abcd")
-    box = track_box(cache, 0, mark.step)
+    annotation, own = marked(cache, straight(8.0)[0], "NC")
+    assert (annotation.track, annotation.text) == (0, "hit: vehicle abcd")
+    box = track_box(cache, 0, annotation.step)
     np.testing.assert_allclose([box[:, 0].min(), box[:, 0].max()], [27.75, 32.25], atol=1e-6)
-    assert overlap(ego_box(own[mark.step]), box)
-    assert not overlap(ego_box(own[mark.step - 1]), box)
+    assert overlap(ego_box(own[annotation.step]), box)
+    assert not overlap(ego_box(own[annotation.step - 1]), box)
 
 
 def test_a_threat_is_marked_where_the_projection_meets() -> None:
     cache = scene({"abcd": STANDING})
-    mark, own = marked(cache, straight(8.0)[0], "TTC")
-    assert mark.ahead_m == pytest.approx(8.0 * mark.ahead_steps / 10, abs=0.05)
-    assert mark.ahead_steps in (3, 6, 9)
-    box = track_box(cache, 0, mark.step)
-    assert overlap(ego_box(own[mark.step], mark.ahead_m), box)
-    assert not overlap(ego_box(own[mark.step]), box)
+    annotation, own = marked(cache, straight(8.0)[0], "TTC")
+    assert annotation.ahead_m == pytest.approx(8.0 * annotation.ahead_steps / 10, abs=0.05)
+    assert annotation.ahead_steps in (3, 6, 9)
+    box = track_box(cache, 0, annotation.step)
+    assert overlap(ego_box(own[annotation.step], annotation.ahead_m), box)
+    assert not overlap(ego_box(own[annotation.step]), box)
 
 
 def test_the_corner_is_the_one_that_is_outside() -> None:
-    mark, own = marked(scene(), sideways(-1.5)[0], "DAC")
-    assert mark.point is not None and mark.text.endswith("right corner")
-    assert mark.point[1] < -1.75 < ego_box(own[mark.step])[0, 1]  # the kerb is 1.75 m to the right
+    annotation, own = marked(scene(), sideways(-1.5)[0], "DAC")
+    assert annotation.point is not None and annotation.text.endswith("right corner")
+    assert (
+        annotation.point[1] < -1.75 < ego_box(own[annotation.step])[0, 1]
+    )  # the kerb is 1.75 m to the right
 
 
 def test_a_metric_without_an_instant_is_marked_at_the_end() -> None:
-    mark, _ = marked(scene(), straight(2.0)[0], "EP")
-    assert (mark.step, mark.track, mark.point) == (40, None, None)
+    annotation, _ = marked(scene(), straight(2.0)[0], "EP")
+    assert (annotation.step, annotation.track, annotation.point) == (40, None, None)
 
 
 def test_ego_box_is_around_the_vehicles_centre() -> None:

@@ -1,0 +1,63 @@
+"""What an explanation takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from reworld_agent.analysis.figures.kinds import KINDS, require_kind
+from reworld_agent.analysis.tables.protocols import PROTOCOLS, SHORT
+from reworld_agent.analysis.tables.settings import RunSettings
+from reworld_agent.core.errors import UsageError
+from reworld_agent.core.setting_paths import require_writable
+from reworld_agent.core.settings import setting
+
+METRICS = tuple(
+    dict.fromkeys(SHORT[name] for item in PROTOCOLS.values() for name in item.explained)
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainSettings(RunSettings):
+    """Failures of a run, or of one scene; see `analysis.explain`."""
+
+    token: str | None = setting("one scene, with everything that was tried", None)
+    picture: Path | None = setting(
+        f"of that scene: .{', .'.join(KINDS)}; .gif and .mp4 show its 4 s",
+        None,
+        writes=("",),
+        metavar="FILE",
+    )
+    metric: str | None = setting(
+        "only failures of one metric (EP: below 0.5)", None, choices=METRICS
+    )
+    show: int = setting("sentences to print, worst scenes first", 20, least=0)
+    pictures: bool = setting(
+        "also a picture of each scene that is shown, in the folder `pictures` of output", False
+    )
+    output: Path | None = setting(
+        "where explanations.parquet and .csv go (the run's folder)",
+        None,
+        writes="folder",
+        metavar="DIR",
+    )
+
+    @property
+    def output_folder(self) -> Path:
+        """Where the tables go."""
+        return self.output or self.folder
+
+    def check(self) -> None:
+        """One scene or all, and a place to write to."""
+        super().check()
+        if self.token is None and self.picture is not None:
+            raise UsageError("picture= is of one scene", "add token=TOKEN, or use pictures=true")
+        if self.picture is not None:
+            require_kind("picture", self.picture)
+        if self.token is not None:
+            for name, given in (("pictures", self.pictures), ("metric", self.metric)):
+                if given:
+                    message = f"{name}= is of all scenes, token= of one"
+                    raise UsageError(message, f"leave {name}= out, or token=")
+        elif self.output is None:
+            require_writable("output", self.folder)

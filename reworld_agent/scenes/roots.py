@@ -1,0 +1,66 @@
+"""Where a split's logs and maps are looked for: names and environment variables alone."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from reworld_agent.core.errors import UsageError
+from reworld_agent.core.settings import did_you_mean
+from reworld_agent.core.text import shown
+
+EMBEDDED_SPLITS = ("town_train", "town_val", "town_test")
+DATA_VARIABLE, MAPS_VARIABLE = "OPENSCENE_DATA_ROOT", "NUPLAN_MAPS_ROOT"
+LOGS = "navsim_logs"
+_SHOWN = 8
+
+
+def own_roots(data_split: str) -> tuple[Path, Path] | None:
+    """`OPENSCENE_DATA_ROOT` and `NUPLAN_MAPS_ROOT` where the split lies there.
+
+    None where it is an embedded split, which lies in the cache folder or is made there.
+
+    Raises:
+        UsageError: there is no such split, or only one of the variables is set.
+    """
+    data, maps = os.environ.get(DATA_VARIABLE), os.environ.get(MAPS_VARIABLE)
+    if data and (Path(data) / LOGS / data_split).is_dir():
+        if not maps:
+            raise UsageError(
+                f"{DATA_VARIABLE} is set, {MAPS_VARIABLE} is not",
+                f"export {MAPS_VARIABLE}=<folder that holds nuplan-maps-v1.0.json>",
+            )
+        return Path(data).absolute(), Path(maps).absolute()
+    if data_split in EMBEDDED_SPLITS:
+        return None
+    if data:
+        require_logs(Path(data), data_split, f"{DATA_VARIABLE}={shown(data)}")
+    raise UsageError(
+        f"the split '{data_split}' is not embedded, and {DATA_VARIABLE} is not set",
+        did_you_mean(
+            data_split,
+            EMBEDDED_SPLITS,
+            f"export {DATA_VARIABLE} and {MAPS_VARIABLE}, or use the split town_test",
+        ),
+    )
+
+
+def require_split(data_split: str, data_root: Path | None = None) -> None:
+    """Raise UsageError where a split is neither below `data_root` nor where it is looked for."""
+    if data_root is None:
+        own_roots(data_split)
+    else:
+        require_logs(data_root, data_split, f"data_root={shown(data_root)}")
+
+
+def require_logs(data_root: Path, data_split: str, told: str) -> None:
+    """Raise UsageError where there is no folder of logs of this split; `told` says who names it."""
+    logs = data_root / LOGS
+    if (logs / data_split).is_dir():
+        return
+    present = sorted(path.name for path in logs.iterdir()) if logs.is_dir() else []
+    known = ", ".join(present[:_SHOWN]) + (" ..." if len(present) > _SHOWN else "")
+    raise UsageError(
+        f"{told} has no {LOGS}/{shown(data_split)}; present: {known or 'none'}",
+        did_you_mean(data_split, present, "name one of them as data_split, or download the split"),
+    )
