@@ -110,7 +110,7 @@ def test_help_is_fast_because_nothing_heavy_is_imported() -> None:
     code = (
         "import sys; from reworld_agent.cli import main as cli\n"
         "cli.main(['--help']); cli.main(['score', '--help'])\n"
-        "heavy = {'torch', 'hydra', 'pandas', 'numba', 'rich'} & set(sys.modules)\n"
+        "heavy = {'torch', 'numpy', 'hydra', 'pandas', 'numba', 'rich'} & set(sys.modules)\n"
         "sys.exit(repr(heavy) if heavy else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

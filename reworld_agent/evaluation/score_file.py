@@ -19,11 +19,12 @@ from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.core.provenance import blas_name, code_version
 from reworld_agent.core.result_tables import write_csv, write_parquet
 from reworld_agent.core.shards import PartStore
+from reworld_agent.core.vocabulary import LOG_REPLAY, PROTOCOL_CHOICES, REACTIVE, TRAFFIC
 from reworld_agent.core.workers import WORKERS
 from reworld_agent.evaluation.scoring import ROW_KEYS, score_trajectories
-from reworld_agent.pdm.batch import LOG_REPLAY, REACTIVE, TRAFFIC, check_traffic
+from reworld_agent.pdm.batch import check_traffic
 from reworld_agent.pdm.cache_io.folder import SceneCaches, code_digest
-from reworld_agent.pdm.metrics import PROTOCOL_CHOICES, columns
+from reworld_agent.pdm.metrics import columns
 from reworld_agent.pdm.poses import looks_like_degrees
 
 HELP = """\

@@ -15,9 +15,9 @@ from tqdm import tqdm
 
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.shards import PartStore
+from reworld_agent.core.vocabulary import LOG_REPLAY
 from reworld_agent.core.workers import run_tasks
 from reworld_agent.pdm.batch import (
-    LOG_REPLAY,
     ChunkTask,
     TokenTask,
     check_traffic,

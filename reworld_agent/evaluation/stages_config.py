@@ -9,8 +9,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from reworld_agent.core.errors import ConfigError
+from reworld_agent.core.vocabulary import LOG_REPLAY, REACTIVE
 from reworld_agent.evaluation.staged_loader import SyntheticData
-from reworld_agent.pdm.batch import LOG_REPLAY, REACTIVE
 from reworld_agent.pdm.protocols.aggregate import read_groups
 from reworld_agent.scenes.roots import DATA_VARIABLE
 

@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.core.errors import ConfigError, ReWorldError
+from reworld_agent.core.vocabulary import LOG_REPLAY, REACTIVE, TRAFFIC
 from reworld_agent.pdm.api import score
 from reworld_agent.pdm.cache_io.folder import SceneCaches
 from reworld_agent.pdm.metrics.registry import columns, score_columns
 from reworld_agent.pdm.metrics.table import EPDMS_V2
 from reworld_agent.pdm.poses import POSE_COUNTS, pose_fault
-
-LOG_REPLAY, REACTIVE = TRAFFIC = ("log_replay", "reactive")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from reworld_agent.core.errors import DataError, ReWorldError, UsageError
 from reworld_agent.core.findings import FAIL, WARN, Finding
 from reworld_agent.core.findings_printer import printer
 from reworld_agent.core.text import shown
-from reworld_agent.pdm.batch import LOG_REPLAY
+from reworld_agent.core.vocabulary import LOG_REPLAY
 from reworld_agent.submission import expected, reader, writer
 from reworld_agent.submission.checks import check
 from reworld_agent.submission.contents import (

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reworld_agent.analysis.tables.files import run_tables
-from reworld_agent.analysis.tables.protocols import PROTOCOLS
 from reworld_agent.core.settings import Settings, setting
+from reworld_agent.core.vocabulary import PROTOCOL_NAMES
 
 ENDINGS = (".parquet", ".csv", ".scenes.parquet", ".scenes.csv")
 
@@ -32,7 +32,7 @@ class CompareSettings(Settings):
     protocol: str | None = setting(
         "which protocol the tables have, where they do not say; which to read of a table of both",
         None,
-        choices=tuple(PROTOCOLS),
+        choices=PROTOCOL_NAMES,
     )
     resamples: int = setting("bootstrap resamples", 10_000, least=1)
     seed: int = setting("of the resampling", 1, least=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from reworld_agent.analysis.figures.picture import write_picture
 from reworld_agent.analysis.tables.protocols import SCORE, SHORT
 from reworld_agent.analysis.tables.runs import Run, open_run
 from reworld_agent.core.errors import DataError, UsageError
+from reworld_agent.core.settings import did_you_mean
 from reworld_agent.core.workers import run_tasks
 
 _CHUNK = 16  # scenes a task
@@ -43,6 +44,8 @@ def explain(settings: ExplainSettings) -> Explanation:
         ReWorldError: the run cannot be read; the one scene cannot be explained; a file cannot be
             written.
     """
+    if settings.metric is not None:
+        _require_metric(settings.metric, METRICS, "no metric that is explained")
     run = open_run(settings)
     if settings.token is not None:
         found = explain_token(run, settings.token)
@@ -51,7 +54,9 @@ def explain(settings: ExplainSettings) -> Explanation:
         failures: list[Any] = found.rows.to_dict("records")
         picture = write_picture(run, settings.token, settings.picture, failures)
         return replace(found, written=(picture,))
-    _check_metric(run, settings.metric)
+    if settings.metric is not None:
+        known = [SHORT[name] for name in run.table.protocol.explained]
+        _require_metric(settings.metric, known, f"not a metric of {run.table.protocol.title}")
     rows, problems = explain_run(run, settings.metric, settings.workers)
     found = Explanation(run, rows, tuple(problems))
     written: list[Path] = [*found.write(settings.output_folder)]
@@ -63,11 +68,14 @@ def explain(settings: ExplainSettings) -> Explanation:
     return replace(found, problems=tuple(problems), written=tuple(written))
 
 
-def _check_metric(run: Run, metric: str | None) -> None:
-    known = [SHORT[name] for name in run.table.protocol.explained]
-    if metric is not None and metric not in known:
-        message = f"metric={metric} is not one of {run.table.protocol.title}"
-        raise UsageError(message, f"use metric={'|'.join(known)}")
+def _require_metric(metric: str, known: Iterable[str], why: str) -> None:
+    """Raise UsageError where a metric is not known."""
+    names = tuple(known)
+    if metric not in names:
+        raise UsageError(
+            f"metric={metric} is {why}",
+            did_you_mean(metric, names, f"use one of {', '.join(names)}", "metric={}"),
+        )
 
 
 def explain_token(run: Run, token: str) -> Explanation:

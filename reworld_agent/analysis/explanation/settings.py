@@ -6,15 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reworld_agent.analysis.figures.kinds import KINDS, require_kind
-from reworld_agent.analysis.tables.protocols import PROTOCOLS, SHORT
 from reworld_agent.analysis.tables.settings import RunSettings
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.setting_paths import require_writable
 from reworld_agent.core.settings import setting
-
-METRICS = tuple(
-    dict.fromkeys(SHORT[name] for item in PROTOCOLS.values() for name in item.explained)
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +24,7 @@ class ExplainSettings(RunSettings):
         metavar="FILE",
     )
     metric: str | None = setting(
-        "only failures of one metric (EP: below 0.5)", None, choices=METRICS
+        "only failures of one metric, by its short name: NC, DAC, TTC, EP (below 0.5) ...", None
     )
     show: int = setting("sentences to print, worst scenes first", 20, least=0)
     pictures: bool = setting(

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reworld_agent.analysis.tables.files import run_tables
-from reworld_agent.analysis.tables.protocols import PROTOCOLS
 from reworld_agent.core.settings import Settings, setting
+from reworld_agent.core.vocabulary import PROTOCOL_NAMES
 from reworld_agent.scenes.roots import require_split
 
 _WHERE = "where the run's scenes lie, if not where they were"
@@ -23,7 +23,7 @@ class RunSettings(Settings):
         positional=True,
     )
     protocol: str | None = setting(
-        "which to read of a run of both (the first)", None, choices=tuple(PROTOCOLS)
+        "which to read of a run of both (the first)", None, choices=PROTOCOL_NAMES
     )
     workers: int | None = setting(
         "processes (one for each core where there is much to do)", None, least=1

@@ -15,16 +15,14 @@ from pathlib import Path
 
 from reworld_agent.core.errors import ConfigError
 from reworld_agent.core.plugins import load_plugins
+from reworld_agent.core.vocabulary import BOTH, PROTOCOL_CHOICES, PROTOCOL_NAMES
 from reworld_agent.core.workers import at_start
 from reworld_agent.pdm.metrics.metric import Metric
 from reworld_agent.pdm.metrics.protocol import SCORE, Protocol
 from reworld_agent.pdm.metrics.table import EPDMS_V2, OFFICIAL, PDMS_V1
 
-BOTH = "both"  # the two protocols from one simulation; every column named <protocol>_<column>
 _METRICS = {metric.name: metric for metric in OFFICIAL}
 _PROTOCOLS = {protocol.name: protocol for protocol in (PDMS_V1, EPDMS_V2)}
-PROTOCOL_NAMES = tuple(_PROTOCOLS)
-PROTOCOL_CHOICES = (*PROTOCOL_NAMES, BOTH)
 _SCORE_ALIASES = ("pdms", "epdms", "pdm_score", "epdm_score")
 
 
