@@ -15,6 +15,7 @@ from reworld_agent.cli.arguments import read_arguments
 from reworld_agent.cli.help import help_of, usage_of
 from reworld_agent.cli.logs import logs_on_stderr
 from reworld_agent.core.errors import ReWorldError, UsageError
+from reworld_agent.core.extras import not_installed
 from reworld_agent.core.settings import Field, Settings, fields_of
 
 # What every command returns; `reworld --help` prints the table.
@@ -38,7 +39,6 @@ class Command:
         next: what one does after it, a line of its help.
         exit_codes: meaning of its codes beside 2, in words.
         kept: what an interruption leaves behind.
-        extra: the extra of the package that it needs; "" = the base installation.
     """
 
     name: str
@@ -50,7 +50,6 @@ class Command:
     next: str = ""
     exit_codes: str = "0 done; 1 refused or failed"
     kept: str = "nothing was written"
-    extra: str = ""
 
     def fields(self) -> tuple[Field, ...]:
         """The settings that its arguments name, for completion."""
@@ -71,18 +70,8 @@ class Command:
     def _run(self, arguments: Sequence[str]) -> int:
         settings = read_arguments(self.settings, arguments, usage_of(self))
         module, _, name = self.run.partition(":")
-        try:
-            function: Callable[[Settings], int] = getattr(import_module(module), name)
-        except ModuleNotFoundError as error:
-            raise self._not_installed(error) from error
+        function: Callable[[Settings], int] = getattr(import_module(module), name)
         return function(settings)
-
-    def _not_installed(self, error: ModuleNotFoundError) -> ReWorldError:
-        extra = f"[{self.extra}]" if self.extra else ""
-        return ReWorldError(
-            f"`reworld {self.name}` needs {error.name}, which is not installed",
-            f"pip install 'reworld-agent{extra}'",
-        )
 
 
 class Terminated(KeyboardInterrupt):
@@ -118,6 +107,8 @@ def exit_of(body: Callable[[], int], kept: str) -> int:
             return body()
     except ReWorldError as error:
         return report_error(error)
+    except ModuleNotFoundError as error:
+        return report_error(not_installed(error))
     except Terminated:
         print(f"\nterminated: {kept}", file=sys.stderr)
         return TERMINATED

@@ -13,7 +13,7 @@ from reworld_agent import __version__
 from reworld_agent.cli import tree
 from reworld_agent.cli.old_commands import BY_NAME, COMMANDS, Command
 from reworld_agent.core.arguments import HELP_WORDS, OK, USAGE, exit_of, report_error
-from reworld_agent.core.errors import ReWorldError, UsageError
+from reworld_agent.core.errors import UsageError
 
 EXIT_CODES = """exit codes
   0    done
@@ -79,23 +79,8 @@ def _run(command: Command, words: list[str]) -> int:
 
 def _call(command: Command, words: list[str]) -> int:
     name, _, function = command.door.partition(":")
-    try:
-        module = import_module(name)
-    except ModuleNotFoundError as error:
-        raise _missing(command, name, error) from error
-    code: int = getattr(module, function)(words)
+    code: int = getattr(import_module(name), function)(words)
     return code
-
-
-def _missing(command: Command, module: str, error: ModuleNotFoundError) -> ReWorldError:
-    """What to say where a command's module, or a library that it needs, is not installed."""
-    if error.name and (module + ".").startswith(error.name + "."):
-        message = f"this installation has no `{command.name}` ({error.name} is missing)"
-        return ReWorldError(message, "install a newer version: pip install --upgrade reworld-agent")
-    return ReWorldError(
-        f"`{command.name}` needs {error.name}, which is not installed",
-        f"pip install {error.name}, or pip install 'reworld-agent[dev]'",
-    )
 
 
 if __name__ == "__main__":

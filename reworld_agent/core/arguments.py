@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from reworld_agent.core.errors import ReWorldError, UsageError
+from reworld_agent.core.extras import not_installed
 from reworld_agent.core.text import shown
 
 # What every command returns; `reworld --help` prints the table.
@@ -123,6 +124,8 @@ def exit_of(body: Callable[[], int], kept: str = NOTHING) -> int:
         return body()
     except ReWorldError as error:
         return report_error(error)
+    except ModuleNotFoundError as error:
+        return report_error(not_installed(error))
     except KeyboardInterrupt:
         print(f"\ninterrupted: {kept}", file=sys.stderr)
         return INTERRUPTED

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
+from filelock import BaseFileLock, FileLock, Timeout
 from tqdm import tqdm
 
 from reworld_agent.core.errors import DataError
@@ -74,28 +73,29 @@ def only_process(file: Path, hint: str, told: bool = True) -> Iterator[bool]:
     Raises:
         DataError: the folder cannot be made or written.
     """
-    with _open(file, hint) as opened:
-        yield _take(opened, file.parent, told)
-
-
-def _open(file: Path, hint: str) -> IO[bytes]:
+    # a soft lock, filelock's substitute on such a disk, would outlive a holder that is killed
+    lock = FileLock(file, fallback_to_soft=False)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        return file.open("ab")
+        held = _take(lock, file.parent, told)
     except OSError as error:
         message = f"{file.parent}: cannot be written ({error.strerror})"
         raise DataError(message, hint) from error
+    try:
+        yield held
+    finally:
+        lock.release()
 
 
-def _take(file: IO[bytes], folder: Path, told: bool) -> bool:
-    """Lock the file, which closing it undoes; False where the disk knows no locks."""
+def _take(lock: BaseFileLock, folder: Path, told: bool) -> bool:
+    """Take the lock; False where the disk knows none."""
     try:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            lock.acquire(blocking=False)
+        except Timeout:
             if told:
                 tqdm.write(f"waiting for another process that writes {folder}", file=sys.stderr)
-            fcntl.flock(file, fcntl.LOCK_EX)
+            lock.acquire()
     except OSError as error:
         if error.errno not in _NO_LOCKS_HERE:
             raise

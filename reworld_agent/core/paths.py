@@ -5,7 +5,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from platformdirs import user_cache_path
+
 
 def cache_home() -> Path:
-    """`$REWORLD_HOME`, else `~/.cache/reworld`."""
-    return Path(os.environ.get("REWORLD_HOME") or Path.home() / ".cache" / "reworld")
+    """`$REWORLD_HOME`, else `reworld` in the user's cache folder: ~/.cache on Linux.
+
+    An existing ~/.cache/reworld goes on being used where the system's cache folder is another.
+    """
+    named = os.environ.get("REWORLD_HOME")
+    if named:
+        return Path(named)
+    before = Path.home() / ".cache" / "reworld"
+    return before if before.is_dir() else user_cache_path("reworld")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import partial, update_wrapper
@@ -11,15 +12,15 @@ from typing import Any
 from reworld_agent.core.arguments import FAILED, HELP_WORDS, Words, parse, report_error
 from reworld_agent.core.arguments import OK as DONE
 from reworld_agent.core.errors import ReWorldError, UsageError
-from reworld_agent.core.findings import FAIL, Check, run_checks
-from reworld_agent.core.findings_printer import printer
+from reworld_agent.core.extras import installed
+from reworld_agent.core.findings import FAIL, Check, as_text, run_checks, wants_colours
 from reworld_agent.doctor.caches import check_caches
 from reworld_agent.doctor.data import check_data
 from reworld_agent.doctor.disk import check_disk
 from reworld_agent.doctor.gpu import check_gpu
 from reworld_agent.doctor.host import check_navsim
 from reworld_agent.doctor.numerics import check_linear_algebra
-from reworld_agent.doctor.versions import check_libraries
+from reworld_agent.doctor.versions import check_extras, check_libraries
 from reworld_agent.doctor.weights import check_weights
 from reworld_agent.pdm.golden import check_golden
 
@@ -29,8 +30,9 @@ HELP = f"""{USAGE}
 May the numbers of this installation be trusted, and would a run finish? Each finding is ok, warn or
 fail, and names its fix.
 
-  environment (default)  libraries and versions, which navsim is imported and from where, linear
-              algebra on this CPU, the golden scene, room on the disk, shipped weights, GPU
+  environment (default)  libraries and versions, linear algebra on this CPU, the golden scene, room
+              on the disk; where torch is installed also which navsim is imported and from where,
+              GPU, shipped weights
   data        every log, image, point cloud and map that a run would open; what is missing, and how
               many GB there are to fetch
   caches      scene caches: whole, of this version, of the scenes that they say
@@ -69,11 +71,11 @@ def main(arguments: Sequence[str] = ()) -> int:
     except ReWorldError as error:
         return report_error(error)
     findings = []
-    show = printer() if not as_json else None
+    colours = wants_colours(sys.stdout)
     for finding in run_checks(checks):
         findings.append(finding)
-        if show:
-            show(finding)
+        if not as_json:
+            print(as_text(finding, colours), flush=True)
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))
     return FAILED if any(finding.status == FAIL for finding in findings) else DONE
@@ -100,11 +102,13 @@ def choose(arguments: Sequence[str]) -> list[Check]:
 
 def _checks(subject: str, words: Words, overrides: list[str]) -> Iterator[Check]:
     if subject in ("environment", "all"):
-        yield from (check_libraries, check_navsim, check_linear_algebra, check_golden, check_disk)
-        if words.path("path") is None:
-            yield check_weights
-    if subject in ("gpu", "environment", "all"):
-        yield _with(check_gpu, asked=subject == "gpu")
+        yield from (check_libraries, check_extras, check_linear_algebra, check_golden, check_disk)
+        if installed("torch"):  # without it agents do not run, and what they need says nothing
+            yield from (check_navsim, check_gpu)
+            if words.path("path") is None:
+                yield check_weights
+    if subject == "gpu":
+        yield _with(check_gpu, asked=True)
     if subject == "weights" or (subject == "all" and words.path("path") is not None):
         yield _with(check_weights, folder=words.path("path"))
     if subject in ("data", "all"):

@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 import reworld_agent
+from reworld_agent.core.extras import EXTRA_OF, install_line, installed
 from reworld_agent.core.findings import FAIL, OK, WARN, Finding
 from reworld_agent.pdm.golden import REINSTALL
 
@@ -21,13 +22,27 @@ _IMPORTED = ("numba", "pandas", "pyarrow", "pyogrio", "shapely")  # a clash with
 def check_libraries() -> Iterator[Finding]:
     """Requirements of the package, imports that are known to clash, and pinned versions."""
     faults = [*_unmet(), *_not_importable()]
-    versions = ", ".join(f"{name} {_version(name) or 'missing'}" for name in NUMERIC)
+    found = {name: _version(name) for name in NUMERIC}
+    versions = ", ".join(f"{name} {version}" for name, version in found.items() if version)
     what = f"Python {platform.python_version()}, {versions}"
     if faults:
         yield Finding("libraries", FAIL, "; ".join(faults), REINSTALL)
     else:
         yield Finding("libraries", OK, what)
     yield from _against_constraints(Path(reworld_agent.__file__).parent.parent / "constraints.txt")
+
+
+def check_extras() -> Finding:
+    """Which extras are here; none is needed to score trajectories and to analyse them."""
+    whole = {extra: True for extra in EXTRA_OF.values()}
+    for library, extra in EXTRA_OF.items():
+        whole[extra] &= installed(library)
+    here = ", ".join(extra for extra in whole if whole[extra]) or "none"
+    absent = ", ".join(extra for extra in whole if not whole[extra])
+    what = f"installed: {here}"
+    if absent:
+        what += f"; not installed: {absent} ({install_line('NAME')})"
+    return Finding("extras", OK, what)
 
 
 def _unmet() -> list[str]:
@@ -37,7 +52,7 @@ def _unmet() -> list[str]:
     try:
         wanted = [Requirement(text) for text in metadata.requires(PACKAGE) or []]
     except metadata.PackageNotFoundError:
-        wanted = [Requirement(name) for name in NUMERIC]
+        wanted = [Requirement(name) for name in _IMPORTED]
     faults = []
     for requirement in wanted:
         if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
@@ -69,20 +84,17 @@ def _against_constraints(path: Path) -> Iterator[Finding]:
         for line in path.read_text(encoding="utf-8").splitlines()
         if "==" in line.split("#")[0]
     )
+    found = {name: _version(name) for name in NUMERIC if name in pinned}
     others = [
-        f"{name} {_version(name)}, not {pinned[name]}"
-        for name in NUMERIC
-        if name in pinned and _base(_version(name)) != pinned[name]
+        f"{name} {version}, not {pinned[name]}"
+        for name, version in found.items()
+        if version and version.split("+")[0] != pinned[name]  # 2.13.0+cpu is 2.13.0
     ]
     if others:
         what = f"other versions than the tested ones: {'; '.join(others)}"
         yield Finding("pinned versions", WARN, what, "pip install -c constraints.txt -e .")
     else:
         yield Finding("pinned versions", OK, f"as in {path.name}")
-
-
-def _base(version: str | None) -> str | None:
-    return version.split("+")[0] if version else None  # 2.13.0+cpu is 2.13.0
 
 
 def _version(name: str) -> str | None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from reworld_agent.core.errors import DataError
 from reworld_agent.scenes.pcd import read_pcd
@@ -161,6 +160,8 @@ def read_image(path: Path, token: str = "?") -> NDArray[np.uint8]:
     Raises:
         DataError: it is missing, cut short or no image; names the file and the frame's token.
     """
+    from PIL import Image  # noqa: PLC0415 - the base installation reads no images
+
     try:
         with Image.open(path) as image:
             return np.array(image if image.mode == "RGB" else image.convert("RGB"))

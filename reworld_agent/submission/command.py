@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,7 @@ import pandas as pd
 
 from reworld_agent.core.arguments import FAILED, OK, Words, run_command
 from reworld_agent.core.errors import DataError, ReWorldError, UsageError
-from reworld_agent.core.findings import FAIL, WARN, Finding
-from reworld_agent.core.findings_printer import printer
+from reworld_agent.core.findings import FAIL, WARN, Finding, as_text, wants_colours
 from reworld_agent.core.text import shown
 from reworld_agent.core.vocabulary import LOG_REPLAY
 from reworld_agent.submission import expected, reader, writer
@@ -170,10 +170,10 @@ class _Show:
 
     def __init__(self) -> None:
         self.failed = False
-        self._print: Callable[[Finding], None] = printer()
+        self._colours = wants_colours(sys.stdout)
 
     def all(self, findings: Iterable[Finding]) -> None:
         """Print them."""
         for finding in findings:
-            self._print(finding)
+            print(as_text(finding, self._colours), flush=True)
             self.failed |= finding.status == FAIL

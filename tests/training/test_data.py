@@ -96,7 +96,7 @@ def test_processes_that_start_at_once(
 
     monkeypatch.setattr(data, "_write", slowly)
     if not locks:
-        monkeypatch.setattr("reworld_agent.core.atomic.fcntl.flock", no_lock)
+        monkeypatch.setattr("fcntl.flock", no_lock)
     with ThreadPoolExecutor(3) as pool:
         cache = tmp_path / "cache"
         jobs = [pool.submit(scene_arrays, loader, CONFIG, False, cache) for _ in range(3)]

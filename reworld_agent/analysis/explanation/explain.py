@@ -85,6 +85,15 @@ SCHEMA = pa.schema(
     ]
 )
 """Columns of `explanations.parquet`: one row a failed metric; `decisive` marks one row a scene."""
+GROUPS: dict[str, str | None] = {
+    "class": None,
+    "command": None,
+    "speed": "speed_mps",
+    "curvature": "curvature_1pm",
+    "density": "objects_near",
+    "city": None,
+}
+"""Columns by which failures are counted, and the column that the bins of each are sorted by."""
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from reworld_agent.analysis.explanation.explain import EP_BELOW, METRICS
-from reworld_agent.analysis.figures.charts import GROUPS
+from reworld_agent.analysis.explanation.explain import EP_BELOW, GROUPS, METRICS
 from reworld_agent.analysis.tables.files import EXPLANATIONS
 from reworld_agent.analysis.tables.protocols import EXTENDED_COMFORT, SCORE
 from reworld_agent.analysis.tables.runs import Run

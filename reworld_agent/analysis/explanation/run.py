@@ -25,11 +25,10 @@ from reworld_agent.analysis.explanation.explain import (
 )
 from reworld_agent.analysis.explanation.explanation import Explanation
 from reworld_agent.analysis.explanation.settings import ExplainSettings
-from reworld_agent.analysis.figures.gallery import write_gallery
-from reworld_agent.analysis.figures.picture import write_picture
 from reworld_agent.analysis.tables.protocols import SCORE, SHORT
 from reworld_agent.analysis.tables.runs import Run, open_run
 from reworld_agent.core.errors import DataError, UsageError
+from reworld_agent.core.extras import require_installed
 from reworld_agent.core.settings import did_you_mean
 from reworld_agent.core.workers import run_tasks
 
@@ -42,15 +41,20 @@ def explain(settings: ExplainSettings) -> Explanation:
 
     Raises:
         ReWorldError: the run cannot be read; the one scene cannot be explained; a file cannot be
-            written.
+            written; pictures are asked for and the extra `figures` is not installed.
     """
     if settings.metric is not None:
         _require_metric(settings.metric, METRICS, "no metric that is explained")
+    if settings.picture is not None or settings.pictures:
+        require_installed("matplotlib", "cv2")
     run = open_run(settings)
     if settings.token is not None:
         found = explain_token(run, settings.token)
         if settings.picture is None:
             return found
+        # explanations need no extra, pictures need `figures`
+        from reworld_agent.analysis.figures.picture import write_picture  # noqa: PLC0415
+
         failures: list[Any] = found.rows.to_dict("records")
         picture = write_picture(run, settings.token, settings.picture, failures)
         return replace(found, written=(picture,))
@@ -61,6 +65,8 @@ def explain(settings: ExplainSettings) -> Explanation:
     found = Explanation(run, rows, tuple(problems))
     written: list[Path] = [*found.write(settings.output_folder)]
     if settings.pictures:
+        from reworld_agent.analysis.figures.gallery import write_gallery  # noqa: PLC0415 - as above
+
         pictures = settings.output_folder / "pictures"
         made, undrawn = write_gallery(run, rows, pictures, settings.show, settings.workers)
         written.append(made)

@@ -14,19 +14,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from reworld_agent.analysis.explanation.explain import GROUPS
 from reworld_agent.analysis.figures import style
 from reworld_agent.analysis.tables.protocols import SCORE, SHORT
 from reworld_agent.analysis.tables.score_tables import ScoreTable
 from reworld_agent.core.atomic import write_atomically
 
-GROUPS: dict[str, str | None] = {  # what is counted by, and what its bins are sorted by
-    "class": None,
-    "command": None,
-    "speed": "speed_mps",
-    "curvature": "curvature_1pm",
-    "density": "objects_near",
-    "city": None,
-}
 _LOOKS = {  # by metric: colour, hatch
     "NC": (style.VERMILLION, ""),
     "DAC": (style.BLUE, "////"),

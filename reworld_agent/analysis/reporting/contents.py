@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from reworld_agent.analysis.comparison.bootstrap import mean_intervals
 from reworld_agent.analysis.comparison.comparison import Comparison
-from reworld_agent.analysis.figures.charts import BINS, GROUPS, counts
+from reworld_agent.analysis.explanation.explain import GROUPS
+from reworld_agent.analysis.figures.charts import BINS, counts
 from reworld_agent.analysis.figures.gallery import records_by_token
 from reworld_agent.analysis.reporting.images import SceneImages
 from reworld_agent.analysis.tables.protocols import EP, PDMS_V1, SCORE, SHORT

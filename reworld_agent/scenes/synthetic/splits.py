@@ -13,11 +13,14 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from reworld_agent.core.errors import ConfigError, DataError
+from reworld_agent.core.extras import require
 from reworld_agent.core.paths import cache_home
 from reworld_agent.scenes.synthetic.drive import SPLITS, SplitPlan
+from reworld_agent.scenes.synthetic.drive_files import write_drive
 from reworld_agent.scenes.synthetic.maker_lock import only_maker
 from reworld_agent.scenes.synthetic.render.cameras import CAMERAS
-from reworld_agent.scenes.synthetic.store import scratch, write_bytes, write_drive
+from reworld_agent.scenes.synthetic.store import scratch, write_bytes
+from reworld_agent.scenes.synthetic.town.gpkg import write_maps
 
 VERSION = "5"  # of the town: new whenever the same seed gives other bytes
 WORTH_A_POOL = 24  # drives; fewer are made faster in this process
@@ -62,6 +65,7 @@ def ensure_split(
 
     Raises:
         ConfigError: no such split or camera.
+        ReWorldError: images are wanted, and OpenCV is not installed.
         DataError: the folder cannot be written, or holds the split of another version.
     """
     plan = _check(split, cameras, scenes)
@@ -72,6 +76,8 @@ def ensure_split(
     manifest = root / "manifests" / f"{split}.json"
     if _is_made(manifest, wanted):
         return roots
+    if cameras or clips:
+        require("cv2")
     with only_maker(root, told=progress):
         if _is_made(manifest, wanted):  # by whom this process has waited for
             return roots
@@ -168,9 +174,6 @@ def _merged(manifest: Path, wanted: dict[str, object]) -> dict[str, object]:
 
 
 def _make_maps(root: Path, folder: Path) -> None:
-    # the map libraries take a second to import, and are needed once
-    from reworld_agent.scenes.synthetic.town.gpkg import write_maps  # noqa: PLC0415
-
     try:
         folder.mkdir(parents=True, exist_ok=True)
         unfinished = scratch(root, "maps")

@@ -15,7 +15,7 @@ import pytest
 
 from reworld_agent.scenes.synthetic import SplitRoots, ensure_split
 from reworld_agent.scenes.synthetic.maker_lock import LOCK, UNFINISHED, only_maker
-from reworld_agent.scenes.synthetic.store import _settle
+from reworld_agent.scenes.synthetic.store import settle
 
 SPLIT, SCENES = "town_test", 30  # two drives
 PATIENCE_S = 60.0
@@ -112,7 +112,7 @@ def test_a_worker_that_outlives_its_maker_moves_nothing_to_its_place(tmp_path: P
     with only_maker(tmp_path):
         pass
     with pytest.raises(FileNotFoundError):
-        _settle(part, folder)
+        settle(part, folder)
     assert [path.name for path in tmp_path.iterdir()] == [LOCK]
 
 
@@ -122,7 +122,7 @@ def test_a_disk_without_locks_is_written_all_the_same(
     def no_lock(file: object, how: int) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr("reworld_agent.core.atomic.fcntl.flock", no_lock)
+    monkeypatch.setattr("fcntl.flock", no_lock)
     others = tmp_path / UNFINISHED / "others.part0"
     others.mkdir(parents=True)
     with only_maker(tmp_path):

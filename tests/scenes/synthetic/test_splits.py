@@ -13,8 +13,9 @@ import pytest
 from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.loader import SceneLoader
-from reworld_agent.scenes.synthetic import SplitRoots, default_root, ensure_split, store
+from reworld_agent.scenes.synthetic import SplitRoots, default_root, ensure_split
 from reworld_agent.scenes.synthetic.__main__ import main
+from reworld_agent.scenes.synthetic.drive_files import write_drive
 
 
 def stamps(root: Path) -> dict[Path, int]:
@@ -130,7 +131,7 @@ def test_built_in_host_reads_every_scene(town: SplitRoots) -> None:
 
 
 def test_clips_have_an_index_that_pandas_reads(copy: Path) -> None:
-    store.write_drive("town_test", 0, copy, (), True)
+    write_drive("town_test", 0, copy, (), True)
     (folder,) = (copy / "clips" / "town_test").iterdir()
     index = pd.read_parquet(folder / "index.parquet")
     assert set(index.columns) >= {"file", "timestamp", "x", "y", "heading", "speed", "command"}

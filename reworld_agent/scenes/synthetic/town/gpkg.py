@@ -8,11 +8,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import geopandas as gpd
 import numpy as np
-import pandas as pd
 import pyogrio
+import pyproj
 import shapely
+from numpy.typing import NDArray
 from shapely.geometry import LineString, Point, Polygon
 
 from reworld_agent.scenes.synthetic.town import geometry as geo
@@ -64,24 +64,45 @@ def write_map(plan: TownPlan, path: Path) -> None:
         "boundaries": _boundaries(net),
         "baseline_paths": _baseline_paths(net, ids),
     }
-    transform = np.asarray(plan.origin)
     for layer, rows in tables.items():
-        frame = gpd.GeoDataFrame(pd.DataFrame(rows), geometry="geometry", crs=f"EPSG:{plan.epsg}")
-        frame["geometry"] = shapely.transform(frame.geometry.to_numpy(), lambda xy: xy + transform)
-        pyogrio.write_dataframe(
-            frame.to_crs(STORED_CRS),
-            path,
-            layer=layer,
-            driver="GPKG",
-            layer_options={"FID": "fid"},
-        )
-    meta = pd.DataFrame(
-        {
-            "key": ["mapVersion", "projectedCoordSystem"],
-            "value": [plan.version, f"EPSG:{plan.epsg}"],
-        }
+        shapes = _in_degrees(np.array([row.pop("geometry") for row in rows]), plan)
+        kinds = sorted({shape.geom_type for shape in shapes})
+        kind = kinds[0] if len(kinds) == 1 else "Unknown"
+        options = {"geometry_type": kind, "crs": STORED_CRS}
+        _write_layer(path, layer, rows, shapely.to_wkb(shapes), **options)
+    meta = {"mapVersion": plan.version, "projectedCoordSystem": f"EPSG:{plan.epsg}"}
+    _write_layer(path, "meta", [{"key": key, "value": value} for key, value in meta.items()])
+
+
+def _in_degrees(shapes: NDArray[np.object_], plan: TownPlan) -> NDArray[np.object_]:
+    """Geometries of a town's own metres in longitude and latitude."""
+    to_degrees = pyproj.Transformer.from_crs(f"EPSG:{plan.epsg}", STORED_CRS, always_xy=True)
+
+    def place(points: geo.Array) -> geo.Array:
+        return np.stack(to_degrees.transform(*(points + plan.origin).T), axis=1)
+
+    return shapely.transform(shapes, place)
+
+
+def _write_layer(
+    path: Path,
+    layer: str,
+    rows: list[Row],
+    wkb: NDArray[np.object_] | None = None,
+    **options: str,
+) -> None:
+    """Add a layer to the file; `wkb` [N] are the rows' geometries, where they have any."""
+    columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    pyogrio.raw.write(
+        path,
+        wkb,
+        [c.astype(object) if c.dtype.kind == "U" else c for c in columns.values()],
+        list(columns),
+        layer=layer,
+        driver="GPKG",
+        layer_options={"FID": "fid"},
+        **options,
     )
-    pyogrio.write_dataframe(meta, path, layer="meta", driver="GPKG", layer_options={"FID": "fid"})
 
 
 def _lane_tables(net: Network) -> dict[str, list[Row]]:
