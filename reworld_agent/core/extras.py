@@ -35,7 +35,7 @@ def installed(library: str) -> bool:
     return find_spec(library) is not None
 
 
-def require(*libraries: str) -> None:
+def require_installed(*libraries: str) -> None:
     """Refuse what needs these libraries before it begins.
 
     Raises:

@@ -34,7 +34,7 @@ def check_libraries() -> Iterator[Finding]:
 
 def check_extras() -> Finding:
     """Which extras are here; none is needed to score trajectories and to analyse them."""
-    whole = {extra: True for extra in EXTRA_OF.values()}
+    whole = dict.fromkeys(EXTRA_OF.values(), True)
     for library, extra in EXTRA_OF.items():
         whole[extra] &= installed(library)
     here = ", ".join(extra for extra in whole if whole[extra]) or "none"

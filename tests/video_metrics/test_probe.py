@@ -70,6 +70,15 @@ def test_logistic_is_at_the_minimum_that_autograd_sees() -> None:
     assert bias.grad.abs().max() < 1e-4
 
 
+def test_a_class_that_is_not_learned_is_never_the_answer() -> None:
+    x, y = _data()
+    labels = 2 * (y[:, 0] > y[:, 0].mean())  # of 0, 1, 2 the middle one never comes
+    outputs = logistic(x, one_hot(labels, 3), 0.05)(x)
+    assert set(outputs.argmax(axis=1)) == {0, 2}
+    alone = logistic(x, one_hot(np.zeros(len(x), dtype=int), 2), 0.05)(x)
+    assert area_under_curve(one_hot(labels // 2, 2), alone) == 0.5
+
+
 def test_scores_equal_torchmetrics() -> None:
     rng = np.random.default_rng(0)
     truth, guess = rng.integers(0, 2, 200), rng.integers(-8, 9, (200, 2)) / 8  # with ties

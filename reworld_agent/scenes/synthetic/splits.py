@@ -13,7 +13,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from reworld_agent.core.errors import ConfigError, DataError
-from reworld_agent.core.extras import require
+from reworld_agent.core.extras import require_installed
 from reworld_agent.core.paths import cache_home
 from reworld_agent.scenes.synthetic.drive import SPLITS, SplitPlan
 from reworld_agent.scenes.synthetic.drive_files import write_drive
@@ -77,7 +77,7 @@ def ensure_split(
     if _is_made(manifest, wanted):
         return roots
     if cameras or clips:
-        require("cv2")
+        require_installed("cv2")
     with only_maker(root, told=progress):
         if _is_made(manifest, wanted):  # by whom this process has waited for
             return roots

@@ -1,4 +1,4 @@
-"""Linear models in closed or convex form over frozen features, and what they are worth.
+"""Linear models over frozen features, by scikit-learn, and what they are worth.
 
 Shapes: N samples, D features, K classes.
 """
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import logsumexp, softmax
-from scipy.stats import rankdata
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import accuracy_score, r2_score, roc_auc_score
+from sklearn.preprocessing import StandardScaler
 
 from reworld_agent.core.errors import DataError
 
@@ -20,6 +20,9 @@ Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2)  # per sample, of standardised features
 FOLDS = 4
+_TOLERANCE = 1e-6  # of the mean loss's gradient
+_MOST_STEPS = 10_000
+_NEVER = -1e6  # a logit
 
 
 @dataclass(frozen=True)
@@ -47,36 +50,32 @@ class Linear:
 Fit = Callable[[Array, Array, float], Linear]
 
 
-def _standard(features: Array) -> tuple[Array, Array, Array]:
-    centre, scale = features.mean(axis=0), features.std(axis=0)
-    scale = np.where(scale > 1e-12 * np.abs(centre).max(initial=1.0), scale, 1.0)
-    return (features - centre) / scale, centre, scale
-
-
 def ridge(features: Array, targets: Array, penalty: float) -> Linear:
-    """Minimises |X W + b - y|² / N + λ |W|² in closed form; targets [N, K]."""
-    x, centre, scale = _standard(features)
-    bias = targets.mean(axis=0)
-    gram = x.T @ x / len(x) + penalty * np.eye(x.shape[1])
-    weight = np.linalg.solve(gram, x.T @ (targets - bias) / len(x))
-    return Linear(centre, scale, weight, bias, penalty)
+    """Minimises |X W + b - y|² / N + λ |W|²; targets [N, K]."""
+    scaler = StandardScaler().fit(features)
+    model = Ridge(penalty * len(features)).fit(scaler.transform(features), targets)
+    return Linear(scaler.mean_, scaler.scale_, model.coef_.T, model.intercept_, penalty)
 
 
 def logistic(features: Array, targets: Array, penalty: float) -> Linear:
-    """Multinomial logistic regression, mean cross-entropy + λ/2 |W|², by L-BFGS; one-hot [N, K]."""
-    x, centre, scale = _standard(features)
-    shape = (x.shape[1] + 1, targets.shape[1])
+    """Multinomial logistic regression, mean cross-entropy + λ/2 |W|²; one-hot [N, K].
 
-    def loss(flat: Array) -> tuple[float, Array]:
-        both = flat.reshape(shape)
-        logits = x @ both[:-1] + both[-1]
-        value = (logsumexp(logits, axis=1) - (logits * targets).sum(axis=1)).mean()
-        error = (softmax(logits, axis=1) - targets) / len(x)
-        slope = np.concatenate([x.T @ error + penalty * both[:-1], error.sum(axis=0)[None]])
-        return float(value + penalty / 2 * np.square(both[:-1]).sum()), slope.ravel()
-
-    found = minimize(loss, np.zeros(shape).ravel(), jac=True, method="L-BFGS-B").x.reshape(shape)
-    return Linear(centre, scale, found[:-1], found[-1], penalty)
+    A class without samples has no weight, and a bias with which it is never the answer.
+    """
+    labels = targets.argmax(axis=1)
+    there = np.unique(labels)
+    scaler = StandardScaler().fit(features)
+    weight = np.zeros((features.shape[1], targets.shape[1]))
+    bias = np.where(np.isin(np.arange(targets.shape[1]), there), 0.0, _NEVER)
+    if len(there) > 1:
+        # of two classes sklearn fits the difference d of their weights, and |W|² = |d|² / 2
+        strength = penalty * len(features) / (2 if len(there) == 2 else 1)
+        model = LogisticRegression(C=1 / strength, tol=_TOLERANCE, max_iter=_MOST_STEPS)
+        model.fit(scaler.transform(features), labels)
+        sides = np.array([[-0.5], [0.5]]) if len(there) == 2 else np.eye(len(there))
+        weight[:, there] = (sides @ model.coef_).T
+        bias[there] = sides @ model.intercept_
+    return Linear(scaler.mean_, scaler.scale_, weight, bias, penalty)
 
 
 def one_hot(labels: Labels, classes: int) -> Array:
@@ -120,28 +119,27 @@ def _folds(groups: NDArray[np.str_]) -> Iterator[NDArray[np.bool_]]:
 
 
 def r_squared(targets: Array, outputs: Array) -> float:
-    """1 - residual / total variance; 0 for the mean of what is asked about."""
-    residual = np.square(targets - outputs).sum()
-    total = np.square(targets - targets.mean(axis=0)).sum()
-    return float(1 - residual / total) if total > 0 else float("nan")
+    """1 - residual / total variance over all columns; 0 for the mean of what is asked about, NaN
+    where nothing varies."""
+    if not np.ptp(targets, axis=0).any():
+        return float("nan")
+    return float(r2_score(targets, outputs, multioutput="variance_weighted"))
 
 
 def area_under_curve(targets: Array, outputs: Array) -> float:
-    """Of the receiver operating characteristic, by ranks; one-hot targets [N, 2].
+    """Of the receiver operating characteristic; one-hot targets [N, 2].
 
     The chance that a positive scores above a negative; NaN where there are not both.
     """
     positive = targets[:, 1] > 0.5
-    count, rest = int(positive.sum()), int((~positive).sum())
-    if not count or not rest:
+    if positive.all() or not positive.any():
         return float("nan")
-    ranks = rankdata(outputs[:, 1] - outputs[:, 0])
-    return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * rest))
+    return float(roc_auc_score(positive, outputs[:, 1] - outputs[:, 0]))
 
 
 def accuracy(targets: Array, outputs: Array) -> float:
     """Share of samples whose greatest output is the label; one-hot targets [N, K]."""
-    return float((targets.argmax(axis=1) == outputs.argmax(axis=1)).mean())
+    return float(accuracy_score(targets.argmax(axis=1), outputs.argmax(axis=1)))
 
 
 def interval(
