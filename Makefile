@@ -1,11 +1,12 @@
-# Every target makes .venv and installs the pinned dependencies first, from nothing but Python 3.11.
-PYTHON ?= python3.11
+# Every target makes .venv and installs what it needs there first, from nothing but Python and a
+# package index. PYTHON=... takes an interpreter of your own.
+find_python = for name in python3.11 python3.12 python3.13 python3; do \
+    $$name -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+    2>/dev/null && echo $$name && break; done
+PYTHON ?= $(shell $(find_python))
 VENV := .venv
 PY := $(VENV)/bin/python
 WORKERS ?= 2
-STAMP := $(VENV)/.installed
-DEV := $(VENV)/.installed_dev
-DOCS := $(VENV)/.installed_docs
 # --no-compile: of all that is installed little is ever imported, and Python compiles that itself
 PIP := $(PY) -m pip install --quiet --no-compile --disable-pip-version-check \
        --constraint constraints.txt
@@ -16,25 +17,30 @@ PIP := $(PY) -m pip install --quiet --no-compile --disable-pip-version-check \
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
-$(STAMP): pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(PIP) --editable .
+$(PY):
+	@if [ -z "$(PYTHON)" ]; then \
+	    echo "error: no Python 3.11, 3.12 or 3.13 that can make environments was found" >&2; \
+	    echo "  next: install one with its venv (Debian: apt install python3-venv), or say make PYTHON=FILE" >&2; \
+	    exit 1; fi
+	@echo "taking $$($(PYTHON) --version), $$(command -v $(PYTHON))"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.extra_%: pyproject.toml constraints.txt | $(PY)
+	$(PIP) --editable '.[$*]'
 	@touch $@
 
-$(DEV): $(STAMP)
-	$(PIP) --editable '.[dev]'
-	@touch $@
-
-$(DOCS): $(STAMP)
-	$(PIP) --editable '.[docs]'
-	@touch $@
+.PRECIOUS: $(VENV)/.extra_%
+MODEL := $(VENV)/.extra_model
+TRAIN := $(VENV)/.extra_train
+DEV := $(VENV)/.extra_dev
+DOCS := $(VENV)/.extra_docs
 
 install: $(DEV) ## make .venv with the pinned dependencies, tools included
 
-evaluate: $(STAMP) ## score agent=reworld (and three baselines) on the embedded split
+evaluate: $(MODEL) ## score agent=reworld (and three baselines) on the embedded split
 	$(PY) run_pdm_score.py agent=reworld 'beside=[constant_velocity,ego_status_mlp,human]'
 
-train-demo: $(STAMP) ## retrain the shipped tiny weights on the embedded split
+train-demo: $(TRAIN) ## retrain the shipped tiny weights on the embedded split
 	$(PY) train/train_demo.py
 
 test: $(DEV) ## run the test suite, in two processes (WORKERS=8: in eight)

@@ -13,6 +13,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from reworld_agent.core.extras import EXTRA_OF
+
 tomllib = pytest.importorskip("tomllib", reason="tomllib is of Python 3.11")
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,6 +54,17 @@ def _requirements(project: dict[str, Any]) -> list[Requirement]:
     return [item for item in found if item.name != table["name"]]
 
 
+def _brought(project: dict[str, Any], extras: set[str]) -> list[Requirement]:
+    """Requirements of the package with these extras, those that extras ask for among them."""
+    table = project["project"]
+    asked = [Requirement(text) for text in table["dependencies"]]
+    for extra in extras:
+        for item in map(Requirement, table["optional-dependencies"][extra]):
+            own = item.name == table["name"]
+            asked += _brought(project, item.extras) if own else [item]
+    return asked
+
+
 def _pip(environment: dict[str, Any]) -> list[str]:
     (own,) = [item["pip"] for item in environment["dependencies"] if isinstance(item, dict)]
     return own
@@ -70,7 +83,11 @@ def test_one_python(environment: dict[str, Any], project: dict[str, Any]) -> Non
     assert Version(python) in SpecifierSet(project["project"]["requires-python"])
     assert python == project["tool"]["mypy"]["python_version"]
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    assert re.search(rf"^PYTHON \?= python{re.escape(python)}$", makefile, re.MULTILINE)
+    tried = re.findall(r"\bpython(3\.\d+)\b", makefile)
+    supported = SpecifierSet(project["project"]["requires-python"])
+    around = [f"3.{minor}" for minor in range(8, 20)]
+    assert tried == [version for version in around if Version(version) in supported]
+    assert python == tried[0]
 
 
 def test_conda_brings_pip_and_what_fetches_the_devkit(environment: dict[str, Any]) -> None:
@@ -83,7 +100,7 @@ def test_conda_brings_pip_and_what_fetches_the_devkit(environment: dict[str, Any
 
 def test_pip_installs_this_package_under_the_constraints(environment: dict[str, Any]) -> None:
     options = [line.split() for line in _pip(environment) if line.startswith("-")]
-    assert options == [["--constraint", "constraints.txt"], ["--editable", "."]]
+    assert options == [["--constraint", "constraints.txt"], ["--editable", ".[figures,train]"]]
 
 
 def test_what_is_named_for_the_devkit_agrees_with_the_pins(
@@ -95,8 +112,21 @@ def test_what_is_named_for_the_devkit_agrees_with_the_pins(
     for name, item in zip(names, named, strict=True):
         if name in pins:
             assert pins[name] in item.specifier, item
-    own = {canonicalize_name(Requirement(t).name) for t in project["project"]["dependencies"]}
+    own = {canonicalize_name(item.name) for item in _brought(project, {"figures", "train"})}
     assert not own & set(names)  # they come with the package itself
+
+
+def test_every_optional_library_is_in_the_extra_that_is_named_for_it(
+    project: dict[str, Any],
+) -> None:
+    called = {"cv2": "opencv-python-headless", "hydra": "hydra-core", "sklearn": "scikit-learn"}
+    called["PIL"] = "pillow"
+    for library, extra in EXTRA_OF.items():
+        names = {item.name for item in _brought(project, {extra})}
+        assert called.get(library, library) in names, library
+    assert not {item.name for item in _brought(project, set())} & {
+        called.get(library, library) for library in EXTRA_OF
+    }
 
 
 def test_the_pins_are_versions_that_the_package_asks_for(
