@@ -18,8 +18,9 @@ _LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
 
 
 def packages() -> set[str]:
-    """Folders of the package that hold something tracked."""
-    return {path.parent.name for path in PACKAGE.glob("*/*") if path.name != "__pycache__"}
+    """Folders of the package that hold more than what Python has compiled."""
+    held = {path.parent.name for path in PACKAGE.glob("*/*") if path.name != "__pycache__"}
+    return held - {"__pycache__"}
 
 
 def modules() -> set[str]:
