@@ -61,20 +61,21 @@ def test_scoring_and_analysis_need_no_extra() -> None:
     ("arguments", "library", "extra"),
     [
         (["score", "agent=human"], "hydra", "model"),
-        (["report", "RUN"], "jinja2", "figures"),
-        (["synth", "split=town_test", "root={root}"], "cv2", "images"),
+        (["report", "{folder}"], "jinja2", "figures"),
+        (["explain", "{folder}", "pictures=true"], "matplotlib", "figures"),
+        (["synth", "split=town_test", "root={folder}/town"], "cv2", "images"),
     ],
 )
 def test_a_command_says_which_extra_it_needs(
     arguments: list[str], library: str, extra: str, tmp_path: Path
 ) -> None:
-    done = _run(RUN_COMMAND, *(word.format(root=tmp_path / "town") for word in arguments))
+    done = _run(RUN_COMMAND, *(word.format(folder=tmp_path) for word in arguments))
     assert done.stderr.splitlines() == [
         f"error: this needs {library}, which is not installed",
         f"  next: pip install 'reworld-agent[{extra}]'",
     ]
     assert done.returncode == 1
-    assert not (tmp_path / "town").exists()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_library_of_no_extra_is_a_broken_installation(monkeypatch: pytest.MonkeyPatch) -> None:
