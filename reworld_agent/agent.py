@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,12 +31,12 @@ from reworld_agent.compat import (
 )
 from reworld_agent.config import ModelConfig, load_model_config
 from reworld_agent.core.errors import ConfigError, ReWorldError
-from reworld_agent.model import ReWorldModel
-from reworld_agent.model.shipped import load_checkpoint
+from reworld_agent.model import ReWorldModel, load_checkpoint
+from reworld_agent.negatives.targets import NegativeTargets
+from reworld_agent.training.losses import require_finite, stage_loss
+from reworld_agent.training.optim import build_optimizers
+from reworld_agent.training.prepare import prepare_stage
 from reworld_agent.training.stages import TrainingStage, load_stage
-
-if TYPE_CHECKING:
-    from reworld_agent.negatives.targets import NegativeTargets
 
 logger = logging.getLogger(__name__)
 
@@ -175,8 +175,6 @@ class ReWorldAgent(AbstractAgent):
         stage = self.stage
         negatives = None
         if stage.weights.repulsion > 0:
-            from reworld_agent.negatives.targets import NegativeTargets
-
             negatives = NegativeTargets.open(self.hard_negatives, self.split)
         return [ReWorldTargetBuilder(self.config, stage.needs_future_images, negatives)]
 
@@ -257,8 +255,6 @@ class ReWorldAgent(AbstractAgent):
 
         The terms of the last batch are in `loss_terms`: the devkit's trainer logs the sum alone.
         """
-        from reworld_agent.training.losses import require_finite, stage_loss
-
         model = self._loaded_model()
         loss, self.loss_terms = stage_loss(model, self.stage, features, targets)
         require_finite(loss, "in a batch of the devkit's loader, which names no scenes")
@@ -266,15 +262,14 @@ class ReWorldAgent(AbstractAgent):
 
     def get_optimizers(self) -> Any:
         """Optimiser and schedule of the stage over its trainable parameters."""
-        from reworld_agent.training.optim import build_optimizers
-
         self._prepare_training()
         return build_optimizers(self._loaded_model(), self.stage)
 
     def get_training_callbacks(self) -> list[Any]:
         """Export of the weights folder when training ends, and the logs of every term."""
-        from reworld_agent.training.callbacks import ExportWeights, LogTerms
-        from reworld_agent.training.ema import AverageWeights
+        # Lightning takes a second to import, and whoever only plans need not have it installed
+        from reworld_agent.training.callbacks import ExportWeights, LogTerms  # noqa: PLC0415
+        from reworld_agent.training.ema import AverageWeights  # noqa: PLC0415
 
         self._prepare_training()
         model, decay = self._loaded_model(), self.stage.ema_decay
@@ -283,8 +278,6 @@ class ReWorldAgent(AbstractAgent):
 
     def _prepare_training(self) -> None:
         """Once: refuse an unmerged stage, load the predecessor, freeze what the stage freezes."""
-        from reworld_agent.training.prepare import prepare_stage
-
         if self._training_prepared:
             return
         if self.model is None or self.stage_applied != self.stage.name:

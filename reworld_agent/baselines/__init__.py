@@ -1,9 +1,25 @@
-"""Agents to compare with: constant velocity, the human's log, and an MLP that sees no image."""
+"""Agents to compare with: constant velocity, the human's log, and an MLP that sees no image.
+
+Importing this face imports nothing.
+"""
 
 from __future__ import annotations
 
-from reworld_agent.baselines.constant_velocity import ConstantVelocityAgent
-from reworld_agent.baselines.ego_status_mlp import EgoStatusMLPAgent
-from reworld_agent.baselines.human import HumanAgent
+from typing import TYPE_CHECKING
+
+from reworld_agent.core.lazy import lazy_face
+
+if TYPE_CHECKING:
+    from reworld_agent.baselines.constant_velocity import ConstantVelocityAgent
+    from reworld_agent.baselines.ego_status_mlp import EgoStatusMLPAgent
+    from reworld_agent.baselines.human import HumanAgent
 
 __all__ = ["ConstantVelocityAgent", "EgoStatusMLPAgent", "HumanAgent"]
+__getattr__, __dir__ = lazy_face(
+    __name__,
+    {
+        "constant_velocity": ["ConstantVelocityAgent"],
+        "ego_status_mlp": ["EgoStatusMLPAgent"],
+        "human": ["HumanAgent"],
+    },
+)

@@ -6,7 +6,13 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from reworld_agent.checkpoints.convert import ANCESTORS, TRUNKS, Converted, Request, convert
+from reworld_agent.checkpoints.convert import (
+    ANCESTORS,
+    TRUNKS,
+    Converted,
+    Request,
+    convert_checkpoint,
+)
 from reworld_agent.config import RECIPES, ModelConfig, load_model_config
 from reworld_agent.core.arguments import Words, run_command
 from reworld_agent.core.atomic import partial_path
@@ -82,7 +88,7 @@ def convert_to(
     progress: bool = True,
 ) -> Converted:
     """Convert and write the folder, in one step at the end; see `convert` for what it raises."""
-    converted = convert(request, config, progress)
+    converted = convert_checkpoint(request, config, progress)
     model = converted.model
     model.history = list(PASSED[request.ancestor][converted.planner])
     if converted.planner and request.ancestor == "reworld" and stage == "2":

@@ -67,7 +67,7 @@ class Converted:
     planner: bool
 
 
-def convert(request: Request, config: ModelConfig, progress: bool = False) -> Converted:
+def convert_checkpoint(request: Request, config: ModelConfig, progress: bool = False) -> Converted:
     """Read, compare, fill; nothing is written.
 
     Raises:

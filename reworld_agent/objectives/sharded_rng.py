@@ -1,6 +1,6 @@
 """Random numbers of a batch that do not depend on how many processes share it out.
 
-Every process draws the numbers of the global batch and keeps those of its own samples, which are
+Every process makes the numbers of the global batch and keeps those of its own samples, which are
 every `world`-th one: two processes with half a batch each learn what one learns with the whole.
 """
 
@@ -16,7 +16,7 @@ from reworld_agent.objectives.flow import draw_times, draw_token_times
 
 
 @dataclass(frozen=True)
-class Draws:
+class ShardedRng:
     """Where the numbers come from, and which share of them is this process's.
 
     Attributes:

@@ -19,7 +19,7 @@ from reworld_agent.objectives.flow import clean_estimate, interpolate, velocity_
 from reworld_agent.objectives.generation import generation_loss
 from reworld_agent.objectives.intermediate import intermediate_loss
 from reworld_agent.objectives.repulsion import repulsion_loss
-from reworld_agent.objectives.sharded_rng import Draws
+from reworld_agent.objectives.sharded_rng import ShardedRng
 from reworld_agent.planner.heads import ActionOutput
 from reworld_agent.training.datasets.curriculum import fit_clip
 from reworld_agent.training.stages import TrainingStage
@@ -40,7 +40,7 @@ def stage_loss(
     stage: TrainingStage,
     features: Batch,
     targets: Batch,
-    draws: Draws | torch.Generator | None = None,
+    rng: ShardedRng | torch.Generator | None = None,
     clip: ClipConfig | None = None,
 ) -> tuple[Tensor, Logs]:
     """Weighted sum of the stage's terms, and every term by its name.
@@ -50,21 +50,21 @@ def stage_loss(
         stage: the stage.
         features: `images` uint8 [B, T, 3, H, W], `ego` [B, 8]; or, instead of images, `states`
             [B, blocks, N, D] of a frozen Video DiT, or (Stage 1) `latents` [B, C, F, h, w] of
-            history and future; Stage 1 of models that are told sentences: `prompt`, `prompt_mask`.
+            history and future; Stage 1 of models with text conditioning: `prompt`, `prompt_mask`.
         targets: `trajectory` [B, L, 3]; Stage 1: `future_images` uint8 [B, T, 3, H, W]; Stage 3:
             `hard_negative` [B, L, 3] and `hard_negative_valid` bool [B].
-        draws: of times and noise; a generator stands for a process that has the whole batch,
+        rng: of times and noise; a generator stands for a process that has the whole batch,
             None for torch's global generator.
         clip: what a video stage makes of the images; None = the model's own clip.
     """
-    if not isinstance(draws, Draws):
-        draws = Draws(draws)
+    if not isinstance(rng, ShardedRng):
+        rng = ShardedRng(rng)
     terms: Logs = {}
     logs: Logs = {}
     if stage.needs_future_images:
-        terms.update(_video_terms(model, stage, features, targets, draws, clip))
+        terms.update(_video_terms(model, stage, features, targets, rng, clip))
     if stage.plans:
-        found, logs = _action_terms(model, stage, features, targets, draws)
+        found, logs = _action_terms(model, stage, features, targets, rng)
         terms.update(found)
     weights = stage.weights
     total = torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum()
@@ -90,7 +90,7 @@ def _video_terms(
     stage: TrainingStage,
     features: Batch,
     targets: Batch,
-    draws: Draws,
+    rng: ShardedRng,
     clip: ClipConfig | None,
 ) -> Logs:
     """L_Gen and L_Mid; history tokens are clean, at t = 0, and out of the loss."""
@@ -98,8 +98,8 @@ def _video_terms(
     clip = clip or model.config.clip
     grid = Grid.of(clip, model.config.codec)
     batch, mode, kind = len(clean), stage.video_times, stage.video_distribution
-    times = grid.token_times(draws.token_times(batch, grid.frames, grid.cells, mode, kind, clean))
-    noise = draws.normal(clean.shape, clean)
+    times = grid.token_times(rng.token_times(batch, grid.frames, grid.cells, mode, kind, clean))
+    noise = rng.normal(clean.shape, clean)
     output = model.video_dit(
         interpolate(clean, noise, times),
         timestep=times * 1000,
@@ -135,21 +135,21 @@ def _action_terms(
     stage: TrainingStage,
     features: Batch,
     targets: Batch,
-    draws: Draws,
+    rng: ShardedRng,
 ) -> tuple[Logs, Logs]:
     """L_FM, L_align and L_RDE of K plans per scene, over one video forward at t = 1."""
     plans = stage.noise_draws
-    states = _states(model, stage, features, draws)
+    states = _states(model, stage, features, rng)
     ego = features["ego"].to(states[0])
     if stage.context_drop > 0:
-        kept = draws.times((len(ego),), "uniform", ego) >= stage.context_drop
+        kept = rng.times((len(ego),), "uniform", ego) >= stage.context_drop
         ego = ego * kept[:, None]
         states = [state * kept[:, None, None] for state in states]
     memory = model.action_dit.cache(states)
     expert = targets["trajectory"].to(ego.device).repeat_interleave(plans, dim=0)
     clean = model.normaliser.normalise(expert).to(ego.dtype)
-    t = draws.times((len(ego), plans), stage.action_distribution, clean).flatten()
-    noise = draws.normal((len(ego), plans, *clean.shape[1:]), clean).flatten(0, 1)
+    t = rng.times((len(ego), plans), stage.action_distribution, clean).flatten()
+    noise = rng.normal((len(ego), plans, *clean.shape[1:]), clean).flatten(0, 1)
     noisy = interpolate(clean, noise, t)
     output = model.action_dit(noisy, t, ego, memory, tap=stage.align_blocks, states=states)
     terms = {"action_flow": action_flow_loss(output.velocity, velocity_target(clean, noise))}
@@ -158,19 +158,19 @@ def _action_terms(
     if stage.weights.alignment > 0:
         terms["alignment"], logs["readout_ratio"] = _alignment(output)
     if stage.weights.repulsion > 0:
-        terms["repulsion"], logs["negatives"] = _repulsion(model, stage, estimate, targets, draws)
+        terms["repulsion"], logs["negatives"] = _repulsion(model, stage, estimate, targets, rng)
     return terms, logs
 
 
 def _states(
-    model: ReWorldModel, stage: TrainingStage, features: Batch, draws: Draws
+    model: ReWorldModel, stage: TrainingStage, features: Batch, rng: ShardedRng
 ) -> list[Tensor]:
     """The video states of a batch, with a graph where the stage trains the Video DiT."""
     if "states" in features:
         return model.planning_states(features)
     history = model.encode(features["images"])
     shape = (*history.shape[:2], model.grid.future, *history.shape[3:])
-    future = draws.normal(shape, history)
+    future = rng.normal(shape, history)
     learns = "video_dit" in stage.trainable
     with contextlib.nullcontext() if learns else torch.no_grad():
         return model.video_states(history, future, features)
@@ -185,7 +185,7 @@ def _alignment(output: ActionOutput) -> tuple[Tensor, Tensor]:
 
 
 def _repulsion(
-    model: ReWorldModel, stage: TrainingStage, estimate: Tensor, targets: Batch, draws: Draws
+    model: ReWorldModel, stage: TrainingStage, estimate: Tensor, targets: Batch, rng: ShardedRng
 ) -> tuple[Tensor, Tensor]:
     """L_RDE, and the share of scenes with a negative."""
     scenes, plans = len(targets["trajectory"]), stage.noise_draws
@@ -197,6 +197,6 @@ def _repulsion(
         negative.repeat_interleave(plans, dim=0),
         valid.repeat_interleave(plans, dim=0),
         stage.repulsion_cap,
-        draws.total(valid.sum().float() * plans),
+        rng.total(valid.sum().float() * plans),
     )
     return loss, valid.float().mean()

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor
 
 from reworld_agent.model import ReWorldModel
-from reworld_agent.objectives.sharded_rng import Draws
+from reworld_agent.objectives.sharded_rng import ShardedRng
 from reworld_agent.training.losses import Batch, NotFiniteError, require_finite, stage_loss
 from reworld_agent.training.optim import build_optimizers
 from reworld_agent.training.parallel import shard_model
@@ -58,10 +58,10 @@ class StageModule(LightningModule):
         generator = torch.Generator(self.device)
         generator.manual_seed(batch_seed(self.seed, batch_idx))
         world = self._trainer.world_size if self._trainer else 1
-        draws = Draws(generator, self.global_rank, world)
+        rng = ShardedRng(generator, self.global_rank, world)
         stage, config = self.stage, self.model.config
         clip = phase_clip(stage.phases, config.clip, self.global_step, stage.steps)
-        loss, logs = stage_loss(self.model, stage, features, targets, draws, clip)
+        loss, logs = stage_loss(self.model, stage, features, targets, rng, clip)
         self._require_finite(loss, tokens)
         for name, value in logs.items():
             shown = name == "loss"
@@ -82,8 +82,8 @@ class StageModule(LightningModule):
         weights = dataclasses.replace(self.stage.weights, repulsion=0.0)
         stage = dataclasses.replace(self.stage, weights=weights, context_drop=0.0)
         clip = phase_clip(stage.phases, self.model.config.clip, self.global_step, stage.steps)
-        draws = Draws(generator, self.global_rank, world)
-        _, logs = stage_loss(self.model, stage, features, targets, draws, clip)
+        rng = ShardedRng(generator, self.global_rank, world)
+        _, logs = stage_loss(self.model, stage, features, targets, rng, clip)
         if stage.plans:
             logs |= displacement(self.model.plan(features), targets["trajectory"])
         named = {f"val/{name}": value for name, value in logs.items()}

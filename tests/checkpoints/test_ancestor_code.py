@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch import nn
 
-from reworld_agent.checkpoints.convert import Request, convert
+from reworld_agent.checkpoints.convert import Request, convert_checkpoint
 from reworld_agent.video.conditioning import Grid, video_coords
 from tests.checkpoints import ancestors
 
@@ -80,7 +80,7 @@ def test_states_and_velocity_are_theirs(ltx: Path, tmp_path: Path, their_model: 
     )
     file = ancestors.write(state, tmp_path / "act.safetensors")
     config = ancestors.small_config("release")
-    ours = convert(Request("drivelaw", file, vae=ltx), config).model
+    ours = convert_checkpoint(Request("drivelaw", file, vae=ltx), config).model
     grid = Grid.of(config.clip, config.codec)
     coords = video_coords(config.clip, config.codec)
     tokens, text = torch.randn(2, grid.tokens, 128), torch.randn(2, 5, ancestors.CAPTION)

@@ -12,7 +12,7 @@ from diffusers.models.transformers.transformer_ltx import LTXVideoTransformer3DM
 from safetensors.torch import load_file
 
 from reworld_agent.checkpoints.command import convert_to
-from reworld_agent.checkpoints.convert import Request, convert
+from reworld_agent.checkpoints.convert import Request, convert_checkpoint
 from reworld_agent.checkpoints.keys import ACTION, VIDEO, OurKey, to_theirs
 from reworld_agent.model import ReWorldModel
 from tests.checkpoints import ancestors
@@ -66,7 +66,7 @@ def test_drivelaw_there_and_back(ltx: Path, tmp_path: Path) -> None:
     file = ancestors.write(
         state | {"traj_scorer.out.0.weight": torch.ones(3)}, tmp_path / "a.safetensors"
     )
-    converted = convert(Request("drivelaw", file, vae=ltx), ancestors.small_config())
+    converted = convert_checkpoint(Request("drivelaw", file, vae=ltx), ancestors.small_config())
     back = {k: v for k, v in theirs(converted.model).items() if not k.startswith("ig_heads.")}
     assert set(back) == set(state)
     assert all(torch.equal(back[name], state[name]) for name in state)
@@ -84,7 +84,7 @@ def test_the_trunk_is_that_of_the_planner_unless_told_otherwise(ltx: Path, tmp_p
     act = ancestors.write(act_state, tmp_path / "act.safetensors")
     config = ancestors.small_config()
     for trunk, wanted in (("act", act_state), ("source", ancestors.video_state(7))):
-        model = convert(Request("drivelaw", video, act, ltx, trunk), config).model
+        model = convert_checkpoint(Request("drivelaw", video, act, ltx, trunk), config).model
         found = model.video_dit.transformer_blocks[2].attn1.to_q.weight
         assert torch.equal(found, wanted["transformer_blocks.2.attn1.to_q.weight"])
         assert torch.equal(model.action_dit.proj_in.bias, act_state["action_proj_in.bias"])
@@ -116,7 +116,9 @@ def test_early_names_of_head_and_projector(ltx: Path, tmp_path: Path) -> None:
         for name, tensor in state.items()
     }
     file = ancestors.write(renamed, tmp_path / "early.safetensors")
-    model = convert(Request("reworld", file, vae=ltx), ancestors.small_config("release")).model
+    model = convert_checkpoint(
+        Request("reworld", file, vae=ltx), ancestors.small_config("release")
+    ).model
     assert torch.equal(
         model.video_dit.mid_heads["2"].proj.bias, state["ig_heads.1.ig_proj_out.bias"]
     )
@@ -128,7 +130,7 @@ def test_early_names_of_head_and_projector(ltx: Path, tmp_path: Path) -> None:
 def test_wrappers_in_front_of_names(ltx: Path, tmp_path: Path, wrapper: str) -> None:
     state = {wrapper + name: tensor for name, tensor in ancestors.drivelaw_act().items()}
     file = ancestors.write(state, tmp_path / "w.safetensors")
-    assert convert(Request("drivelaw", file, vae=ltx), ancestors.small_config()).planner
+    assert convert_checkpoint(Request("drivelaw", file, vae=ltx), ancestors.small_config()).planner
 
 
 def test_shards_and_torch_files(ltx: Path, tmp_path: Path) -> None:
@@ -143,7 +145,7 @@ def test_shards_and_torch_files(ltx: Path, tmp_path: Path) -> None:
     torch.save({"state_dict": state}, tmp_path / "act.pt")
     config = ancestors.small_config()
     models = [
-        convert(Request("drivelaw", path, vae=ltx), config).model.state_dict()
+        convert_checkpoint(Request("drivelaw", path, vae=ltx), config).model.state_dict()
         for path in (folder, tmp_path / "act.pt")
     ]
     assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])
@@ -152,7 +154,7 @@ def test_shards_and_torch_files(ltx: Path, tmp_path: Path) -> None:
 def test_parts_follow_the_dtype_of_the_trunk(ltx: Path, tmp_path: Path) -> None:
     state = {name: tensor.bfloat16() for name, tensor in ancestors.drivelaw_act().items()}
     file = ancestors.write(state, tmp_path / "half.safetensors")
-    model = convert(Request("drivelaw", file, vae=ltx), ancestors.small_config()).model
+    model = convert_checkpoint(Request("drivelaw", file, vae=ltx), ancestors.small_config()).model
     kinds = {p.dtype for p in model.parameters()}
     assert kinds == {torch.bfloat16} and model.normaliser.scale.dtype == torch.float32
     assert torch.isfinite(model.plan(features())).all()
@@ -160,6 +162,6 @@ def test_parts_follow_the_dtype_of_the_trunk(ltx: Path, tmp_path: Path) -> None:
 
 def test_conversion_is_reproducible(ltx: Path) -> None:
     request, config = Request("ltx", ltx), ancestors.small_config("release")
-    models = [convert(request, config).model.state_dict() for _ in range(2)]
+    models = [convert_checkpoint(request, config).model.state_dict() for _ in range(2)]
     assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])
     assert any(name.startswith("action_dit.projectors.3.") for name in models[0])

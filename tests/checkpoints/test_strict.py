@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from reworld_agent.checkpoints import command
-from reworld_agent.checkpoints.convert import Request, convert
+from reworld_agent.checkpoints.convert import Request, convert_checkpoint
 from reworld_agent.core.errors import ConfigError, WeightsError
 from tests.checkpoints import ancestors
 
@@ -20,7 +20,7 @@ CONFIG = ancestors.small_config()
 def refused(source: Path, ltx: Path, config: Any = CONFIG, **extra: Any) -> str:
     """The message of a refused conversion."""
     with pytest.raises(WeightsError) as caught:
-        convert(Request("drivelaw", source, vae=ltx, **extra), config)
+        convert_checkpoint(Request("drivelaw", source, vae=ltx, **extra), config)
     assert "next:" in str(caught.value)
     return str(caught.value)
 
@@ -85,7 +85,7 @@ def test_vae_of_another_version(ltx: Path) -> None:
 def test_missing_vae_and_missing_planner(ltx: Path, tmp_path: Path) -> None:
     file = ancestors.write(ancestors.video_state(), tmp_path / "video.safetensors")
     with pytest.raises(WeightsError, match="has no vae/"):
-        convert(Request("drivelaw", file), CONFIG)
+        convert_checkpoint(Request("drivelaw", file), CONFIG)
     assert "has no planner" in refused(file, ltx, act=file)
 
 
@@ -119,7 +119,7 @@ def test_tiny_cannot_take_their_weights(ltx: Path) -> None:
     from reworld_agent.config import load_model_config
 
     with pytest.raises(ConfigError, match="model=tiny has another codec"):
-        convert(Request("ltx", ltx), load_model_config("tiny"))
+        convert_checkpoint(Request("ltx", ltx), load_model_config("tiny"))
 
 
 def test_the_command(

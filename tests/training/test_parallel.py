@@ -18,7 +18,7 @@ from reworld_agent.config import load_model_config
 from reworld_agent.core.errors import ConfigError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.negatives.pool import write_pool
-from reworld_agent.objectives.sharded_rng import Draws
+from reworld_agent.objectives.sharded_rng import ShardedRng
 from reworld_agent.training.parallel import shares, world_size
 from reworld_agent.training.run import run
 from tests.scenes.small_logs import SPLIT
@@ -91,12 +91,12 @@ def test_shares_of_the_numbers_are_those_of_one_process() -> None:
     like = torch.zeros(1)
 
     def draw(rank: int, world: int) -> list[torch.Tensor]:
-        draws = Draws(torch.Generator().manual_seed(3), rank, world)
+        rng = ShardedRng(torch.Generator().manual_seed(3), rank, world)
         size = 6 // world
         return [
-            draws.normal((size, 5), like),
-            draws.times((size, 4), "uniform", like),
-            draws.token_times(size, 2, 3, "frame", "logit_normal", like),
+            rng.normal((size, 5), like),
+            rng.times((size, 4), "uniform", like),
+            rng.token_times(size, 2, 3, "frame", "logit_normal", like),
         ]
 
     whole, parts = draw(0, 1), [draw(rank, 2) for rank in (0, 1)]
