@@ -102,8 +102,8 @@ def test_words_that_hydra_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 def test_score_of_a_file_goes_to_the_scorer_of_files(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["score", "trajectories=absent.parquet"]) == 1
-    assert "data_root= is missing" in capsys.readouterr().err
+    assert cli.main(["score", "trajectories=absent.parquet"]) == 2
+    assert "data_root=, maps_root=" in capsys.readouterr().err
 
 
 def test_help_is_fast_because_nothing_heavy_is_imported() -> None:

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 
+from reworld_agent.cli.commands.score_trajectories import COMMAND
 from reworld_agent.cli.old_commands import BY_NAME
 from reworld_agent.core.arguments import FAILED, HELP_WORDS, OK, USAGE, report_error
 from reworld_agent.core.errors import ReWorldError, UsageError
@@ -173,12 +174,4 @@ def fit_statistics(words: Sequence[str]) -> int:
 
 def score_trajectories(words: Sequence[str]) -> int:
     """Score a file of trajectories of any planner; `FAILED` where a row has no score."""
-    from reworld_agent.evaluation import score_command, score_file
-
-    if not words or HELP_WORDS & set(words):
-        print(score_file.help_text())
-        return OK if words else USAGE
-    try:
-        return OK if score_command.run(score_file.parse(words)) else FAILED
-    except ReWorldError as error:
-        return report_error(error)
+    return COMMAND.call(words)

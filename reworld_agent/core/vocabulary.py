@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-PROTOCOL_NAMES = ("pdms_v1", "epdms_v2")
+from reworld_agent.core.errors import UsageError
+
+PDMS_V1, EPDMS_V2 = PROTOCOL_NAMES = ("pdms_v1", "epdms_v2")
 BOTH = "both"  # the two protocols from one simulation; every column named <protocol>_<column>
 PROTOCOL_CHOICES = (*PROTOCOL_NAMES, BOTH)
 
 LOG_REPLAY, REACTIVE = TRAFFIC = ("log_replay", "reactive")
 """How other road users drive beside a plan: as logged, or answering to it."""
+
+
+def check_traffic(traffic: str, protocol: str) -> None:
+    """Raise UsageError where there is no such traffic in this protocol."""
+    if traffic not in TRAFFIC:
+        raise UsageError(f"traffic={traffic} is unknown", f"use traffic={' | '.join(TRAFFIC)}")
+    if traffic == REACTIVE and protocol != EPDMS_V2:
+        raise UsageError(
+            f"traffic=reactive is of NAVSIM v2; protocol={protocol} replays the log",
+            f"set protocol={EPDMS_V2}, or traffic=log_replay",
+        )

@@ -15,7 +15,7 @@ from reworld_agent.core.errors import ConfigError
 from reworld_agent.core.provenance import provenance
 from reworld_agent.core.result_tables import check_writable, write_csv
 from reworld_agent.core.shards import PartStore
-from reworld_agent.core.vocabulary import LOG_REPLAY, PROTOCOL_CHOICES
+from reworld_agent.core.vocabulary import LOG_REPLAY, PROTOCOL_CHOICES, check_traffic
 from reworld_agent.core.workers import WORKERS
 from reworld_agent.doctor import require_golden
 from reworld_agent.evaluation.agents import build_agents
@@ -31,7 +31,6 @@ from reworld_agent.evaluation.tables import (
     write_score_table,
 )
 from reworld_agent.evaluation.two_stage import Staged, format_staged, groups_of, staged
-from reworld_agent.pdm.batch import check_traffic
 from reworld_agent.pdm.cache_io.folder import SceneCaches
 from reworld_agent.pdm.protocols.aggregate import Group
 from reworld_agent.scenes.filter import SceneFilter

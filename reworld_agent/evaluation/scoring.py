@@ -15,12 +15,11 @@ from tqdm import tqdm
 
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.shards import PartStore
-from reworld_agent.core.vocabulary import LOG_REPLAY
+from reworld_agent.core.vocabulary import LOG_REPLAY, check_traffic
 from reworld_agent.core.workers import run_tasks
 from reworld_agent.pdm.batch import (
     ChunkTask,
     TokenTask,
-    check_traffic,
     score_chunk,
 )
 from reworld_agent.pdm.cache_io.folder import SceneCaches

@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.core.errors import ConfigError, ReWorldError
-from reworld_agent.core.vocabulary import LOG_REPLAY, REACTIVE, TRAFFIC
+from reworld_agent.core.errors import ReWorldError
+from reworld_agent.core.vocabulary import LOG_REPLAY, REACTIVE
 from reworld_agent.pdm.api import score
 from reworld_agent.pdm.cache_io.folder import SceneCaches
 from reworld_agent.pdm.metrics.registry import columns, score_columns
-from reworld_agent.pdm.metrics.table import EPDMS_V2
 from reworld_agent.pdm.poses import POSE_COUNTS, pose_fault
 
 
@@ -46,17 +45,6 @@ class ChunkTask:
     explain: bool
     scenes: tuple[TokenTask, ...]
     traffic: str = LOG_REPLAY
-
-
-def check_traffic(traffic: str, protocol: str) -> None:
-    """Raise ConfigError where there is no such traffic in this protocol."""
-    if traffic not in TRAFFIC:
-        raise ConfigError(f"traffic={traffic} is unknown", f"use traffic={' | '.join(TRAFFIC)}")
-    if traffic == REACTIVE and protocol != EPDMS_V2.name:
-        raise ConfigError(
-            f"traffic=reactive is of NAVSIM v2; protocol={protocol} replays the log",
-            f"set protocol={EPDMS_V2.name}, or traffic=log_replay",
-        )
 
 
 def score_chunk(task: ChunkTask) -> list[dict[str, Any]]:

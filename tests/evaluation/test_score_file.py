@@ -12,18 +12,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reworld_agent.core.errors import ConfigError, DataError
+from reworld_agent.cli.arguments import read_arguments
+from reworld_agent.cli.commands.score_trajectories import COMMAND as SCORE
+from reworld_agent.core.errors import DataError, UsageError
 from reworld_agent.core.result_tables import read_provenance
-from reworld_agent.evaluation.score_file import (
-    degrees_suspected,
-    help_text,
-    parse,
-    read_trajectories,
-    score_file,
-    summary,
-)
+from reworld_agent.evaluation import ScoreFileSettings, score_file
+from reworld_agent.evaluation.file_scores import degrees_suspected, read_trajectories, summary
 
 COMMAND = Path(__file__).resolve().parents[2] / "eval" / "score_trajectories.py"
+
+
+def parse(arguments: list[str]) -> ScoreFileSettings:
+    return read_arguments(ScoreFileSettings, arguments, "")
 
 
 def _words(root: Path, folder: Path, rows: pd.DataFrame, *more: str) -> list[str]:
@@ -51,7 +51,7 @@ def _rows(root: Path, scenes: int) -> pd.DataFrame:
 def test_a_file_scored_like_the_devkit(devkit_reference: Path, tmp_path: Path) -> None:
     rows = _rows(devkit_reference, 3).sample(frac=1.0, random_state=0)
     request = parse(_words(devkit_reference, tmp_path, rows, "worker=sequential"))
-    table = score_file(request)
+    table = score_file(request).rows
     assert table["valid"].all()
     assert (
         table[["token", "candidate"]].to_numpy().tolist()
@@ -76,7 +76,7 @@ def test_both_protocols_from_one_run(devkit_reference: Path, tmp_path: Path) -> 
     tables = {}
     for protocol in ("pdms_v1", "epdms_v2", "both"):
         words = _words(devkit_reference, tmp_path, rows, "worker=sequential")
-        tables[protocol] = score_file(parse([*words, f"protocol={protocol}"]))
+        tables[protocol] = score_file(parse([*words, f"protocol={protocol}"])).rows
     both = tables.pop("both")
     assert both["valid"].all()
     keys = ["token", "candidate", "valid", "reason"]
@@ -119,7 +119,8 @@ def test_rows_that_cannot_be_scored_name_their_reason(
             ),
         ]
     )
-    table = score_file(parse(_words(devkit_reference, tmp_path, mixed, "worker=sequential")))
+    settings = parse(_words(devkit_reference, tmp_path, mixed, "worker=sequential"))
+    table = score_file(settings).rows
     assert table["valid"].tolist() == [True, True, False, False, False, False]
     assert "21 numbers" in table["reason"].iloc[2]
     assert "finite" in table["reason"].iloc[3]
@@ -130,7 +131,7 @@ def test_rows_that_cannot_be_scored_name_their_reason(
 def test_without_candidates_each_token_has_one_row(devkit_reference: Path, tmp_path: Path) -> None:
     rows = _rows(devkit_reference, 1)[["token", "poses"]]
     words = _words(devkit_reference, tmp_path, rows.iloc[:1], "worker=sequential", "explain=false")
-    assert len(score_file(parse(words))) == 1
+    assert len(score_file(parse(words)).rows) == 1
     with pytest.raises(DataError, match="named twice"):
         score_file(parse(_words(devkit_reference, tmp_path, rows, "worker=sequential")))
 
@@ -172,25 +173,55 @@ def test_killed_and_started_again(devkit_reference: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("word", "message"),
     [
-        (["trajectories"], "not key=value"),
-        (["split=x"], "split= is unknown"),
-        (["data_root=x"], "trajectories= is missing"),
-        (["protocol=v9"], r"use protocol=pdms_v1"),
-        (["worker=threads"], "worker=threads is unknown"),
-        (["workers=0"], "no positive number"),
-        (["explain=maybe"], "not true or false"),
+        ("trajectories", "cannot read trajectories"),
+        ("split=x", "split= is unknown"),
+        ("maps_root=", "maps_root= has no value"),
+        ("protocol=v9", "one of pdms_v1, epdms_v2, both"),
+        ("protocol=epdms", "did you mean protocol=epdms_v2"),
+        ("worker=threads", "one of sequential, processes, ray"),
+        ("workers=0", "must be an integer of at least 1"),
+        ("explain=maybe", "must be true or false"),
+        ("traffic=reactive", "is of NAVSIM v2"),
+        ("data_split=toi", "did you mean toy"),
+        ("data_root=nowhere", "no such folder"),
+        ("trajectories=absent.parquet", "no such file"),
+        ("cache_dir=in.parquet", "would overwrite the input"),
+        ("output=in.parquet", "would overwrite the input trajectories="),
+        ("output=in.csv", "name of the csv twin"),
     ],
 )
-def test_words_that_are_wrong(words: list[str], message: str) -> None:
-    complete = [f"{key}=x" for key in ("trajectories", "maps_root", "data_split", "output")]
-    if "missing" not in message:
-        words = [*complete, "data_root=x", *words]
-    else:
-        words = [*complete[1:], *words]
-    with pytest.raises(ConfigError, match=message):
-        parse(words)
+def test_words_that_are_wrong(
+    word: str,
+    message: str,
+    devkit_reference: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = _words(devkit_reference, tmp_path, _rows(devkit_reference, 1))
+    key = word.partition("=")[0]
+    others = [own for own in words if "=" not in word or not own.startswith(f"{key}=")]
+    before = sorted(tmp_path.iterdir())
+    assert SCORE.call([*others, word]) == 2
+    error = capsys.readouterr().err.splitlines()
+    assert len(error) == 2 and message in " ".join(error)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_what_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert SCORE.call(["data_split=x"]) == 2
+    assert "trajectories=, data_root=, maps_root=, output= are missing" in capsys.readouterr().err
+    with pytest.raises(UsageError, match="trajectories="):
+        ScoreFileSettings(
+            trajectories=Path("absent"),
+            data_root=Path(),
+            maps_root=Path(),
+            data_split="x",
+            output=Path("x.parquet"),
+        )
 
 
 def test_files_that_are_wrong(tmp_path: Path) -> None:
@@ -222,6 +253,6 @@ def test_help_teaches() -> None:
         [sys.executable, str(COMMAND), "--help"], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0
-    assert done.stdout == help_text() + "\n"
+    assert done.stdout == SCORE.help() + "\n"
     for word in ("trajectories=FILE.parquet", "[8, 3] at 2 Hz", "pdms_v1"):
         assert word in done.stdout

@@ -11,10 +11,12 @@ import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 
+from reworld_agent.cli.arguments import read_arguments
+from reworld_agent.cli.commands.score_trajectories import run as score_command
 from reworld_agent.core.errors import ConfigError, DataError
-from reworld_agent.evaluation import score_command
+from reworld_agent.evaluation import ScoreFileSettings
+from reworld_agent.evaluation.file_scores import caches_of
 from reworld_agent.evaluation.run import run
-from reworld_agent.evaluation.score_file import caches_of, parse
 from reworld_agent.evaluation.two_stage import SUMMARIES, read_mapping
 from reworld_agent.pdm.protocols.aggregate import COLUMNS, plan_row, read_groups, two_stages
 from reworld_agent.scenes.logs import load_log
@@ -44,6 +46,10 @@ def mapping(
         groups.append([frames[NOW]["token"], frames[NOW - 1]["token"], pairs])
     (tmp_path / "split.yaml").write_text(json.dumps({"reactive_all_mapping": groups}))
     return groups
+
+
+def parse(arguments: list[str]) -> ScoreFileSettings:
+    return read_arguments(ScoreFileSettings, arguments, "")
 
 
 def _plans(mapping: list[list[Any]]) -> pd.DataFrame:
@@ -78,7 +84,7 @@ def test_a_file_of_plans_for_both_stages(
     plans = _plans(mapping)
     plans.to_parquet(tmp_path / "in.parquet")
     request = parse(_words(devkit_reference, tmp_path, "traffic=log_replay"))
-    assert score_command.run(request)
+    assert score_command(request) == 0
     caches = caches_of(request)
     rows = [plan_row(caches.get(r.token), np.reshape(r.poses, (8, 3))) for r in plans.itertuples()]
     expected = two_stages(pd.DataFrame(rows), read_groups(mapping)).summary
@@ -97,11 +103,15 @@ def test_a_file_of_plans_for_both_stages(
     assert "combined" in capsys.readouterr().out
 
 
-def test_reactive_is_what_two_stages_mean(tmp_path: Path) -> None:
-    assert parse(_words(tmp_path, tmp_path)).traffic == "reactive"
+def test_reactive_is_what_two_stages_mean(
+    devkit_reference: Path, tmp_path: Path, mapping: list[list[Any]]
+) -> None:
+    _plans(mapping).to_parquet(tmp_path / "in.parquet")
+    words = _words(devkit_reference, tmp_path)
+    assert parse(words).traffic_used == "reactive"
     with pytest.raises(ConfigError, match="protocol=pdms_v1"):
-        parse(_words(tmp_path, tmp_path, "protocol=pdms_v1", "traffic=log_replay"))
-    words = [word for word in _words(tmp_path, tmp_path) if not word.startswith("mapping=")]
+        parse([w.replace("epdms_v2", "pdms_v1") for w in words])
+    words = [word for word in words if not word.startswith("mapping=")]
     with pytest.raises(ConfigError, match="without mapping="):
         parse(words)
     with pytest.raises(ConfigError, match="traffic=reactive is of NAVSIM v2"):
@@ -114,14 +124,14 @@ def test_no_score_of_a_part(
     plans = _plans(mapping)
     plans.iloc[:-1].to_parquet(tmp_path / "in.parquet")
     request = parse(_words(devkit_reference, tmp_path, "traffic=log_replay"))
-    assert not score_command.run(request)
+    assert score_command(request) == 1
     table = pd.read_parquet(request.stages_output)
     assert table["score"].isna().all() and not table["valid"].iloc[-3:].any()
     pd.concat([plans, plans.iloc[:1]]).assign(candidate=range(len(plans) + 1)).to_parquet(
         tmp_path / "in.parquet"
     )
     with pytest.raises(ConfigError, match="one plan a frame"):
-        score_command.run(request)
+        score_command(request)
 
 
 def test_mappings_that_cannot_be_read(tmp_path: Path) -> None:

@@ -1,0 +1,209 @@
+"""Scores of a file of trajectories of any planner: rows in, the same rows with their scores out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from reworld_agent.core.errors import DataError
+from reworld_agent.core.provenance import blas_name, code_version
+from reworld_agent.core.result_tables import write_csv, write_parquet
+from reworld_agent.core.shards import PartStore
+from reworld_agent.evaluation.file_settings import ScoreFileSettings
+from reworld_agent.evaluation.scoring import ROW_KEYS, score_trajectories
+from reworld_agent.evaluation.two_stage import (
+    Staged,
+    format_staged,
+    groups_of,
+    read_mapping,
+    staged,
+)
+from reworld_agent.pdm.cache_io.folder import SceneCaches, code_digest
+from reworld_agent.pdm.metrics import columns
+from reworld_agent.pdm.poses import looks_like_degrees
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FileScores:
+    """Scores of a file.
+
+    Attributes:
+        settings: what was asked for.
+        rows: the written table: token, candidate, valid, reason, the metrics, progress_m,
+            pdm_closed_progress_m and, with `explain`, the failure records.
+        stages: both stages of NAVSIM v2 put together, where they are asked for.
+    """
+
+    settings: ScoreFileSettings
+    rows: pd.DataFrame
+    stages: Staged | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Every row has a score, and both stages where they are asked for."""
+        whole = self.stages is None or self.stages.result is not None
+        return bool(self.rows["valid"].all()) and whole
+
+    def text(self) -> str:
+        """Counts, means of the valid rows, reasons of the others, and the stages."""
+        lines = [summary(self.rows, self.settings.protocol)]
+        if self.stages is not None:
+            lines.append(format_staged("stages", self.stages, self.settings.data_split))
+        return "\n".join(lines)
+
+
+def score_file(settings: ScoreFileSettings) -> FileScores:
+    """Score the file; write the result, the stages where they are asked for, and their csv twins.
+
+    Raises:
+        DataError: the input cannot be read, lacks columns or names a trajectory twice; the mapping
+            cannot be read; or the output cannot be written (finished rows are kept beside it).
+        ConfigError: the mapping is not of this split, or a frame of it has several trajectories.
+    """
+    table = read_trajectories(settings.trajectories)
+    if degrees_suspected(table):
+        logger.warning("headings look like degrees; they are read as radians")
+    groups = None
+    if settings.two_stage:
+        assert settings.mapping is not None
+        groups = groups_of(read_mapping(settings.mapping), table["token"])
+    rows = _score_rows(settings, table)
+    if groups is None:
+        return FileScores(settings, rows)
+    found = staged(rows, table, caches_of(settings), groups)
+    write_parquet(settings.stages_output, found.table, provenance_of(settings, table))
+    write_csv(settings.stages_output.with_suffix(".csv"), found.table)
+    return FileScores(settings, rows, found)
+
+
+def _score_rows(settings: ScoreFileSettings, table: pd.DataFrame) -> pd.DataFrame:
+    """Score the trajectories and write them; the written table."""
+    caches = caches_of(settings)
+    identity = {
+        "protocol": settings.protocol,
+        "traffic": settings.traffic_used,
+        "explain": settings.explain,
+        "data": caches.data_digest,
+        "scoring code": code_digest(),
+    }
+    parts = settings.output.with_name(settings.output.name + ".parts")
+    digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]
+    store = PartStore(parts / digest, ROW_KEYS, identity, settings.resume)
+    named = table.assign(candidate=table["candidate"].astype(str))
+    rows = score_trajectories(
+        named,
+        caches,
+        store,
+        settings.protocol,
+        settings.worker,
+        settings.workers,
+        settings.explain,
+        settings.traffic_used,
+    )
+    rows.insert(2, "valid", rows["reason"] == "")
+    rows["token"], rows["candidate"] = table["token"], table["candidate"]
+    write_parquet(settings.output, rows, provenance_of(settings, table))
+    write_csv(settings.output.with_suffix(".csv"), rows)
+    if rows["valid"].all():  # else the next start tries the others again
+        shutil.rmtree(parts, ignore_errors=True)
+    return rows
+
+
+def caches_of(settings: ScoreFileSettings) -> SceneCaches:
+    """The scene caches; those of synthetic scenes too where there are two stages."""
+    roots = (settings.data_root.absolute(), settings.maps_root.absolute())
+    synthetic = settings.synthetic_scenes if settings.two_stage else None
+    return SceneCaches(*roots, settings.data_split, settings.cache_dir, synthetic)
+
+
+def read_trajectories(path: Path) -> pd.DataFrame:
+    """The input table with columns token, candidate, poses (flat float64 arrays).
+
+    Raises:
+        DataError: no such file, not parquet, columns missing, or no rows.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such file", "name a parquet file with trajectories=")
+    try:
+        table = pd.read_parquet(path)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise DataError(f"{path}: not a readable parquet file ({error})") from error
+    missing = [name for name in ("token", "poses") if name not in table]
+    if missing:
+        raise DataError(
+            f"{path}: no column {' and no column '.join(missing)}; it has {list(table.columns)}",
+            "columns: token, candidate (optional), poses (24 or 120 numbers); see --help",
+        )
+    if table.empty:
+        raise DataError(f"{path}: no rows")
+    table = table.reset_index(drop=True)
+    if "candidate" not in table:
+        table["candidate"] = 0
+    poses = pd.Series([_flat(value) for value in table["poses"]], dtype=object)
+    table["poses"] = poses
+    return table[["token", "candidate", "poses"]]
+
+
+def _flat(value: Any) -> np.ndarray:
+    """Numbers of one trajectory, nested or flat; empty where they are no numbers."""
+    try:
+        nested = np.asarray(value)
+        if nested.dtype == object:
+            nested = np.array([np.asarray(row, np.float64) for row in nested])
+        return nested.astype(np.float64).reshape(-1)
+    except (TypeError, ValueError):
+        return np.empty(0)
+
+
+def degrees_suspected(table: pd.DataFrame) -> bool:
+    """Whether headings of the first trajectories look like degrees."""
+    sizes = table["poses"].map(len)
+    usual = table.loc[sizes == sizes.mode().iloc[0], "poses"].head(256)
+    stacked = np.stack(list(usual))
+    if stacked.shape[1] % 3 or stacked.shape[1] < 6 or not np.isfinite(stacked).all():
+        return False
+    return looks_like_degrees(stacked.reshape(len(stacked), -1, 3))
+
+
+def provenance_of(settings: ScoreFileSettings, table: pd.DataFrame) -> dict[str, Any]:
+    """Where the numbers come from, for the tables' metadata."""
+    return {
+        "protocol": settings.protocol,
+        "traffic": settings.traffic_used,
+        "code_version": code_version(),
+        "trajectories_sha256": hashlib.sha256(settings.trajectories.read_bytes()).hexdigest(),
+        "split": settings.data_split,
+        "tokens": int(table["token"].nunique()),
+        "rows": len(table),
+        "numpy": np.__version__,
+        "numba": numba.__version__,
+        "blas": blas_name(),
+    }
+
+
+def summary(table: pd.DataFrame, protocol: str) -> str:
+    """What the command prints: counts, means of the valid rows, reasons of the others."""
+    valid = table[table["valid"]]
+    lines = [
+        f"{protocol}: {len(valid)} of {len(table)} trajectories scored, "
+        f"{table['token'].nunique()} scenes"
+    ]
+    if len(valid):
+        means = valid[list(columns(protocol))].astype(float).mean()
+        width = 3 + max(len(str(name)) for name in means.index)
+        lines += [f"  {name:<{width}}{value:.4f}" for name, value in means.items()]
+    for reason, count in table.loc[~table["valid"], "reason"].value_counts().head(5).items():
+        lines.append(f"  no score for {count}: {reason}")
+    return "\n".join(lines)
