@@ -11,6 +11,8 @@ import pytest
 import yaml
 
 from reworld_agent import __version__
+from reworld_agent.pdm.metrics import Protocol
+from reworld_agent.pdm.metrics.table import EPDMS_V2, OFFICIAL, PDMS_V1
 from tests.docs.pages import DOCS, ROOT, pages
 
 PACKAGE = ROOT / "reworld_agent"
@@ -104,3 +106,28 @@ def test_changelog_and_citation_have_the_version() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     names = [f"{author['given-names']} {author['family-names']}" for author in authors]
     assert " and ".join(names) in " ".join(readme.split())
+
+
+def test_the_conventions_have_the_table_of_metrics() -> None:
+    text = (DOCS / "conventions.md").read_text(encoding="utf-8")
+    section = text.split("## Protocols and columns")[1].split("\n## ")[0]
+    rows = [[cell.strip(" `") for cell in row.split("|")[1:-1]] for row in section.splitlines()]
+    told = {row[1]: row for row in rows if len(row) == 5 and row[0] not in ("short", "---")}
+    assert set(told) == {metric.name for metric in OFFICIAL}
+    for metric in OFFICIAL:
+        short, _, values, *roles = told[metric.name]
+        assert short.rstrip(".") == metric.short
+        assert values == ", ".join(_VALUES[value] for value in metric.values) or not metric.values
+        for role, protocol in zip(roles, (PDMS_V1, EPDMS_V2), strict=True):
+            assert role.split(",")[0] == _role(metric.name, protocol)
+
+
+_VALUES = {0.0: "0", 0.5: "½", 1.0: "1"}
+
+
+def _role(name: str, protocol: Protocol) -> str:
+    if name in protocol.multipliers:
+        return "multiplies"
+    if name in protocol.weights:
+        return f"weight {protocol.weights[name]:g}"
+    return "reported" if name in protocol.reported else "–"
