@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,7 @@ def test_the_conventions_have_the_table_of_metrics() -> None:
             assert role.split(",")[0] == _role(metric.name, protocol)
 
 
+_NONE = "\N{EN DASH}"
 _VALUES = {0.0: "0", 0.5: "½", 1.0: "1"}
 
 
@@ -130,4 +132,15 @@ def _role(name: str, protocol: Protocol) -> str:
         return "multiplies"
     if name in protocol.weights:
         return f"weight {protocol.weights[name]:g}"
-    return "reported" if name in protocol.reported else "–"
+    return "reported" if name in protocol.reported else _NONE
+
+
+def test_extras_are_those_of_the_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = set(project["optional-dependencies"])
+    text = (DOCS / "index.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`[^|]+`) \|", text.split("| extra |")[1], re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == extras
+    for page in pages():
+        for asked in re.findall(r"\.\[([\w,]+)\]", page.read_text(encoding="utf-8")):
+            assert set(asked.split(",")) <= extras, page
