@@ -109,23 +109,6 @@ next: reworld train agent=reworld stage=3 hard_negatives.pool=outputs/pool/pool.
 
 exit codes: 0 every candidate was scored; 1 refused or failed; 2 wrong usage.
 """
-_SYNTH = """reworld synth split=town_train|town_val|town_test [key=value ...]
-
-Make a split of the embedded town (logs, maps, images in NAVSIM's format) and print the environment
-variables that lead to it. Other commands make it themselves when they need it.
-
-  split=NAME            town_train | town_val | town_test
-  cameras=LIST          CAM_F0 (default), CAM_F0,CAM_L0,... | all | none
-  clips=true            also 8 Hz clips
-  scenes=N              only so many scenes
-  root=DIR              where (default: the cache folder)
-  workers=N             processes
-
-example: reworld synth split=town_test cameras=all root=/data/town
-
-exit codes: 0 made, or already there; 1 failed or wrong usage.
-"""
-
 COMMANDS = (
     Command(
         "doctor",
@@ -183,14 +166,6 @@ COMMANDS = (
         "weights of LTX-Video, DriveLaW or the authors' release as a folder of ours",
         "reworld_agent.checkpoints.command:main",
         ("from", "source", "act", "vae", "t5", "trunk", "recipe", "stage", "output"),
-    ),
-    Command(
-        "synth",
-        "make a split of the embedded town",
-        "reworld_agent.scenes.synthetic.__main__:main",
-        ("split", "cameras", "clips", "scenes", "root", "workers"),
-        help_text=_SYNTH,
-        kept="a split that was not finished is made anew",
     ),
 )
 BY_NAME = {command.name: command for command in COMMANDS}

@@ -14,7 +14,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "train": (),
     "video": (),
     "measure": (),
-    "set up": ("completion",),
+    "set up": ("synth", "completion"),
 }
 """Names of the commands under the headings of `reworld --help`."""
 

@@ -29,7 +29,7 @@ def check_data(overrides: Sequence[str], stage: str | None = None) -> Iterator[F
     from omegaconf import OmegaConf
 
     from reworld_agent.evaluation.run import Settings
-    from reworld_agent.scenes.sensors import CAMERA_NAMES
+    from reworld_agent.scenes.camera_names import CAMERA_NAMES
     from reworld_agent.scenes.splits import resolve_split
 
     cfg = compose(overrides, stage)

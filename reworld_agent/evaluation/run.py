@@ -33,9 +33,10 @@ from reworld_agent.evaluation.tables import (
 from reworld_agent.evaluation.two_stage import Staged, format_staged, groups_of, staged
 from reworld_agent.pdm.cache_io.folder import SceneCaches
 from reworld_agent.pdm.protocols.aggregate import Group
+from reworld_agent.scenes.camera_names import CAMERA_NAMES
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.preflight import preflight
-from reworld_agent.scenes.sensors import CAMERA_NAMES, SensorConfig
+from reworld_agent.scenes.sensors import SensorConfig
 from reworld_agent.scenes.splits import resolve_split
 
 _SHOWN = 5

@@ -14,10 +14,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from reworld_agent.core.errors import ConfigError, DataError
+from reworld_agent.scenes.camera_names import CAMERA_NAMES
 from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.logs import FrameDict, load_log
 from reworld_agent.scenes.maps.city import city_map_path
-from reworld_agent.scenes.sensors import CAMERA_NAMES, SensorConfig
+from reworld_agent.scenes.sensors import SensorConfig
 
 _SHOWN = 3
 _SIZES = 64  # files whose size is read, for the mean

@@ -11,12 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.core.errors import DataError
+from reworld_agent.scenes.camera_names import CAMERA_NAMES
 from reworld_agent.scenes.pcd import read_pcd
 
-CAMERA_NAMES = (
-    *("cam_f0", "cam_l0", "cam_l1", "cam_l2"),
-    *("cam_r0", "cam_r1", "cam_r2", "cam_b0"),
-)
 _IMAGE_HINT = "download the image again, or leave its log out with scene_filter.log_names"
 
 

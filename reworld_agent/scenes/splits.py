@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from reworld_agent.scenes import synthetic
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.roots import own_roots
@@ -55,7 +56,5 @@ def resolve_split(data_split: str, cameras: Sequence[str] = ("CAM_F0",)) -> Data
     own = own_roots(data_split)
     if own is not None:
         return DataRoots(*own, data_split)
-    from reworld_agent.scenes.synthetic import ensure_split  # noqa: PLC0415 - draws with OpenCV
-
-    made = ensure_split(data_split, cameras=tuple(cameras))
+    made = synthetic.ensure_split(data_split, cameras=tuple(cameras))
     return DataRoots(Path(made.data_root), Path(made.maps_root), made.data_split)

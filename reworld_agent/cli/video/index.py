@@ -25,7 +25,7 @@ Cut recordings into clips of a steady rate, by nearest timestamp, and write one 
   source=     nuscenes (its json tables), nuplan (.db files), openscene (NAVSIM logs: 2 Hz only),
               folder (videos, or folders of images, with an optional csv of poses), town
   root=DIR    folder of the data; paths in the index start from it. Not needed for the town's own
-              folder, which `reworld synth split=town_train clips=true` fills
+              folder, which `reworld synth data_split=town_train clips=true` fills
   fps=N       frames a second (8; openscene: 2)
   frames=N    frames of a clip (33: 9 of history, 24 to imagine)
   stride=N    frames from one clip to the next (12)

@@ -14,7 +14,7 @@ from reworld_agent.clips.sources.protocol import Options
 from reworld_agent.core.errors import DataError
 
 LICENCE = "Apache-2.0"
-_MAKE = "make them: reworld synth split=town_train clips=true (see root=)"
+_MAKE = "make them: reworld synth data_split=town_train clips=true (see root=)"
 
 
 class Town:

@@ -3,9 +3,27 @@
 `ensure_split("town_test")` writes logs, maps and images of the cameras asked for, in seconds.
 """
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-from reworld_agent.scenes.synthetic.drive import SPLITS
-from reworld_agent.scenes.synthetic.splits import SplitRoots, default_root, ensure_split
+from reworld_agent.core.lazy import lazy_face
 
-__all__ = ["SPLITS", "SplitRoots", "default_root", "ensure_split"]
+if TYPE_CHECKING:
+    from reworld_agent.scenes.synthetic.drive import SPLITS
+    from reworld_agent.scenes.synthetic.settings import SynthSettings
+    from reworld_agent.scenes.synthetic.splits import (
+        SplitRoots,
+        default_root,
+        ensure_split,
+        synth,
+    )
+
+__all__ = ["SPLITS", "SplitRoots", "SynthSettings", "default_root", "ensure_split", "synth"]
+
+__getattr__, __dir__ = lazy_face(
+    __name__,
+    {
+        "drive": ["SPLITS"],
+        "settings": ["SynthSettings"],
+        "splits": ["SplitRoots", "default_root", "ensure_split", "synth"],
+    },
+)

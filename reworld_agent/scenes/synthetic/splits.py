@@ -19,6 +19,7 @@ from reworld_agent.scenes.synthetic.drive import SPLITS, SplitPlan
 from reworld_agent.scenes.synthetic.drive_files import write_drive
 from reworld_agent.scenes.synthetic.maker_lock import only_maker
 from reworld_agent.scenes.synthetic.render.cameras import CAMERAS
+from reworld_agent.scenes.synthetic.settings import SynthSettings
 from reworld_agent.scenes.synthetic.store import scratch, write_bytes
 from reworld_agent.scenes.synthetic.town.gpkg import write_maps
 
@@ -37,6 +38,18 @@ class SplitRoots(NamedTuple):
 def default_root() -> Path:
     """`$REWORLD_HOME` or ~/.cache/reworld, then town/v<version>."""
     return cache_home() / "town" / f"v{VERSION}"
+
+
+def synth(settings: SynthSettings) -> SplitRoots:
+    """Make a split; see `ensure_split` for what it raises."""
+    return ensure_split(
+        settings.data_split,
+        root=settings.output_dir,
+        cameras=settings.chosen_cameras,
+        clips=settings.clips,
+        scenes=settings.scenes,
+        workers=settings.workers,
+    )
 
 
 def ensure_split(

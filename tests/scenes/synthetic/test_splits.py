@@ -10,11 +10,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from reworld_agent.cli.main import main
 from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.synthetic import SplitRoots, default_root, ensure_split
-from reworld_agent.scenes.synthetic.__main__ import main
 from reworld_agent.scenes.synthetic.drive_files import write_drive
 
 
@@ -141,10 +141,29 @@ def test_clips_have_an_index_that_pandas_reads(copy: Path) -> None:
 
 
 def test_command_line_prints_the_roots(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["split=town_test", "scenes=30", f"root={copy}"]) == 0
-    out = capsys.readouterr().out
-    assert f"export OPENSCENE_DATA_ROOT={copy}" in out
-    assert f"export NUPLAN_MAPS_ROOT={copy / 'maps'}" in out
-    assert main(["split=nowhere"]) == 1
-    assert main(["nonsense"]) == 2
-    assert "nonsense" in capsys.readouterr().err
+    for root, notices in (("output_dir", 0), ("root", 1)):
+        assert main(["synth", "data_split=town_test", "scenes=30", f"{root}={copy}"]) == 0
+        said = capsys.readouterr()
+        assert f"export OPENSCENE_DATA_ROOT={copy}" in said.out
+        assert f"export NUPLAN_MAPS_ROOT={copy / 'maps'}" in said.out
+        assert said.err.count("notice: root is now output_dir=") == notices
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["data_split=town_tset"], "did you mean data_split=town_test?"),
+        (["nonsense"], "cannot read nonsense"),
+        ([], "data_split= is missing"),
+        (["data_split=town_test", "cameras=[all,CAM_F0]"], "all and none stand alone"),
+        (["data_split=town_test", "cameras=CAM_F1"], "did you mean cameras=CAM_"),
+        (["data_split=town_test", "clips=maybe"], "true or false"),
+        (["data_split=town_test", "scenes=0"], "at least 1"),
+    ],
+)
+def test_what_is_refused(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["synth", *arguments]) == 2
+    error = capsys.readouterr().err.splitlines()
+    assert len(error) == 2 and said in " ".join(error)

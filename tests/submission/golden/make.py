@@ -1,6 +1,6 @@
 """How v11.pkl and v22.pkl were made: the stock devkit's own scripts on the embedded town.
 
-Needs the devkit (v1.1 or v2.2, on PYTHONPATH) and the town: `reworld synth split=town_test`, its
+Needs the devkit (v1.1 or v2.2, on PYTHONPATH) and the town: `reworld synth data_split=town_test`,
 two variables exported. First `python make.py FOLDER` under v2.2 writes two synthetic scenes; then
 
   run_create_submission_pickle.py agent=constant_velocity_agent train_test_split=mini \

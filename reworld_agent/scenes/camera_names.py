@@ -1,0 +1,8 @@
+"""Names of NAVSIM's cameras, as its agents name them; in logs they stand in capitals."""
+
+from __future__ import annotations
+
+CAMERA_NAMES = (
+    *("cam_f0", "cam_l0", "cam_l1", "cam_l2"),
+    *("cam_r0", "cam_r1", "cam_r2", "cam_b0"),
+)
