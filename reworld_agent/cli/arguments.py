@@ -70,7 +70,10 @@ def _by_name(fields: Sequence[Field], arguments: Sequence[str], usage: str) -> d
     while rest:
         argument = rest.pop(0)
         key, equals, text = argument.partition("=")
-        known = current.get(key)
+        known = current.get(key) or _collector(fields, key)
+        if known is not None and known.about.collects and key != known.name:
+            given.setdefault(known.name, []).append(argument)
+            continue
         if known is None or not (equals or key.startswith("--")):
             if equals and not Path(argument).exists():
                 raise unknown_key(key, [field.name for field in fields], usage)
@@ -84,6 +87,12 @@ def _by_name(fields: Sequence[Field], arguments: Sequence[str], usage: str) -> d
         given[known.name] = texts
     _take_plain([field for field in fields if field.about.positional], plain, given, usage)
     return given
+
+
+def _collector(fields: Sequence[Field], key: str) -> Field | None:
+    """The list that takes arguments of this name as its items."""
+    found = [one for one in fields if one.about.collects and key.startswith(one.about.collects)]
+    return found[0] if found else None
 
 
 def unknown_key(key: str, known: Sequence[str], usage: str) -> UsageError:

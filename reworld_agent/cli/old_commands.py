@@ -111,13 +111,6 @@ exit codes: 0 every candidate was scored; 1 refused or failed; 2 wrong usage.
 """
 COMMANDS = (
     Command(
-        "doctor",
-        "is this installation, this data, this cache to be trusted?",
-        "reworld_agent.doctor:main",
-        ("split", "agent", "stage", "train_test_split", "path", "cache_dir"),
-        ("environment", "data", "caches", "weights", "gpu", "all", "--json"),
-    ),
-    Command(
         "score",
         "plan and score a split with an agent, or score a file of trajectories",
         "reworld_agent.cli.hydra_run:score",

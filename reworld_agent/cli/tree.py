@@ -14,7 +14,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "train": (),
     "video": (),
     "measure": (),
-    "set up": ("synth", "completion"),
+    "set up": ("doctor", "synth", "completion"),
 }
 """Names of the commands under the headings of `reworld --help`."""
 

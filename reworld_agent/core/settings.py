@@ -45,6 +45,7 @@ def setting(
     positional: bool = False,
     metavar: str = "",
     old_names: Sequence[str] = (),
+    collects: Sequence[str] = (),
     group: str = "",
 ) -> Any:
     """A field of a `Settings` dataclass.
@@ -62,12 +63,13 @@ def setting(
         metavar: what `--help` shows for the value (FILE, N ...).
         old_names: earlier names, which go on working with a notice. `--name` is an option of an
             earlier grammar: its value is the next argument, or true.
+        collects: of a list: arguments whose names begin so are items of it, as they are.
         group: heading of `--help` under which it stands.
     """
     endings = writes if isinstance(writes, str) else tuple(writes)
     about = _About(
         *(doc, choices, least, most, above, exists, endings),
-        *(positional, metavar, tuple(old_names), group),
+        *(positional, metavar, tuple(old_names), tuple(collects), group),
     )
     return dataclasses.field(default=default, metadata={_KEY: about})
 
@@ -86,6 +88,7 @@ class _About:
     positional: bool
     metavar: str
     old_names: tuple[str, ...]
+    collects: tuple[str, ...]
     group: str
 
 

@@ -17,7 +17,6 @@ from reworld_agent.core.result_tables import check_writable, write_csv
 from reworld_agent.core.shards import PartStore
 from reworld_agent.core.vocabulary import LOG_REPLAY, PROTOCOL_CHOICES, check_traffic
 from reworld_agent.core.workers import WORKERS
-from reworld_agent.doctor import require_golden
 from reworld_agent.evaluation.agents import build_agents
 from reworld_agent.evaluation.inference import FAILED, FALLBACK, Loader, plan_split
 from reworld_agent.evaluation.scoring import ROW_KEYS, score_trajectories
@@ -32,6 +31,7 @@ from reworld_agent.evaluation.tables import (
 )
 from reworld_agent.evaluation.two_stage import Staged, format_staged, groups_of, staged
 from reworld_agent.pdm.cache_io.folder import SceneCaches
+from reworld_agent.pdm.golden import require_golden
 from reworld_agent.pdm.protocols.aggregate import Group
 from reworld_agent.scenes.camera_names import CAMERA_NAMES
 from reworld_agent.scenes.filter import SceneFilter

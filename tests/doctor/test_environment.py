@@ -11,7 +11,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from reworld_agent import compat, doctor
+from reworld_agent import compat
+from reworld_agent.cli import main as cli
 from reworld_agent.core.errors import ReWorldError
 from reworld_agent.core.findings import FAIL, OK, WARN, Finding, run_checks
 from reworld_agent.doctor import disk, gpu, host, numerics, versions
@@ -19,8 +20,8 @@ from reworld_agent.pdm import golden
 
 
 def test_golden_scene_scores_as_shipped() -> None:
-    assert doctor.golden_deviation() <= doctor.GOLDEN_TOLERANCE
-    doctor.require_golden()
+    assert golden.golden_deviation() <= golden.GOLDEN_TOLERANCE
+    golden.require_golden()
 
 
 @pytest.mark.parametrize("error", [1e-3, float("nan")])
@@ -33,8 +34,8 @@ def test_deviating_scores_are_refused(monkeypatch: pytest.MonkeyPatch, error: fl
 
     monkeypatch.setattr(golden, "score", wrong)
     with pytest.raises(ReWorldError, match="refusing to score"):
-        doctor.require_golden()
-    assert doctor.main() == 1
+        golden.require_golden()
+    assert cli.main(["doctor"]) == 1
 
 
 def test_broken_pinv_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
