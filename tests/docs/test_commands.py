@@ -11,7 +11,7 @@ from functools import cache
 import pytest
 
 from reworld_agent.cli import main as cli
-from tests.docs.pages import ROOT, Line, command_lines, pages
+from tests.docs.pages import DOCS, ROOT, Line, command_lines, pages
 
 LINES = [line for page in pages() for line in command_lines(page)]
 _KEY = re.compile(r"\+{0,2}([A-Za-z_][\w.]*)=")
@@ -100,3 +100,9 @@ def test_targets(line: Line) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     assert set(line.arguments) - set(keys(line.arguments)) <= targets, str(line)
+
+
+def test_the_guide_has_every_exit_code() -> None:
+    text = (DOCS / "guides" / "evaluate.md").read_text(encoding="utf-8")
+    told = re.findall(r"^\| (\d+) \|", text.split("## Exit codes")[1], re.MULTILINE)
+    assert told == re.findall(r"^  (\d+) ", cli.EXIT_CODES, re.MULTILINE)
