@@ -4,7 +4,8 @@
 
 A name is looked for, in this order, among
 
-1. what code has registered (`CODECS.register("box", BoxCodec)`),
+1. what code has registered (`CODECS.register("box", BoxCodec)`), in modules that were imported or
+   that `REWORLD_PLUGINS` names,
 2. what is built in, imported when it is first asked for: to list names imports nothing,
 3. the entry points of installed packages, group `reworld_agent.<kind>`,
 4. and, where it has a colon, as `package.module:name` on the Python path.
@@ -14,10 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
 from reworld_agent.core.errors import ConfigError, UsageError
+from reworld_agent.core.plugins import installed, load_plugins, plugin_modules
 from reworld_agent.core.settings import did_you_mean
 
 T = TypeVar("T")
@@ -46,11 +47,6 @@ class Registry(Generic[T]):
         self._builtin = dict(builtin)
         self._registered: dict[str, T] = {}
 
-    @property
-    def group(self) -> str:
-        """The group of entry points in which an installed package names its own."""
-        return f"reworld_agent.{self.kind}"
-
     def register(self, name: str, implementation: T) -> None:
         """Make an implementation known to this process under a name.
 
@@ -65,7 +61,8 @@ class Registry(Generic[T]):
 
     def names(self) -> tuple[str, ...]:
         """All names: built in, then those that code or installed packages have added."""
-        added = {*self._registered, *self._installed()} - set(self._builtin)
+        load_plugins()
+        added = {*self._registered, *installed(self.kind)} - set(self._builtin)
         return (*self._builtin, *sorted(added))
 
     def is_builtin(self, name: str) -> bool:
@@ -73,7 +70,7 @@ class Registry(Generic[T]):
         return name in self._builtin
 
     def require(self, name: str, setting: str) -> None:
-        """Raise UsageError where no implementation has this name; nothing is imported.
+        """Raise UsageError where no implementation has this name; none is imported for it.
 
         Args:
             name: a name, or a path `package.module:name`, which is believed until `get`.
@@ -97,17 +94,25 @@ class Registry(Generic[T]):
         self.require(name, setting)
         if name in self._registered:
             return self._registered[name]
-        path = self._builtin.get(name) or (name if is_path(name) else self._installed()[name].value)
+        path = self._builtin.get(name, name)
+        if not is_path(path):
+            path = installed(self.kind)[name].value
         found: T = load_object(path, f"{setting}={name}")
         return found
-
-    def _installed(self) -> dict[str, EntryPoint]:
-        return {entry.name: entry for entry in entry_points(group=self.group)}
 
 
 def is_path(name: str) -> bool:
     """True for `package.module:name`, False for a plain name."""
     return ":" in name
+
+
+def is_trusted(path: str) -> bool:
+    """Whether `REWORLD_PLUGINS` names the module of `package.module:name`.
+
+    A path that the user writes is his own. One that stands in a file from elsewhere, such as the
+    configuration beside downloaded weights, is used only where he has said so.
+    """
+    return path.partition(":")[0] in plugin_modules()
 
 
 def registry_of(kind: str) -> Registry[Any]:

@@ -24,7 +24,8 @@ from torch import Tensor, nn
 
 from reworld_agent.config import ModelConfig
 from reworld_agent.core.errors import ConfigError, WeightsError
-from reworld_agent.core.registry import is_path
+from reworld_agent.core.plugins import VARIABLE
+from reworld_agent.core.registry import is_path, is_trusted
 
 PART_FILE = "diffusion_pytorch_model.safetensors"
 TRAIN_HINT = "train them: python run_training.py agent=reworld stage=1 (see train/README.md)"
@@ -132,7 +133,7 @@ def load(build: Callable[[ModelConfig], Model], folder: Path, config: ModelConfi
     Raises:
         WeightsError: the folder is damaged, of another configuration than `config`, or its
             configuration names code from outside the package (`package.module:name`) that
-            `config` does not: weights that come from elsewhere choose no code.
+            neither `config` names nor the user trusts (`core.registry.is_trusted`).
     """
     found = read_config(folder)
     _check_code(folder, found, config)
@@ -166,11 +167,11 @@ def load(build: Callable[[ModelConfig], Model], folder: Path, config: ModelConfi
 def _check_code(folder: Path, found: ModelConfig, config: ModelConfig | None) -> None:
     asked = {} if config is None else config.implementations
     for setting, name in found.implementations.items():
-        if is_path(name) and asked.get(setting) != name:
+        if is_path(name) and asked.get(setting) != name and not is_trusted(name):
+            trust = f"export {VARIABLE}={name.partition(':')[0]}"
             raise WeightsError(
-                f"the weights at {folder} need code from outside the package: {setting}={name}",
-                "where you trust it, name the model's configuration too: model=FILE.yaml, or "
-                "from_pretrained(folder, config)",
+                f"the weights at {folder} name code from outside the package: {setting}={name}",
+                f"where you trust it: {trust}, or name the model: model=FILE.yaml",
             )
 
 

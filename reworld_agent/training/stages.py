@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from reworld_agent.config import ModelConfig, build_dataclass, load_model_config
+from reworld_agent.config import ModelConfig, build_dataclass, load_model_config, shipped_base
 from reworld_agent.core.errors import ConfigError
 from reworld_agent.training.phases import ClipPhase, check_phases
 
@@ -157,7 +157,7 @@ def load_stage(
     file = resources.files("reworld_agent.config").joinpath("defaults", "stages.yaml")
     tables = yaml.safe_load(file.read_text(encoding="utf-8"))
     values = {"name": name, "recipe": recipe, **tables["all"][name]}
-    for table in (tables["recipes"][recipe], tables["models"][model]):
+    for table in (tables["recipes"][recipe], tables["models"][shipped_base(model)]):
         values.update(table.get(name, {}))
     values.update(overrides or {})
     result = build_dataclass(TrainingStage, values, f"stage {name}")

@@ -13,6 +13,7 @@ DOCS = ROOT / "docs"
 RENDERED = DOCS / "notebooks"  # written by `make notebooks`
 PROGRAMS = ("reworld", "python", "make")
 _FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_TITLED = re.compile(r'^```\w+ title="([^"]+)"\n(.*?)^```', re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`([^`]+)`")
 _COMMENT = re.compile(r"(^|\s)#.*$")
 _VARIABLE = re.compile(r"\w+=\S*")
@@ -36,6 +37,22 @@ def pages() -> list[Path]:
     cards = (ROOT / "reworld_agent" / "weights").glob("*/README.md")
     others = ("README.md", "CONTRIBUTING.md", "eval/README.md", "train/README.md")
     return sorted([*own, *cards, *(ROOT / name for name in others)])
+
+
+def prose(page: Path) -> str:
+    """The text of a page without its blocks of code."""
+    return _FENCE.sub("", page.read_text(encoding="utf-8"))
+
+
+def files_of(page: Path, folder: Path) -> list[Path]:
+    """Write a page's titled blocks below a folder, each under its title."""
+    written = []
+    for title, body in _TITLED.findall(page.read_text(encoding="utf-8")):
+        path = folder / title
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(body, encoding="utf-8")
+        written.append(path)
+    return written
 
 
 def command_lines(page: Path) -> Iterator[Line]:

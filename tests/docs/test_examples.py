@@ -12,25 +12,13 @@ import numpy as np
 import pandas as pd
 
 from reworld_agent.scenes.splits import resolve_split
-from tests.docs.pages import DOCS, ROOT
+from tests.docs.pages import DOCS, ROOT, files_of
 
-_TITLED = re.compile(r'^```\w+ title="([^"]+)"\n(.*?)^```', re.MULTILINE | re.DOTALL)
 _PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-def files_of(page: Path, folder: Path) -> list[Path]:
-    """Write a page's titled blocks below a folder, each under its title."""
-    written = []
-    for title, body in _TITLED.findall(page.read_text(encoding="utf-8")):
-        path = folder / title
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(body, encoding="utf-8")
-        written.append(path)
-    return written
-
-
 def test_the_agent_of_the_page_is_scored(tmp_path: Path) -> None:
-    names = [path.name for path in files_of(DOCS / "extending" / "index.md", tmp_path)]
+    names = [path.name for path in files_of(DOCS / "extending" / "agent.md", tmp_path)]
     assert names == ["my_planner.py", "braking.yaml"]
     done = subprocess.run(
         [

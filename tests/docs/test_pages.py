@@ -14,7 +14,7 @@ import yaml
 from reworld_agent import __version__
 from reworld_agent.pdm.metrics import Protocol
 from reworld_agent.pdm.metrics.table import EPDMS_V2, OFFICIAL, PDMS_V1
-from tests.docs.pages import DOCS, ROOT, pages
+from tests.docs.pages import DOCS, ROOT, pages, prose
 
 PACKAGE = ROOT / "reworld_agent"
 _LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
@@ -86,7 +86,7 @@ def test_the_api_covers_every_package() -> None:
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_to_files(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
+    text = prose(page)
     links = [link for link, _ in _LINK.findall(text) if not link.startswith(("http", "mailto:"))]
     missing = [link for link in links if not (page.parent / link).exists()]
     assert not missing

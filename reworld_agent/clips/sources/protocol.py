@@ -31,15 +31,15 @@ class Options:
 
 
 class ClipSource(Protocol):
-    """A layout of data.
+    """A layout of data."""
 
-    Attributes:
-        fps: frames a second of its clips, where no rate is asked for.
-        options: the fields of Options that it reads beside `camera` and `fps`.
-    """
+    @property
+    def fps(self) -> float:
+        """Frames a second of its clips, where no rate is asked for."""
 
-    fps: float
-    options: tuple[str, ...]
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The fields of Options that it reads beside `camera` and `fps`."""
 
     def recordings(self, root: Path, options: Options) -> Iterator[Recording]:
         """The recordings below a root, one at a time, in the order of their names.

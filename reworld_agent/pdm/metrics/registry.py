@@ -28,7 +28,7 @@ _SCORE_ALIASES = ("pdms", "epdms", "pdm_score", "epdm_score")
 
 def protocol(name: str) -> Protocol:
     """A protocol, with the metrics that were added to it; raises ConfigError."""
-    load_plugins()
+    load_plugins("metric")
     if name not in _PROTOCOLS:
         known = " | ".join(PROTOCOL_CHOICES)
         raise ConfigError(f"protocol={name} is unknown", f"use protocol={known}")
@@ -48,7 +48,7 @@ def protocols() -> tuple[Protocol, ...]:
 
 def metric(name: str) -> Metric:
     """The row of a metric by its column; raises ConfigError."""
-    load_plugins()
+    load_plugins("metric")
     if name not in _METRICS:
         raise ConfigError(f"metric {name} is unknown", f"known: {', '.join(_METRICS)}")
     return _METRICS[name]
@@ -56,7 +56,7 @@ def metric(name: str) -> Metric:
 
 def metrics() -> tuple[Metric, ...]:
     """All metrics, the official ones first."""
-    load_plugins()
+    load_plugins("metric")
     return tuple(_METRICS.values())
 
 
@@ -88,7 +88,7 @@ def aliases() -> Iterator[tuple[str, str]]:
 
 def added() -> tuple[Metric, ...]:
     """Metrics that were added from outside."""
-    load_plugins()
+    load_plugins("metric")
     return tuple(row for row in _METRICS.values() if row.measure is not None)
 
 

@@ -48,14 +48,14 @@ class ActionOutput:
 
 
 class PlannerHead(Protocol):
-    """The velocity of noisy waypoints, from video states: a `torch.nn.Module`, reached as usual.
+    """The velocity of noisy waypoints, from video states: a `torch.nn.Module`, reached as usual."""
 
-    Attributes:
-        alignment_parameters: beginnings of the names of parameters that L_align alone needs, and
-            that are frozen in stages without it.
-    """
+    @property
+    def alignment_parameters(self) -> tuple[str, ...]:
+        """Beginnings of the names of parameters that L_align alone needs.
 
-    alignment_parameters: tuple[str, ...]
+        They are frozen in stages without it.
+        """
 
     @property
     def dtype(self) -> torch.dtype:

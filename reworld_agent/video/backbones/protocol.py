@@ -24,12 +24,16 @@ class VideoBackbone(Protocol):
 
     Attributes:
         mid_heads: the auxiliary velocity heads, by the number of their block (from 1) as text.
-        output_parameters: beginnings of the names of parameters that the velocity alone needs;
-            planning reads states, and freezes them.
     """
 
     mid_heads: nn.ModuleDict
-    output_parameters: tuple[str, ...]
+
+    @property
+    def output_parameters(self) -> tuple[str, ...]:
+        """Beginnings of the names of parameters that the velocity alone needs.
+
+        Planning reads states, and freezes them.
+        """
 
     @property
     def dtype(self) -> torch.dtype:
