@@ -63,7 +63,7 @@ def test_scoring_and_analysis_need_no_extra() -> None:
         (["score", "agent=human"], "hydra", "model"),
         (["report", "{folder}"], "jinja2", "figures"),
         (["explain", "{folder}", "pictures=true"], "matplotlib", "figures"),
-        (["synth", "data_split=town_test", "root={folder}/town"], "cv2", "images"),
+        (["synth", "data_split=town_test", "output_dir={folder}/town"], "cv2", "images"),
     ],
 )
 def test_a_command_says_which_extra_it_needs(
