@@ -17,7 +17,7 @@ from reworld_agent.pdm.metrics.table import EPDMS_V2, OFFICIAL, PDMS_V1
 from tests.docs.pages import DOCS, ROOT, pages, prose
 
 PACKAGE = ROOT / "reworld_agent"
-_LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
+_LINK = re.compile(r"\]\(([^)#\s]*)(#[^)\s]*)?\)")
 
 
 def packages() -> set[str]:
@@ -84,11 +84,23 @@ def test_the_api_covers_every_package() -> None:
     assert all((ROOT / name.replace(".", "/")).is_dir() for name in nested)
 
 
+def anchors(page: Path) -> set[str]:
+    """What the headings of a page are called in links."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    plain = [re.sub(r"[^\w\s-]", "", heading).strip().lower() for heading in headings]
+    return {"#" + re.sub(r"[-\s]+", "-", heading) for heading in plain}
+
+
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_to_files(page: Path) -> None:
+def test_links_lead_somewhere(page: Path) -> None:
     text = prose(page)
-    links = [link for link, _ in _LINK.findall(text) if not link.startswith(("http", "mailto:"))]
-    missing = [link for link in links if not (page.parent / link).exists()]
+    missing = []
+    for link, anchor in _LINK.findall(text):
+        target = page.parent / link if link else page
+        if link.startswith(("http", "mailto:")):
+            continue
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            missing.append(link + anchor)
     assert not missing
 
 
