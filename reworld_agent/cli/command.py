@@ -108,7 +108,7 @@ def exit_of(body: Callable[[], int], kept: str) -> int:
     except ReWorldError as error:
         return report_error(error)
     except ModuleNotFoundError as error:
-        return report_error(not_installed(error))
+        return report_error(not_installed(error.name or ""))
     except Terminated:
         print(f"\nterminated: {kept}", file=sys.stderr)
         return TERMINATED

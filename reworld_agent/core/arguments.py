@@ -125,7 +125,7 @@ def exit_of(body: Callable[[], int], kept: str = NOTHING) -> int:
     except ReWorldError as error:
         return report_error(error)
     except ModuleNotFoundError as error:
-        return report_error(not_installed(error))
+        return report_error(not_installed(error.name or ""))
     except KeyboardInterrupt:
         print(f"\ninterrupted: {kept}", file=sys.stderr)
         return INTERRUPTED

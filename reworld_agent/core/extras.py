@@ -30,7 +30,7 @@ EXTRA_OF = {
 """Extra of each library, by the name that is imported."""
 
 
-def installed(library: str) -> bool:
+def is_installed(library: str) -> bool:
     """Whether a library can be imported, without importing it."""
     return find_spec(library) is not None
 
@@ -42,22 +42,18 @@ def require_installed(*libraries: str) -> None:
         ReWorldError: one of them, a key of `EXTRA_OF`, is not installed.
     """
     for library in libraries:
-        if not installed(library):
-            raise _absent(library)
+        if not is_installed(library):
+            raise not_installed(library)
 
 
-def not_installed(error: ModuleNotFoundError) -> ReWorldError:
-    """The same failure as one that says what to install."""
-    library = (error.name or "").partition(".")[0]
+def not_installed(module: str) -> ReWorldError:
+    """The error where an import does not find a module: what to install."""
+    library = module.partition(".")[0]
     if library in EXTRA_OF:
-        return _absent(library)
-    message = f"this installation is incomplete ({error.name or error} is missing)"
+        message = f"this needs {library}, which is not installed"
+        return ReWorldError(message, install_line(EXTRA_OF[library]))
+    message = f"this installation is incomplete ({module or 'a module'} is missing)"
     return ReWorldError(message, "pip install --upgrade --force-reinstall reworld-agent")
-
-
-def _absent(library: str) -> ReWorldError:
-    message = f"this needs {library}, which is not installed"
-    return ReWorldError(message, install_line(EXTRA_OF[library]))
 
 
 def install_line(extra: str) -> str:

@@ -18,6 +18,7 @@ from importlib import import_module
 from typing import Any, Generic, TypeVar
 
 from reworld_agent.core.errors import ConfigError, UsageError
+from reworld_agent.core.extras import EXTRA_OF, not_installed
 from reworld_agent.core.plugins import installed, load_plugins, plugin_modules
 from reworld_agent.core.settings import did_you_mean
 
@@ -130,16 +131,18 @@ def load_object(path: str, what: str) -> Any:
 
     Raises:
         UsageError: there is no such module or name.
-        ConfigError: the module's own import fails (says why).
+        ReWorldError: the module needs a library of an extra that is not installed.
+        ConfigError: its own import fails otherwise (says why).
     """
     module_name, _, name = path.partition(":")
     try:
         found: Any = import_module(module_name)
     except Exception as error:  # whatever a module of another's raises is its reason
-        if isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(
-            f"{error.name}."
-        ):
-            message = f"{what}: there is no module {error.name}"
+        missing = error.name or "" if isinstance(error, ModuleNotFoundError) else ""
+        if missing.partition(".")[0] in EXTRA_OF:
+            raise not_installed(missing) from error
+        if missing and f"{module_name}.".startswith(f"{missing}."):
+            message = f"{what}: there is no module {missing}"
             hint = "write package.module:name; its folder must be installed or on PYTHONPATH"
             raise UsageError(message, hint) from error
         message = f"{what}: {module_name} cannot be imported ({type(error).__name__}: {error})"

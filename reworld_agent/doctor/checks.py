@@ -7,7 +7,7 @@ from functools import partial, update_wrapper
 from typing import Any
 
 from reworld_agent.core.errors import ReWorldError
-from reworld_agent.core.extras import installed
+from reworld_agent.core.extras import is_installed
 from reworld_agent.core.findings import Check, Finding, run_checks
 from reworld_agent.doctor.caches import check_caches
 from reworld_agent.doctor.data import check_data, compose
@@ -33,7 +33,7 @@ def choose(settings: DoctorSettings) -> Iterator[Check]:
     subject, weights = settings.subject, settings.checkpoint_path
     if subject in ("environment", "all"):
         yield from (check_libraries, check_extras, check_linear_algebra, check_golden, check_disk)
-        if installed("torch"):  # without it agents do not run, and what they need says nothing
+        if is_installed("torch"):  # without it agents do not run, and what they need says nothing
             yield from (check_navsim, check_gpu)
             if weights is None:
                 yield check_weights

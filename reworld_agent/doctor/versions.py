@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 import reworld_agent
-from reworld_agent.core.extras import EXTRA_OF, install_line, installed
+from reworld_agent.core.extras import EXTRA_OF, install_line, is_installed
 from reworld_agent.core.findings import FAIL, OK, WARN, Finding
 from reworld_agent.pdm.golden import REINSTALL
 
@@ -36,7 +36,7 @@ def check_extras() -> Finding:
     """Which extras are here; none is needed to score trajectories and to analyse them."""
     whole = dict.fromkeys(EXTRA_OF.values(), True)
     for library, extra in EXTRA_OF.items():
-        whole[extra] &= installed(library)
+        whole[extra] &= is_installed(library)
     here = ", ".join(extra for extra in whole if whole[extra]) or "none"
     absent = ", ".join(extra for extra in whole if not whole[extra])
     what = f"installed: {here}"

@@ -15,9 +15,11 @@ from reworld_agent.core.extras import EXTRA_OF, not_installed, require_installed
 ROOT = Path(__file__).resolve().parents[2]
 # Not of an extra, but of no use to who scores: geopandas is the tests', rich is nobody's.
 ABSENT = sorted({*EXTRA_OF, "geopandas", "rich", "sentencepiece"})
-NEED_AN_EXTRA = (  # rooms of packages that the base has, and what in them draws
+NEED_AN_EXTRA = (  # what in these packages draws, or runs agents
     "reworld_agent.analysis.figures",
     "reworld_agent.analysis.reporting",
+    "reworld_agent.evaluation.agents",
+    "reworld_agent.evaluation.run",
     "reworld_agent.scenes.synthetic.drive_images",
     "reworld_agent.scenes.synthetic.render.",
 )
@@ -29,13 +31,11 @@ IMPORT_ROOMS = f"""
 from importlib import import_module
 from pkgutil import walk_packages
 
-for room in ("core", "scenes", "pdm", "analysis", "submission", "doctor"):
+for room in ("core", "scenes", "pdm", "analysis", "submission", "evaluation", "doctor"):
     package = import_module("reworld_agent." + room)
     for module in walk_packages(package.__path__, package.__name__ + "."):
         if not module.name.startswith({NEED_AN_EXTRA!r}) and not module.name.endswith("__main__"):
             import_module(module.name)
-for name in ("score_command", "score_file", "scoring", "tables"):
-    import_module("reworld_agent.evaluation." + name)
 """
 RUN_COMMAND = """
 from reworld_agent.cli.main import main
@@ -63,7 +63,7 @@ def test_scoring_and_analysis_need_no_extra() -> None:
         (["score", "agent=human"], "hydra", "model"),
         (["report", "{folder}"], "jinja2", "figures"),
         (["explain", "{folder}", "pictures=true"], "matplotlib", "figures"),
-        (["synth", "split=town_test", "root={folder}/town"], "cv2", "images"),
+        (["synth", "data_split=town_test", "output_dir={folder}/town"], "cv2", "images"),
     ],
 )
 def test_a_command_says_which_extra_it_needs(
@@ -82,5 +82,5 @@ def test_a_library_of_no_extra_is_a_broken_installation(monkeypatch: pytest.Monk
     monkeypatch.setitem(EXTRA_OF, "no_such_library", "figures")
     with pytest.raises(ReWorldError, match="this needs no_such_library"):
         require_installed("numpy", "no_such_library")
-    told = not_installed(ModuleNotFoundError("no", name="pyproj.crs"))
+    told = not_installed("pyproj.crs")
     assert "incomplete (pyproj.crs is missing)" in told.message

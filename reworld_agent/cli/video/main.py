@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
-from types import ModuleType
 
 from reworld_agent.core.arguments import report_error
-from reworld_agent.core.errors import ConfigError, ReWorldError, UsageError
+from reworld_agent.core.errors import ReWorldError, UsageError
 
 # modules are imported when their command is asked for: torch takes seconds
 COMMANDS = {
@@ -38,7 +37,7 @@ def main(words: Sequence[str]) -> int:
     try:
         if words[0] not in COMMANDS:
             raise UsageError(f"there is no command video {words[0]}", USAGE)
-        module = _module(COMMANDS[words[0]][0])
+        module = import_module(COMMANDS[words[0]][0])
         if {"-h", "--help", "help"} & set(words[1:]) and hasattr(module, "HELP"):
             print(module.HELP)
             return 0
@@ -46,11 +45,3 @@ def main(words: Sequence[str]) -> int:
     except ReWorldError as error:
         return report_error(error)
     return code
-
-
-def _module(name: str) -> ModuleType:
-    try:
-        return import_module(name)
-    except ModuleNotFoundError as error:
-        message = f"this command needs {error.name}, which is not installed"
-        raise ConfigError(message, "pip install 'reworld-agent[video]'") from error
