@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,27 +51,27 @@ class Protocol:
     explained: tuple[str, ...]
     added: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def official(self) -> tuple[str, ...]:
         """NAVSIM's own metrics, in the order of its tables."""
         return (*self.multipliers, *self.weights, *self.reported)
 
-    @property
+    @cached_property
     def metrics(self) -> tuple[str, ...]:
         """All metrics that a table may have: the official ones, the score, the added ones."""
         return (*self.official, SCORE, *self.added)
 
-    @property
+    @cached_property
     def of_one_frame(self) -> tuple[str, ...]:
         """Official metrics of a single frame."""
         return tuple(name for name in self.official if name not in self.optional)
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """Columns of a score of a single frame: NAVSIM's, the score, then the added ones."""
         return (*self.of_one_frame, SCORE, *self.added)
 
-    @property
+    @cached_property
     def required(self) -> tuple[str, ...]:
         """Metrics that a score cannot be computed without."""
         return tuple(n for n in (*self.multipliers, *self.weights) if n not in self.optional)
@@ -84,7 +86,8 @@ class Protocol:
 
     def score(self, columns: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
         """Score [N] from metrics [N] each: product of the multipliers · weighted mean."""
-        weighted = total = np.zeros(1)
+        weighted: Any = 0.0
+        total: Any = 0.0
         for name, weight in self.weights.items():
             if name not in self.optional:
                 weighted, total = weighted + weight * columns[name], total + weight
@@ -92,4 +95,5 @@ class Protocol:
                 there = np.isfinite(columns[name])
                 weighted = weighted + weight * np.where(there, columns[name], 0.0)
                 total = total + weight * there
-        return self.product(columns) * weighted / total
+        score: NDArray[np.float64] = self.product(columns) * weighted / total
+        return score

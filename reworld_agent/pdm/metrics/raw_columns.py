@@ -57,4 +57,4 @@ _DTYPE = np.dtype([(name, np.float64) for name in RawColumns._fields])
 
 def by_name(values: NDArray[np.float64]) -> Raw:
     """Rows [N, N_RAW] of the kernels with named columns, `raw["nc"]` [N]; nothing is copied."""
-    return values.view(_DTYPE)[:, 0]
+    return np.ndarray(len(values), _DTYPE, values)

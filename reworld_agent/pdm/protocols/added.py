@@ -51,5 +51,7 @@ def _measured(row: Metric, rollouts: Rollouts) -> Measurement:
 
 
 def joined(parts: Sequence[Records]) -> Records:
-    """Columns of all candidates from those of some at a time."""
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    """Columns of all candidates from those of some at a time; none from nothing."""
+    return {
+        name: np.concatenate([part[name] for part in parts]) for name in (parts[0] if parts else ())
+    }

@@ -43,7 +43,6 @@ class EpdmsScene:
     Attributes:
         scenery, lights: map, v2.2's traffic, red lights.
         past, weights: for HC.
-        names: of tracks, polygons and lights.
         pdm_closed: PDM-Closed v2.2's progress [m] and product of multipliers.
         human_fails: metrics that the logged driver has 0 in; None without a logged future.
     """
@@ -52,18 +51,16 @@ class EpdmsScene:
     lights: RedLights
     past: NDArray[np.float64]
     weights: Filters
-    names: Names
     pdm_closed: tuple[float, float] = (0.0, 0.0)
     human_fails: tuple[str, ...] | None = None
 
     @classmethod
-    def of(cls, cache: SceneCache, scenery: Scenery, names: Names) -> EpdmsScene:
+    def of(cls, cache: SceneCache, scenery: Scenery) -> EpdmsScene:
         """The scene with the log's traffic and, in it, PDM-Closed v2.2 and the logged driver.
 
         Args:
             cache: the scene.
             scenery: of `make_scenery`; its traffic is replaced.
-            names: of its tracks, polygons and lights.
 
         Raises:
             SceneError: the cache lacks what only EPDMS needs (PDM-Closed v2.2, the past).
@@ -80,7 +77,6 @@ class EpdmsScene:
             make_red_lights(cache, scenery.origin),
             past,
             filters(len(past) + N_STEPS),
-            names,
         )
         human = human_rollout(cache)
         return empty.beside(
@@ -115,14 +111,14 @@ class EpdmsScene:
             distances_outside(scenery.grid, scenery.origin, states, rows)
         return rows
 
-    def columns(self, rows: NDArray[np.float64], explain: bool) -> Records:
+    def columns(self, rows: NDArray[np.float64], names: Names | None) -> Records:
         """Columns of `epdms_v2` from raw rows, each candidate alone with PDM-Closed v2.2.
 
         Returns:
             The eight metrics after the human filter, `score` from them (without EC), `pdm_score`
             as the devkit has it (before the filter), each metric before it as
-            `<metric>_unfiltered`, progress_m, pdm_closed_progress_m; with `explain` the failure
-            records.
+            `<metric>_unfiltered`, progress_m, pdm_closed_progress_m; with the names of the scene's
+            tracks, polygons and lights also the failure records.
         """
         raw, n = by_name(rows), len(rows)
         progress, multiplier = self.pdm_closed
@@ -137,8 +133,8 @@ class EpdmsScene:
             "progress_m": raw["progress"].copy(),
             "pdm_closed_progress_m": np.full(n, progress),
         }
-        if explain:
-            records.update(failure_records(EPDMS_V2, raw, self.names))
+        if names is not None:
+            records.update(failure_records(EPDMS_V2, raw, names))
             for metric in before:
                 known = np.nan if self.human_fails is None else float(metric in self.human_fails)
                 records[f"{metric}_human_fails"] = np.full(n, known)

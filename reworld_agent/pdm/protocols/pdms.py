@@ -31,7 +31,6 @@ class PdmsScene:
     Args:
         cache: the scene.
         scenery: of `make_scenery`.
-        names: of its tracks and polygons.
 
     Attributes:
         scenery: map raster, replayed traffic, centreline.
@@ -41,16 +40,18 @@ class PdmsScene:
         SceneError: the cache lacks PDM-Closed's trajectory.
     """
 
-    def __init__(self, cache: SceneCache, scenery: Scenery, names: Names) -> None:
+    def __init__(self, cache: SceneCache, scenery: Scenery) -> None:
         reference = cache.pdm_closed_poses
         if reference.shape != (N_STEPS, 3) or not np.isfinite(reference).all():
             raise SceneError(
                 f"scene {cache.token}: it has no PDM-Closed trajectory",
                 "build its cache again from the logs",
             )
-        self._cache, self._names, self.scenery = cache, names, scenery
+        self._cache, self.scenery = cache, scenery
         states = reference_rollout(cache, reference)
         self.pdm_closed = by_name(self.evaluate(states, explain=False))
+        multiplier = PDMS_V1.product(raw_values(PDMS_V1, self.pdm_closed))
+        self._reference = float((self.pdm_closed["progress"] * multiplier)[0])
 
     def evaluate(self, states: NDArray[np.float64], explain: bool) -> NDArray[np.float64]:
         """Raw rows [N, N_RAW] of simulated states [N, 41, 11]."""
@@ -59,12 +60,15 @@ class PdmsScene:
             distances_outside(self.scenery.grid, self.scenery.origin, states, rows)
         return rows
 
-    def columns(self, rows: NDArray[np.float64], explain: bool) -> Records:
-        """Columns of `pdms_v1` from raw rows, each candidate compared with PDM-Closed alone."""
+    def columns(self, rows: NDArray[np.float64], names: Names | None) -> Records:
+        """Columns of `pdms_v1` from raw rows, each candidate compared with PDM-Closed alone.
+
+        With the names of the scene's tracks and polygons also the failure records.
+        """
         raw = by_name(rows)
         values = raw_values(PDMS_V1, raw)
         multiplier, progress = PDMS_V1.product(values), raw["progress"]
-        best = np.maximum(progress * multiplier, self._reference())
+        best = np.maximum(progress * multiplier, self._reference)
         values[EP.name] = normalised_progress(progress, multiplier, best)
         records: Records = {
             **{name: values[name] for name in PDMS_V1.of_one_frame},
@@ -72,16 +76,11 @@ class PdmsScene:
             "progress_m": progress.copy(),
             "pdm_closed_progress_m": np.full(len(raw), self.pdm_closed["progress"][0]),
         }
-        if explain:
-            records.update(failure_records(PDMS_V1, raw, self._names))
+        if names is not None:
+            records.update(failure_records(PDMS_V1, raw, names))
             for metric, fails in self.human_fails.items():
                 records[f"{metric}_human_fails"] = np.full(len(raw), fails)
         return records
-
-    def _reference(self) -> float:
-        """PDM-Closed's progress · multipliers [m]."""
-        own = PDMS_V1.product(raw_values(PDMS_V1, self.pdm_closed))
-        return float(self.pdm_closed["progress"][0] * own[0])
 
     @cached_property
     def human_fails(self) -> dict[str, float]:

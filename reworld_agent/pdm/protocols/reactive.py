@@ -86,7 +86,8 @@ def _candidate(
     own = own.beside(closed, fails)
     found = Rollouts(scene.cache, states, own.scenery)
     added = added_columns(protocol(EPDMS_V2.name), found, explain)
-    return own.columns(own.evaluate(states, explain), explain) | added
+    names = scene.names if explain else None
+    return own.columns(own.evaluate(states, explain), names) | added
 
 
 def _in_traffic_of(scene: ScoredScene, rails: Rails, states: NDArray[np.float64]) -> EpdmsScene:

@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 
 from reworld_agent.core.errors import ConfigError
 from reworld_agent.pdm.metrics.metric import Rollouts
-from reworld_agent.pdm.metrics.records import Records
+from reworld_agent.pdm.metrics.protocol import Protocol
+from reworld_agent.pdm.metrics.records import Names, Records
 from reworld_agent.pdm.metrics.registry import BOTH, PROTOCOL_NAMES, protocol
 from reworld_agent.pdm.metrics.table import EPDMS_V2
 from reworld_agent.pdm.protocols.added import added_columns, joined
-from reworld_agent.pdm.protocols.scored_scene import ScoredScene
+from reworld_agent.pdm.protocols.scored_scene import ProtocolScene, ScoredScene
+from reworld_agent.pdm.scene_cache import SceneCache
 from reworld_agent.pdm.simulate.rollout import rollouts
 
 if TYPE_CHECKING:
@@ -30,22 +32,40 @@ def score_scene(
     """Columns of a protocol for checked poses [N, 8 or 40, 3]; see `api.score`."""
     if rails is not None:
         return _reactive(scene, rails, poses, name, explain)
-    names = PROTOCOL_NAMES if name == BOTH else (protocol(name).name,)
-    seen = {one: scene.seen_by(one) for one in names}
-    rows: dict[str, list[NDArray[np.float64]]] = {one: [] for one in names}
-    more: dict[str, list[Records]] = {one: [] for one in names}
+    names = PROTOCOL_NAMES if name == BOTH else (name,)
+    views = [_View(protocol(one), scene.seen_by(one)) for one in names]
     for states in rollouts(scene.cache, poses):
-        for one, view in seen.items():
-            rows[one].append(view.evaluate(states, explain))
-            found = Rollouts(scene.cache, states, view.scenery)
-            more[one].append(added_columns(protocol(one), found, explain))
-    columns = {
-        one: view.columns(np.concatenate(rows[one]), explain) | joined(more[one])
-        for one, view in seen.items()
-    }
+        for view in views:
+            view.add(scene.cache, states, explain)
+    texts = scene.names if explain else None
     if name != BOTH:
-        return columns[name]
-    return {f"{one}_{key}": v for one, records in columns.items() for key, v in records.items()}
+        return views[0].columns(texts)
+    return {
+        f"{view.rules.name}_{column}": values
+        for view in views
+        for column, values in view.columns(texts).items()
+    }
+
+
+class _View:
+    """One protocol's view of the candidates, some of them at a time."""
+
+    def __init__(self, rules: Protocol, scene: ProtocolScene) -> None:
+        self.rules, self._scene = rules, scene
+        self._rows: list[NDArray[np.float64]] = []
+        self._added: list[Records] = []
+
+    def add(self, cache: SceneCache, states: NDArray[np.float64], explain: bool) -> None:
+        """Evaluate more candidates, states [N, 41, 11]."""
+        self._rows.append(self._scene.evaluate(states, explain))
+        if self.rules.added:
+            found = Rollouts(cache, states, self._scene.scenery)
+            self._added.append(added_columns(self.rules, found, explain))
+
+    def columns(self, names: Names | None) -> Records:
+        """Columns of all candidates."""
+        rows = self._rows[0] if len(self._rows) == 1 else np.concatenate(self._rows)
+        return self._scene.columns(rows, names) | joined(self._added)
 
 
 def _reactive(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from copy import copy
 from functools import cached_property
 from typing import Protocol
 from weakref import WeakKeyDictionary
@@ -30,8 +30,8 @@ class ProtocolScene(Protocol):
     def evaluate(self, states: NDArray[np.float64], explain: bool) -> NDArray[np.float64]:
         """Raw rows [N, N_RAW] of simulated states [N, 41, 11]."""
 
-    def columns(self, rows: NDArray[np.float64], explain: bool) -> Records:
-        """Columns [N] of the protocol from raw rows."""
+    def columns(self, rows: NDArray[np.float64], names: Names | None) -> Records:
+        """Columns [N] of the protocol from raw rows; with the scene's names also failure records."""
 
 
 class ScoredScene:
@@ -45,7 +45,7 @@ class ScoredScene:
     """
 
     def __init__(self, cache: SceneCache) -> None:
-        self.cache = replace(cache)
+        self.cache = copy(cache)
 
     @classmethod
     def of(cls, cache: SceneCache | ScoredScene) -> ScoredScene:
@@ -80,12 +80,12 @@ class ScoredScene:
     @cached_property
     def pdms(self) -> PdmsScene:
         """The scene as PDMS (NAVSIM v1.1) sees it; raises SceneError."""
-        return PdmsScene(self.cache, self.scenery, self.names)
+        return PdmsScene(self.cache, self.scenery)
 
     @cached_property
     def epdms(self) -> EpdmsScene:
         """The scene as EPDMS (NAVSIM v2.2) sees it; raises SceneError."""
-        return EpdmsScene.of(self.cache, self.scenery, self.names)
+        return EpdmsScene.of(self.cache, self.scenery)
 
     def seen_by(self, name: str) -> ProtocolScene:
         """The scene as a protocol sees it, by the protocol's name."""
