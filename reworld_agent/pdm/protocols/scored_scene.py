@@ -31,7 +31,7 @@ class ProtocolScene(Protocol):
         """Raw rows [N, N_RAW] of simulated states [N, 41, 11]."""
 
     def columns(self, rows: NDArray[np.float64], names: Names | None) -> Records:
-        """Columns [N] of the protocol from raw rows; with the scene's names also failure records."""
+        """Columns [N] of the protocol from raw rows; with names also the failure records."""
 
 
 class ScoredScene:
