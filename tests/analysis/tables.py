@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from reworld_agent.analysis.tables.protocols import EPDMS_V2, PDMS_V1, SCORE, Protocol
+from reworld_agent.pdm.metrics import SCORE, Protocol
+from reworld_agent.pdm.metrics.table import EPDMS_V2, PDMS_V1
 
 
 def tokens(count: int) -> list[str]:

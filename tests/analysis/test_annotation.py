@@ -7,17 +7,13 @@ import math
 import numpy as np
 import pytest
 
-from reworld_agent.analysis.explanation.annotation import (
-    FailureAnnotation,
-    annotation_of,
-    ego_box,
-    poses_to_ego,
-    track_box,
-)
+from reworld_agent.analysis.explanation.annotation import annotation_of
 from reworld_agent.analysis.explanation.explain import explain_scene
-from reworld_agent.analysis.explanation.situations import drive
+from reworld_agent.pdm.metrics import FailureAnnotation
 from reworld_agent.pdm.scene_cache import SceneCache
 from reworld_agent.pdm.simulate.bicycle import HEADING, X, Y
+from reworld_agent.pdm.simulate.rollout import rollout
+from reworld_agent.pdm.world.ego_frame import ego_box, poses_to_ego, track_box
 from tests.pdm.straight_road import Box, scene, sideways, straight
 
 STANDING: Box = ("vehicle", 30.0, 0.0, 0.0, 0.0)
@@ -27,7 +23,7 @@ def marked(
     cache: SceneCache, poses: np.ndarray, metric: str
 ) -> tuple[FailureAnnotation, np.ndarray]:
     """The annotation of a metric's failure, and the simulated drive in the ego frame."""
-    states = drive(cache, poses)
+    states = rollout(cache, poses[None])[0]
     row = next(row for row in explain_scene(cache, poses) if row["metric"] == metric)
     own = poses_to_ego(states[:, [X, Y, HEADING]], cache.ego_state[:3])
     return annotation_of(cache, states, row), own

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 from reworld_agent import pdm
-from reworld_agent.analysis.explanation.explain import METRICS, SCHEMA, explain_scene
-from reworld_agent.analysis.explanation.situations import drive, encounter, in_junction, route_turn
+from reworld_agent.analysis.explanation.explain import SCHEMA, explain_scene
+from reworld_agent.pdm.metrics import metric_called
+from reworld_agent.pdm.metrics.contacts import encounter
+from reworld_agent.pdm.metrics.situations import in_junction, route_turn
 from reworld_agent.pdm.scene_cache import INTERSECTION, LANE, ROADBLOCK
+from reworld_agent.pdm.simulate.rollout import rollout
 from tests.pdm.straight_road import (
     Box,
     braking,
@@ -160,7 +163,7 @@ def test_rows_agree_with_the_records_of_the_scorer() -> None:
     for poses in (straight(8.0)[0], straight(12.0)[0], sideways(-1.5)[0], sideways(2.5)[0]):
         records = pdm.score(cache, poses[None], explain=True)
         for row in explain_scene(cache, poses):
-            name = METRICS[row["metric"]]
+            name = metric_called(row["metric"]).name
             assert row["value"] == records[name][0]
             if row["metric"] != "EP":
                 assert row["failure_time_s"] == records[f"{name}_failure_time_s"][0]
@@ -172,7 +175,7 @@ def test_rows_agree_with_the_records_of_the_scorer() -> None:
 def test_encounter_of_an_object_seen_once() -> None:
     cache = scene({"a": ("vehicle", 20.0, 2.0, 0.0, 4.0)})
     cache.track_pose[1:] = np.nan
-    met = encounter(cache, drive(cache, straight(8.0)[0]), 0, 1.0)
+    met = encounter(cache, rollout(cache, straight(8.0))[0], 0, 1.0)
     assert met.speed_mps == pytest.approx(4.0)
     assert met.closing_mps == pytest.approx(4.0 * 10.5 / math.hypot(10.5, 2), abs=0.3)
 

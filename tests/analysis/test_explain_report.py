@@ -12,11 +12,11 @@ import pytest
 from reworld_agent import pdm
 from reworld_agent.analysis import explain_run
 from reworld_agent.analysis.explanation import run as explanation_run
-from reworld_agent.analysis.explanation.explain import METRICS, failed_metrics
+from reworld_agent.analysis.explanation.explain import explained_names, failed_metrics
 from reworld_agent.cli.main import main
 from reworld_agent.core.result_tables import read_provenance, write_parquet
 from reworld_agent.pdm.cache_io.folder import SceneCaches
-from reworld_agent.pdm.metrics import columns
+from reworld_agent.pdm.metrics import columns, metric_called
 from tests.analysis.runs import constant_velocity, make_run, opened, where, write_run
 from tests.analysis.tables import scores, v2_scores, write
 
@@ -239,10 +239,13 @@ def test_real_scenes(real_reference: Path, tmp_path: Path) -> None:
     folder = make_run(tmp_path / "run", caches, poses)
     rows, problems = explain_run(opened(folder, caches))
     assert not problems
-    assert set(rows["metric"]) <= set(METRICS)
+    assert set(rows["metric"]) <= set(explained_names())
     hit = rows[rows["metric"].isin(["NC", "TTC"])]
     for row in hit.to_dict("records"):
         records = pdm.score(caches.get(row["token"]), poses[row["token"]][None], explain=True)
         assert row["object_token"][:4] in row["sentence"]
-        assert row["failure_time_s"] == records[f"{METRICS[row['metric']]}_failure_time_s"][0]
+        assert (
+            row["failure_time_s"]
+            == records[f"{metric_called(row['metric']).name}_failure_time_s"][0]
+        )
     assert np.isfinite(rows["speed_mps"]).all()

@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 
 from reworld_agent import pdm
-from reworld_agent.analysis.explanation.explain import METRICS, explain_scene, failed_metrics
-from reworld_agent.analysis.explanation.situations import drive, off_route
-from reworld_agent.analysis.tables.protocols import EPDMS_V2
+from reworld_agent.analysis.explanation.explain import explain_scene, failed_metrics
 from reworld_agent.cli.main import main
+from reworld_agent.core.vocabulary import EPDMS_V2 as V2
 from reworld_agent.pdm.cache_io.folder import SceneCaches
+from reworld_agent.pdm.metrics import metric_called
+from reworld_agent.pdm.metrics.direction import off_route
+from reworld_agent.pdm.simulate.rollout import rollout
 from tests.analysis.runs import constant_velocity, where
-
-V2 = EPDMS_V2.name
 
 
 def test_every_failure_of_the_table_is_explained(
@@ -47,7 +47,7 @@ def test_rows_agree_with_the_records_of_the_scorer(caches: SceneCaches, tokens: 
             poses[:, 1] = np.linspace(0.0, left, 8)
             records = pdm.score(cache, poses[None], V2, explain=True)
             for row in explain_scene(cache, poses, protocol=V2):
-                name = METRICS[row["metric"]]
+                name = metric_called(row["metric"]).name
                 seen.add(row["metric"])
                 assert row["value"] == records[name][0]
                 if f"{name}_failure_time_s" in records:
@@ -71,7 +71,7 @@ def test_metres_off_the_route_give_the_scorers_ddc(caches: SceneCaches, tokens: 
         poses[0] = cache.human_poses
         scored = pdm.score(cache, poses, V2)["driving_direction_compliance_unfiltered"]
         for own, expected in zip(poses, scored, strict=True):
-            worst = off_route(cache, drive(cache, own)).max()
+            worst = off_route(cache, rollout(cache, own[None])[0]).max()
             assert (1.0 if worst < 2.0 else 0.5 if worst < 6.0 else 0.0) == expected
             values.add(float(expected))
     assert values == {0.0, 0.5, 1.0}

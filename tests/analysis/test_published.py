@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from reworld_agent.analysis.tables.protocols import PDMS_V1
 from reworld_agent.analysis.tables.published import own_row, published, unlike
 from reworld_agent.analysis.tables.score_tables import ScoreTable, read_table
+from reworld_agent.pdm.metrics.table import PDMS_V1
 from tests.analysis.tables import scores, v2_scores, write
 
 

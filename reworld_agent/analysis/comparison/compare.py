@@ -10,13 +10,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from reworld_agent.analysis.comparison.bootstrap import mean_intervals
-from reworld_agent.analysis.comparison.comparison import LOST, TIED, WON, Comparison
+from reworld_agent.analysis.comparison.comparison import LOST, TIED, UNKNOWN, WON, Comparison
 from reworld_agent.analysis.comparison.settings import CompareSettings
-from reworld_agent.analysis.tables.protocols import SCORE, SHORT, Protocol
 from reworld_agent.analysis.tables.sanity import ERROR, notices
 from reworld_agent.analysis.tables.score_tables import ScoreTable, read_table
 from reworld_agent.core.errors import ConfigError, DataError, ReWorldError
 from reworld_agent.core.text import shown
+from reworld_agent.pdm.metrics import SCORE, Protocol, short_name
 
 TIE = 1e-9  # smaller differences are rounding
 FEW_LOGS = 20
@@ -73,7 +73,7 @@ def compare_tables(
     notes: list[str] = []
     tokens = _paired_tokens(a, b, common, notes)
     names = [name for name in a.protocol.metrics if name in a.frame and name in b.frame]
-    only = [SHORT[n] for n in a.protocol.metrics if (n in a.frame) != (n in b.frame)]
+    only = [short_name(n) for n in a.protocol.metrics if (n in a.frame) != (n in b.frame)]
     if only:
         notes.append(f"in one table only, not compared: {', '.join(only)}")
     first, second = (_columns(table, tokens, names) for table in (a, b))
@@ -198,12 +198,12 @@ def decisive_metric(
     """
     names = [name for name in (*protocol.multipliers, *protocol.weights) if name in first]
     if any(name not in first for name in protocol.required):
-        return np.where(np.abs(difference) > TIE, "unknown", "")
+        return np.where(np.abs(difference) > TIE, UNKNOWN, "")
     wins = difference > 0.0
     winner = {name: np.where(wins, first[name], second[name]) for name in names}
     loser = {name: np.where(wins, second[name], first[name]) for name in names}
     full = protocol.score(winner)
     costs = np.stack([full - protocol.score({**winner, name: loser[name]}) for name in names])
     best = np.nanargmax(np.where(np.isfinite(costs), costs, -np.inf), axis=0)
-    decided = np.where(costs[best, np.arange(len(best))] > TIE, np.array(names)[best], "unknown")
+    decided = np.where(costs[best, np.arange(len(best))] > TIE, np.array(names)[best], UNKNOWN)
     return np.where(np.abs(difference) > TIE, decided, "")

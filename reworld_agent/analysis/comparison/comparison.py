@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reworld_agent.analysis.tables.protocols import SCORE, SHORT
 from reworld_agent.analysis.tables.sanity import ERROR, Notice
 from reworld_agent.analysis.tables.score_tables import ScoreTable
 from reworld_agent.core.provenance import code_version
 from reworld_agent.core.result_tables import write_csv, write_parquet
 from reworld_agent.core.setting_paths import with_ending
 from reworld_agent.core.text import shown
+from reworld_agent.pdm.metrics import SCORE, short_name
 
 WON, LOST, TIED = "won", "lost", "tied"
+UNKNOWN = "unknown"  # what decides a scene whose difference no metric explains
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def _table(found: Comparison, percent: str) -> Iterator[str]:
         if np.isnan(row["low"]):
             interval = "unknown"
         yield (
-            f"{SHORT[row['metric']]:<7}{row['mean_a']:8.4f}{row['mean_b']:9.4f}"
+            f"{short_name(row['metric']):<7}{row['mean_a']:8.4f}{row['mean_b']:9.4f}"
             f"{row['difference']:+10.4f}   {interval:<20}{row['minimum_detectable']:11.4f}"
             f"{row[WON]:9,}{row[LOST]:8,}{row[TIED]:9,}"
         )
@@ -152,5 +153,10 @@ def _outcomes(found: Comparison) -> Iterator[str]:
     for outcome, verb in ((WON, "wins"), (LOST, "loses")):
         scenes = found.scenes[found.scenes["outcome"] == outcome]
         causes = scenes["decided_by"].value_counts()
-        by = ", ".join(f"{SHORT.get(str(k), str(k))} {n:,}" for k, n in causes.items())
+        by = ", ".join(f"{deciding_name(str(k))} {n:,}" for k, n in causes.items())
         yield f"A {verb} {len(scenes):,} scenes" + (f", decided by {by}" if by else "")
+
+
+def deciding_name(column: str) -> str:
+    """Short name of the metric that decides a scene; `unknown` stays."""
+    return column if column == UNKNOWN else short_name(column)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from reworld_agent.pdm.metrics.explainer import BRAKE, EARLIER, SHIFT, SMOOTH, SPEED
+
 Array = NDArray[np.float64]
 
 DT = 0.1
@@ -27,8 +29,6 @@ FIRM_MPS2 = 3.0  # a braking that stays within the comfort bounds
 _BRAKES_MPS = 1.0  # loss of speed from which a plan is said to brake
 _RAMP_S = 1.0  # time in which a lateral shift is reached
 _SMOOTH_STEPS = 11  # window of the smoothed plan
-
-EARLIER, BRAKE, SHIFT, SPEED, SMOOTH = "brake earlier", "brake", "shift", "speed", "smooth"
 
 
 @dataclass(frozen=True)

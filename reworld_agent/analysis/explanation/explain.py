@@ -14,54 +14,19 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from reworld_agent import pdm
-from reworld_agent.analysis.explanation import classes, situations
-from reworld_agent.analysis.explanation.attributes import failure_attributes
-from reworld_agent.analysis.explanation.counterfactuals import (
-    BRAKE,
-    EARLIER,
-    SHIFT,
-    SMOOTH,
-    SPEED,
-    Variant,
-    dense,
-    variants,
-)
-from reworld_agent.analysis.explanation.sentences import sentence
-from reworld_agent.analysis.tables.protocols import (
-    DAC,
-    DDC,
-    EP,
-    NC,
-    PDMS_V1,
-    PROTOCOLS,
-    SCORE,
-    SHORT,
-    TLC,
-    TTC,
-)
+from reworld_agent.analysis.explanation.counterfactuals import Variant, dense, variants
+from reworld_agent.analysis.explanation.traits import traits
 from reworld_agent.core.errors import ReWorldError
+from reworld_agent.core.vocabulary import PDMS_V1
 from reworld_agent.pdm.cache_io.folder import SceneCaches
+from reworld_agent.pdm.metrics import SCORE, Failure, Metric, metric, metrics, protocols
+from reworld_agent.pdm.metrics import protocol as rules_of
 from reworld_agent.pdm.poses import pose_fault
 from reworld_agent.pdm.scene_cache import SceneCache
+from reworld_agent.pdm.simulate.rollout import rollout
 
 Array = NDArray[np.float64]
-EP_BELOW = 0.5
-METRICS = {SHORT[name]: name for item in PROTOCOLS.values() for name in item.explained}
-"""Column of each metric that is explained, by its short name."""
-
-_SAFE = (NC, DAC, TTC, DDC, TLC)  # a counterfactual must not lose any of these
-_V1 = PDMS_V1.name
-_FAMILIES = {
-    "NC": (EARLIER, BRAKE, SPEED, SHIFT),
-    "TTC": (EARLIER, BRAKE, SPEED, SHIFT),
-    "DAC": (SHIFT, SPEED, EARLIER, BRAKE, SMOOTH),
-    "DDC": (SHIFT, SPEED, EARLIER, BRAKE),
-    "TLC": (EARLIER, BRAKE),
-    "LK": (SHIFT, SMOOTH, SPEED),
-    "HC": (SMOOTH, SPEED, EARLIER, BRAKE),
-    "EP": (SPEED, SHIFT),
-    "Comf": (SMOOTH, SPEED, EARLIER, BRAKE),
-}
+AMBIGUOUS = "reference ambiguity"
 _NAMED = 2  # counterfactuals in a sentence
 
 _TEXT = (
@@ -111,24 +76,28 @@ class ExplainTask:
 
     caches: SceneCaches
     scenes: tuple[SceneTask, ...]
-    ep_below: float = EP_BELOW
-    protocol: str = _V1
+    protocol: str = PDMS_V1
 
 
-def failed_metrics(
-    scores: Mapping[str, float], ep_below: float = EP_BELOW, protocol: str = _V1
-) -> list[str]:
+def explained_names() -> tuple[str, ...]:
+    """Short names of all metrics that are explained, whatever the protocol."""
+    names = (name for rules in protocols() for name in rules.explained)
+    return tuple(dict.fromkeys(metric(name).short for name in names))
+
+
+def failed_metrics(scores: Mapping[str, float], protocol: str = PDMS_V1) -> list[str]:
     """Short names of the metrics that failed, what costs most first.
 
     EP of PDMS is read only where nothing was hit and the road was kept, for it is zero otherwise.
     """
-    clean = protocol != _V1 or (scores[NC] == 1.0 and scores[DAC] == 1.0)
-    failed = []
-    for name in PROTOCOLS[protocol].explained:
-        bad = clean and scores[name] < ep_below if name == EP else scores[name] < 1.0
-        if bad:
-            failed.append(SHORT[name])
-    return failed
+    return [row.short for row in _failed(scores, protocol)]
+
+
+def _failed(scores: Mapping[str, float], protocol: str) -> list[Metric]:
+    rules = rules_of(protocol)
+    clean = all(scores[name] == 1.0 for name in rules.multipliers)
+    rows = (metric(name) for name in rules.explained if clean or name not in rules.scaled)
+    return [row for row in rows if scores[row.name] < row.bound]
 
 
 def explain_chunk(task: ExplainTask) -> tuple[pa.Table, list[tuple[str, str]]]:
@@ -142,7 +111,7 @@ def explain_chunk(task: ExplainTask) -> tuple[pa.Table, list[tuple[str, str]]]:
             continue
         try:
             cache = task.caches.get(scene.token)
-            found = explain_scene(cache, scene.poses.reshape(-1, 3), task.ep_below, task.protocol)
+            found = explain_scene(cache, scene.poses.reshape(-1, 3), task.protocol)
         except ReWorldError as error:
             problems.append((scene.token, error.message))
             continue
@@ -151,15 +120,12 @@ def explain_chunk(task: ExplainTask) -> tuple[pa.Table, list[tuple[str, str]]]:
     return pa.Table.from_pylist(rows, schema=SCHEMA), problems
 
 
-def explain_scene(
-    cache: SceneCache, poses: Array, ep_below: float = EP_BELOW, protocol: str = _V1
-) -> list[dict[str, Any]]:
+def explain_scene(cache: SceneCache, poses: Array, protocol: str = PDMS_V1) -> list[dict[str, Any]]:
     """Explain one plan.
 
     Args:
         cache: the scene.
         poses: [8, 3] at 2 Hz or [40, 3] at 10 Hz, ego frame, m and rad.
-        ep_below: EP that counts as a failure.
         protocol: `pdms_v1` or `epdms_v2`; of the latter without EC, which needs two frames.
 
     Returns:
@@ -169,12 +135,12 @@ def explain_scene(
         ReWorldError: the poses or the scene cannot be scored.
     """
     scored = _first(pdm.score(cache, poses[None], protocol, explain=True))
-    failed = failed_metrics(scored, ep_below, protocol)
+    failed = _failed(scored, protocol)
     if not failed:
         return []
     plan = dense(poses)
-    tried, results, human_progress = try_variants(cache, plan, protocol)
-    states = situations.drive(cache, poses)
+    tried, results, human = try_variants(cache, plan, protocol)
+    states: Array = rollout(cache, poses[None])[0]
     common = {
         "token": cache.token,
         "log_name": cache.log_name,
@@ -183,41 +149,85 @@ def explain_scene(
         "progress_m": scored["progress_m"],
         "pdm_closed_progress_m": scored["pdm_closed_progress_m"],
         "variants_tried": len(tried),
-        **situations.traits(cache, plan),
+        **traits(cache, plan),
     }
-    human_fails = {
-        short: scored.get(f"{name}_human_fails", np.nan) for short, name in METRICS.items()
-    }
-    human_fails["HC"] = np.nan  # the driver is scored without the past: nothing is known
-    human_fails["EP"] = float(human_progress < ep_below) if np.isfinite(human_progress) else np.nan
     rows = []
-    for short in failed:
-        found = failure_attributes(METRICS[short], cache, states, scored)
-        row = {
+    for row in failed:
+        attributes = failure_attributes(row, Failure(row.name, cache, states, scored))
+        human_fails = _human_fails(row, scored, human)
+        found = {
             **common,
-            "metric": short,
-            "value": scored[METRICS[short]],
-            "decisive": short == failed[0],
-            "human_fails": human_fails[short],
-            **found,
-            "class": classes.failure_class(found["mechanism"], human_fails[short]),
-            **_counterfactual(short, scored, tried, results, ep_below),
+            "metric": row.short,
+            "value": scored[row.name],
+            "decisive": row is failed[0],
+            "human_fails": human_fails,
+            **attributes,
+            "class": AMBIGUOUS if human_fails == 1.0 else attributes["mechanism"],
+            **_counterfactual(row, scored, tried, results),
         }
-        rows.append({**row, "sentence": sentence(row)})
+        rows.append({**found, "sentence": sentence(row, found)})
     return rows
 
 
+def failure_attributes(row: Metric, failure: Failure) -> dict[str, Any]:
+    """What happened when a metric failed: time, object, place, quantity, and the mechanism.
+
+    Everything comes from the scorer's failure records and from the simulated states.
+
+    Returns:
+        failure_time_s, detail, near, object_token, object_class, closing_mps,
+        distance_outside_m, excess, mechanism; "" or NaN where they do not apply.
+    """
+    assert row.explainer is not None
+    return {
+        "failure_time_s": failure.scored.get(f"{row.name}_failure_time_s", np.nan),
+        **dict.fromkeys(("detail", "near", "object_token", "object_class"), ""),
+        **dict.fromkeys(("closing_mps", "distance_outside_m", "excess"), np.nan),
+        "mechanism": row.title,
+        **row.explainer.attributes(failure),
+    }
+
+
+def sentence(row: Metric, found: Mapping[str, Any]) -> str:
+    """One sentence for a failure: what happened, whether the human did better, what would help.
+
+    Args:
+        row: the metric.
+        found: columns of `SCHEMA` before `sentence`.
+    """
+    assert row.explainer is not None
+    human, change = "", f"{found['counterfactual']} passes"
+    if not np.isnan(found["human_fails"]):
+        human = "the human fails too" if found["human_fails"] else "the human would not have"
+    if not found["counterfactual"]:
+        change = f"none of {found['variants_tried']} small changes passes"
+    told = f"{row.short} {found['value']:.2g}: {row.explainer.sentence(found)}"
+    return "; ".join(part for part in (told, human, change) if part)
+
+
+def _human_fails(row: Metric, scored: Mapping[str, Any], human: Mapping[str, float]) -> float:
+    """1 or 0, NaN where it is not known whether the logged driver fails the metric too."""
+    record = scored.get(f"{row.name}_human_fails")
+    if not row.human_known:
+        return np.nan
+    if row.allowed and record is not None:
+        return float(record)
+    own = human.get(row.name, np.nan)
+    return float(own < row.bound) if np.isfinite(own) else np.nan
+
+
 def try_variants(
-    cache: SceneCache, plan: Array, protocol: str = _V1
-) -> tuple[list[Variant], dict[str, Array], float]:
-    """Variants of a plan [41, 3], their scores [V], and the human's EP (NaN without a future)."""
+    cache: SceneCache, plan: Array, protocol: str = PDMS_V1
+) -> tuple[list[Variant], dict[str, Array], dict[str, float]]:
+    """Variants of a plan [41, 3], their columns [V], and the logged driver's (empty without a
+    logged future)."""
     tried = variants(plan)
     batch = [variant.poses for variant in tried]
     knows_human = cache.human_poses.shape == (8, 3) and np.isfinite(cache.human_poses).all()
     if knows_human:
         batch.append(dense(np.array(cache.human_poses))[1:])
     results = pdm.score(cache, np.stack(batch), protocol)
-    human = float(results[EP][-1]) if knows_human else np.nan
+    human = {name: float(values[-1]) for name, values in results.items() if knows_human}
     return tried, {name: values[: len(tried)] for name, values in results.items()}, human
 
 
@@ -226,18 +236,17 @@ def _first(records: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
 
 
 def _counterfactual(
-    short: str,
+    row: Metric,
     scored: Mapping[str, Any],
     tried: Sequence[Variant],
     results: Mapping[str, Array],
-    ep_below: float,
 ) -> dict[str, Any]:
     """The smallest changes, at most one of a family, that fix the metric and break no other."""
-    name = METRICS[short]
-    fixes = results[name] >= (ep_below if short == "EP" else 1.0)
-    for other in (column for column in _SAFE if column in results):
-        fixes = fixes & (results[other] >= scored[other])
-    found = list(_smallest(short, tried, fixes))[:_NAMED]
+    fixes = results[row.name] >= row.bound
+    for other in results:
+        if other in _safety_metrics():
+            fixes = fixes & (results[other] >= scored[other])
+    found = list(_smallest(row, tried, fixes))[:_NAMED]
     if not found:
         return {
             "counterfactual": "",
@@ -254,9 +263,15 @@ def _counterfactual(
     }
 
 
-def _smallest(short: str, tried: Sequence[Variant], fixes: NDArray[np.bool_]) -> Iterator[int]:
+def _safety_metrics() -> frozenset[str]:
+    """Columns of the metrics that no change of a plan may lose."""
+    return frozenset(row.name for row in metrics() if row.safety)
+
+
+def _smallest(row: Metric, tried: Sequence[Variant], fixes: NDArray[np.bool_]) -> Iterator[int]:
     """Number of the first variant of each family that fixes."""
-    for family in _FAMILIES[short]:
+    assert row.explainer is not None
+    for family in row.explainer.changes:
         for index, variant in enumerate(tried):
             if variant.family == family and fixes[index]:
                 yield index

@@ -8,13 +8,14 @@ from typing import Any
 
 import pandas as pd
 
-from reworld_agent.analysis.explanation.explain import EP_BELOW, GROUPS, METRICS
+from reworld_agent.analysis.explanation.explain import GROUPS
 from reworld_agent.analysis.tables.files import EXPLANATIONS
-from reworld_agent.analysis.tables.protocols import EXTENDED_COMFORT, SCORE
 from reworld_agent.analysis.tables.runs import Run
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.provenance import code_version
 from reworld_agent.core.result_tables import write_csv, write_parquet
+from reworld_agent.pdm.metrics import SCORE, short_name
+from reworld_agent.pdm.metrics.table import EP
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,9 @@ class Explanation:
         if self.rows.empty and not self.problems:
             return "\n".join([*lines, "no scene fails"])
         if len(self.rows):
+            names = [short_name(name) for name in protocol.explained]
             counts = pd.crosstab(self.rows["class"], self.rows["metric"])
-            counts = counts.reindex(columns=[name for name in METRICS if name in counts])
+            counts = counts.reindex(columns=[name for name in names if name in counts])
             counts = counts.loc[counts.sum(axis=1).sort_values(ascending=False).index]
             lines += ["", "failures by class", counts.rename_axis(columns=None).to_string(), ""]
             lines += [
@@ -101,7 +103,7 @@ class Explanation:
         origin: dict[str, Any] = {
             **self.run.table.provenance,
             "explained_by": code_version(),
-            "ep_below": EP_BELOW,
+            "ep_below": EP.bound,
         }
         parquet = folder / EXPLANATIONS
         try:
@@ -115,7 +117,7 @@ class Explanation:
 def scored_otherwise(run: Run, decisive: pd.DataFrame) -> pd.DataFrame:
     """Explained scenes whose score is not that of the run's table. With EC in it (which needs two
     frames) the table's score cannot be had from one scene, and none is named."""
-    if EXTENDED_COMFORT in run.table.frame:
+    if any(name in run.table.frame for name in run.table.protocol.optional):
         return decisive.head(0)
     return decisive[(decisive["score"] - decisive["table_score"]).abs() > 1e-6]
 

@@ -14,23 +14,22 @@ from tqdm import tqdm
 
 from reworld_agent.analysis.explanation.counterfactuals import dense
 from reworld_agent.analysis.explanation.explain import (
-    EP_BELOW,
-    METRICS,
     SCHEMA,
     ExplainTask,
     SceneTask,
     explain_chunk,
+    explained_names,
     failed_metrics,
     try_variants,
 )
 from reworld_agent.analysis.explanation.explanation import Explanation
 from reworld_agent.analysis.explanation.settings import ExplainSettings
-from reworld_agent.analysis.tables.protocols import SCORE, SHORT
 from reworld_agent.analysis.tables.runs import Run, open_run
 from reworld_agent.core.errors import DataError, UsageError
 from reworld_agent.core.extras import require_installed
 from reworld_agent.core.settings import did_you_mean
 from reworld_agent.core.workers import run_tasks
+from reworld_agent.pdm.metrics import SCORE, short_name
 
 _CHUNK = 16  # scenes a task
 _WORTH_A_POOL = 200  # scenes; starting processes costs seconds
@@ -44,7 +43,7 @@ def explain(settings: ExplainSettings) -> Explanation:
             written; pictures are asked for and the extra `figures` is not installed.
     """
     if settings.metric is not None:
-        _require_metric(settings.metric, METRICS, "no metric that is explained")
+        _require_metric(settings.metric, explained_names(), "no metric that is explained")
     if settings.picture is not None or settings.pictures:
         require_installed("matplotlib", "cv2")
     run = open_run(settings)
@@ -59,7 +58,7 @@ def explain(settings: ExplainSettings) -> Explanation:
         picture = write_picture(run, settings.token, settings.picture, failures)
         return replace(found, written=(picture,))
     if settings.metric is not None:
-        known = [SHORT[name] for name in run.table.protocol.explained]
+        known = [short_name(name) for name in run.table.protocol.explained]
         _require_metric(settings.metric, known, f"not a metric of {run.table.protocol.title}")
     rows, problems = explain_run(run, settings.metric, settings.workers)
     found = Explanation(run, rows, tuple(problems))
@@ -92,11 +91,11 @@ def explain_token(run: Run, token: str) -> Explanation:
     """
     plan, protocol = run.plan(token), run.table.protocol
     scene = SceneTask(token, plan.ravel(), np.nan)
-    found, problems = explain_chunk(ExplainTask(run.caches, (scene,), EP_BELOW, protocol.name))
+    found, problems = explain_chunk(ExplainTask(run.caches, (scene,), protocol.name))
     if problems:
         raise DataError(f"token {token}: {problems[0][1]}")
     tried, results, _ = try_variants(run.caches.get(token), dense(plan), protocol.name)
-    values = {SHORT[name]: results[name] for name in (*protocol.explained, SCORE)}
+    values = {short_name(name): results[name] for name in (*protocol.explained, SCORE)}
     table = pd.DataFrame(values, index=[variant.text for variant in tried])
     return Explanation(run, found.to_pandas(), token=token, tried=table)
 
@@ -135,7 +134,8 @@ def explain_run(
     rows = pa.concat_tables(parts).to_pandas()
     if metric is not None:
         rows = rows[rows["metric"] == metric]
-    order = {short: place for place, short in enumerate(METRICS)}
+    explained = run.table.protocol.explained
+    order = {short_name(name): place for place, name in enumerate(explained)}
     rows["place"] = rows["metric"].map(order)
     rows = rows.sort_values(["score", "token", "place"], ignore_index=True)
     return rows.drop(columns="place"), problems

@@ -19,21 +19,21 @@ from matplotlib.patches import Patch, PathPatch, Polygon
 from matplotlib.path import Path as Outline
 from numpy.typing import NDArray
 
-from reworld_agent.analysis.explanation.annotation import (
-    FailureAnnotation,
+from reworld_agent.analysis.explanation.counterfactuals import dense
+from reworld_agent.analysis.figures import style
+from reworld_agent.analysis.figures.style import HUMAN, PLAN, REFERENCE, WHO
+from reworld_agent.core.atomic import write_atomically
+from reworld_agent.pdm.metrics import FailureAnnotation
+from reworld_agent.pdm.scene_cache import CARPARK, INTERSECTION, LANE, ROADBLOCK, SceneCache
+from reworld_agent.pdm.simulate.bicycle import HEADING, X, Y
+from reworld_agent.pdm.simulate.rollout import rollout
+from reworld_agent.pdm.world.ego_frame import (
     box_corners,
     ego_box,
     poses_to_ego,
     to_ego,
     track_box,
 )
-from reworld_agent.analysis.explanation.counterfactuals import dense
-from reworld_agent.analysis.explanation.situations import drive
-from reworld_agent.analysis.figures import style
-from reworld_agent.analysis.figures.style import HUMAN, PLAN, REFERENCE, WHO
-from reworld_agent.core.atomic import write_atomically
-from reworld_agent.pdm.scene_cache import CARPARK, INTERSECTION, LANE, ROADBLOCK, SceneCache
-from reworld_agent.pdm.simulate.bicycle import HEADING, X, Y
 
 __all__ = ["box_corners", "draw", "drivers", "save_scene", "to_ego"]
 
@@ -48,7 +48,8 @@ def drivers(cache: SceneCache, poses: Array) -> dict[str, Array]:
     """Poses [41, 3] at 10 Hz in the ego frame of t0: the simulated plan, the human (where the log
     has a future), PDM-Closed."""
     ego = cache.ego_state[:3]
-    who = {PLAN: poses_to_ego(drive(cache, poses)[:, [X, Y, HEADING]], ego)}
+    states = rollout(cache, poses[None])[0]
+    who = {PLAN: poses_to_ego(states[:, [X, Y, HEADING]], ego)}
     if len(cache.human_poses) and np.isfinite(cache.human_poses).all():
         who[HUMAN] = dense(np.array(cache.human_poses))
     who[REFERENCE] = poses_to_ego(cache.pdm_closed_poses, ego)

@@ -18,11 +18,11 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from numpy.typing import NDArray
 
-from reworld_agent.analysis.explanation.annotation import FailureAnnotation
 from reworld_agent.analysis.figures import style
 from reworld_agent.analysis.figures.bev import drivers
 from reworld_agent.analysis.figures.style import HUMAN, PLAN, WHO
 from reworld_agent.core.errors import DataError
+from reworld_agent.pdm.metrics import FailureAnnotation
 from reworld_agent.pdm.scene_cache import SceneCache
 from reworld_agent.pdm.world.geometry import LENGTH, REAR_AXLE_TO_CENTER, WIDTH
 from reworld_agent.scenes.log_index import find_frame

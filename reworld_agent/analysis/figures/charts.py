@@ -16,21 +16,10 @@ from matplotlib.ticker import MaxNLocator
 
 from reworld_agent.analysis.explanation.explain import GROUPS
 from reworld_agent.analysis.figures import style
-from reworld_agent.analysis.tables.protocols import SCORE, SHORT
 from reworld_agent.analysis.tables.score_tables import ScoreTable
 from reworld_agent.core.atomic import write_atomically
+from reworld_agent.pdm.metrics import SCORE, metric, metric_called, metrics, short_name
 
-_LOOKS = {  # by metric: colour, hatch
-    "NC": (style.VERMILLION, ""),
-    "DAC": (style.BLUE, "////"),
-    "TTC": (style.ORANGE, ".."),
-    "EP": (style.GREEN, "\\\\\\\\"),
-    "Comf": (style.PURPLE, "xx"),
-    "DDC": (style.SKY, "--"),
-    "TLC": (style.YELLOW, "++"),
-    "LK": (style.GREY, "||"),
-    "HC": (style.PURPLE, "xx"),
-}
 BINS = 20
 
 
@@ -47,16 +36,16 @@ def counts(rows: pd.DataFrame, by: str) -> pd.DataFrame:
     """
     decisive = rows.drop_duplicates("token")
     table = pd.crosstab(decisive[by], decisive["metric"])
-    table = table[[name for name in _LOOKS if name in table]]
+    table = table[[row.short for row in metrics() if row.short in table]]
     sort_by = GROUPS[by]
     if sort_by is None:
         return table.loc[table.sum(axis=1).sort_values(ascending=False, kind="stable").index]
     return table.loc[decisive.groupby(by)[sort_by].min().sort_values().index]
 
 
-def histogram(axes: Axes, table: ScoreTable, metric: str = SCORE) -> None:
+def histogram(axes: Axes, table: ScoreTable, name: str = SCORE) -> None:
     """How many scenes have which value of a metric, in bins of 0.05."""
-    values = table.frame[metric].dropna().to_numpy()
+    values = table.frame[name].dropna().to_numpy()
     number, edges = np.histogram(values, BINS, (0.0, 1.0))
     axes.bar(edges[:-1], number, width=1 / BINS, align="edge", color=style.BLUE, edgecolor="white")
     mean = float(values.mean()) if len(values) else 0.0
@@ -72,18 +61,17 @@ def histogram(axes: Axes, table: ScoreTable, metric: str = SCORE) -> None:
         color=style.VERMILLION,
         fontsize=style.SMALL,
     )
-    _plain(axes, "scenes", SHORT.get(metric, metric))
+    _plain(axes, "scenes", short_name(name))
 
 
 def lost(axes: Axes, table: ScoreTable) -> None:
     """Share of scenes in which each metric is below 1 (EP: below 0.5)."""
-    names = [name for name in table.protocol.explained if name in table.frame]
-    bound = {name: 0.5 if SHORT[name] == "EP" else 1.0 for name in names}
-    shares = [100.0 * float((table.frame[name] < bound[name]).mean()) for name in names]
-    labels = [f"{SHORT[name]} < 0.5" if SHORT[name] == "EP" else SHORT[name] for name in names]
+    rows = [metric(name) for name in table.protocol.explained if name in table.frame]
+    shares = [100.0 * float((table.frame[row.name] < row.bound).mean()) for row in rows]
+    labels = [row.short if row.bound == 1.0 else f"{row.short} < {row.bound:g}" for row in rows]
     bars = axes.barh(labels, shares, edgecolor="white")
-    for bar, name in zip(bars, names, strict=True):
-        bar.set(facecolor=_LOOKS[SHORT[name]][0], hatch=_LOOKS[SHORT[name]][1])
+    for bar, row in zip(bars, rows, strict=True):
+        bar.set(facecolor=row.look.colour, hatch=row.look.hatch)
     axes.bar_label(bars, [f"{share:.1f} %" for share in shares], padding=3, fontsize=style.SMALL)
     axes.invert_yaxis()
     axes.set_xlim(0, max(shares, default=1.0) * 1.2 + 1e-9)
@@ -104,16 +92,16 @@ def breakdown(axes: Axes, rows: pd.DataFrame, by: str = "class") -> None:
         return
     table = counts(rows, by)
     left = np.zeros(len(table))
-    for metric in table:
-        colour, hatch = _LOOKS[str(metric)]
-        width = table[metric].to_numpy(float)
+    for short in table:
+        look_of = metric_called(str(short)).look
+        width = table[short].to_numpy(float)
         bar: dict[str, Any] = {
-            "color": colour,
-            "hatch": hatch,
+            "color": look_of.colour,
+            "hatch": look_of.hatch,
             "edgecolor": "white",
             "linewidth": 0.5,
         }
-        axes.barh(table.index, width, left=left, label=str(metric), **bar)
+        axes.barh(table.index, width, left=left, label=str(short), **bar)
         left += width
     for place, total in enumerate(left):
         axes.text(total, place, f" {total:.0f}", va="center", fontsize=style.SMALL)

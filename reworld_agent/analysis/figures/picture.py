@@ -15,15 +15,17 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from reworld_agent.analysis.explanation.annotation import FailureAnnotation, annotation_of
+from reworld_agent.analysis.explanation.annotation import annotation_of
 from reworld_agent.analysis.explanation.explain import explain_scene
-from reworld_agent.analysis.explanation.situations import COMMANDS, drive
+from reworld_agent.analysis.explanation.traits import COMMANDS
 from reworld_agent.analysis.figures import animation, bev, camera, style
 from reworld_agent.analysis.figures.kinds import MOVING, STILLS, kind_of, require_kind
 from reworld_agent.analysis.tables.runs import Run
 from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import ReWorldError
+from reworld_agent.pdm.metrics import FailureAnnotation
 from reworld_agent.pdm.scene_cache import SceneCache
+from reworld_agent.pdm.simulate.rollout import rollout
 
 _LINE = 118  # letters
 
@@ -53,7 +55,8 @@ class SceneView:
         """The failure that costs most."""
         if not self.rows:
             return None
-        return annotation_of(self.cache, drive(self.cache, self.poses), self.rows[0])
+        states = rollout(self.cache, self.poses[None])[0]
+        return annotation_of(self.cache, states, self.rows[0])
 
     @property
     def sentence(self) -> str:

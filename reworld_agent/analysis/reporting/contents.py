@@ -12,31 +12,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from reworld_agent.analysis.comparison.bootstrap import mean_intervals
-from reworld_agent.analysis.comparison.comparison import Comparison
+from reworld_agent.analysis.comparison.comparison import Comparison, deciding_name
 from reworld_agent.analysis.explanation.explain import GROUPS
 from reworld_agent.analysis.figures.charts import BINS, counts
 from reworld_agent.analysis.figures.gallery import records_by_token
 from reworld_agent.analysis.reporting.images import SceneImages
-from reworld_agent.analysis.tables.protocols import EP, PDMS_V1, SCORE, SHORT
 from reworld_agent.analysis.tables.published import Published, own_row, published, unlike
 from reworld_agent.analysis.tables.score_tables import ScoreTable
 from reworld_agent.core.text import shown
+from reworld_agent.pdm.metrics import SCORE, metric
 
 RESAMPLES = 2_000
 ROWS = 300  # failures in the page's table
-_EP_BELOW = 0.5
-_FULL = {
-    "NC": "no at-fault collision",
-    "DAC": "drivable area",
-    "DDC": "driving direction",
-    "TLC": "traffic lights",
-    "TTC": "time to collision",
-    "EP": "ego progress",
-    "Comf": "comfort",
-    "LK": "lane keeping",
-    "HC": "comfort with the past",
-    "EC": "comfort between frames",
-}
 _PROVENANCE = {
     "protocol": "protocol",
     "split": "split",
@@ -66,27 +53,41 @@ class Explained:
 
 def score_card(table: ScoreTable) -> list[dict[str, Any]]:
     """One dict a metric: name, full name, mean, 95 % interval, scenes that lose it."""
-    names = [name for name in table.protocol.metrics if name in table.frame]
-    values = table.frame[names].to_numpy()
+    rows = [metric(name) for name in table.protocol.metrics if name in table.frame]
+    values = table.frame[[row.name for row in rows]].to_numpy()
     bounds = mean_intervals(values, _clusters(table), RESAMPLES)
+    uncounted = (*table.protocol.reported, *table.protocol.added)
     cards = []
-    for i, name in enumerate(names):
-        own = values[:, i]
-        bound = _EP_BELOW if name == EP else 1.0
+    for i, row in enumerate(rows):
+        own, is_score = values[:, i], row.name == SCORE
         cards.append(
             {
-                "short": _short(name, table),
-                "full": table.protocol.title if name == SCORE else _FULL.get(SHORT[name], name),
-                "is_score": name == SCORE,
+                "short": table.protocol.total if is_score else row.short,
+                "full": table.protocol.title if is_score else row.title,
+                "is_score": is_score,
                 "mean": _mean(own),
                 "low": _number(bounds.low[i]),
                 "high": _number(bounds.high[i]),
-                "lost": int((own < bound).sum()),
-                "bound": bound,
-                "counts": name not in table.protocol.reported,
+                "lost": int((own < row.bound).sum()),
+                "bound": row.bound,
+                "unit": row.unit,
+                "counts": row.name not in uncounted,
             }
         )
     return cards
+
+
+def looks(table: ScoreTable) -> list[dict[str, str]]:
+    """How the bars and labels of each metric look: background, label, ink (CSS)."""
+    found = []
+    for row in (metric(name) for name in table.protocol.explained):
+        look, bar = row.look, row.look.colour
+        if look.stripe:
+            stripes = f"{look.colour} 0 4px, {look.stripe} 4px 6px"
+            bar = f"repeating-linear-gradient({look.angle}deg, {stripes})"
+        ink, label = "#fff" if look.white else "#000", look.label or look.colour
+        found.append({"short": row.short, "bar": bar, "label": label, "ink": ink})
+    return found
 
 
 def _clusters(table: ScoreTable) -> NDArray[np.int64]:
@@ -96,11 +97,6 @@ def _clusters(table: ScoreTable) -> NDArray[np.int64]:
         if logs.notna().all():
             return pd.factorize(logs)[0].astype(np.int64)
     return np.arange(len(table.frame), dtype=np.int64)
-
-
-def _short(name: str, table: ScoreTable) -> str:
-    total = "PDMS" if table.protocol.name == PDMS_V1.name else "EPDMS"
-    return total if name == SCORE else SHORT[name]
 
 
 def _mean(values: Any) -> float | None:
@@ -204,7 +200,12 @@ def beside(found: Comparison | None) -> dict[str, Any] | None:
     if found is None:
         return None
     rows = [
-        {**row, "short": SHORT[row["metric"]], "clear": row["low"] > 0 or row["high"] < 0}
+        {
+            **row,
+            "short": metric(row["metric"]).short,
+            "unit": metric(row["metric"]).unit,
+            "clear": row["low"] > 0 or row["high"] < 0,
+        }
         for row in found.metrics.to_dict("records")
     ]
     causes = {}
@@ -213,7 +214,7 @@ def beside(found: Comparison | None) -> dict[str, Any] | None:
         named = own["decided_by"].value_counts()
         causes[outcome] = {
             "count": len(own),
-            "by": [(SHORT.get(str(name), str(name)), int(n)) for name, n in named.items()],
+            "by": [(deciding_name(str(name)), int(n)) for name, n in named.items()],
         }
     return {
         "label": found.b.label,

@@ -20,7 +20,6 @@ from reworld_agent.analysis.reporting.images import SceneImages, scene_images
 from reworld_agent.analysis.reporting.settings import ReportSettings
 from reworld_agent.analysis.tables.completeness import Check, checks
 from reworld_agent.analysis.tables.files import EXPLANATIONS
-from reworld_agent.analysis.tables.protocols import PDMS_V1
 from reworld_agent.analysis.tables.raw_tables import open_table
 from reworld_agent.analysis.tables.runs import Run, open_run
 from reworld_agent.analysis.tables.sanity import notices
@@ -29,6 +28,7 @@ from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import DataError, ReWorldError
 from reworld_agent.core.provenance import code_version
 from reworld_agent.core.text import shown
+from reworld_agent.core.vocabulary import PDMS_V1
 
 _TEMPLATES = Path(__file__).with_name("templates")
 
@@ -71,7 +71,7 @@ def report(settings: ReportSettings) -> Report:
 
 def gather(settings: ReportSettings) -> Content:
     """All that a page shows; see `report`."""
-    table = read_table(settings.run, of_both=settings.protocol or PDMS_V1.name)
+    table = read_table(settings.run, of_both=settings.protocol or PDMS_V1)
     other = _beside(table, settings.beside)
     empty = Explained(SCHEMA.empty_table().to_pandas(), _count_failed(table))
     try:
@@ -184,6 +184,7 @@ def render(content: Content) -> str:
         provenance=report_data.provenance(table),
         histogram=report_data.histogram(table),
         groups=report_data.breakdown(rows),
+        looks=report_data.looks(table),
         explained=content.explained,
         scenes=report_data.scenes(rows, content.images, outcomes),
         rows_shown=report_data.ROWS,

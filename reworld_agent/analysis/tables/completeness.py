@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from reworld_agent.analysis.tables.protocols import SCORE
 from reworld_agent.analysis.tables.raw_tables import open_table
 from reworld_agent.analysis.tables.score_tables import ScoreTable
 from reworld_agent.core.errors import DataError
+from reworld_agent.pdm.metrics import SCORE
 
 _SHOWN = 5
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from reworld_agent.analysis.tables.protocols import SCORE, SHORT
 from reworld_agent.analysis.tables.score_tables import ScoreTable
+from reworld_agent.pdm.metrics import SCORE, metrics
 
 _FILE = Path(__file__).with_name("published.yaml")
 _SPLITS = ("navtest", "test")  # NAVSIM's name, and the folder its logs lie in
@@ -68,7 +68,7 @@ def unlike(table: ScoreTable, other: Published) -> list[str]:
 
 def own_row(table: ScoreTable, other: Published) -> list[float | None]:
     """The run's means in percent, in the columns of a published table of scores."""
-    columns = {**{short: name for name, short in SHORT.items()}, "PDMS": SCORE}
+    columns = {**{row.short: row.name for row in metrics()}, table.protocol.total: SCORE}
     means = table.frame.mean()
     names = [columns[metric] for metric in other.metrics]
     return [100.0 * float(means[name]) if name in means else None for name in names]

@@ -10,13 +10,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from reworld_agent.analysis.tables.files import TRAJECTORIES
-from reworld_agent.analysis.tables.protocols import PDMS_V1, SHORT
 from reworld_agent.analysis.tables.raw_tables import open_table
 from reworld_agent.analysis.tables.score_tables import ScoreTable, read_table
 from reworld_agent.analysis.tables.settings import RunSettings
 from reworld_agent.core.errors import ConfigError, DataError, SceneError
 from reworld_agent.core.text import shown
+from reworld_agent.core.vocabulary import PDMS_V1
 from reworld_agent.pdm.cache_io.folder import SceneCaches
+from reworld_agent.pdm.metrics import short_name
 from reworld_agent.pdm.poses import pose_fault
 from reworld_agent.scenes.splits import resolve_split
 
@@ -58,7 +59,7 @@ class Run:
         if token not in frame.index:
             return {}
         values = frame.loc[token].to_numpy(np.float64)
-        return {SHORT[str(name)]: float(x) for name, x in zip(frame, values, strict=True)}
+        return {short_name(str(name)): float(x) for name, x in zip(frame, values, strict=True)}
 
 
 def open_run(settings: RunSettings) -> Run:
@@ -69,13 +70,13 @@ def open_run(settings: RunSettings) -> Run:
         ConfigError: the protocol or the split is not known.
     """
     asked = settings.protocol
-    table = read_table(settings.run, of_both=asked or PDMS_V1.name)
+    table = read_table(settings.run, of_both=asked or PDMS_V1)
     if asked and asked != table.protocol.name:
         raise ConfigError(
             f"{shown(table.path)} is scored by {table.protocol.name}, not by {asked}",
             f"leave protocol={asked} out, or score the trajectories again",
         )
-    missing = [SHORT[name] for name in table.protocol.explained if name not in table.frame]
+    missing = [short_name(name) for name in table.protocol.explained if name not in table.frame]
     if missing:
         raise DataError(
             f"{shown(table.path)}: no column for {', '.join(missing)}",

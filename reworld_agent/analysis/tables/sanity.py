@@ -12,20 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from reworld_agent.analysis.tables.protocols import (
-    COMFORT,
-    EP,
-    EXTENDED_COMFORT,
-    HISTORY_COMFORT,
-    SCORE,
-    SHORT,
-    VALUES,
-)
 from reworld_agent.analysis.tables.score_tables import ScoreTable
+from reworld_agent.pdm.metrics import SCORE, Metric, metric, short_name
 
 ERROR, WARNING = "error", "warning"
 ENOUGH = 10  # scenes; fewer can be constant by chance
-NO_COMFORT = 0.02  # mean comfort below which no driver and no planner can be
 TOLERANCE = 1e-6
 _FOOTER_TOLERANCE = 1e-3
 _WORTH_A_WORD = 0.01  # share of scenes
@@ -53,8 +44,9 @@ def notices(table: ScoreTable) -> list[Notice]:
     return sorted(found, key=lambda notice: notice.level != ERROR)
 
 
-def _names(frame: pd.DataFrame) -> list[str]:
-    return [str(name) for name in frame]
+def _rows(frame: pd.DataFrame) -> list[Metric]:
+    """Rows of the metrics, and of the score, that a table has."""
+    return [metric(str(name)) for name in frame]
 
 
 def _without_score(frame: pd.DataFrame) -> Iterator[Notice]:
@@ -62,69 +54,66 @@ def _without_score(frame: pd.DataFrame) -> Iterator[Notice]:
     if missing:
         share = f"{missing} of {len(frame)} scenes have no score"
         yield Notice(ERROR if missing == len(frame) else WARNING, share)
-    for name in _names(frame):
-        if name in (SCORE, EXTENDED_COMFORT):
-            continue
-        holes = int((frame[name].isna() & frame[SCORE].notna()).sum())
-        if holes:
-            yield Notice(ERROR, f"{SHORT[name]} is NaN in {holes} scenes that have a score")
+    for row in _rows(frame):
+        holes = int((frame[row.name].isna() & frame[SCORE].notna()).sum())
+        if holes and not row.two_frames:
+            yield Notice(ERROR, f"{row.short} is NaN in {holes} scenes that have a score")
 
 
 def _out_of_range(frame: pd.DataFrame) -> Iterator[Notice]:
-    for name in _names(frame):
-        values = frame[name].dropna().to_numpy()
-        if name in VALUES:
-            off = np.abs(values[:, None] - np.array(VALUES[name])).min(axis=1) > TOLERANCE
-            allowed = " or ".join(f"{value:g}" for value in VALUES[name])
+    for row in _rows(frame):
+        values = frame[row.name].dropna().to_numpy()
+        if row.allowed:
+            off = np.abs(values[:, None] - np.array(row.allowed)).min(axis=1) > TOLERANCE
+            expected = " or ".join(f"{value:g}" for value in row.allowed)
         else:
-            off = (values < -TOLERANCE) | (values > 1.0 + TOLERANCE)
-            allowed = "between 0 and 1"
+            off = (values < row.low - TOLERANCE) | (values > row.high + TOLERANCE)
+            expected = f"between {row.low:g} and {row.high:g}"
         if off.any():
             example = f"{values[off][0]:g}"
-            text = f"{SHORT[name]} is not {allowed} in {off.sum()} scenes (for example {example})"
+            text = f"{row.short} is not {expected} in {off.sum()} scenes (for example {example})"
             yield Notice(ERROR, text)
 
 
 def _no_comfort(table: ScoreTable, frame: pd.DataFrame) -> Iterator[Notice]:
     """The sign of poses on another clock or frame than the scorer's: every drive is shaken."""
-    for name in (COMFORT, HISTORY_COMFORT):
-        if name not in frame or frame[name].count() < ENOUGH:
+    for row in _rows(frame):
+        values = frame[row.name]
+        mean = float(values.mean())
+        if values.count() < ENOUGH or mean >= row.least_mean:
             continue
-        mean = float(frame[name].mean())
-        if mean >= NO_COMFORT:
-            continue
-        zeros = int((frame[name] == 0.0).sum())
+        zeros = int((values == 0.0).sum())
         is_human = "human" in table.label.lower()
         who = "the logged human drive" if is_human else "any planner, even one that stands still"
         yield Notice(
             ERROR,
-            f"{SHORT[name]} is {mean:.4f}: 0 in {zeros} of {frame[name].count()} scenes. That is "
+            f"{row.short} is {mean:.4f}: 0 in {zeros} of {values.count()} scenes. That is "
             f"not how {who} scores; the evaluation is broken (drives with wrong time steps, frame "
             "or history reach the scorer). Every score in the table is too low",
         )
 
 
 def _constant(frame: pd.DataFrame) -> Iterator[Notice]:
-    for name in _names(frame):
-        values = frame[name].dropna()
-        if len(values) < ENOUGH or name in (COMFORT, HISTORY_COMFORT):
+    for row in _rows(frame):
+        values = frame[row.name].dropna()
+        if len(values) < ENOUGH or row.least_mean:  # `_no_comfort` looks at those
             continue
         value = float(values.iloc[0])
         if (values != value).any():
             continue
-        if value == 0.0:
-            yield Notice(ERROR, f"{SHORT[name]} is 0 in all {len(values)} scenes")
-        elif name in (EP, SCORE):
-            text = f"{SHORT[name]} is {value:g} in all {len(values)} scenes: it tells nothing apart"
+        if value == 0.0 and row.measure is None:
+            yield Notice(ERROR, f"{row.short} is 0 in all {len(values)} scenes")
+        elif not row.allowed:
+            text = f"{row.short} is {value:g} in all {len(values)} scenes: it tells nothing apart"
             yield Notice(WARNING, text)
 
 
 def _contradiction(table: ScoreTable, frame: pd.DataFrame) -> Iterator[Notice]:
     if any(name not in frame for name in table.protocol.required):
-        absent = [SHORT[n] for n in table.protocol.required if n not in frame]
+        absent = [short_name(n) for n in table.protocol.required if n not in frame]
         yield Notice(WARNING, f"no column {', '.join(absent)}: the score cannot be checked")
         return
-    computed = table.protocol.score({name: frame[name].to_numpy() for name in _names(frame)})
+    computed = table.protocol.score({name: frame[name].to_numpy() for name in map(str, frame)})
     off = np.abs(computed - frame[SCORE].to_numpy()) > TOLERANCE
     if off.any():
         share = off.mean()
@@ -142,7 +131,7 @@ def _footer(table: ScoreTable, frame: pd.DataFrame) -> Iterator[Notice]:
         mean = float(frame[name].mean())
         if not two_stages and abs(value - mean) > _FOOTER_TOLERANCE:
             text = (
-                f"the summary row gives {SHORT[name]} {value:.4f}, the mean of the rows is "
+                f"the summary row gives {short_name(name)} {value:.4f}, the mean of the rows is "
                 f"{mean:.4f}: rows were lost, added or left out of it"
             )
             yield Notice(WARNING, text)

@@ -15,22 +15,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reworld_agent.analysis.tables.protocols import (
-    COMFORT,
-    EXTENDED_COMFORT,
-    HISTORY_COMFORT,
-    LANE_KEEPING,
-    PROTOCOLS,
-    SCORE,
-    TLC,
-    Protocol,
-)
 from reworld_agent.analysis.tables.raw_tables import find_file, open_table
 from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.core.text import shown
+from reworld_agent.core.vocabulary import PROTOCOL_NAMES
+from reworld_agent.pdm.metrics import SCORE, Protocol, aliases, protocols
+from reworld_agent.pdm.metrics import protocol as rules_of
 
 TOKEN, LOG, VALID = "token", "log_name", "valid"
-_ALIASES = {
+_NAMES = {
     "token": TOKEN,
     "scene_token": TOKEN,
     "scenario_token": TOKEN,
@@ -38,31 +31,9 @@ _ALIASES = {
     "log_name": LOG,
     "log": LOG,
     "valid": VALID,
-    "nc": "no_at_fault_collisions",
-    "no_at_fault_collision": "no_at_fault_collisions",
-    "dac": "drivable_area_compliance",
-    "ddc": "driving_direction_compliance",
-    "tlc": TLC,
-    "ep": "ego_progress",
-    "ttc": "time_to_collision_within_bound",
-    "time_to_collision": "time_to_collision_within_bound",
-    "c": COMFORT,
-    "comf": COMFORT,
-    "comf.": COMFORT,
-    "comfortable": COMFORT,
-    "lk": LANE_KEEPING,
-    "hc": HISTORY_COMFORT,
-    "ec": EXTENDED_COMFORT,
-    "extended_comfort": EXTENDED_COMFORT,
-    "pdms": SCORE,
-    "epdms": SCORE,
-    "pdm_score": SCORE,
-    "epdm_score": SCORE,
 }
-_CANONICAL = {name for item in PROTOCOLS.values() for name in item.metrics} | {TOKEN, LOG, VALID}
 _STAGE = re.compile(r"_stage_(one|two)$")
 _FOOTER = re.compile(r"(average|mean|aggregate|summary|total|overall|extended_pdm_score)\w*", re.I)
-_ONLY_V2 = (TLC, LANE_KEEPING, HISTORY_COMFORT, EXTENDED_COMFORT)
 
 
 @dataclass(frozen=True)
@@ -140,12 +111,12 @@ def read_table(
 
 def _half(columns: Sequence[str], wanted: str | None, file: Path) -> str:
     """Prefix of the columns to read in a table of both protocols; "" for any other table."""
-    if not all(any(_belongs_to(name, column) for column in columns) for name in PROTOCOLS):
+    if not all(any(_belongs_to(name, column) for column in columns) for name in PROTOCOL_NAMES):
         return ""
-    if wanted not in PROTOCOLS:
+    if wanted not in PROTOCOL_NAMES:
         raise ConfigError(
-            f"{shown(file)}: scored by both {' and '.join(PROTOCOLS)}",
-            f"say which to read: protocol={' | '.join(PROTOCOLS)}",
+            f"{shown(file)}: scored by both {' and '.join(PROTOCOL_NAMES)}",
+            f"say which to read: protocol={' | '.join(PROTOCOL_NAMES)}",
         )
     return f"{wanted}_"
 
@@ -156,18 +127,22 @@ def _belongs_to(protocol: str, column: str) -> bool:
 
 def _belongs(column: str, prefix: str) -> bool:
     """Whether a column is of the half with this prefix, or of both halves."""
-    return column.startswith(prefix) or not any(_belongs_to(name, column) for name in PROTOCOLS)
+    return column.startswith(prefix) or not any(
+        _belongs_to(name, column) for name in PROTOCOL_NAMES
+    )
 
 
 def _choose(columns: Sequence[str], notes: list[str], file: Path) -> dict[str, str]:
     """Columns to read, each with its canonical name; an exact name wins over an alias."""
     chosen: dict[str, str] = {}
+    meanings = {**_NAMES, **dict(aliases())}
+    known = {*_NAMES.values(), *(name for rules in protocols() for name in rules.metrics)}
     for column in columns:
         stage = _STAGE.search(column)
         base = column[: stage.start()] if stage else column
-        name = _ALIASES.get(base.strip().lower(), base.strip())
+        name = meanings.get(base.strip().lower(), base.strip())
         exact = base == name
-        if name not in _CANONICAL or (not exact and name in columns):
+        if name not in known or (not exact and name in columns):
             continue
         chosen[column] = name + (stage.group() if stage else "")
     if TOKEN not in chosen.values():
@@ -231,10 +206,10 @@ def _check_tokens(frame: pd.DataFrame, file: Path) -> None:
 def _protocol(
     columns: Sequence[str], recorded: str | None, asked: str | None, file: Path
 ) -> tuple[Protocol, str]:
-    has_v1, has_v2 = COMFORT in columns, any(name in columns for name in _ONLY_V2)
-    seen = None
-    if has_v1 != has_v2:
-        seen = "pdms_v1" if has_v1 else "epdms_v2"
+    ours = {rules.name: set(rules.official) for rules in protocols()}
+    alone = {n: own - set().union(*(ours[m] for m in ours if m != n)) for n, own in ours.items()}
+    fitting = [name for name, own in alone.items() if own.intersection(columns)]
+    seen = fitting[0] if len(fitting) == 1 else None
     answers = {"metadata": recorded, "columns": seen, "protocol=": asked}
     given = {source: name for source, name in answers.items() if name}
     if len(set(given.values())) > 1:
@@ -243,14 +218,14 @@ def _protocol(
     if not given:
         raise ConfigError(
             f"{shown(file)}: its columns ({', '.join(columns)}) do not tell the protocol",
-            f"say protocol={' | '.join(PROTOCOLS)}",
+            f"say protocol={' | '.join(PROTOCOL_NAMES)}",
         )
     source, name = next(iter(given.items()))
-    if name not in PROTOCOLS:
+    if name not in PROTOCOL_NAMES:
         raise ConfigError(
-            f"{shown(file)}: protocol {name} is unknown here", f"known: {', '.join(PROTOCOLS)}"
+            f"{shown(file)}: protocol {name} is unknown here", f"known: {', '.join(PROTOCOL_NAMES)}"
         )
-    return PROTOCOLS[name], source
+    return rules_of(name), source
 
 
 def _scores(frame: pd.DataFrame, protocol: Protocol, file: Path, notes: list[str]) -> pd.DataFrame:

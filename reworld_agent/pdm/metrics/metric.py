@@ -78,8 +78,8 @@ class Metric:
         heading: of its column in printed summaries; "" for `short`.
         raw: raw column of its value, by protocol where they differ; "" where it is computed from
             other columns (EP, EC) or by `measure`.
-        values: the only values it takes; empty: any number from `low` to `high`.
-        low, high: see `values`.
+        allowed: the only values it takes; empty: any number from `low` to `high`.
+        low, high: see `allowed`.
         unit: of its values; "" for a fraction, which is shown in percent.
         bound: a plan whose value is below loses the metric.
         aliases: its names in tables of other people, besides `short`, in lower case.
@@ -98,7 +98,7 @@ class Metric:
     title: str
     heading: str = ""
     raw: str | Mapping[str, str] = ""
-    values: tuple[float, ...] = ()
+    allowed: tuple[float, ...] = ()
     low: float = 0.0
     high: float = 1.0
     unit: str = ""

@@ -19,11 +19,10 @@ from reworld_agent.core.vocabulary import BOTH, PROTOCOL_CHOICES, PROTOCOL_NAMES
 from reworld_agent.core.workers import at_start
 from reworld_agent.pdm.metrics.metric import Metric
 from reworld_agent.pdm.metrics.protocol import SCORE, Protocol
-from reworld_agent.pdm.metrics.table import EPDMS_V2, OFFICIAL, PDMS_V1
+from reworld_agent.pdm.metrics.table import EPDMS_V2, OFFICIAL, PDMS_V1, TOTAL
 
 _METRICS = {metric.name: metric for metric in OFFICIAL}
 _PROTOCOLS = {protocol.name: protocol for protocol in (PDMS_V1, EPDMS_V2)}
-_SCORE_ALIASES = ("pdms", "epdms", "pdm_score", "epdm_score")
 
 
 def protocol(name: str) -> Protocol:
@@ -47,11 +46,23 @@ def protocols() -> tuple[Protocol, ...]:
 
 
 def metric(name: str) -> Metric:
-    """The row of a metric by its column; raises ConfigError."""
+    """The row of a metric, or of the score, by its column; raises ConfigError."""
     load_plugins("metric")
+    if name == SCORE:
+        return TOTAL
     if name not in _METRICS:
         raise ConfigError(f"metric {name} is unknown", f"known: {', '.join(_METRICS)}")
     return _METRICS[name]
+
+
+def metric_called(short: str) -> Metric:
+    """The row of a metric by its short name; raises ConfigError."""
+    for row in metrics():
+        if row.short == short:
+            return row
+    raise ConfigError(
+        f"metric {short} is unknown", f"known: {', '.join(row.short for row in metrics())}"
+    )
 
 
 def metrics() -> tuple[Metric, ...]:
@@ -62,7 +73,7 @@ def metrics() -> tuple[Metric, ...]:
 
 def short_name(column: str) -> str:
     """Short name of a metric's column; `score` for the score."""
-    return column if column == SCORE else metric(column).short
+    return metric(column).short
 
 
 def columns(name: str) -> tuple[str, ...]:
@@ -79,11 +90,9 @@ def score_columns(name: str) -> tuple[str, ...]:
 
 def aliases() -> Iterator[tuple[str, str]]:
     """(name in other people's tables, in lower case; column) of all metrics and the score."""
-    for row in metrics():
+    for row in (*metrics(), TOTAL):
         for alias in (row.short.lower(), *row.aliases):
             yield alias, row.name
-    for alias in _SCORE_ALIASES:
-        yield alias, SCORE
 
 
 def added() -> tuple[Metric, ...]:
@@ -140,7 +149,7 @@ def _check(new: Metric) -> None:
             raise ConfigError(
                 f"{text!r} is no name of a metric", "use letters, digits, _ and -, a letter first"
             )
-    for row in _METRICS.values():
+    for row in (*_METRICS.values(), TOTAL):
         if row.name != new.name and new.short.lower() in (row.short.lower(), *row.aliases):
             raise ConfigError(
                 f"the short name {new.short} is that of {row.name}", "choose another short name"

@@ -18,14 +18,14 @@ from reworld_agent.pdm.metrics import (
     ttc,
 )
 from reworld_agent.pdm.metrics.metric import Look, Metric
-from reworld_agent.pdm.metrics.protocol import Protocol
+from reworld_agent.pdm.metrics.protocol import SCORE, Protocol
 
 NC = Metric(
     name="no_at_fault_collisions",
     short="NC",
     title="no at-fault collision",
     raw="nc",
-    values=(0.0, 0.5, 1.0),
+    allowed=(0.0, 0.5, 1.0),
     aliases=("no_at_fault_collision",),
     records=collision.records,
     explainer=collision.EXPLAINER,
@@ -37,7 +37,7 @@ DAC = Metric(
     short="DAC",
     title="drivable area",
     raw="dac",
-    values=(0.0, 1.0),
+    allowed=(0.0, 1.0),
     records=drivable_area.records,
     explainer=drivable_area.EXPLAINER,
     safety=True,
@@ -48,7 +48,7 @@ TTC = Metric(
     short="TTC",
     title="time to collision",
     raw="ttc",
-    values=(0.0, 1.0),
+    allowed=(0.0, 1.0),
     aliases=("time_to_collision",),
     records=ttc.records,
     explainer=ttc.EXPLAINER,
@@ -69,7 +69,7 @@ COMFORT = Metric(
     title="comfort",
     heading="Comf.",
     raw="comfort",
-    values=(0.0, 1.0),
+    allowed=(0.0, 1.0),
     aliases=("c", "comf.", "comfortable"),
     records=comfort.records,
     explainer=comfort.EXPLAINER,
@@ -81,7 +81,7 @@ DDC = Metric(
     short="DDC",
     title="driving direction",
     raw={"pdms_v1": "ddc", "epdms_v2": "ddc_off_junctions"},
-    values=(0.0, 0.5, 1.0),
+    allowed=(0.0, 0.5, 1.0),
     explainer=direction.EXPLAINER,
     safety=True,
     look=Look("#56b4e9", hatch="--"),
@@ -91,7 +91,7 @@ TLC = Metric(
     short="TLC",
     title="traffic lights",
     raw="tlc",
-    values=(0.0, 1.0),
+    allowed=(0.0, 1.0),
     records=traffic_lights.records,
     explainer=traffic_lights.EXPLAINER,
     safety=True,
@@ -102,7 +102,7 @@ LK = Metric(
     short="LK",
     title="lane keeping",
     raw="lk",
-    values=(0.0, 1.0),
+    allowed=(0.0, 1.0),
     records=lane_keeping.records,
     explainer=lane_keeping.EXPLAINER,
     look=Look("#8c8c8c", hatch="||"),
@@ -112,7 +112,7 @@ HC = Metric(
     short="HC",
     title="comfort with the past",
     raw="hc",
-    values=(0.0, 1.0),
+    allowed=(0.0, 1.0),
     records=history_comfort.records,
     explainer=comfort.EXPLAINER,
     human_known=False,  # the devkit scores the driver without the past
@@ -123,13 +123,21 @@ EC = Metric(
     name="two_frame_extended_comfort",
     short="EC",
     title="comfort between frames",
-    values=(0.0, 1.0),
+    allowed=(0.0, 1.0),
     aliases=("extended_comfort",),
     two_frames=True,
 )
 
+TOTAL = Metric(
+    name=SCORE,
+    short=SCORE,
+    title="score",
+    aliases=("pdms", "epdms", "pdm_score", "epdm_score"),
+)
+"""The score itself, which is no metric."""
+
 OFFICIAL = (NC, DAC, TTC, EP, COMFORT, DDC, TLC, LK, HC, EC)
-"""All rows; failure records and charts follow their order."""
+"""All metrics; failure records and charts follow their order."""
 
 _Weights = tuple[tuple[Metric, float], ...]
 
