@@ -130,7 +130,7 @@ def test_the_conventions_have_the_table_of_metrics() -> None:
     for metric in OFFICIAL:
         short, _, values, *roles = told[metric.name]
         assert short.rstrip(".") == metric.short
-        assert values == ", ".join(_VALUES[value] for value in metric.values) or not metric.values
+        assert values == ", ".join(_VALUES[value] for value in metric.allowed) or not metric.allowed
         for role, protocol in zip(roles, (PDMS_V1, EPDMS_V2), strict=True):
             assert role.split(",")[0] == _role(metric.name, protocol)
 
