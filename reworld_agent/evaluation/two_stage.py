@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.pdm.cache_io.folder import SceneCaches
 from reworld_agent.pdm.metrics import SCORE, short_name
-from reworld_agent.pdm.metrics import protocol as rules_of
+from reworld_agent.pdm.metrics.table import EPDMS_V2
 from reworld_agent.pdm.protocols.aggregate import (
     COLUMNS,
     Group,
@@ -30,8 +30,7 @@ SUMMARIES = {
     "stage_two": "extended_pdm_score_stage_two",
     "combined": "extended_pdm_score_combined",
 }
-_RULES = rules_of("epdms_v2")
-_METRICS = _RULES.official
+_METRICS = EPDMS_V2.official
 
 
 @dataclass(frozen=True)
@@ -173,18 +172,20 @@ def _values(result: TwoStages, stage: str) -> dict[str, float]:
 
 def format_staged(name: str, found: Staged, data_split: str) -> str:
     """What is printed: the three summary rows."""
-    short = {**{name: short_name(name) for name in _METRICS}, SCORE: _RULES.total}
+    short = {**{name: short_name(name) for name in _METRICS}, SCORE: EPDMS_V2.total}
     width = max(len(name), len("stage_one"))
     lines = [f"{name:<{width}}" + "".join(f"{short[column]:>8}" for column in COLUMNS)]
     for stage in SUMMARIES:
         values = dict.fromkeys(COLUMNS, float("nan"))
         if found.result is not None:
             values = _values(found.result, stage)
-        if stage == "combined":  # NAVSIM tells of both stages together the score alone
+        if stage == "combined":  # of both stages together NAVSIM has the score alone
             values = {SCORE: values[SCORE]}
         cells = "".join(
             f"{values[column]:8.4f}" if column in values else " " * 8 for column in COLUMNS
         )
         lines.append(f"{stage:<{width}}{cells}")
-    lines.append(f"protocol {_RULES.name}, two stages of {found.frames} frames, split {data_split}")
+    lines.append(
+        f"protocol {EPDMS_V2.name}, two stages of {found.frames} frames, split {data_split}"
+    )
     return "\n".join(lines)

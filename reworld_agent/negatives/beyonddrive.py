@@ -16,9 +16,10 @@ from tqdm import tqdm
 
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.unpickle import load_pickle
-from reworld_agent.pdm.metrics import SCORE, protocol
+from reworld_agent.pdm.metrics import SCORE
+from reworld_agent.pdm.metrics.table import PDMS_V1
 
-MATRIX = (*protocol("pdms_v1").of_one_frame, SCORE)
+MATRIX = (*PDMS_V1.of_one_frame, SCORE)
 
 
 def import_pool(folder: Path) -> pd.DataFrame:

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from reworld_agent.pdm.batch import ChunkTask, TokenTask, score_chunk
 from reworld_agent.pdm.cache_io.folder import SceneCaches
-from reworld_agent.pdm.metrics import SCORE, protocol
+from reworld_agent.pdm.metrics import SCORE
+from reworld_agent.pdm.metrics.table import PDMS_V1
 
-PROTOCOL = "pdms_v1"
-METRICS = (*protocol(PROTOCOL).of_one_frame, SCORE)
+PROTOCOL = PDMS_V1.name
+METRICS = (*PDMS_V1.of_one_frame, SCORE)
 SCHEMA = pa.schema(
     [
         ("token", pa.string()),

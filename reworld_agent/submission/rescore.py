@@ -14,11 +14,11 @@ from reworld_agent.core.findings import FAIL, OK, WARN, Finding
 from reworld_agent.core.shards import PartStore
 from reworld_agent.evaluation.scoring import ROW_KEYS, score_trajectories
 from reworld_agent.pdm.cache_io.folder import SceneCaches
-from reworld_agent.pdm.metrics import protocols
+from reworld_agent.pdm.metrics.table import OFFICIAL_PROTOCOLS
 from reworld_agent.scenes.splits import resolve_split
 from reworld_agent.submission.contents import SYNTHETIC_TOKEN_LENGTH, Plan, Submission
 
-PROTOCOLS = {rules.navsim: rules for rules in protocols()}  # by version
+PROTOCOLS = {rules.navsim: rules for rules in OFFICIAL_PROTOCOLS}  # by version
 _FIRST_STAGE = ", first stage alone, log replay, without EC"
 _SAME = 1e-6
 _NAME = "score"

@@ -19,10 +19,10 @@ from reworld_agent.core.vocabulary import BOTH, PROTOCOL_CHOICES, PROTOCOL_NAMES
 from reworld_agent.core.workers import at_start
 from reworld_agent.pdm.metrics.metric import Metric
 from reworld_agent.pdm.metrics.protocol import SCORE, Protocol
-from reworld_agent.pdm.metrics.table import EPDMS_V2, OFFICIAL, PDMS_V1, TOTAL
+from reworld_agent.pdm.metrics.table import OFFICIAL, OFFICIAL_PROTOCOLS, TOTAL
 
 _METRICS = {metric.name: metric for metric in OFFICIAL}
-_PROTOCOLS = {protocol.name: protocol for protocol in (PDMS_V1, EPDMS_V2)}
+_PROTOCOLS = {protocol.name: protocol for protocol in OFFICIAL_PROTOCOLS}
 
 
 def protocol(name: str) -> Protocol:

@@ -6,6 +6,7 @@ One of your own needs no change here: see `registry` and docs/extending/metric.m
 
 from __future__ import annotations
 
+from reworld_agent.core import vocabulary
 from reworld_agent.pdm.metrics import (
     collision,
     comfort,
@@ -80,7 +81,7 @@ DDC = Metric(
     name="driving_direction_compliance",
     short="DDC",
     title="driving direction",
-    raw={"pdms_v1": "ddc", "epdms_v2": "ddc_off_junctions"},
+    raw={vocabulary.PDMS_V1: "ddc", vocabulary.EPDMS_V2: "ddc_off_junctions"},
     allowed=(0.0, 0.5, 1.0),
     explainer=direction.EXPLAINER,
     safety=True,
@@ -181,7 +182,7 @@ def _names(metrics: tuple[Metric, ...]) -> tuple[str, ...]:
 
 
 PDMS_V1 = _protocol(
-    "pdms_v1",
+    vocabulary.PDMS_V1,
     "PDMS",
     "PDMS of NAVSIM v1",
     "PDM score of NAVSIM v1.1, non-reactive log replay, 4 s",
@@ -193,7 +194,7 @@ PDMS_V1 = _protocol(
     scaled=(EP,),
 )
 EPDMS_V2 = _protocol(
-    "epdms_v2",
+    vocabulary.EPDMS_V2,
     "EPDMS",
     "EPDMS of NAVSIM v2",
     "extended PDM score of NAVSIM v2.2, one frame (no EC), log replay, human filter",
@@ -201,3 +202,4 @@ EPDMS_V2 = _protocol(
     multipliers=(NC, DAC, DDC, TLC),
     weights=((EP, 5.0), (TTC, 5.0), (LK, 2.0), (HC, 2.0), (EC, 2.0)),
 )
+OFFICIAL_PROTOCOLS = (PDMS_V1, EPDMS_V2)
