@@ -1,9 +1,8 @@
-"""Pools from and to BeyondDrive's pickles: `python train/convert_pool.py input=… output=…`."""
+"""`reworld pool convert`: pools from and to BeyondDrive's pickles."""
 
 from __future__ import annotations
 
-from reworld_agent.core.arguments import run_script
-from reworld_agent.negatives.convert import main
+from reworld_agent.cli.main import run_script
 
 if __name__ == "__main__":
-    run_script(main)
+    run_script("pool convert")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import NoReturn
 
 from reworld_agent import __version__
 from reworld_agent.cli import tree
@@ -52,6 +53,15 @@ def help_text() -> str:
     return "\n".join([*lines, _EXAMPLES, EXIT_CODES, notes])
 
 
+def group_help(group: str) -> str:
+    """What `reworld video --help` prints."""
+    rows = {f"{group} {name}": tree.load(f"{group} {name}").summary for name in tree.members(group)}
+    width = max(map(len, rows))
+    lines = [f"  reworld {name:<{width}}  {summary}" for name, summary in rows.items()]
+    head = f"reworld {group} COMMAND [key=value ...]"
+    return "\n".join([head, "", *lines, "", f"reworld {group} COMMAND --help tells more"])
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code, as in `EXIT_CODES`."""
     words = list(sys.argv[1:] if arguments is None else arguments)
@@ -63,6 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return OK
     if words[0] in BY_NAME:
         return _run(BY_NAME[words[0]], words[1:])
+    if tree.members(words[0]) and HELP_WORDS & set(words[1:2]):
+        print(group_help(words[0]))
+        return OK
     try:
         name, rest = tree.find(words)
     except UsageError as error:
@@ -81,6 +94,11 @@ def _call(command: Command, words: list[str]) -> int:
     name, _, function = command.door.partition(":")
     code: int = getattr(import_module(name), function)(words)
     return code
+
+
+def run_script(name: str) -> NoReturn:
+    """End the process with a command's exit code, given the process's own arguments."""
+    sys.exit(main([*name.split(), *sys.argv[1:]]))
 
 
 if __name__ == "__main__":

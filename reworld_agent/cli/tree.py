@@ -11,7 +11,7 @@ from reworld_agent.core.settings import Field, did_you_mean
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "plan, score, understand": ("explain", "report", "compare"),
-    "train": (),
+    "train": ("pool convert",),
     "video": (),
     "measure": (),
     "set up": ("doctor", "synth", "completion"),

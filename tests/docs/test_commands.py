@@ -11,6 +11,7 @@ from functools import cache
 import pytest
 
 from reworld_agent.cli import main as cli
+from reworld_agent.cli import tree
 from tests.docs.pages import DOCS, ROOT, Line, command_lines, pages
 
 LINES = [line for page in pages() for line in command_lines(page)]
@@ -77,7 +78,7 @@ def test_reworld_commands(line: Line, capsys: pytest.CaptureFixture[str]) -> Non
     if not words or words[0] in ("--help", "--version", "COMMAND"):
         return
     names = [word for word in words[:2] if word.isalpha() and word.islower()]
-    nested = words[0] == "video"
+    nested = words[0] == "video" or tree.members(words[0])
     command = names[: 2 if nested else 1]
     assert cli.main([*command, "--help"]) == 0, f"{line}: no such command"
     text = capsys.readouterr().out

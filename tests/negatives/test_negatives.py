@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 import torch
 
+from reworld_agent.cli.main import main
 from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.negatives.beyonddrive import MATRIX, export_pool, import_pool
-from reworld_agent.negatives.convert import main as convert
 from reworld_agent.negatives.generator import CandidateSettings, generate
 from reworld_agent.negatives.pool import read_pool, write_pool
 from reworld_agent.negatives.selection import SelectionSettings, nearest_unsafe
@@ -199,8 +199,8 @@ def test_a_folder_of_pickles_serves_training_and_converts_both_ways(
 ) -> None:
     file, folder, again = (tmp_path / name for name in ("pool.parquet", "pkl", "again.parquet"))
     write_pool(file, rows(), {"split": "town_train", "agent": "reworld"})
-    assert convert([f"input={file}", f"output={folder}"]) == 0
-    assert convert([f"input={folder}", f"output={again}", "split=town_train"]) == 0
+    assert main(["pool", "convert", f"input={file}", f"output={folder}"]) == 0
+    assert main(["pool", "convert", f"input={folder}", f"output={again}", "split=town_train"]) == 0
     assert "2 scenes" in capsys.readouterr().out
     found = []
     for pool in (file, folder, again):
@@ -211,9 +211,17 @@ def test_a_folder_of_pickles_serves_training_and_converts_both_ways(
     np.testing.assert_allclose(found[1], found[0], rtol=1e-6)
     np.testing.assert_allclose(found[2], found[0], rtol=1e-6)
     assert read_pool(again, "town_train").provenance["source"] == str(folder)
-    assert convert([f"input={folder}", f"output={tmp_path / 'x.parquet'}"]) == 1
-    assert "split=" in capsys.readouterr().err
-    assert convert([f"input={tmp_path / 'none'}", f"output={folder}"]) == 1
+    capsys.readouterr()
+    for words, said in (
+        ([f"input={folder}", f"output={tmp_path / 'x.parquet'}"], "add data_split=NAME"),
+        ([f"input={tmp_path / 'none'}", f"output={folder}"], "no such file or folder"),
+        ([f"input={file}", f"output={file}"], "would overwrite the input"),
+        ([f"input={folder}", f"output={folder}", "data_split=x"], "would overwrite the input"),
+        ([f"input={file}", f"output={again}"], "is a file, not a folder"),
+    ):
+        assert main(["pool", "convert", *words]) == 2
+        error = capsys.readouterr().err.splitlines()
+        assert len(error) == 2 and said in error[0] + error[1]
 
 
 def test_beyonddrive_bad_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

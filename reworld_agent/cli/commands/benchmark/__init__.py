@@ -1,0 +1,1 @@
+"""`reworld benchmark ...`: what things cost, and how they compare."""

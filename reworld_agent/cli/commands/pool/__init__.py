@@ -1,0 +1,1 @@
+"""`reworld pool ...`: pools of hard negatives."""

@@ -1,0 +1,1 @@
+"""`reworld video ...`: clips, imagined futures and their scores."""
