@@ -140,8 +140,8 @@ def test_training_needs_the_stage_callback(weights: Path) -> None:
 def test_stage_3_targets_carry_the_hard_negative(tmp_path: Path) -> None:
     loader = small_loader(tmp_path)
     near, other = loader.tokens[:2]
-    rows = pd.DataFrame({"token": [near] * 2, "candidate": ["0", "1"], "score": [0.1, 0.9]})
-    rows["poses"] = [np.full(24, 2.0), np.full(24, 1.0)]
+    table = {"token": [near] * 2, "candidate": ["0", "1"], "score": [0.1, 0.9]}
+    rows = pd.DataFrame({**table, "poses": [np.full(24, 2.0), np.full(24, 1.0)]})
     write_pool(tmp_path / "pool.parquet", rows, {"split": SPLIT})
     pool = {"pool": str(tmp_path / "pool.parquet"), "delta": 0.6, "space": "normalised"}
 

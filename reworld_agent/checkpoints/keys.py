@@ -60,7 +60,8 @@ def to_ours(name: str, head: int | None = None, projector: int | None = None) ->
 
     Args:
         name: see `bare`.
-        head, projector: the block (from 1) of a mid head or projector whose name tells none.
+        head: the block (from 1) of a mid head whose name has no number.
+        projector: the block (from 1) of a projector whose name has no number.
     """
     if name.startswith(LEFT_OUT):
         return None

@@ -49,7 +49,8 @@ def open_reader(path: Path | str) -> FrameReader:
 def open_video(path: Path) -> FrameReader:
     """The reader of a video file; ConfigError where PyAV, an extra of the package, is not there."""
     try:
-        from reworld_agent.clips.video_file import VideoFile
+        # PyAV is an extra: images and arrays are read without it
+        from reworld_agent.clips.video_file import VideoFile  # noqa: PLC0415
     except ModuleNotFoundError as error:
         message = f"{path}: reading videos needs PyAV, which is not installed"
         raise ConfigError(message, "pip install 'reworld-agent[video]'") from error

@@ -21,7 +21,7 @@ from reworld_agent.model import weights_folder
 from reworld_agent.planner.actions import ActionNormaliser
 from reworld_agent.planner.heads import PlannerHead, build_head
 from reworld_agent.planner.sampler import sample_plan, scene_noise
-from reworld_agent.video.backbones import VideoBackbone, build_backbone
+from reworld_agent.video.backbones import Condition, VideoBackbone, build_backbone
 from reworld_agent.video.codecs import Codec, build_codec
 from reworld_agent.video.conditioning import Grid, pack, video_coords
 from reworld_agent.video.encoding import encode_history
@@ -80,8 +80,8 @@ class ReWorldModel(nn.Module):
 
     def context(
         self, batch: int, features: dict[str, Tensor] | None = None, planning: bool = False
-    ) -> dict[str, Tensor | None]:
-        """The Video DiT's arguments that carry the condition c^v of B samples (Eq. 2).
+    ) -> Condition:
+        """The backbone's arguments that carry the condition c^v of B samples (Eq. 2).
 
         Args:
             batch: B.

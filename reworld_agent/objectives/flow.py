@@ -18,7 +18,7 @@ def interpolate(clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
 
 
 def velocity_target(clean: Tensor, noise: Tensor) -> Tensor:
-    """noise - x_0, the derivative of the path."""
+    """The derivative of the path, noise - x_0."""
     return noise - clean
 
 

@@ -99,7 +99,8 @@ def cfg_velocity(conditional: Velocity, free: Velocity, scale: float) -> Velocit
     That order is Internal Guidance's (arXiv 2512.24176).
 
     Args:
-        conditional, free: see `dit_velocity`; with the prompt, and with the negative or null one.
+        conditional: see `dit_velocity`; with the prompt.
+        free: likewise, with the negative or null prompt.
         scale: 1 = off, and `free` is not evaluated.
     """
     if scale == 1:

@@ -43,7 +43,8 @@ class T5Encoder:
         device: str = "cpu",
         dtype: torch.dtype = torch.bfloat16,
     ) -> None:
-        from transformers import AutoTokenizer, T5EncoderModel
+        # an extra, and slow to import: sentences that are in the cache need none of it
+        from transformers import AutoTokenizer, T5EncoderModel  # noqa: PLC0415
 
         self.max_tokens = max_tokens
         places = [folder / name for name in ("tokenizer", "text_encoder")]
@@ -85,7 +86,7 @@ class PromptBook:
     Args:
         folder: of the cache; one safetensors file for each sentence.
         encoder: computes what is not there; None = nothing may be missing.
-        width: C, of the model that is told them; None = any.
+        width: C, of the model that they condition; None = any.
 
     Raises:
         WeightsError: the encoder has another width.

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers.models.transformers.transformer_ltx import LTXVideoTransformer3DModel
 
 from reworld_agent.checkpoints import command
 from reworld_agent.checkpoints.convert import Request, convert_checkpoint
+from reworld_agent.config import load_model_config
 from reworld_agent.core.errors import ConfigError, WeightsError
 from tests.checkpoints import ancestors
 
@@ -67,8 +69,6 @@ def test_heads_and_projectors_of_other_blocks(ltx: Path, tmp_path: Path) -> None
 def test_other_sizes_are_named(
     ltx: Path, tmp_path: Path, change: dict[str, Any], message: str
 ) -> None:
-    from diffusers.models.transformers.transformer_ltx import LTXVideoTransformer3DModel
-
     model = LTXVideoTransformer3DModel(**{**ancestors.STOCK, **change})
     model.save_pretrained(tmp_path / "other" / "transformer")
     assert message in refused(tmp_path / "other", ltx)
@@ -116,8 +116,6 @@ def test_files_that_are_not_there_or_cut_short(ltx: Path, tmp_path: Path) -> Non
 
 
 def test_tiny_cannot_take_their_weights(ltx: Path) -> None:
-    from reworld_agent.config import load_model_config
-
     with pytest.raises(ConfigError, match="model=tiny has another codec"):
         convert_checkpoint(Request("ltx", ltx), load_model_config("tiny"))
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
+from reworld_agent.cli.video.main import main
 from reworld_agent.clips.decode import read_frames
 from reworld_agent.clips.fit import fit_image
 from reworld_agent.core.errors import ConfigError, DataError
@@ -84,8 +86,6 @@ def test_start_beyond_the_end(video: Path) -> None:
 
 
 def test_no_frames(tmp_path: Path) -> None:
-    import av
-
     path = tmp_path / "empty.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=8)
@@ -96,8 +96,6 @@ def test_no_frames(tmp_path: Path) -> None:
 
 
 def test_no_video_stream(tmp_path: Path) -> None:
-    import av
-
     path = tmp_path / "sound.wav"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=8000)
@@ -248,8 +246,6 @@ def test_without_pyav(
     video: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Images and arrays are read without it; videos say what to install."""
-    from reworld_agent.cli.video.main import main
-
     for name in ("video_file", "video_out", "generate_command"):
         monkeypatch.delitem(sys.modules, f"reworld_agent.clips.{name}", raising=False)
     monkeypatch.setitem(sys.modules, "av", None)

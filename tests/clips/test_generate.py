@@ -22,7 +22,7 @@ from reworld_agent.clips.windows import ClipShape
 from reworld_agent.config import ClipConfig, CodecConfig, load_model_config
 from reworld_agent.core.errors import ConfigError, DataError, SceneError, WeightsError
 from reworld_agent.generation.generate import Settings, generate, resized, tiled
-from reworld_agent.generation.samples import from_file, from_index
+from reworld_agent.generation.samples import from_file, from_index, from_scene
 from reworld_agent.generation.side_by_side import LABEL, MARGIN, contact_sheet, fitted, side_by_side
 from reworld_agent.model import ReWorldModel
 from reworld_agent.model.shipped import shipped_folder
@@ -346,8 +346,6 @@ def test_a_broken_clip_is_not_taken_for_a_short_one(tmp_path: Path, tiny: ReWorl
 
 
 def test_scene_of_an_agent(devkit_reference: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from reworld_agent.generation.samples import from_scene
-
     monkeypatch.setenv("OPENSCENE_DATA_ROOT", str(devkit_reference))
     monkeypatch.setenv("NUPLAN_MAPS_ROOT", str(devkit_reference / "maps"))
     log = next((devkit_reference / "navsim_logs" / "toy").glob("*.pkl"))

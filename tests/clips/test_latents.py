@@ -71,7 +71,7 @@ def test_goes_on_where_it_stopped(cache: LatentCache) -> None:
 
 
 def test_full_disk_loses_nothing(cache: LatentCache, monkeypatch: pytest.MonkeyPatch) -> None:
-    written = []
+    written: list[Path] = []
     real = Path.write_bytes
 
     def write(path: Path, data: bytes) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,7 +29,7 @@ from tests.clips.tables import (
 
 
 def index_of(
-    source: str, root: Path, shape: ClipShape | None = None, **options: object
+    source: str, root: Path, shape: ClipShape | None = None, **options: Any
 ) -> tuple[ClipIndex, Findings]:
     shape = shape or ClipShape(fps=8, frames=17, stride=8)
     return build_index(source, root, shape, split_rule(""), Options(**options))

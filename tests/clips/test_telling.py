@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def sample(index: ClipIndex) -> Sample:
     return next(from_index(index, [0], CONFIG.world_clip))
 
 
-def model_with(**video: object) -> ReWorldModel:
+def model_with(**video: Any) -> ReWorldModel:
     """Random, but for the codec: a random one shows nothing."""
     torch.manual_seed(0)
     model = ReWorldModel(replace(CONFIG, video=replace(CONFIG.video, **video))).eval()

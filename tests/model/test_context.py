@@ -38,7 +38,7 @@ def test_prompts_come_with_the_features_and_their_padding_counts_for_nothing() -
 
     def velocity(prompt: torch.Tensor) -> torch.Tensor:
         context = model.context(2, {"prompt": prompt, "prompt_mask": mask})
-        return model.video_dit(tokens, **arguments, **context).sample
+        return model.video_dit(tokens, **arguments, **context).velocity
 
     changed = prompt.clone()
     changed[0, 3:] += 1
@@ -86,6 +86,7 @@ def test_the_planners_sentence_travels_with_the_weights(tmp_path: Path) -> None:
     assert torch.equal(load_checkpoint(tmp_path / "last.ckpt", micro_config()).plan(features), plan)
     copy = micro_model()
     copy.load_state_dict(model.state_dict())
+    assert copy.planning_prompt is not None
     assert torch.equal(copy.planning_prompt, model.planning_prompt)
     copy.load_state_dict(micro_model().state_dict())
     assert copy.planning_prompt is None

@@ -14,6 +14,8 @@ from reworld_agent.config import load_model_config
 from reworld_agent.core.errors import WeightsError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.model.shipped import load_checkpoint
+from reworld_agent.planner.heads.action_dit import ActionDiT
+from reworld_agent.video.backbones.ltx import VideoDiT
 from tests.model.micro import batch, micro_config, micro_model
 
 
@@ -100,14 +102,12 @@ def test_saved_files_are_readable_by_everybody(tmp_path: Path) -> None:
 
 
 def test_each_part_loads_by_itself_with_diffusers(tmp_path: Path) -> None:
-    from reworld_agent.planner.heads.action_dit import ActionDiT
-    from reworld_agent.video.backbones.ltx import VideoDiT
-
     model = micro_model()
     model.save_pretrained(tmp_path)
     video = VideoDiT.from_pretrained(tmp_path / "video_dit", low_cpu_mem_usage=False)
     action = ActionDiT.from_pretrained(tmp_path / "action_dit")
-    assert torch.equal(video.mid_heads["1"].proj.weight, model.video_dit.mid_heads["1"].proj.weight)
+    head = model.video_dit.get_parameter("mid_heads.1.proj.weight")
+    assert torch.equal(video.mid_heads["1"].proj.weight, head)
     assert torch.equal(action.proj_in.weight, model.action_dit.proj_in.weight)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +14,9 @@ from reworld_agent.core.errors import ConfigError, WeightsError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.model.shipped import load_checkpoint
 from reworld_agent.objectives.alignment import readout_loss
+from reworld_agent.training.losses import stage_loss
+from reworld_agent.training.prepare import set_trainable
+from reworld_agent.training.stages import load_stage
 from tests.model.micro import batch, micro_config
 
 
@@ -55,6 +59,7 @@ def test_projected_readout_is_the_mean_attention_over_raw_states() -> None:
     memory = dit.cache(states)
     t = torch.rand(scenes * plans).double()
     tap = dit(actions, t, ego, memory, tap=(1, 2), states=states).readouts[2]
+    assert tap.projected is not None
     cross, projector = dit.blocks[1].cross, dit.projectors["2"]
     for plan in range(scenes * plans):
         source = states[1][plan // plans]
@@ -88,6 +93,7 @@ def test_alignment_trains_projector_and_attention_but_not_the_video() -> None:
     assert dit.blocks[1].ff.proj_out.weight.grad.abs().max() > 0  # a is the block's output
     assert all(state.grad is None for state in states)
     tap = output.readouts[2]
+    assert tap.projected is not None
     cosine = torch.nn.functional.cosine_similarity(tap.output, tap.projected, dim=-1)
     torch.testing.assert_close(loss, (1 - cosine).mean())
 
@@ -100,7 +106,7 @@ def test_a_projector_without_states_is_an_error() -> None:
 
 
 def test_times_are_rounded() -> None:
-    dit = release_model().action_dit
+    dit: Any = release_model().action_dit
     memory, ego = dit.cache([torch.randn(1, 5, 24)] * 2), torch.randn(1, 8)
     actions = torch.randn(1, 8, 3)
     exact = dit(actions, torch.tensor([0.858]), ego, memory).velocity
@@ -158,21 +164,18 @@ def test_mistakes_of_the_new_fields_are_named() -> None:
 def test_frames_and_sizes_of_the_ltx_vae() -> None:
     config = load_model_config("paper")
     clip = config.world_clip
-    for change, message in (
+    changes: tuple[tuple[dict[str, Any], str], ...] = (
         ({"history_frames": 8}, r"history_frames = 8 is not 8k\+1"),
         ({"future_frames": 25}, "future_frames = 25 is no multiple of 8"),
         ({"width": 740}, "width = 740 is not divisible by the codec's 32 pixels"),
-    ):
+    )
+    for change, message in changes:
         with pytest.raises(ConfigError, match=message):
             dataclasses.replace(config, world_clip=dataclasses.replace(clip, **change))
 
 
 @pytest.mark.parametrize("name", ["1", "2", "3"])
 def test_every_stage_of_the_recipe_has_a_loss_and_gradients(name: str) -> None:
-    from reworld_agent.training.losses import stage_loss
-    from reworld_agent.training.prepare import set_trainable
-    from reworld_agent.training.stages import load_stage
-
     stage, model = load_stage(name, "release", "tiny"), release_model()
     stage.check(load_model_config("tiny", "release"))
     set_trainable(model, stage)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from typing import Any
 
 import torch
 from diffusers.models.transformers.transformer_ltx import apply_rotary_emb
@@ -67,6 +68,7 @@ def test_rotary_positions_are_those_of_diffusers() -> None:
 def test_zero_readout_leaves_the_plain_block() -> None:
     model = build()
     states, ego = scene()
+    block: Any
     for block in model.blocks:
         block.cross.to_out.weight.data.zero_()
         block.cross.to_out.bias.data.zero_()
@@ -83,7 +85,7 @@ def test_readout_is_what_the_state_gained() -> None:
     output = model(actions, t, ego, model.cache(states), tap=(2, 4))
     assert sorted(output.readouts) == [2, 4]
     tap = output.readouts[2]
-    block = model.blocks[1]
+    block: Any = model.blocks[1]
     before = tap.state - tap.readout
     again = block.cross(before, block.cross.key_value(states[1]))
     torch.testing.assert_close(tap.readout, again)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,11 +16,18 @@ from reworld_agent.video.text import PromptBook, T5Encoder
 
 def write_t5(folder: Path, width: int = 16) -> Path:
     """A tiny T5 encoder with a tokenizer of whole words."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
+    # transformers is slow to import, and few of the tests that import this module write a T5
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors  # noqa: PLC0415
+    from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel  # noqa: PLC0415
 
     torch.manual_seed(0)
-    sizes = {"d_model": width, "d_kv": 4, "d_ff": 32, "num_layers": 2, "num_heads": 4}
+    sizes: dict[str, Any] = {
+        "d_model": width,
+        "d_kv": 4,
+        "d_ff": 32,
+        "num_layers": 2,
+        "num_heads": 4,
+    }
     T5EncoderModel(T5Config(vocab_size=64, **sizes)).save_pretrained(folder / "text_encoder")
     words = ["<pad>", "</s>", "<unk>", "the", "car", "turns", "left"]
     words += ["right", "drives", "straight"]

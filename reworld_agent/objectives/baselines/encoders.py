@@ -186,7 +186,7 @@ def _network(
     name: str, kind: EncoderKind, folder: str | Path | None, small: bool, seed: int
 ) -> Any:
     try:
-        import transformers
+        import transformers  # noqa: PLC0415 (an extra, which most objectives do without)
     except ImportError as error:
         message = f"encoder={name} needs the package transformers"
         raise ConfigError(message, "pip install 'reworld-agent[text]'") from error

@@ -10,12 +10,19 @@ from typing import TYPE_CHECKING
 from reworld_agent.config import VideoConfig
 from reworld_agent.core.lazy import lazy_face
 from reworld_agent.core.registry import Registry
-from reworld_agent.video.backbones.protocol import BackboneBuilder, VideoBackbone
+from reworld_agent.video.backbones.protocol import BackboneBuilder, Condition, VideoBackbone
 
 if TYPE_CHECKING:
     from reworld_agent.video.backbones.output import VideoOutput
 
-__all__ = ["BACKBONES", "BackboneBuilder", "VideoBackbone", "VideoOutput", "build_backbone"]
+__all__ = [
+    "BACKBONES",
+    "BackboneBuilder",
+    "Condition",
+    "VideoBackbone",
+    "VideoOutput",
+    "build_backbone",
+]
 __getattr__, __dir__ = lazy_face(__name__, {"output": ["VideoOutput"]})
 
 BACKBONES: Registry[BackboneBuilder] = Registry(

@@ -115,7 +115,10 @@ class VideoDiT(LTXVideoTransformer3DModel):
             encoder_hidden_states: text tokens [B, M, caption channels].
             timestep: 1000 t, of shape [B] or, one for each token, [B, N] or [1, N].
             encoder_attention_mask: [B, M], 1 where a text token counts; None = all.
-            num_frames, height, width, rope_interpolation_scale: the stock way to give positions.
+            num_frames: the stock way to give positions, as the next three.
+            height: see `num_frames`.
+            width: see `num_frames`.
+            rope_interpolation_scale: see `num_frames`.
             video_coords: [B, 3, N]: time, row and column of each token (see conditioning).
             attention_kwargs: accepted as the stock class does (LoRA scale); not used here.
             return_dict: False returns `(sample,)`.

@@ -6,7 +6,7 @@ Shapes: B batch, N video tokens, D width, C latent channels, M text tokens.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 if TYPE_CHECKING:
     import torch
@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 
     from reworld_agent.config import VideoConfig
     from reworld_agent.video.backbones.output import VideoOutput
+
+
+class Condition(TypedDict):
+    """The arguments of `forward` that carry the condition c^v of B samples (paper Eq. 2)."""
+
+    encoder_hidden_states: Tensor
+    encoder_attention_mask: Tensor | None
+    ego: Tensor | None
 
 
 class VideoBackbone(Protocol):
