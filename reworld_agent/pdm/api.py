@@ -81,7 +81,8 @@ def score_many(
     Args:
         caches: the scenes, or the files of their caches (each is read where it is scored).
         poses: one array of candidates for each scene, or one [N, 8 or 40, 3] for all of them.
-        protocol, explain: as for `score`.
+        protocol: as for `score`.
+        explain: as for `score`.
         workers: processes; 1 stays in this one. They are spawned: a script that asks for more
             needs `if __name__ == "__main__":`.
         progress: show a bar when it takes more than five seconds.

@@ -33,7 +33,8 @@ class T5Encoder:
         folder: holds `text_encoder/` and `tokenizer/`, as LTX-Video's does.
         max_tokens: length to which T5 sees every sentence padded (without a mask, as LTX-Video
             and DriveLaW were trained); longer ones are cut.
-        device, dtype: of the encoder.
+        device: of the encoder.
+        dtype: of the encoder.
     """
 
     def __init__(

@@ -56,9 +56,12 @@ def compare_tables(
     """Compare two tables scene by scene.
 
     Args:
-        a, b: tables of the same protocol.
+        a: a table of scores.
+        b: another one, of the same protocol.
         common: compare the scenes that both have a score for, where they are not the same.
-        resamples, confidence, seed: of the bootstrap.
+        resamples: of the bootstrap.
+        confidence: of the intervals, such as 0.95.
+        seed: of the resampling.
 
     Raises:
         ConfigError: unlike protocols; or unlike sets of scenes and not `common`.
