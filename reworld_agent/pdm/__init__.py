@@ -1,9 +1,11 @@
 """The PDM simulator and scorer: scene caches, PDMS (NAVSIM v1.1) and EPDMS (v2.2), no torch.
 
-    from reworld_agent import pdm
+```python
+from reworld_agent import pdm
 
-    cache = pdm.build_scene_cache(data_root, maps_root, data_split, token)
-    scores = pdm.score(cache, poses)  # poses [N, 8 or 40, 3], ego frame
+cache = pdm.build_scene_cache(data_root, maps_root, data_split, token)
+scores = pdm.score(cache, poses)  # poses [N, 8 or 40, 3], ego frame
+```
 """
 
 from __future__ import annotations
