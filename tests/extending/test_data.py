@@ -79,7 +79,7 @@ def test_agent_of_an_installed_package(tmp_path: Path, monkeypatch: pytest.Monke
         assert len(table) == 3 and table["valid"].all()
 
 
-@pytest.mark.parametrize("kind", ["agent", *REGISTRIES])
+@pytest.mark.parametrize("kind", ["agent", "metric", *REGISTRIES])
 def test_every_kind_has_a_page(kind: str) -> None:
     text = (DOCS / "extending" / f"{kind}.md").read_text(encoding="utf-8")
     assert 'title="' in text
