@@ -42,9 +42,9 @@ def start(half: Path) -> Iterator[Start]:
     started: list[subprocess.Popen[str]] = []
 
     def begin() -> subprocess.Popen[str]:
-        words = [f"split={SPLIT}", f"scenes={SCENES}", "workers=1", f"root={half}"]
+        words = [f"data_split={SPLIT}", f"scenes={SCENES}", "workers=1", f"output_dir={half}"]
         process = subprocess.Popen(
-            [sys.executable, "-m", "reworld_agent.scenes.synthetic", *words],
+            [sys.executable, "-m", "reworld_agent.cli.main", "synth", *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
