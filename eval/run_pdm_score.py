@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from reworld_agent.cli.hydra_run import score
-from reworld_agent.cli.old_commands import BY_NAME
-from reworld_agent.core.arguments import run_script
+import sys
+
+from reworld_agent.cli.commands.score import COMMAND
 
 
 def main() -> None:
     """Entry point; exits 0 when every scene was scored, 1 otherwise, 2 on wrong usage."""
-    run_script(score, BY_NAME["score"].kept)
+    sys.exit(COMMAND.call(sys.argv[1:]))
 
 
 if __name__ == "__main__":

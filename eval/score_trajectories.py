@@ -8,14 +8,12 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a file, the checkout is not on the path
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from reworld_agent.cli.hydra_run import score_trajectories
-from reworld_agent.cli.old_commands import BY_NAME
-from reworld_agent.core.arguments import run_script
+from reworld_agent.cli.commands.score_trajectories import COMMAND
 
 
 def main() -> None:
     """Entry point; exits 0 when every row was scored, 1 otherwise, 2 on wrong usage."""
-    run_script(score_trajectories, BY_NAME["score"].kept)
+    sys.exit(COMMAND.call(sys.argv[1:]))
 
 
 if __name__ == "__main__":

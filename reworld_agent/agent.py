@@ -31,7 +31,9 @@ from reworld_agent.compat import (
 )
 from reworld_agent.config import ModelConfig, load_model_config
 from reworld_agent.core.errors import ConfigError, ReWorldError
+from reworld_agent.core.sections import from_mapping
 from reworld_agent.model import ReWorldModel, load_checkpoint
+from reworld_agent.negatives.settings import NegativeSettings
 from reworld_agent.negatives.targets import NegativeTargets
 from reworld_agent.training.losses import require_finite, stage_loss
 from reworld_agent.training.optim import build_optimizers
@@ -175,7 +177,8 @@ class ReWorldAgent(AbstractAgent):
         stage = self.stage
         negatives = None
         if stage.weights.repulsion > 0:
-            negatives = NegativeTargets.open(self.hard_negatives, self.split)
+            settings = from_mapping(NegativeSettings, self.hard_negatives)
+            negatives = NegativeTargets.open(settings, self.split)
         return [ReWorldTargetBuilder(self.config, stage.needs_future_images, negatives)]
 
     def forward(self, features: dict[str, Tensor]) -> dict[str, Tensor]:

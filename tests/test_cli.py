@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
@@ -12,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from reworld_agent.cli import hydra_run as entry
 from reworld_agent.cli import main as cli
 from reworld_agent.cli.completion import script
-from reworld_agent.cli.old_commands import BY_NAME, COMMANDS
+from reworld_agent.cli.hydra_command import HydraCommand
+from reworld_agent.cli.old_commands import COMMANDS
 from reworld_agent.core.arguments import Words, run_command
 from reworld_agent.core.errors import DataError, UsageError
 
@@ -34,20 +33,6 @@ def test_each_command_teaches(command, capsys: pytest.CaptureFixture[str]) -> No
     text = capsys.readouterr().out
     assert f"reworld {command.name}" in text.splitlines()[0]
     assert "example" in text and "exit codes: 0 " in text
-
-
-@pytest.mark.parametrize("name", ["score", "train", "mine"])
-def test_scripts_have_the_help_of_their_commands(
-    name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert getattr(entry, name)(["agent=reworld", "--help"]) == 0
-    assert capsys.readouterr().out.strip() == BY_NAME[name].help_text.strip()
-
-
-def test_fitting_has_a_help_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
-    assert entry.fit_statistics(["--help"]) == 0
-    text = capsys.readouterr().out
-    assert "train/fit_statistics.py" in text and "example: " in text
 
 
 def test_an_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,30 +60,12 @@ def test_how_a_command_ends(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def fail(words: list[str]) -> int:
+    def fail(self: object, words: list[str]) -> int:
         raise raised
 
-    monkeypatch.setattr(entry, "score", fail)
+    monkeypatch.setattr(HydraCommand, "_run", fail)
     assert cli.main(["score", "agent=human"]) == code
     assert capsys.readouterr().err.splitlines() == lines
-
-
-def test_words_that_hydra_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for word in ("agent=nobody", "agnt=human", "agent=", "human", "seed={", "cache_dir=a=b"):
-        assert cli.main(["score", word, f"output_dir={tmp_path}"]) == 2
-        error, following = capsys.readouterr().err.splitlines()
-        assert error.startswith("error: ") and word.partition("=")[0] in error
-        assert following.startswith("  next: ") and "HYDRA_FULL_ERROR" not in os.environ
-    assert cli.main(["train", "agent=reworld", "stage=99", f"output_dir={tmp_path}"]) == 2
-    assert "stage=99 does not exist" in capsys.readouterr().err
-    assert cli.main(["score", "worker=magic", f"output_dir={tmp_path}"]) == 1
-    assert "worker=magic is unknown" in capsys.readouterr().err
-    (tmp_path / "file").write_text("")
-    for file in (tmp_path / "file", f"'{tmp_path / 'file'}'"):  # Hydra's quotes are no part of it
-        assert cli.main(["score", f"output_dir={file}"]) == 1
-        assert "is not writable" in capsys.readouterr().err
-    assert cli.main(["mine", "--cfg", "job"]) == 0
-    assert "hard_negatives:" in capsys.readouterr().out
 
 
 def test_score_of_a_file_goes_to_the_scorer_of_files(capsys: pytest.CaptureFixture[str]) -> None:

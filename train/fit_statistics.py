@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from reworld_agent.cli.hydra_run import fit_statistics
-from reworld_agent.core.arguments import run_script
+import sys
+
+from reworld_agent.cli.commands.fit_statistics import COMMAND
 
 
 def main() -> None:
-    """Entry point; exits 0 when the weights folder was written, 1 otherwise."""
-    run_script(fit_statistics)
+    """Entry point; exits 0 when the weights folder was written, 1 otherwise, 2 on wrong usage."""
+    sys.exit(COMMAND.call(sys.argv[1:]))
 
 
 if __name__ == "__main__":

@@ -55,6 +55,10 @@ class Command:
         """The settings that its arguments name, for completion."""
         return fields_of(self.settings)
 
+    def needs(self, field: Field) -> bool:
+        """Whether a setting must be among the arguments."""
+        return field.required
+
     def help(self) -> str:
         """What `reworld NAME --help` prints."""
         return help_of(self)
@@ -69,9 +73,13 @@ class Command:
 
     def _run(self, arguments: Sequence[str]) -> int:
         settings = read_arguments(self.settings, arguments, usage_of(self))
+        return self.function()(settings)
+
+    def function(self) -> Callable[[Settings], int]:
+        """What takes the settings; ModuleNotFoundError where a library that it needs is missing."""
         module, _, name = self.run.partition(":")
         function: Callable[[Settings], int] = getattr(import_module(module), name)
-        return function(settings)
+        return function
 
 
 class Terminated(KeyboardInterrupt):

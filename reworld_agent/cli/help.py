@@ -6,7 +6,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reworld_agent.core.settings import Field, as_text, fields_of
+from reworld_agent.core.settings import Field, as_text
 
 if TYPE_CHECKING:
     from reworld_agent.cli.command import Command
@@ -18,14 +18,14 @@ _METAVARS = {bool: "true|false", int: "N", float: "X", str: "NAME", Path: "PATH"
 
 def usage_of(command: Command) -> str:
     """One line: the command with what it needs."""
-    fields = fields_of(command.settings)
+    fields = command.fields()
     plain = [_positional(field) for field in fields if field.about.positional]
     needed = [
-        f"{field.name}={_value(field)}"
+        f"{field.word}={_value(field)}"
         for field in fields
-        if field.required and not field.about.positional
+        if command.needs(field) and not field.about.positional
     ]
-    more = ["[key=value ...]"] if any(not field.required for field in fields) else []
+    more = ["[key=value ...]"] if any(not command.needs(field) for field in fields) else []
     return " ".join(["reworld", command.name, *plain, *needed, *more])
 
 
@@ -34,10 +34,15 @@ def help_of(command: Command) -> str:
     stop = "" if command.summary.endswith("?") else "."
     blocks = [usage_of(command), command.summary[:1].upper() + command.summary[1:] + stop]
     blocks += [_wrapped(paragraph) for paragraph in command.about.strip("\n").split("\n\n")]
-    groups: dict[str, list[str]] = {}
-    for field in fields_of(command.settings):
-        groups.setdefault(field.about.group, []).append(_line(field))
-    blocks += ["\n".join([*([f"{name}:"] if name else []), *rows]) for name, rows in groups.items()]
+    groups: dict[str, list[str]] = {"": []}
+    for field in command.fields():
+        if not field.about.doc:  # what other programs' files may say, and nobody need know
+            continue
+        line = _line(field, command.needs(field))
+        groups.setdefault(field.about.group, []).append(line)
+    blocks += [
+        "\n".join([*([f"{name}:"] if name else []), *rows]) for name, rows in groups.items() if rows
+    ]
     if command.examples:
         blocks.append("\n".join(f"example: {line}" for line in command.examples))
     if command.next:
@@ -74,13 +79,13 @@ def _value(field: Field) -> str:
     return f"[{value},...]" if field.many else value
 
 
-def _line(field: Field) -> str:
+def _line(field: Field, needed: bool) -> str:
     """The setting, what it is, its choices where they do not stand beside it, its default."""
-    head = _positional(field) if field.about.positional else f"{field.name}={_value(field)}"
+    head = _positional(field) if field.about.positional else f"{field.word}={_value(field)}"
     text = field.about.doc
     if field.choices and "|" not in _value(field):
         text += f": {', '.join(field.choices)}"
-    limits = _limits(field)
+    limits = _limits(field, needed)
     text += f" [{limits}]" if limits else ""
     indent = " " * _INDENT
     lines = textwrap.wrap(text, _WIDTH - _INDENT, break_on_hyphens=False, break_long_words=False)
@@ -89,12 +94,12 @@ def _line(field: Field) -> str:
     return f"  {head}{gap}{body}"
 
 
-def _limits(field: Field) -> str:
+def _limits(field: Field, needed: bool) -> str:
     """Default and range: "default 10000, at least 100"."""
     limits = []
     if not field.required and field.default not in (None, ()):
         limits.append(f"default {as_text(field.default)}")
-    elif field.required and not field.about.positional:
+    elif needed and not field.about.positional:
         limits.append("needed")
     if field.range:
         limits.append(field.range.removeprefix("of "))

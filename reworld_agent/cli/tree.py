@@ -10,8 +10,8 @@ from reworld_agent.core.errors import UsageError
 from reworld_agent.core.settings import Field, did_you_mean
 
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "plan, score, understand": ("explain", "report", "compare"),
-    "train": ("pool convert",),
+    "plan, score, understand": ("score", "explain", "report", "compare"),
+    "train": ("train", "mine", "fit-statistics", "pool convert"),
     "video": (),
     "measure": (),
     "set up": ("doctor", "synth", "completion"),

@@ -8,7 +8,8 @@
 
 A field's type, default, choices and range are checked wherever the object is made: by a command's
 arguments, by a Hydra configuration, or in Python. The command line (parser, help, completion,
-configuration node) is derived from the same fields by `reworld_agent.cli`.
+configuration node) is derived from the same fields by `reworld_agent.cli`. Settings that hold
+others are made of sections, see `reworld_agent.core.sections`.
 """
 
 from __future__ import annotations
@@ -17,18 +18,19 @@ import dataclasses
 import math
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
 
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.setting_paths import check_output, require
 
-_KEY = "reworld"
+_KEY, SECTION = "reworld", "reworld_section"  # of what `setting` and `section` note
 Chosen = TypeVar("Chosen", bound="Settings")
 Choices = Sequence[str] | Callable[[], Sequence[str]]
+Keys = Callable[[], Sequence[str] | None]
 _SCALARS = (bool, int, float, str, Path)
 
 
@@ -47,6 +49,9 @@ def setting(
     old_names: Sequence[str] = (),
     collects: Sequence[str] = (),
     group: str = "",
+    key: str = "",
+    read: Callable[[Any], Any] | None = None,
+    keys: Keys | None = None,
 ) -> Any:
     """A field of a `Settings` dataclass.
 
@@ -65,11 +70,17 @@ def setting(
             earlier grammar: its value is the next argument, or true.
         collects: of a list: arguments whose names begin so are items of it, as they are.
         group: heading of `--help` under which it stands.
+        key: name in arguments and configurations where it is not the field's own.
+        read: makes a value of any type from what was given, or raises UsageError; takes its own
+            results as they are.
+        keys: names that may stand below it (`key.name=value`), where its value is a table; called
+            when they are needed; they may be None: any.
     """
     endings = writes if isinstance(writes, str) else tuple(writes)
     about = _About(
         *(doc, choices, least, most, above, exists, endings),
         *(positional, metavar, tuple(old_names), tuple(collects), group),
+        *(key, read, keys),
     )
     return dataclasses.field(default=default, metadata={_KEY: about})
 
@@ -90,6 +101,9 @@ class _About:
     old_names: tuple[str, ...]
     collects: tuple[str, ...]
     group: str
+    key: str
+    read: Callable[[Any], Any] | None
+    keys: Keys | None
 
 
 @dataclass(frozen=True)
@@ -98,6 +112,7 @@ class Field:
 
     Attributes:
         name: of the setting.
+        word: what one writes before `=`: its key, behind the prefix of its section.
         kind: bool, int, float, str or Path: of the value, or of the items of a tuple.
         optional: None is allowed.
         many: the value is a tuple.
@@ -107,12 +122,18 @@ class Field:
     """
 
     name: str
+    word: str
     kind: type
     optional: bool
     many: bool
     default: Any
     literals: tuple[str, ...]
     about: _About
+
+    @property
+    def key(self) -> str:
+        """Its name in a configuration, inside of its section."""
+        return self.about.key or self.name
 
     @property
     def required(self) -> bool:
@@ -139,16 +160,17 @@ class Field:
     @property
     def range(self) -> str:
         """Which numbers are allowed, in words: "of at least 1"; "" where any is."""
-        about = self.about
-        if about.least is not None and about.most is not None:
-            return f"from {about.least:g} to {about.most:g}"
-        if about.above is not None and about.most is not None:
-            return f"above {about.above:g}, at most {about.most:g}"
-        if about.least is not None:
-            return f"of at least {about.least:g}"
-        if about.above is not None:
-            return f"above {about.above:g}"
-        return "" if about.most is None else f"of at most {about.most:g}"
+        limits = (self.about.least, self.about.most, self.about.above)
+        least, most, above = (None if one is None else as_text(one) for one in limits)
+        if least is not None and most is not None:
+            return f"from {least} to {most}"
+        if above is not None and most is not None:
+            return f"above {above}, at most {most}"
+        if least is not None:
+            return f"of at least {least}"
+        if above is not None:
+            return f"above {above}"
+        return "" if most is None else f"of at most {most}"
 
 
 _KINDS = {
@@ -164,10 +186,20 @@ _KINDS = {
 class Settings:
     """Base of every settings dataclass: checks each field when an object is made.
 
+    `class Validation(Settings, prefix="validation")` is a section: its settings are written
+    `validation.every=...`.
+
     Raises:
         UsageError: a value has the wrong type, is out of its range or none of its choices; a path
             that must exist does not, or one that is written cannot be, or is an input.
     """
+
+    prefix: ClassVar[str] = ""
+
+    def __init_subclass__(cls, prefix: str | None = None) -> None:
+        """Note where the settings stand among those of a command; None = as those of the base."""
+        if prefix is not None:
+            cls.prefix = prefix
 
     def __post_init__(self) -> None:
         """Check every field; paths given as text become `Path`."""
@@ -179,7 +211,7 @@ class Settings:
         inputs = [(name, path.resolve()) for name, path in self.inputs()]
         for field in fields:
             for path in _paths(getattr(self, field.name)) if field.about.writes else []:
-                check_output(field.name, path, field.about.writes, inputs)
+                check_output(field.word, path, field.about.writes, inputs)
 
     def check(self) -> None:
         """What must hold between fields; raises UsageError. For subclasses."""
@@ -190,7 +222,7 @@ class Settings:
         Subclasses add the files that they read in a folder.
         """
         named = [field for field in fields_of(type(self)) if field.about.exists]
-        return [(field.name, path) for field in named for path in _paths(getattr(self, field.name))]
+        return [(field.word, path) for field in named for path in _paths(getattr(self, field.name))]
 
     def replaced(self: Chosen, **changes: Any) -> Chosen:
         """A copy with other values, checked again."""
@@ -198,23 +230,29 @@ class Settings:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values by name: paths as text, tuples as lists; for records and JSON."""
-        return {field.name: _plain(getattr(self, field.name)) for field in fields_of(type(self))}
+        names = [field.name for field in dataclasses.fields(self)]
+        return {name: _plain(getattr(self, name)) for name in names}
 
 
 def fields_of(settings: type[Settings]) -> tuple[Field, ...]:
-    """The fields of a settings class, in order.
+    """The fields of a settings class that are made with `setting`, in order.
 
     Raises:
-        TypeError: a field is not made with `setting`, or has a type that no argument can have.
+        TypeError: a field is made otherwise, or has a type that no argument can have.
     """
     hints = typing.get_type_hints(settings)
-    return tuple(_field(settings, one, hints[one.name]) for one in dataclasses.fields(settings))
+    fields = [one for one in dataclasses.fields(settings) if SECTION not in one.metadata]
+    return tuple(_field(settings, one, hints[one.name]) for one in fields)
 
 
 def _field(settings: type[Settings], field: dataclasses.Field[Any], hint: Any) -> Field:
     about = field.metadata.get(_KEY)
     if about is None:
         raise TypeError(f"{settings.__name__}.{field.name} is not made with setting(...)")
+    word = ".".join(filter(None, [settings.prefix, about.key or field.name]))
+    if about.read is not None:
+        many = get_origin(_without_none(hint)[0]) is tuple
+        return Field(field.name, word, str, False, many, field.default, (), about)
     hint, optional = _without_none(hint)
     many = get_origin(hint) is tuple
     if many:
@@ -224,7 +262,7 @@ def _field(settings: type[Settings], field: dataclasses.Field[Any], hint: Any) -
         literals, hint = tuple(get_args(hint)), str
     if hint not in _SCALARS:
         raise TypeError(f"{settings.__name__}.{field.name}: {hint} cannot be a setting")
-    return Field(field.name, hint, optional, many, field.default, literals, about)
+    return Field(field.name, word, hint, optional, many, field.default, literals, about)
 
 
 def _without_none(hint: Any) -> tuple[Any, bool]:
@@ -238,6 +276,8 @@ def _without_none(hint: Any) -> tuple[Any, bool]:
 
 def checked(field: Field, value: Any) -> Any:
     """`value` as the field keeps it; raises UsageError."""
+    if field.about.read is not None:
+        return field.about.read(value)
     if value is None and field.optional:
         return None
     if field.many:
@@ -262,16 +302,19 @@ def _one(field: Field, value: Any) -> Any:
         if too_low or (about.most is not None and value > about.most):
             raise wrong(field, value)
     if about.exists is not None:
-        require(field.name, value, about.exists)
+        require(field.word, value, about.exists)
     return value
 
 
 def _typed(field: Field, value: Any) -> Any:
     """The value with the field's type, as far as nothing is lost; raises UsageError."""
     kind = field.kind
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if number and kind in (str, Path):  # Hydra reads stage=3 and output_dir=2026 as numbers
+        value = str(value)
     if kind is Path and isinstance(value, str | Path) and str(value):
         return Path(value).expanduser()
-    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+    if kind is float and number:
         if math.isfinite(value):
             return float(value)
     elif (kind is int and isinstance(value, int) and not isinstance(value, bool)) or (
@@ -285,14 +328,14 @@ def wrong(field: Field, value: Any) -> UsageError:
     """The error of a value that the field cannot take."""
     named = field.about.metavar or field.name.upper() if field.about.positional else ""
     if value is None or value == "":
-        return UsageError(f"{named or field.name + '='} has no value", f"it must be {field.wanted}")
-    text = str(value).lower() if isinstance(value, bool) else str(value)
+        return UsageError(f"{named or field.word + '='} has no value", f"it must be {field.wanted}")
+    text = as_text(value)
     if field.required or field.default is None:
-        hint = f"see --help for {named or field.name + '='}"
+        hint = f"see --help for {named or field.word + '='}"
     else:
-        hint = f"the default is {field.name}={as_text(field.default)}"
-    hint = did_you_mean(text, field.choices, hint, "{}" if named else f"{field.name}={{}}")
-    return UsageError(f"{named or field.name + '='}{text} must be {field.wanted}", hint)
+        hint = f"the default is {field.word}={as_text(field.default)}"
+    hint = did_you_mean(text, field.choices, hint, "{}" if named else f"{field.word}={{}}")
+    return UsageError(f"{named or field.word + '='}{text} must be {field.wanted}", hint)
 
 
 def did_you_mean(given: str, known: Sequence[str], otherwise: str, pattern: str = "{}") -> str:
@@ -320,7 +363,13 @@ def as_text(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, tuple):
+    if isinstance(value, Settings):
+        return value.as_dict()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _plain(dataclasses.asdict(value))
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     return str(value) if isinstance(value, Path) else value
 

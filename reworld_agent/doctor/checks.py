@@ -10,7 +10,7 @@ from reworld_agent.core.errors import ReWorldError
 from reworld_agent.core.extras import is_installed
 from reworld_agent.core.findings import Check, Finding, run_checks
 from reworld_agent.doctor.caches import check_caches
-from reworld_agent.doctor.data import check_data, compose
+from reworld_agent.doctor.data import check_data
 from reworld_agent.doctor.disk import check_disk
 from reworld_agent.doctor.gpu import check_gpu
 from reworld_agent.doctor.host import check_navsim
@@ -53,6 +53,9 @@ def overrides_of(settings: DoctorSettings) -> list[str]:
 
     A split that is no train_test_split is a folder of logs.
     """
+    # the base installation has no Hydra, and the other checks need none
+    from reworld_agent.evaluation.compose import compose  # noqa: PLC0415
+
     named = {"agent": settings.agent, "train_test_split": settings.train_test_split}
     if settings.train_test_split is not None:
         try:

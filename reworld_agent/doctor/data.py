@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.core.findings import FAIL, OK, Finding
 from reworld_agent.scenes.preflight import Files, Preflight, preflight
+
+if TYPE_CHECKING:
+    from reworld_agent.evaluation.agent_choice import AgentChoice
+    from reworld_agent.evaluation.settings import EvaluationRun
+    from reworld_agent.scenes.split_settings import SplitSettings
 
 _SHOWN = 3
 _FUTURE = "stage {} needs the images of the 4 s after each scene; navtrain has none of them: "
@@ -26,74 +31,57 @@ def check_data(overrides: Sequence[str], stage: str | None = None) -> Iterator[F
     Raises:
         ReWorldError: the words name no split, no agent, or a split that is not there.
     """
-    from omegaconf import OmegaConf
-
-    from reworld_agent.evaluation.run import Settings
+    from reworld_agent.evaluation.compose import TRAIN, compose
+    from reworld_agent.evaluation.settings import EvaluationRun
     from reworld_agent.scenes.camera_names import CAMERA_NAMES
     from reworld_agent.scenes.splits import resolve_split
 
-    cfg = compose(overrides, stage)
-    # a training's protocol is the one that its stage follows, not a score's
-    told = cfg if stage is None else OmegaConf.masked_copy(cfg, [k for k in cfg if k != "protocol"])
-    settings = Settings.from_config(told)
-    agent = _agent(cfg, stage)
+    run: EvaluationRun | None = None
+    if stage is None:
+        run = EvaluationRun.from_config(compose(overrides))
+        split, chosen = run.train_test_split, run.agent
+    else:
+        split, chosen = _of_training(compose([*overrides, f"stage={stage}"], TRAIN))
+    agent = _agent(chosen)
     sensors = agent.get_sensor_config()
     cameras = tuple(name.upper() for name in CAMERA_NAMES if getattr(sensors, name))
-    roots = resolve_split(settings.data_split, cameras or ("CAM_F0",))
+    roots = resolve_split(split.data_split, cameras or ("CAM_F0",))
     broken = list(_broken_logs(roots.logs))
     if broken:
         yield _logs_finding(roots.logs, broken)
         return
-    loader = roots.loader(settings.scene_filter, sensors)
-    history = settings.scene_filter.num_history_frames
+    loader = roots.loader(split.scene_filter, sensors)
+    history = split.scene_filter.num_history_frames
     future = bool(sensors.get_sensors_at_iteration(history))
     whole = agent.requires_scene or stage is not None
     report = preflight(loader, sensors, whole, maps=stage is None)
     hint = _FUTURE.format(stage) if stage is not None and future else ""
     yield from _findings(report, roots.data_split, hint)
-    if settings.synthetic is not None:
-        yield _second_stage(settings, loader)
+    if run is not None and run.two_stage:
+        yield _second_stage(run, loader)
 
 
-def compose(overrides: Sequence[str], stage: str | None = None) -> Any:
-    """The configuration that `reworld score` or `reworld train` would have.
+def _of_training(cfg: Any) -> tuple[SplitSettings, AgentChoice]:
+    """The split and the agent of a training's configuration, the agent as it is trained."""
+    from reworld_agent.core.configs import plain
+    from reworld_agent.core.sections import from_mapping
+    from reworld_agent.evaluation.agent_choice import read_agent
+    from reworld_agent.scenes.split_settings import SplitSettings
 
-    Raises:
-        ConfigError: Hydra cannot compose it.
-    """
-    import hydra
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-
-    name = "reworld_run_pdm_score" if stage is None else "reworld_run_training"
-    words = [*overrides, *([] if stage is None else [f"stage={stage}"])]
-    try:
-        with hydra.initialize_config_module("navsim_configs", version_base="1.3"):
-            return hydra.compose(name, overrides=words)
-    except (HydraException, OmegaConfBaseException) as error:
-        lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
-        raise ConfigError(
-            f"cannot compose {' '.join(words)}: {lines[0]}",
-            "see reworld score --help; splits of the benchmark need NAVSIM_DEVKIT_ROOT",
-        ) from error
+    values = plain(cfg)
+    agent = read_agent(values["agent"])
+    agent = agent.given(purpose="train") if "purpose" in agent.config else agent
+    return from_mapping(SplitSettings, values["train_test_split"]), agent
 
 
-def _agent(cfg: Any, stage: str | None) -> Any:
+def _agent(choice: AgentChoice) -> Any:
     """The agent without its weights: only what it would open is asked of it."""
-    import hydra
     import torch
-    from hydra.errors import InstantiationException
 
-    from reworld_agent.core.errors import ReWorldError
+    from reworld_agent.evaluation.agents import build_agent
 
-    purpose = {} if stage is None or "purpose" not in cfg.agent else {"purpose": "train"}
-    try:
-        with torch.device("meta"):
-            return hydra.utils.instantiate(cfg.agent, **purpose)
-    except InstantiationException as error:
-        if isinstance(error.__cause__, ReWorldError):
-            raise error.__cause__ from error
-        raise ConfigError(f"the agent cannot be built: {str(error).splitlines()[0]}") from error
+    with torch.device("meta"):
+        return build_agent(choice)
 
 
 def _broken_logs(folder: Path) -> Iterator[str]:
@@ -138,15 +126,18 @@ def _findings(report: Preflight, split: str, hint: str) -> Iterator[Finding]:
             yield _files(name, noun, files, split, download, hint)
 
 
-def _second_stage(settings: Any, loader: Any) -> Finding:
+def _second_stage(run: EvaluationRun, loader: Any) -> Finding:
     """The synthetic scenes of NAVSIM v2; DataError where one is missing."""
+    from reworld_agent.evaluation.run import second_stage
     from reworld_agent.evaluation.staged_loader import StagedLoader
     from reworld_agent.evaluation.two_stage import groups_of, stage_tokens
 
-    groups = groups_of(settings.groups, loader.tokens)
-    StagedLoader(loader, settings.synthetic, groups, loader.sensor_config)  # looks for each
+    mapping, synthetic = second_stage(run)
+    assert synthetic is not None
+    groups = groups_of(mapping, loader.tokens)
+    StagedLoader(loader, synthetic, groups, loader.sensor_config)  # looks for each
     count = len(stage_tokens(groups)[1])
-    return Finding("second stage", OK, f"{count:,} scenes in {settings.synthetic.scenes}")
+    return Finding("second stage", OK, f"{count:,} scenes in {synthetic.scenes}")
 
 
 def _files(name: str, noun: str, files: Files, split: str, download: str, hint: str) -> Finding:

@@ -5,15 +5,29 @@ from typing import TYPE_CHECKING
 from reworld_agent.core.lazy import lazy_face
 
 if TYPE_CHECKING:
+    from reworld_agent.evaluation.agent_choice import AgentChoice
     from reworld_agent.evaluation.file_scores import FileScores, score_file
     from reworld_agent.evaluation.file_settings import ScoreFileSettings
+    from reworld_agent.evaluation.run import Evaluation, evaluate
+    from reworld_agent.evaluation.settings import EvaluationRun
 
-__all__ = ["FileScores", "ScoreFileSettings", "score_file"]
+__all__ = [
+    "AgentChoice",
+    "Evaluation",
+    "EvaluationRun",
+    "FileScores",
+    "ScoreFileSettings",
+    "evaluate",
+    "score_file",
+]
 
 __getattr__, __dir__ = lazy_face(
     __name__,
     {
+        "agent_choice": ["AgentChoice"],
         "file_scores": ["FileScores", "score_file"],
         "file_settings": ["ScoreFileSettings"],
+        "run": ["Evaluation", "evaluate"],
+        "settings": ["EvaluationRun"],
     },
 )

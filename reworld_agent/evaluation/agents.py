@@ -7,78 +7,81 @@ from typing import Any
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, InstantiationException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from reworld_agent.core.errors import ConfigError, ReWorldError
+from reworld_agent.core.configs import plain
+from reworld_agent.core.errors import ConfigError, ReWorldError, UsageError
+from reworld_agent.evaluation.agent_choice import AgentChoice
+from reworld_agent.evaluation.compose import CONFIG_MODULE, SCORE
 
-CONFIG_MODULE, CONFIG_NAME = "navsim_configs", "reworld_run_pdm_score"
 
+def named_agents(names: Any, but: str = "") -> tuple[AgentChoice, ...]:
+    """Agents of the group `agent` by name, each once.
 
-def build_agents(cfg: DictConfig) -> dict[str, Any]:
-    """Agents of a run by name: the one of `cfg.agent`, then those named in `cfg.beside`,
-    one or a list.
+    Args:
+        names: one or a list; None = none.
+        but: the name of an agent that is there already.
 
     Raises:
-        ConfigError: an agent is unknown or named twice, or cannot be built.
-        WeightsError: its weights are missing or belong to another configuration.
+        UsageError: there is no agent of a name.
     """
-    configs = {main_agent_name(cfg): cfg.agent}
-    beside = cfg.get("beside") or []
-    for name in [beside] if isinstance(beside, str) else beside:
-        if name in configs:
-            continue
-        configs[name] = agent_config(name)
-    return {name: _build(name, config) for name, config in configs.items()}
+    listed = [names] if isinstance(names, str) else list(names or ())
+    wanted = [str(name) for name in dict.fromkeys(listed) if name != but]
+    return tuple(named_agent(name) for name in wanted)
 
 
-def main_agent_name(cfg: DictConfig) -> str:
-    """The name given as `agent=<name>`; outside a Hydra program, the class's name."""
-    if HydraConfig.initialized():
-        choice = HydraConfig.get().runtime.choices.get("agent")
-        if choice:
-            return str(choice)
-    return str(cfg.agent.get("_target_", "agent")).rsplit(".", 1)[-1]
-
-
-def agent_config(name: str) -> DictConfig:
-    """The composed settings of another agent, found on the same search path.
+def named_agent(name: str) -> AgentChoice:
+    """An agent of the group `agent`, found on the search path of the running Hydra program.
 
     Raises:
-        ConfigError: no agent of this name.
+        UsageError: there is no agent of this name.
     """
     overrides = [f"agent={name}"]
     try:
         if GlobalHydra.instance().is_initialized():
-            return _compose(overrides)
-        with hydra.initialize_config_module(CONFIG_MODULE, version_base="1.3"):
-            return _compose(overrides)
+            config = _agent_of(overrides)
+        else:
+            with hydra.initialize_config_module(CONFIG_MODULE, version_base="1.3"):
+                config = _agent_of(overrides)
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(
+        raise UsageError(
             f"beside: the agent '{name}' cannot be composed ({_first_line(error)})",
             "name agents of the group `agent`: reworld, constant_velocity, human, ego_status_mlp",
         ) from error
+    return AgentChoice(name, config)
 
 
-def _compose(overrides: Sequence[str]) -> DictConfig:
-    agent: DictConfig = hydra.compose(CONFIG_NAME, overrides=list(overrides)).agent
-    return agent
+def _agent_of(overrides: Sequence[str]) -> dict[str, Any]:
+    cfg: DictConfig = hydra.compose(SCORE, overrides=list(overrides))
+    return dict(plain(cfg)["agent"])
 
 
-def _build(name: str, config: DictConfig) -> Any:
+def build_agents(choices: Sequence[AgentChoice]) -> dict[str, Any]:
+    """Agents by name, their weights loaded.
+
+    Raises:
+        ConfigError: an agent cannot be built.
+        WeightsError: its weights are missing or belong to another configuration.
+    """
+    agents = {choice.name: build_agent(choice) for choice in choices}
+    for agent in agents.values():
+        agent.initialize()
+    return agents
+
+
+def build_agent(choice: AgentChoice) -> Any:
+    """An agent without its weights; raises ConfigError where its class cannot be made."""
     try:
-        agent = hydra.utils.instantiate(config)
+        return hydra.utils.instantiate(dict(choice.config))
     except InstantiationException as error:
         if isinstance(error.__cause__, ReWorldError):
             raise error.__cause__ from error
         raise ConfigError(
-            f"the agent '{name}' cannot be built: {_first_line(error)}",
+            f"the agent '{choice.name}' cannot be built: {_first_line(error)}",
             "check the settings under `agent`",
         ) from error
-    agent.initialize()
-    return agent
 
 
 def _first_line(error: Exception) -> str:

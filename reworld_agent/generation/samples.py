@@ -151,7 +151,7 @@ def from_scene(token: str, data_split: str, clip: ClipConfig) -> Sample:
         num_future_frames=ahead,
         frame_interval=1,
         has_route=False,
-        tokens=[token],
+        tokens=(token,),
     )
     sensors = SensorConfig.build_no_sensors()
     sensors.cam_f0 = True

@@ -11,43 +11,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from reworld_agent.config.sigmas import SCHEDULES
-from reworld_agent.core.errors import ConfigError
 from reworld_agent.model import ReWorldModel
+from reworld_agent.negatives.settings import CandidateSettings
 from reworld_agent.planner.heads import Memory, PlannerHead
 
 TRAINED_NOISE = 0.2
 _PLANS = 256  # denoised together on a CPU: their streams stay in its cache
-
-
-@dataclass(frozen=True)
-class CandidateSettings:
-    """How candidates are drawn.
-
-    Attributes:
-        count: candidates per scene.
-        cfg: guidance; 1 = the planner's own velocity.
-        noise_scale: of the initial noise, in BeyondDrive's unit (0.2 = as in training).
-        steps: Euler steps.
-        seed: of the noise; each scene's also depends on its token, and on nothing else.
-    """
-
-    count: int = 64
-    cfg: float = 0.5
-    noise_scale: float = 0.4
-    steps: int = 5
-    seed: int = 42
-
-    def __post_init__(self) -> None:
-        for name in ("count", "noise_scale", "steps"):
-            if getattr(self, name) <= 0:
-                message = f"candidates.{name} = {getattr(self, name)}"
-                raise ConfigError(message, f"{name} must be positive")
 
 
 def token_noise(token: str, settings: CandidateSettings, horizon: int) -> Tensor:

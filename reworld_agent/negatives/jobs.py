@@ -16,8 +16,9 @@ from reworld_agent.config import load_model_config
 from reworld_agent.core.errors import DataError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.model.shipped import load_checkpoint
-from reworld_agent.negatives.generator import CandidateSettings, generate
+from reworld_agent.negatives.generator import generate
 from reworld_agent.negatives.scored import Candidates, ScoredBatch, score_batch
+from reworld_agent.negatives.settings import CandidateSettings
 from reworld_agent.pdm.cache_io.folder import SceneCaches
 
 

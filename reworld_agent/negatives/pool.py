@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.result_tables import METADATA_KEY, write_parquet
-from reworld_agent.negatives.selection import SelectionSettings, nearest_unsafe
+from reworld_agent.negatives.selection import nearest_unsafe
+from reworld_agent.negatives.settings import NegativeSettings
 
 COLUMNS = ("token", "candidate", "poses", "score")
 MINE = "make it: python train/mine_hard_negatives.py train_test_split=town_train"
@@ -42,7 +43,7 @@ class NegativePool:
     provenance: Mapping[str, Any]
 
     def nearest(
-        self, token: str, expert: NDArray[np.floating], settings: SelectionSettings
+        self, token: str, expert: NDArray[np.floating], settings: NegativeSettings
     ) -> NDArray[np.float32] | None:
         """The hard negative [L, 3] of a scene; None where it has no unsafe candidate, or none."""
         if token not in self.poses:

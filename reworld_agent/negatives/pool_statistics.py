@@ -8,10 +8,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from reworld_agent.negatives.selection import SelectionSettings, nearest_unsafe
+from reworld_agent.negatives.selection import nearest_unsafe
+from reworld_agent.negatives.settings import NegativeSettings
 
 
-class Tally:
+class PoolStatistics:
     """Candidates, scores, and the hard negatives that a selection finds.
 
     Attributes:
@@ -20,7 +21,7 @@ class Tally:
         distances: m, of each scene's hard negative from its expert, the mean over the poses.
     """
 
-    def __init__(self, selection: SelectionSettings) -> None:
+    def __init__(self, selection: NegativeSettings) -> None:
         self.selection = selection
         self.candidates = self.failed = self.scenes = 0
         self.distances: list[float] = []

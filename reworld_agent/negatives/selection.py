@@ -2,44 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.core.errors import ConfigError
+from reworld_agent.negatives.settings import NegativeSettings
 from reworld_agent.planner.actions import DRIVELAW_RANGE
-
-SPACES = ("normalised", "raw")
-
-
-@dataclass(frozen=True)
-class SelectionSettings:
-    """What counts as unsafe, and as near.
-
-    Attributes:
-        delta: a candidate whose score is below is unsafe.
-        space: distances of poses `normalised` by DriveLaW's ranges (the paper's second version)
-            or `raw`, metres and radians as they are (its first version, BeyondDrive).
-    """
-
-    delta: float = 0.6
-    space: str = "normalised"
-
-    def __post_init__(self) -> None:
-        if self.space not in SPACES:
-            message = f"hard_negatives.space={self.space} does not exist"
-            raise ConfigError(message, "use hard_negatives.space = " + " | ".join(SPACES))
-        if not 0 < self.delta <= 1:
-            message = f"hard_negatives.delta = {self.delta}"
-            raise ConfigError(message, "PDM scores lie in [0, 1]: use 0.6")
 
 
 def nearest_unsafe(
     candidates: NDArray[np.floating],
     scores: NDArray[np.floating],
     expert: NDArray[np.floating],
-    settings: SelectionSettings,
+    settings: NegativeSettings,
 ) -> int | None:
     """Number of the hard negative among candidates, or None where none is unsafe.
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +14,7 @@ from torch import Tensor
 
 from reworld_agent.negatives.beyonddrive import import_pool
 from reworld_agent.negatives.pool import MINE, NegativePool, pool_of, read_pool
-from reworld_agent.negatives.selection import SelectionSettings
+from reworld_agent.negatives.settings import NegativeSettings
 
 logger = logging.getLogger(__name__)
 
@@ -38,32 +36,28 @@ class NegativeTargets:
     """
 
     def __init__(
-        self, pool: NegativePool | None, selection: SelectionSettings, identity: str = "none"
+        self, pool: NegativePool | None, selection: NegativeSettings, identity: str = "none"
     ) -> None:
         self.pool, self.selection, self.identity = pool, selection, identity
         self.asked = self.absent = self.found = 0
 
     @classmethod
-    def open(cls, settings: Mapping[str, Any], split: str | None) -> NegativeTargets:
-        """From the block `hard_negatives` of a config: `pool`, delta, space.
+    def open(cls, selection: NegativeSettings, split: str | None) -> NegativeTargets:
+        """Read the pool of some settings, where there is one.
 
         The pool is a parquet file, or a folder of BeyondDrive's pickles, which name no split.
 
         Args:
-            settings: the block.
+            selection: with its pool.
             split: the training split; None = unknown.
 
         Raises:
-            ConfigError: unknown space, delta out of range.
             DataError: the pool is damaged, or of another split.
         """
-        values = dict(settings)
-        file = values.pop("pool", None)
-        selection = SelectionSettings(**values)
-        if file is None:
+        path = selection.pool
+        if path is None:
             logger.warning("no pool of hard negatives: L_RDE is 0 (hard_negatives.pool=FILE)")
             return cls(None, selection)
-        path = Path(file)
         if not path.exists():
             logger.warning(
                 "the pool of hard negatives %s is missing: no scene has a negative, L_RDE is 0; %s",
@@ -107,9 +101,10 @@ def negative_targets(
     }
 
 
-def _identity(path: Path, selection: SelectionSettings) -> str:
+def _identity(path: Path, selection: NegativeSettings) -> str:
     digest = hashlib.sha256()
     for file in sorted(path.glob("*.pkl")) if path.is_dir() else [path]:
         digest.update(file.read_bytes())
-    digest.update(json.dumps(vars(selection), sort_keys=True).encode())
+    chosen = {"delta": selection.delta, "space": selection.space}
+    digest.update(json.dumps(chosen, sort_keys=True).encode())
     return digest.hexdigest()[:12]

@@ -4,58 +4,62 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from reworld_agent.core.errors import ConfigError
-from reworld_agent.scenes.log_index import LogEntry
+from reworld_agent.core.errors import UsageError
+from reworld_agent.core.settings import Settings, setting
+
+if TYPE_CHECKING:
+    from reworld_agent.scenes.log_index import LogEntry
+
+_GROUP = "which scenes of the split"
 
 
-@dataclass
-class SceneFilter:
+def _as_given(value: Any) -> Any:
+    """What v2.2's mappings of tokens are read as: nothing here looks into them."""
+    return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneFilter(Settings, prefix="train_test_split.scene_filter"):
     """Windows of `num_frames` frames that start every `frame_interval` frames of a log.
 
-    Attributes:
-        num_history_frames: the present frame included.
-        num_future_frames: after the present one.
-        frame_interval: None takes `num_frames`, so that scenes do not overlap.
-        has_route: only scenes whose present frame has a route.
-        max_scenes: stop after so many.
-        log_names: only these logs (file names without `.pkl`).
-        tokens: only scenes whose present frame has one of these tokens.
-        include_synthetic_scenes and the fields after it: of v2.2's two-stage evaluation; read so
-            that its files load; here `two_stage=true` names the second stage, and the wish for it
-            in a filter is refused.
+    `include_synthetic_scenes` and the fields after it are of v2.2's two-stage evaluation, and read
+    so that its files load; here `two_stage=true` names the second stage, and the wish for it in a
+    filter is refused.
 
     Raises:
-        ConfigError: a length below its minimum, or synthetic scenes asked for.
+        UsageError: a length below its minimum, or synthetic scenes asked for.
     """
 
-    num_history_frames: int = 4
-    num_future_frames: int = 10
-    frame_interval: int | None = None
-    has_route: bool = True
-    max_scenes: int | None = None
-    log_names: list[str] | None = None
-    tokens: list[str] | None = None
-    include_synthetic_scenes: bool = False
-    all_mapping: dict[tuple[str, str], list[tuple[str, str]]] | None = None
-    synthetic_scene_tokens: list[str] | None = None
-    reactive_synthetic_initial_tokens: list[Any] | None = None
-    non_reactive_synthetic_initial_tokens: list[Any] | None = None
+    num_history_frames: int = setting(
+        "frames up to the present one, at 2 Hz", 4, least=1, group=_GROUP
+    )
+    num_future_frames: int = setting("frames after the present one", 10, least=0, group=_GROUP)
+    frame_interval: int | None = setting(
+        "frames between the starts of two scenes; null = scenes do not overlap",
+        None,
+        least=1,
+        group=_GROUP,
+    )
+    has_route: bool = setting("only scenes whose present frame has a route", True, group=_GROUP)
+    max_scenes: int | None = setting("stop after so many; null = all", None, least=1, group=_GROUP)
+    log_names: tuple[str, ...] | None = setting("only these logs, without .pkl", None, group=_GROUP)
+    tokens: tuple[str, ...] | None = setting("only scenes with these tokens", None, group=_GROUP)
+    include_synthetic_scenes: bool = setting("", False)
+    all_mapping: Any = setting("", None, read=_as_given)
+    synthetic_scene_tokens: Any = setting("", None, read=_as_given)
+    reactive_synthetic_initial_tokens: Any = setting("", None, read=_as_given)
+    non_reactive_synthetic_initial_tokens: Any = setting("", None, read=_as_given)
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """See the class; a stride that is not given becomes the whole window."""
         if self.frame_interval is None:
-            self.frame_interval = self.num_frames
-        minima = {"num_history_frames": 1, "num_future_frames": 0, "frame_interval": 1}
-        for name, minimum in minima.items():
-            if getattr(self, name) < minimum:
-                raise ConfigError(
-                    f"scene_filter.{name} is {getattr(self, name)}",
-                    f"use {minimum} or more",
-                )
+            object.__setattr__(self, "frame_interval", self.num_frames)
         if self.include_synthetic_scenes:
-            raise ConfigError(
-                "scene_filter.include_synthetic_scenes: no filter of ours finds synthetic scenes",
+            raise UsageError(
+                f"{self.prefix}.include_synthetic_scenes=true: no filter of ours finds synthetic "
+                "scenes",
                 "set it to false; two stages are scored by run_pdm_score.py two_stage=true",
             )
 

@@ -11,6 +11,7 @@ from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.roots import own_roots
 from reworld_agent.scenes.sensors import SensorConfig
+from reworld_agent.scenes.split_settings import SplitSettings
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,11 @@ class DataRoots:
         return SceneLoader(
             self.logs, self.sensor_blobs, scene_filter, sensor_config, self.maps_root
         )
+
+
+def split_loader(split: SplitSettings) -> SceneLoader:
+    """A loader of the scenes of a run's split, without sensors."""
+    return resolve_split(split.data_split).loader(split.scene_filter)
 
 
 def resolve_split(data_split: str, cameras: Sequence[str] = ("CAM_F0",)) -> DataRoots:

@@ -38,7 +38,7 @@ UNKNOWN = Expected(None, None, "nothing")
 
 def of_split(name: str) -> Expected:
     """Tokens of a train_test_split; raises ConfigError where it cannot be composed."""
-    from reworld_agent.doctor.data import compose
+    from reworld_agent.evaluation.compose import compose
 
     return _of_settings(compose([f"train_test_split={name}"]).train_test_split, name)
 

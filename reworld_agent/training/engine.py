@@ -1,27 +1,27 @@
-"""What every training run has in common: its batches, its checkpoint, Lightning's Trainer."""
+"""What every training run has in common: its batches, its checkpoints, Lightning's Trainer."""
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from reworld_agent.core.errors import ConfigError
+from reworld_agent.core.errors import UsageError
 from reworld_agent.training.callbacks import KeepStopped, SpikeWatch, ValidationTable
-from reworld_agent.training.datasets.held_out import ValidationSettings
+from reworld_agent.training.checkpoints import Checkpoints
 from reworld_agent.training.datasets.loading import BatchPlan
 from reworld_agent.training.parallel import shares, strategy, world_size
-from reworld_agent.training.resume import CHECKPOINT, STOPPED, Standing, standing
-from reworld_agent.training.stages import TrainingStage, stage_table
+from reworld_agent.training.resume import CHECKPOINT, STOPPED, Trained, finish
+from reworld_agent.training.settings import LightningSettings, LoaderSettings, TrainingSettings
 
 VALIDATION = "validation.csv"
 
@@ -40,46 +40,27 @@ def quiet() -> None:
         warnings.filterwarnings("ignore", message=text)
 
 
-def with_steps(cfg: DictConfig, stage: TrainingStage) -> TrainingStage:
-    """The stage, its steps as the trainer's `max_steps` has them."""
-    steps = cfg.trainer.params.get("max_steps", -1)
-    return dataclasses.replace(stage, steps=steps) if steps and steps > 0 else stage
-
-
-def batches(cfg: DictConfig, stage: TrainingStage, samples: int) -> tuple[TrainingStage, BatchPlan]:
-    """Batches that make up the stage's global batch; its steps, cut to `max_epochs`."""
-    processes = world_size(dict(cfg.trainer.params))
-    wanted = cfg.dataloader.params.get("batch_size")
-    per_process, accumulate = shares(stage.batch_size, processes, wanted)
-    epochs = cfg.trainer.params.get("max_epochs")
-    if epochs and epochs > 0:
-        per_epoch = max(1, samples // (per_process * processes * accumulate))
-        stage = dataclasses.replace(stage, steps=min(stage.steps, epochs * per_epoch))
-    return stage, BatchPlan(per_process, accumulate, stage.steps)
-
-
-def start(cfg: DictConfig, stage: TrainingStage, output: Path, more: dict[str, Any]) -> Standing:
-    """Where the run stands: at its start, at a checkpoint, or at its end.
+def batch_plan(
+    batch_size: int, steps: int, samples: int, loader: LoaderSettings, trainer: LightningSettings
+) -> BatchPlan:
+    """Batches of a run that takes `batch_size` of its samples in each step.
 
     Args:
-        cfg, stage: of the run.
-        output: its folder.
-        more: what else must be the same in both halves of a run.
+        batch_size: of a step, over all processes.
+        steps: of the run; cut to the trainer's `max_epochs`.
+        samples: that there are.
+        loader: what one process takes at once.
+        trainer: processes.
 
     Raises:
-        ConfigError: a run in this folder had other settings.
+        ConfigError: the batch cannot be shared out evenly.
     """
-    settings = {"stage": stage_table(stage), "model": cfg.agent.model, "seed": int(cfg.seed)}
-    clips = cfg.get("clips")
-    settings["split"] = f"{clips} {cfg.clips_split}" if clips else cfg.train_test_split.data_split
-    settings["processes"] = world_size(dict(cfg.trainer.params))
-    if stage.weights.repulsion > 0 and cfg.hard_negatives.get("pool"):
-        settings["hard_negatives"] = OmegaConf.to_container(cfg.hard_negatives, resolve=True)
-    for key in ("latents", "prompts"):
-        if cfg.get(key):
-            value = cfg.get(key)
-            settings[key] = list(value) if isinstance(value, ListConfig) else str(value)
-    return standing(output, settings | more, bool(cfg.get("resume", True)))
+    processes = world_size(trainer)
+    per_process, accumulate = shares(batch_size, processes, loader.batch_size)
+    if trainer.epochs is not None:
+        per_epoch = max(1, samples // (per_process * processes * accumulate))
+        steps = min(steps, trainer.epochs * per_epoch)
+    return BatchPlan(per_process, accumulate, steps)
 
 
 def fit(trainer: pl.Trainer, module: pl.LightningModule, **given: Any) -> None:
@@ -95,70 +76,128 @@ def fit(trainer: pl.Trainer, module: pl.LightningModule, **given: Any) -> None:
 def lightning_trainer(
     params: Mapping[str, Any], where: str = "trainer.params", **ours: Any
 ) -> pl.Trainer:
-    """Lightning's Trainer with a user's settings and ours; ConfigError for what it refuses."""
+    """Lightning's Trainer with a user's settings and ours; UsageError for what it refuses."""
     try:
         return pl.Trainer(**params, **ours)
     except (TypeError, ValueError, RuntimeError, MisconfigurationException) as error:
         reason = str(error).strip().splitlines()[0]
         hint = "these words are arguments of Lightning's Trainer: change or leave out this one"
-        raise ConfigError(f"{where}: {reason}", hint) from error
+        raise UsageError(f"{where}: {reason}", hint) from error
 
 
-def check_trainer(cfg: DictConfig) -> None:
-    """Raise ConfigError for settings that Lightning refuses, before any data is read."""
-    lightning_trainer(_params(cfg), logger=False, enable_model_summary=False)
+def check_trainer(settings: LightningSettings) -> None:
+    """Raise UsageError for settings that Lightning refuses, before any data is read."""
+    lightning_trainer(_arguments(settings), logger=False, enable_model_summary=False)
 
 
-def _params(cfg: DictConfig) -> dict[str, Any]:
-    """The block `trainer.params`, with the strategy of its name."""
-    params: Any = OmegaConf.to_container(cfg.trainer.params, resolve=True)
-    return {**params, "strategy": strategy(params.get("strategy"), world_size(params))}
+def _arguments(settings: LightningSettings) -> dict[str, Any]:
+    """Lightning's arguments, with the strategy of its name."""
+    return {
+        **settings.arguments(),
+        "strategy": strategy(settings.strategy, world_size(settings)),
+    }
+
+
+def trained_earlier(title: str, weights: Path) -> Trained:
+    """The result of a run that is finished already."""
+    return Trained(title, weights, earlier=True, is_first=getattr(rank_zero_only, "rank", 0) == 0)
+
+
+@dataclass(frozen=True)
+class Session:
+    """A run that is about to train.
+
+    Attributes:
+        title: for messages.
+        plan: its batches, and where it goes on.
+        checkpoint: that it goes on from; None = it starts at step 0.
+        gradient_clip: norm, where the settings name none; 0 = none.
+        weights: name of what its callbacks write into its folder.
+    """
+
+    title: str
+    plan: BatchPlan
+    checkpoint: Path | None
+    gradient_clip: float
+    weights: str = "weights"
+
+
+def train(
+    session: Session,
+    settings: TrainingSettings,
+    module: pl.LightningModule,
+    data: pl.LightningDataModule,
+    callbacks: Sequence[Callback],
+    validate: bool,
+) -> Trained:
+    """Train to the end, and note that it was reached.
+
+    Args:
+        session, settings: of the run.
+        module, data: what is trained, and on what.
+        callbacks: write the weights when training ends.
+        validate: whether there is something held out.
+
+    Raises:
+        NotFiniteError: the loss is; the last checkpoint is kept.
+    """
+    output = settings.output_dir
+    every = _validation_interval(session.plan, settings.validation.every) if validate else None
+    kept = Checkpoints(output / CHECKPOINT, settings.checkpoint_steps, every)
+    callbacks = [*callbacks, *_watchers(output), kept]
+    trainer = build_trainer(session, settings.trainer, output, callbacks, every)
+    fit(trainer, module, datamodule=data, ckpt_path=session.checkpoint)
+    if trainer.is_global_zero:
+        finish(output, session.weights)
+    return Trained(session.title, output / session.weights, False, trainer.is_global_zero)
+
+
+def _watchers(output: Path) -> list[Callback]:
+    """What looks at every run."""
+    stopped, table = KeepStopped(output / STOPPED), ValidationTable(output / VALIDATION)
+    return [SpikeWatch(), stopped, table]
+
+
+def _validation_interval(plan: BatchPlan, every: int) -> int:
+    """Optimiser steps between validations: the run in equal parts of about `every`."""
+    return plan.steps // max(1, round(plan.steps / every))
 
 
 def build_trainer(
-    cfg: DictConfig,
-    stage: TrainingStage,
-    plan: BatchPlan,
+    session: Session,
+    settings: LightningSettings,
     output: Path,
     callbacks: Sequence[Callback],
-    validate: bool = False,
+    every: int | None = None,
 ) -> pl.Trainer:
-    """Lightning's Trainer of a run, with TensorBoard and checkpoints in its folder.
+    """Lightning's Trainer of a run, with TensorBoard in its folder.
 
-    Where it shall `validate`, it does about every `validation.every` steps, in equal parts of the
-    run: the last time is its end, or a few steps before.
+    Args:
+        session, settings, callbacks: of the run.
+        output: its folder.
+        every: optimiser steps between validations, the last time at the end of the run or a few
+            steps before; None = there are none.
     """
-    params = _params(cfg)
-    params.update(
-        max_steps=stage.steps,
-        max_epochs=1,  # of the sample stream, which is as long as the run
-        use_distributed_sampler=False,
-        accumulate_grad_batches=plan.accumulate,
-        gradient_clip_val=params.get("gradient_clip_val") or stage.gradient_clip,
-    )
-    params.setdefault("log_every_n_steps", 10)
-    if validate:
-        times = max(1, round(stage.steps / ValidationSettings.of(cfg).every))
-        params["val_check_interval"] = stage.steps // times * plan.accumulate
-        params["check_val_every_n_epoch"] = None  # batches are counted over the whole run
-    else:
+    plan = session.plan
+    params = {"log_every_n_steps": 10, **_arguments(settings)}
+    if every is None:
         params["limit_val_batches"] = 0
+    else:
+        params["val_check_interval"] = every * plan.accumulate
+        params["check_val_every_n_epoch"] = None  # batches are counted over the whole run
+    params |= {
+        "max_steps": plan.steps,
+        "max_epochs": 1,  # of the sample stream, which is as long as the run
+        "use_distributed_sampler": False,
+        "accumulate_grad_batches": plan.accumulate,
+        "gradient_clip_val": settings.gradient_clip_val or session.gradient_clip or None,
+    }
     return lightning_trainer(
         params,
         default_root_dir=output,
         logger=TensorBoardLogger(output, name="tensorboard", version=""),
-        callbacks=[
-            *callbacks,
-            SpikeWatch(),
-            KeepStopped(output / STOPPED),
-            ValidationTable(output / VALIDATION),
-            ModelCheckpoint(
-                output / CHECKPOINT.parent,
-                CHECKPOINT.stem,
-                every_n_train_steps=cfg.get("checkpoint_steps") or 500,
-                enable_version_counter=False,
-            ),
-        ],
+        callbacks=list(callbacks),
+        enable_checkpointing=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
     )

@@ -9,6 +9,7 @@ command line, which always wins.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -17,7 +18,9 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from reworld_agent.core.errors import ConfigError, ReWorldError
+from reworld_agent.training.choices import read_overrides
 from reworld_agent.training.stages import TrainingStage, load_stage
+from reworld_agent.training.table2_protocol import table2_stage
 
 
 def host_settings(stage: TrainingStage) -> dict[str, Any]:
@@ -34,14 +37,10 @@ def host_settings(stage: TrainingStage) -> dict[str, Any]:
     }
 
 
-def plain_overrides(given: Any) -> dict[str, Any]:
-    """`agent.overrides` as plain dictionaries and lists; ConfigError where it is no table."""
+def plain_overrides(given: Any) -> Mapping[str, Any]:
+    """`agent.overrides` as plain dictionaries and lists; UsageError where it is no table."""
     is_node = OmegaConf.is_config(given)
-    plain: Any = OmegaConf.to_container(given, resolve=True) if is_node else given
-    if plain and not isinstance(plain, dict):
-        message = f"agent.overrides={plain} is no table of settings"
-        raise ConfigError(message, "say '+agent.overrides.learning_rate=1e-4'")
-    return dict(plain or {})
+    return read_overrides(OmegaConf.to_container(given, resolve=True) if is_node else given)
 
 
 class StageCallback(Callback):
@@ -95,8 +94,6 @@ class StageCallback(Callback):
         """The stage; where a program has a word `protocol` that says so, with Table 2's numbers."""
         if config.get("protocol") != "table2" or self.stage.name != "1":
             return self.stage
-        from reworld_agent.training.table2.settings import table2_stage
-
         return table2_stage(str(config.agent.model), plain_overrides(config.agent.overrides))
 
 

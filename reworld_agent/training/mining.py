@@ -1,26 +1,20 @@
-"""`python train/mine_hard_negatives.py`: candidates of a training split, scored, as a pool."""
+"""Candidates of a training split, drawn and scored, as a pool of hard negatives."""
 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import hydra
 import torch
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
 from tqdm import tqdm
 
 import reworld_agent
-from reworld_agent.config import ModelConfig
 from reworld_agent.core.errors import ConfigError
 from reworld_agent.core.provenance import provenance
-from reworld_agent.core.result_tables import check_writable
 from reworld_agent.core.workers import run_tasks
 from reworld_agent.negatives.batch_files import BatchFiles
-from reworld_agent.negatives.generator import CandidateSettings
 from reworld_agent.negatives.jobs import (
     BatchJob,
     Weights,
@@ -29,88 +23,68 @@ from reworld_agent.negatives.jobs import (
     mine_batch,
 )
 from reworld_agent.negatives.pool import write_tables
-from reworld_agent.negatives.pool_statistics import Tally
+from reworld_agent.negatives.pool_statistics import PoolStatistics
 from reworld_agent.negatives.scored import PROTOCOL, ScoredBatch, score_batch
-from reworld_agent.negatives.selection import SelectionSettings
+from reworld_agent.negatives.settings import CandidateSettings
 from reworld_agent.pdm.cache_io.folder import SceneCaches, code_digest
 from reworld_agent.pdm.compiling import ensure_compiled
-from reworld_agent.scenes.splits import DataRoots, resolve_split
+from reworld_agent.scenes.splits import resolve_split
 from reworld_agent.training.datasets.scene_arrays import SceneArrays, scene_arrays
-
-# `test` and `val` as whole words (town_test, private_test_hard), NAVSIM's navtest, navhard, ...;
-# `trainval`, the split of navtrain, is for training.
-HELD_OUT = re.compile(r"(^|[_-])(test|val)([_-]|$)|^nav(test|hard)|warmup")
-
+from reworld_agent.training.mining_run import MiningRun
 
 _WORTH_A_POOL = 16  # batches; a process that loads the model costs seconds
 
 
-def refuse_held_out(*names: str) -> None:
-    """Raise ConfigError where a split is for testing: a pool is training data."""
-    for name in names:
-        if HELD_OUT.search(name):
-            message = f"the split {name} is held out for testing: no hard negatives are mined there"
-            raise ConfigError(message, "use a training split, such as train_test_split=town_train")
-
-
-def run(cfg: DictConfig) -> int:
-    """Generate, score, write `<output_dir>/pool.parquet`; 0 when every candidate has a score.
+def run_mining(settings: MiningRun) -> MinedPool:
+    """Draw candidates, score them, write `<output_dir>/pool.parquet`.
 
     A run that was cut short goes on where it stopped, in the same `output_dir`. The pool is the
     same bit for bit whatever the workers.
+
+    Raises:
+        ReWorldError: the run cannot start, or cannot write; finished batches are kept.
     """
-    split = str(cfg.train_test_split.data_split)
-    refuse_held_out(split, _chosen_split())
-    settings = CandidateSettings(**cfg.candidates)
-    tally = Tally(SelectionSettings(cfg.hard_negatives.delta, cfg.hard_negatives.space))
-    output = Path(cfg.output_dir).absolute()
-    check_writable(output)
-    weights = _weights(cfg)
+    weights = _weights(settings)
     model = load_model(weights)
+    split = settings.train_test_split.data_split
     roots = resolve_split(split)
-    arrays = load_history(cfg, roots, model.config)
-    cache_dir = Path(cfg.cache_dir) if cfg.get("cache_dir") else None
-    caches = SceneCaches(roots.data_root, roots.maps_root, split, cache_dir)
-    jobs = batch_jobs(weights, settings, caches, arrays, int(cfg.batch_size))
+    loader = roots.loader(settings.train_test_split.scene_filter)
+    arrays = scene_arrays(loader, model.config, future_images=False, cache=settings.cache_path)
+    caches = SceneCaches(roots.data_root, roots.maps_root, split, settings.cache_dir)
+    jobs = batch_jobs(weights, settings.candidates, caches, arrays, settings.batch_size)
     origin = provenance("reworld", model, split, len(arrays), PROTOCOL)
-    origin["candidates"] = vars(settings)
+    origin["candidates"] = settings.candidates.as_dict()
     identity = {key: origin[key] for key in ("weights_sha256", "split", "candidates")}
     identity |= {"data": caches.data_digest, "code": code_digest(), "planner": _planner_digest()}
-    identity |= {"batch_size": int(cfg.batch_size), "scenes": _digest(arrays.tokens)}
-    files = BatchFiles(output / "batches", identity, len(jobs), bool(cfg.resume))
-    mine(jobs, files, cfg.worker, cfg.workers)
+    identity |= {"batch_size": settings.batch_size, "scenes": _digest(arrays.tokens)}
+    output = settings.output_dir.absolute()
+    files = BatchFiles(output / "batches", identity, len(jobs), settings.resume)
+    mine(jobs, files, settings.worker, settings.workers)
     experts = dict(zip(arrays.tokens, arrays.trajectory, strict=True))
-    tables = (tally.add(table, experts) for table in files.tables())
+    statistics = PoolStatistics(settings.hard_negatives)
+    tables = (statistics.add(table, experts) for table in files.tables())
     write_tables(output / "pool.parquet", tables, origin)
-    print(tally.text())
-    print(f"pool: {output / 'pool.parquet'}")
-    return 0 if not tally.failed else 1
+    return MinedPool(output / "pool.parquet", statistics)
 
 
-def _weights(cfg: DictConfig) -> Weights:
+@dataclass(frozen=True)
+class MinedPool:
+    """A pool that was written: its file, and what it holds."""
+
+    file: Path
+    statistics: PoolStatistics
+
+
+def _weights(settings: MiningRun) -> Weights:
     present = torch.cuda.is_available()
-    device = str(cfg.agent.device or ("cuda" if present else "cpu"))
+    device = settings.agent.device or ("cuda" if present else "cpu")
     if device.startswith("cuda") and not present:
         raise ConfigError(
             f"agent.device={device}, but no CUDA device is here", "use agent.device=cpu"
         )
-    checkpoint = cfg.agent.checkpoint_path
-    file = None if checkpoint is None else str(Path(checkpoint).absolute())
-    return Weights(file, cfg.agent.model, cfg.agent.recipe, device)
-
-
-def _chosen_split() -> str:
-    """The word given as `train_test_split=`, such as navtest (its data lie in a split `test`)."""
-    if not HydraConfig.initialized():
-        return ""
-    return str(HydraConfig.get().runtime.choices.get("train_test_split", ""))
-
-
-def load_history(cfg: DictConfig, roots: DataRoots, config: ModelConfig) -> SceneArrays:
-    """The scenes of the split, without future images."""
-    loader = roots.loader(hydra.utils.instantiate(cfg.train_test_split.scene_filter))
-    cache = Path(cfg.cache_path) if cfg.get("cache_path") else None
-    return scene_arrays(loader, config, future_images=False, cache=cache)
+    checkpoint = settings.agent.checkpoint_path
+    file = None if checkpoint is None else str(checkpoint.absolute())
+    return Weights(file, settings.model, settings.recipe, device)
 
 
 def batch_jobs(
@@ -121,16 +95,14 @@ def batch_jobs(
     batch_size: int,
 ) -> list[BatchJob]:
     """The scenes in batches; which scenes share one depends on nothing else."""
-    if batch_size < 1:
-        raise ConfigError(f"batch_size={batch_size}", "use batch_size=16")
     frames = Path(arrays.frames.filename)  # type: ignore[attr-defined]  # they are memory-mapped
-    parts = [slice(at, at + batch_size) for at in range(0, len(arrays), batch_size)]
+    batches = [slice(at, at + batch_size) for at in range(0, len(arrays), batch_size)]
     return [
         BatchJob(
             *(number, weights, settings, caches, frames),
-            *(arrays.frame_index[part], arrays.ego[part], tuple(arrays.tokens[part])),
+            *(arrays.frame_index[rows], arrays.ego[rows], tuple(arrays.tokens[rows])),
         )
-        for number, part in enumerate(parts)
+        for number, rows in enumerate(batches)
     ]
 
 

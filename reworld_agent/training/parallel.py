@@ -12,28 +12,26 @@ from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 
 from reworld_agent.core.errors import ConfigError
 from reworld_agent.model import ReWorldModel
+from reworld_agent.training.settings import FSDP2, LightningSettings
 
-FSDP2 = "fsdp2"
 GPU = ("gpu", "cuda")
 
 
-def world_size(params: dict[str, Any]) -> int:
-    """Processes of a run, from Lightning's `trainer.params`.
+def world_size(settings: LightningSettings) -> int:
+    """Processes of a run.
 
     Raises:
         ConfigError: CUDA asked for and absent, more devices than there are, or another number of
             processes than torchrun has started.
     """
-    devices, nodes = params.get("devices", 1), int(params.get("num_nodes") or 1)
-    on_gpu = params.get("accelerator", "auto") in GPU
-    present = torch.cuda.device_count()
+    accelerator, nodes = settings.accelerator, settings.num_nodes
+    on_gpu, present = accelerator in GPU, torch.cuda.device_count()
     if on_gpu and not present:
-        message = f"trainer.params.accelerator={params['accelerator']}, but no CUDA device is here"
+        message = f"trainer.params.accelerator={accelerator}, but no CUDA device is here"
         raise ConfigError(message, "use trainer.params.accelerator=cpu")
-    if isinstance(devices, list | tuple):
-        devices = len(devices)
+    devices = len(settings.devices) if isinstance(settings.devices, tuple) else settings.devices
     if not isinstance(devices, int) or devices < 1:  # auto, -1
-        devices = present if params.get("accelerator") != "cpu" and present else 1
+        devices = present if accelerator != "cpu" and present else 1
     if on_gpu and devices > present:
         message = f"trainer.params.devices={devices}, but {present} CUDA devices are here"
         raise ConfigError(message, f"use trainer.params.devices={present}")
@@ -71,10 +69,10 @@ def shares(batch_size: int, processes: int, per_process: int | None) -> tuple[in
     return each, batch_size // (each * processes)
 
 
-def strategy(name: Any, processes: int) -> Any:
+def strategy(name: str, processes: int) -> Any:
     """Lightning's strategy of a name; `fsdp2` shards parameters, gradients and optimiser state."""
     if name != FSDP2:
-        return name or "auto"
+        return name
     return ModelParallelStrategy(processes, 1, save_distributed_checkpoint=False)
 
 

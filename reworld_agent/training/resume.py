@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch.utilities import rank_zero_only
 
 from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import ConfigError, WeightsError
 from reworld_agent.model.weights_folder import config_difference
+from reworld_agent.training.parallel import world_size
+from reworld_agent.training.stages import TrainingStage, stage_table
+from reworld_agent.training.train_run import TrainRun
 
 RECORD = "run.json"
 FINISHED = "finished"  # key of the record: what a run that came to its end has written
@@ -24,7 +26,24 @@ STOPPED = CHECKPOINT.with_name("stopped.ckpt")  # where a loss that is not finit
 
 
 @dataclass(frozen=True)
-class Standing:
+class Trained:
+    """What a training gives.
+
+    Attributes:
+        title: what was trained, for messages.
+        weights: folder or file.
+        earlier: an earlier run in the same folder had trained them: nothing was done.
+        is_first: this is the first of several processes, and tells of it.
+    """
+
+    title: str
+    weights: Path
+    earlier: bool
+    is_first: bool
+
+
+@dataclass(frozen=True)
+class ResumeState:
     """Where a run stands in its folder before it starts.
 
     Attributes:
@@ -35,8 +54,13 @@ class Standing:
     checkpoint: Path | None = None
     finished: Path | None = None
 
+    @property
+    def steps(self) -> int:
+        """Optimiser steps behind it; WeightsError where the checkpoint is damaged."""
+        return 0 if self.checkpoint is None else finished_steps(self.checkpoint)
 
-def standing(output: Path, settings: dict[str, Any], resume: bool = True) -> Standing:
+
+def resume_state(output: Path, settings: dict[str, Any], resume: bool = True) -> ResumeState:
     """Where a run stands; the settings of one that is not finished are noted.
 
     All processes of a run do this at once: none may read what another has half written, and where
@@ -66,9 +90,34 @@ def standing(output: Path, settings: dict[str, Any], resume: bool = True) -> Sta
             "choose another output_dir, or set resume=false to start over there",
         )
     if known and weights is not None:
-        return Standing(finished=weights)
+        return ResumeState(finished=weights)
     _write(output / RECORD, settings)
-    return Standing(checkpoint=unfinished)
+    return ResumeState(checkpoint=unfinished)
+
+
+def stage_record(settings: TrainRun, stage: TrainingStage, same: dict[str, Any]) -> dict[str, Any]:
+    """What must be the same in both halves of a run.
+
+    Args:
+        settings, stage: of the run.
+        same: what else must be.
+    """
+    clips = settings.clips
+    split = settings.train_test_split.data_split
+    record: dict[str, Any] = {
+        "stage": stage_table(stage),
+        "model": settings.model,
+        "seed": settings.seed,
+        "split": split if clips.index is None else f"{clips.index} {clips.split}",
+        "processes": world_size(settings.trainer),
+    }
+    if stage.weights.repulsion > 0 and settings.hard_negatives.pool is not None:
+        record["hard_negatives"] = settings.hard_negatives.as_dict()
+    if clips.latents:
+        record["latents"] = [str(folder) for folder in clips.latents]
+    if clips.prompts is not None:
+        record |= {"prompts": str(clips.prompts), "text": settings.config.video.text}
+    return record | same
 
 
 def is_finished(output: Path) -> bool:
@@ -80,13 +129,6 @@ def finish(output: Path, weights: str) -> None:
     """Note that a run came to its end; `weights` is the name of what it wrote into its folder."""
     _write(output / RECORD, {**_read(output / RECORD), FINISHED: weights})
     (output / CHECKPOINT).unlink(missing_ok=True)
-
-
-@rank_zero_only
-def say_finished(title: str, weights: Path) -> None:
-    """Tell that there is nothing to do, and how to do it all the same."""
-    print(f"{title} is done already: {weights}")
-    print("  next: resume=false trains it anew, another output_dir beside it")
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ stand in `reworld_agent/config/defaults/stages.yaml`.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -15,7 +16,7 @@ from typing import Any
 import yaml
 
 from reworld_agent.config import ModelConfig, build_dataclass, load_model_config, shipped_base
-from reworld_agent.core.errors import ConfigError
+from reworld_agent.core.errors import ConfigError, UsageError
 from reworld_agent.training.phases import ClipPhase, check_phases
 
 STAGES = ("1", "planner", "2", "3")
@@ -98,9 +99,9 @@ class TrainingStage:
                     message = f"stage {self.name}: {key}={value} does not exist"
                     raise ConfigError(message, "use " + " | ".join(known))
         for key in ("steps", "batch_size", "learning_rate", "noise_draws", "gradient_clip"):
-            if getattr(self, key) <= 0:
+            if not 0 < getattr(self, key) < math.inf:  # nor is NaN
                 message = f"stage {self.name}: {key}={getattr(self, key)}"
-                raise ConfigError(message, f"{key} must be positive")
+                raise ConfigError(message, f"{key} must be a finite number above 0")
         if self.cache_states and ("video_dit" in self.trainable or self.needs_future_images):
             message = f"stage {self.name}: cache_states=true, but the stage trains the Video DiT"
             raise ConfigError(message, "use cache_states: false")
@@ -163,6 +164,36 @@ def load_stage(
     result = build_dataclass(TrainingStage, values, f"stage {name}")
     result.check(config)
     return result
+
+
+def on_clips(stage: TrainingStage, config: ModelConfig) -> TrainingStage:
+    """Stage 1 as it runs on clips: without a curriculum, on the model's `world_clip`.
+
+    Raises:
+        ConfigError: the stage plans; clips have no expert's trajectory.
+    """
+    if stage.plans or not stage.needs_future_images:
+        raise ConfigError(f"stage {stage.name} cannot learn from clips", "clips= is for stage=1")
+    if stage.phases:
+        return stage
+    whole = ClipPhase(1.0, dataclasses.asdict(config.world_clip))
+    return dataclasses.replace(stage, phases=(whole,))
+
+
+def check_scene_phases(stage: TrainingStage, config: ModelConfig) -> None:
+    """Raise UsageError where a phase of the curriculum needs longer clips than scenes give."""
+    scene = config.clip
+    for number, phase in enumerate(stage.phases, 1):
+        clip = phase.apply(scene)
+        past, ahead = clip.history_frames, clip.future_frames
+        if past > scene.history_frames or ahead > scene.future_frames:
+            raise UsageError(
+                f"stage {stage.name}: phase {number} of the curriculum needs {past} + {ahead} "
+                f"frames at {clip.fps:g} Hz; scenes have {scene.history_frames} + "
+                f"{scene.future_frames} at {scene.fps:g} Hz",
+                "train on clips (clips=INDEX.parquet, see `reworld video index`), or on scenes "
+                "without a curriculum: '+agent.overrides.phases=[]'",
+            )
 
 
 def stage_table(stage: TrainingStage) -> dict[str, Any]:

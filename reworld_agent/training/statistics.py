@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import lightning.pytorch as pl
 import numpy as np
 import torch
-from omegaconf import DictConfig
 from torch import Tensor
 
 from reworld_agent.config import load_model_config
 from reworld_agent.core.errors import ConfigError
 from reworld_agent.model import ReWorldModel
-from reworld_agent.training.datasets.run_samples import load_arrays
-from reworld_agent.training.datasets.scene_arrays import SceneArrays
-from reworld_agent.training.numbers import check_numbers
+from reworld_agent.scenes.splits import split_loader
+from reworld_agent.training.datasets.scene_arrays import SceneArrays, scene_arrays
 from reworld_agent.training.prepare import STATISTICS
 from reworld_agent.training.stages import load_stage
+from reworld_agent.training.statistics_run import StatisticsRun
 from reworld_agent.video.codecs import FittedCodec
 from reworld_agent.video.codecs.quality import psnr
 from reworld_agent.video.encoding import to_pixels
@@ -25,19 +25,25 @@ from reworld_agent.video.encoding import to_pixels
 SCENES = 1000
 
 
-def run(cfg: DictConfig) -> int:
-    """Fit on the config's split and write `<output_dir>/weights`; 0 when done."""
-    check_numbers(cfg)
-    config = load_model_config(cfg.agent.model, cfg.agent.recipe)
-    pl.seed_everything(int(cfg.seed), verbose=False)
-    model = ReWorldModel(config)
-    arrays = load_arrays(cfg, load_stage("1", cfg.agent.recipe, cfg.agent.model))
-    for line in fit_statistics(model, arrays, int(cfg.seed)):
-        print(line)
-    folder = Path(cfg.output_dir) / "weights"
+def run_statistics(settings: StatisticsRun) -> FittedStatistics:
+    """Fit on the scenes of a split and write `<output_dir>/weights`."""
+    pl.seed_everything(settings.seed, verbose=False)
+    model = ReWorldModel(load_model_config(settings.model, settings.recipe))
+    future_images = load_stage("1", settings.recipe, settings.model).needs_future_images
+    loader = split_loader(settings.train_test_split)
+    arrays = scene_arrays(loader, model.config, future_images, settings.cache_path)
+    lines = fit_statistics(model, arrays, settings.seed)
+    folder = settings.output_dir / "weights"
     model.save_pretrained(folder, ["Closed-form parts only; both transformers are untrained."])
-    print(f"statistics are done: {folder}")
-    return 0
+    return FittedStatistics(folder, lines)
+
+
+@dataclass(frozen=True)
+class FittedStatistics:
+    """The weights that were written, and what came of the fit, in lines."""
+
+    weights: Path
+    lines: list[str]
 
 
 def fit_statistics(model: ReWorldModel, arrays: SceneArrays, seed: int) -> list[str]:

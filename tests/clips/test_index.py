@@ -25,7 +25,7 @@ from reworld_agent.clips.splits import folder_split, scene_place, split_rule
 from reworld_agent.clips.windows import ClipShape, cut
 from reworld_agent.config import load_model_config
 from reworld_agent.core.errors import ConfigError, DataError
-from reworld_agent.training.datasets.clip_phases import ClipSamples
+from reworld_agent.training.datasets.clip_samples import ClipSamples
 from tests.clips.media import frame, levels, write_images, write_video
 from tests.clips.tables import write_nuscenes
 

@@ -19,6 +19,7 @@ NEED_AN_EXTRA = (  # what in these packages draws, or runs agents
     "reworld_agent.analysis.figures",
     "reworld_agent.analysis.reporting",
     "reworld_agent.evaluation.agents",
+    "reworld_agent.evaluation.compose",
     "reworld_agent.evaluation.run",
     "reworld_agent.scenes.synthetic.drive_images",
     "reworld_agent.scenes.synthetic.render.",

@@ -10,7 +10,8 @@ import pytest
 
 from reworld_agent.core.errors import ConfigError
 from reworld_agent.core.findings import FAIL, OK, Finding, run_checks
-from reworld_agent.doctor.data import check_data, compose
+from reworld_agent.doctor.data import check_data
+from reworld_agent.evaluation.compose import compose
 from reworld_agent.scenes import logs
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.preflight import preflight

@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reworld_agent.evaluation.run import run
-from tests.evaluation.test_run import _config
+from tests.evaluation.test_run import _config, run
 
 COLUMNS = {
     "no_at_fault_collisions": "NC",

@@ -14,9 +14,10 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from reworld_agent.analysis.tables.score_tables import read_table
+from reworld_agent.cli.commands import score
 from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.core.result_tables import read_provenance
-from reworld_agent.evaluation.run import run
+from reworld_agent.evaluation import EvaluationRun
 from tests.evaluation.fakes import FakeScorer
 from tests.scenes.small_logs import SPLIT, make_log, write_images, write_split
 from tests.scenes.test_unpickle import _Attack
@@ -42,6 +43,11 @@ def _config(output_dir: Path, agent: str = LOOKING, **settings: Any) -> DictConf
             **settings,
         }
     )
+
+
+def run(cfg: DictConfig) -> int:
+    """What `reworld score` does with a composed configuration; its exit code."""
+    return score.run(EvaluationRun.from_config(cfg))
 
 
 def _logs(root: Path) -> Path:
@@ -214,7 +220,7 @@ def test_an_output_folder_that_cannot_be_written_stops_the_run(
     small_split: Path, scorer: FakeScorer, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("x", encoding="utf-8")
-    with pytest.raises(ConfigError, match="not writable"):
+    with pytest.raises(ConfigError, match=r"cannot be written: .*file is not a folder"):
         run(_config(tmp_path / "file" / "out"))
 
 
@@ -251,13 +257,16 @@ def test_another_agent_in_an_old_folder_is_refused(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"protocol": "epdms"}, "protocol=epdms is unknown"),
-        ({"worker": "threads"}, "worker=threads is unknown"),
-        ({"batch_size": 0}, "batch_size=0 is no positive number"),
+        ({"protocol": "epdms"}, "protocol=epdms must be one of pdms_v1, epdms_v2, both"),
+        ({"worker": "threads"}, "worker=threads must be one of"),
+        ({"batch_size": 0}, "batch_size=0 must be an integer of at least 1"),
         ({"beside": ["nobody"]}, "the agent 'nobody' cannot be composed"),
         ({"beside": "nobody"}, "the agent 'nobody' cannot be composed"),
         ({"agent": "tests.evaluation.fakes.NoSuchAgent"}, "cannot be built"),
-        ({"scene_filter": {"has_rout": True}}, "scene_filter.has_rout is unknown"),
+        (
+            {"scene_filter": {"has_rout": True}},
+            r"scene_filter.has_rout= is unknown\n.*scene_filter.has_route=",
+        ),
     ],
 )
 def test_wrong_settings_are_named(

@@ -16,11 +16,11 @@ from reworld_agent.cli.commands.score_trajectories import run as score_command
 from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.evaluation import ScoreFileSettings
 from reworld_agent.evaluation.file_scores import caches_of
-from reworld_agent.evaluation.run import run
 from reworld_agent.evaluation.two_stage import SUMMARIES, read_mapping
 from reworld_agent.pdm.protocols.aggregate import COLUMNS, plan_row, read_groups, two_stages
 from reworld_agent.scenes.logs import load_log
 from tests.evaluation.fakes import FakeScorer
+from tests.evaluation.test_run import run
 from tests.scenes.scene_pickle_files import NuPlan, write_scene_pickle
 from tests.scenes.small_logs import SPLIT
 

@@ -14,9 +14,10 @@ import torch
 from reworld_agent.cli.main import main
 from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.negatives.beyonddrive import MATRIX, export_pool, import_pool
-from reworld_agent.negatives.generator import CandidateSettings, generate
+from reworld_agent.negatives.generator import generate
 from reworld_agent.negatives.pool import read_pool, write_pool
-from reworld_agent.negatives.selection import SelectionSettings, nearest_unsafe
+from reworld_agent.negatives.selection import nearest_unsafe
+from reworld_agent.negatives.settings import CandidateSettings, NegativeSettings
 from reworld_agent.negatives.targets import NegativeTargets
 from reworld_agent.planner.sampler import sample_plan
 from tests.model.micro import batch, micro_model
@@ -84,21 +85,21 @@ def test_nearest_of_the_unsafe_in_both_spaces() -> None:
     )
     scores = np.array([0.9, 0.1, 0.59, 0.0])
     # 3 m ahead is 0.09 of DriveLaW's half range, 2.5 m aside 0.12 of its
-    assert nearest_unsafe(candidates, scores, EXPERT, SelectionSettings()) == 1
-    assert nearest_unsafe(candidates, scores, EXPERT, SelectionSettings(space="raw")) == 2
-    assert nearest_unsafe(candidates, scores, EXPERT, SelectionSettings(delta=0.05)) == 3
+    assert nearest_unsafe(candidates, scores, EXPERT, NegativeSettings()) == 1
+    assert nearest_unsafe(candidates, scores, EXPERT, NegativeSettings(space="raw")) == 2
+    assert nearest_unsafe(candidates, scores, EXPERT, NegativeSettings(delta=0.05)) == 3
 
 
 def test_no_unsafe_candidate_and_unscored_ones() -> None:
     candidates = np.stack([shifted(1, 0, 0), shifted(2, 0, 0)])
     safe = np.array([0.6, np.nan])
-    assert nearest_unsafe(candidates, safe, EXPERT, SelectionSettings()) is None
+    assert nearest_unsafe(candidates, safe, EXPERT, NegativeSettings()) is None
 
 
 @pytest.mark.parametrize("bad", [{"delta": 0.0}, {"delta": 2.0}, {"space": "polar"}])
 def test_selection_mistakes_are_named(bad: dict) -> None:
     with pytest.raises(ConfigError, match=next(iter(bad))):
-        SelectionSettings(**bad)
+        NegativeSettings(**bad)
 
 
 @pytest.mark.parametrize("bad", [{"count": 0}, {"noise_scale": -1.0}, {"steps": 0}])
@@ -124,7 +125,7 @@ def test_pool_file_gives_back_candidates_and_provenance(tmp_path: Path) -> None:
     pool = read_pool(tmp_path / "pool.parquet", "town_train")
     assert pool.provenance["agent"] == "reworld"
     assert pool.poses["b"].shape == (3, 8, 3) and pool.scores["a"].tolist() == [0.9, 0.2, 0.3]
-    targets = NegativeTargets(pool, SelectionSettings())
+    targets = NegativeTargets(pool, NegativeSettings())
     found = {token: targets.nearest(token, EXPERT) for token in ("a", "b", "absent")}
     assert found["b"] is None and found["absent"] is None and found["a"] is not None
     near = min((1, 2), key=lambda i: nearness(table["poses"][i]))
@@ -156,19 +157,19 @@ def test_pools_that_do_not_fit_are_refused(tmp_path: Path) -> None:
 
 
 def test_no_pool_is_said_and_is_no_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    settings = {"pool": None, "delta": 0.6, "space": "raw"}
+    settings = NegativeSettings(space="raw")
     assert NegativeTargets.open(settings, "town_train").nearest("a", EXPERT) is None
-    absent = {**settings, "pool": str(tmp_path / "nowhere.parquet")}
+    absent = settings.replaced(pool=tmp_path / "nowhere.parquet")
     assert NegativeTargets.open(absent, "town_train").nearest("a", EXPERT) is None
     assert "no pool of hard negatives" in caplog.text and "nowhere.parquet" in caplog.text
 
 
 def test_another_pool_or_selection_is_another_cache_of_targets(tmp_path: Path) -> None:
     write_pool(tmp_path / "pool.parquet", rows(), {"split": "town_train"})
-    settings = {"pool": str(tmp_path / "pool.parquet"), "delta": 0.6, "space": "raw"}
+    settings = NegativeSettings(pool=tmp_path / "pool.parquet", space="raw")
     first = NegativeTargets.open(settings, "town_train").identity
     assert first == NegativeTargets.open(settings, None).identity
-    assert first != NegativeTargets.open({**settings, "delta": 0.5}, None).identity
+    assert first != NegativeTargets.open(settings.replaced(delta=0.5), None).identity
     write_pool(tmp_path / "pool.parquet", rows().iloc[:3], {"split": "town_train"})
     assert first != NegativeTargets.open(settings, None).identity
     with pytest.raises(DataError, match="not of trainval"):
@@ -204,7 +205,7 @@ def test_a_folder_of_pickles_serves_training_and_converts_both_ways(
     assert "2 scenes" in capsys.readouterr().out
     found = []
     for pool in (file, folder, again):
-        targets = NegativeTargets.open({"pool": str(pool), "delta": 0.6, "space": "raw"}, None)
+        targets = NegativeTargets.open(NegativeSettings(pool=pool, space="raw"), None)
         negative = targets.nearest("a", EXPERT)
         assert negative is not None
         found.append(negative)

@@ -6,15 +6,12 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
-from omegaconf import DictConfig
 
+from reworld_agent.training import TrainRun, run
 from reworld_agent.training.module import StageModule
-from reworld_agent.training.run import run
 
 
-def cut_short(
-    settings: DictConfig, steps: int, module: type[LightningModule] = StageModule
-) -> None:
+def cut_short(settings: TrainRun, steps: int, module: type[LightningModule] = StageModule) -> None:
     """Start a run that loses its power after so many steps, in every process at once."""
     step = module.training_step
 

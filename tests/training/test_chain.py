@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import hydra
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig
 
 from reworld_agent.core.errors import DataError, ReWorldError
+from reworld_agent.evaluation.compose import FIT, MINE, SCORE, TRAIN, compose
 from reworld_agent.model import ReWorldModel
 from reworld_agent.negatives.pool import write_pool
-from reworld_agent.training import chain, run, statistics
+from reworld_agent.training import TrainRun, chain, run
 from reworld_agent.training.chain import (
     Command,
     commands,
@@ -27,14 +25,10 @@ from reworld_agent.training.chain import (
     stage_scores,
 )
 from reworld_agent.training.resume import finish
+from reworld_agent.training.statistics import run_statistics
+from reworld_agent.training.statistics_run import StatisticsRun
 from tests.scenes.small_logs import SPLIT
 from tests.training.test_data import small_loader
-
-
-def compose(command: Command, *more: str) -> DictConfig:
-    """The config of one command of the chain, as Hydra makes it of its words."""
-    with hydra.initialize_config_module("navsim_configs", version_base="1.3"):
-        return hydra.compose("reworld_run_training", [*command.words, *more])
 
 
 def test_the_commands_fit_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,9 +48,12 @@ def test_the_commands_fit_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     def in_this_process(command: Command) -> int:
         if command.script == "run_training.py":
-            return run.run(compose(command, *small))
+            run(TrainRun.from_config(compose([*command.words, *small], TRAIN)))
+            return 0
         if command.script == "train/fit_statistics.py":
-            return statistics.run(compose(command, *small[:2]))
+            cfg = compose([*command.words, *small[:2]], FIT)
+            run_statistics(StatisticsRun.from_config(cfg))
+            return 0
         if command.name == "mine":
             poses = [np.full(24, 3.0)] * len(loader)
             rows = pd.DataFrame({"token": loader.tokens, "candidate": "0", "poses": poses})
@@ -80,13 +77,12 @@ def test_the_commands_fit_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_mining_and_scoring_words_are_known_to_their_commands(tmp_path: Path) -> None:
     configs = {
-        "train/mine_hard_negatives.py": "reworld_mine_hard_negatives",
-        "run_pdm_score.py": "reworld_run_pdm_score",
+        "train/mine_hard_negatives.py": MINE,
+        "run_pdm_score.py": SCORE,
     }
     for command in commands(tmp_path, seed=3, max_scenes=5):
         if command.script in configs:
-            with hydra.initialize_config_module("navsim_configs", version_base="1.3"):
-                cfg: Any = hydra.compose(configs[command.script], list(command.words))
+            cfg = compose(command.words, configs[command.script])
             assert cfg.agent.checkpoint_path.startswith(str(tmp_path))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import hydra
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,11 +12,12 @@ import torch
 from reworld_agent.config import load_model_config
 from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.core.result_tables import read_provenance
+from reworld_agent.evaluation.compose import MINE, compose
 from reworld_agent.model import ReWorldModel
 from reworld_agent.negatives import jobs, scored
 from reworld_agent.negatives.pool import read_pool
-from reworld_agent.training import mining
-from reworld_agent.training.mining import refuse_held_out
+from reworld_agent.training.mining import run_mining
+from reworld_agent.training.mining_run import MiningRun, refuse_held_out
 from tests.evaluation.fakes import FakeScorer
 from tests.scenes.small_logs import SPLIT
 from tests.training.test_data import small_loader
@@ -44,25 +44,26 @@ def scorer(monkeypatch: pytest.MonkeyPatch) -> FakeScorer:
     return FakeScorer().install(monkeypatch)
 
 
-def mine(weights: Path, name: str, *more: str) -> int:
-    """Run the command's function; results lie in `<weights' parent>/<name>`."""
+def settings(weights: Path, name: str, *more: str) -> MiningRun:
+    """Of a run into `<weights' parent>/<name>`."""
     root = weights.parent
-    with hydra.initialize_config_module("navsim_configs", version_base="1.3"):
-        config = hydra.compose(
-            "reworld_mine_hard_negatives",
-            [
-                f"train_test_split.data_split={SPLIT}",
-                f"agent.checkpoint_path={weights}",
-                "agent.device=cpu",
-                f"output_dir={root / name}",
-                f"cache_path={root / 'training'}",
-                f"cache_dir={root / 'caches'}",
-                f"candidates.count={COUNT}",
-                "batch_size=2",
-                *more,
-            ],
-        )
-    return mining.run(config)
+    words = [
+        f"train_test_split.data_split={SPLIT}",
+        f"agent.checkpoint_path={weights}",
+        "agent.device=cpu",
+        f"output_dir={root / name}",
+        f"cache_path={root / 'training'}",
+        f"cache_dir={root / 'caches'}",
+        f"candidates.count={COUNT}",
+        "batch_size=2",
+        *more,
+    ]
+    return MiningRun.from_config(compose(words, MINE))
+
+
+def mine(weights: Path, name: str, *more: str) -> int:
+    """Mine; how many candidates have no score."""
+    return run_mining(settings(weights, name, *more)).statistics.failed
 
 
 def table(weights: Path, name: str) -> pd.DataFrame:
@@ -70,15 +71,15 @@ def table(weights: Path, name: str) -> pd.DataFrame:
 
 
 def test_the_pool_has_every_candidate_in_the_order_of_the_scenes(
-    weights: Path, scorer: FakeScorer, capsys: pytest.CaptureFixture[str]
+    weights: Path, scorer: FakeScorer
 ) -> None:
-    assert mine(weights, "out") == 0
+    pool = run_mining(settings(weights, "out"))
     rows = table(weights, "out")
     tokens = list(dict.fromkeys(rows["token"]))
     assert len(tokens) == 6 and rows["candidate"].tolist() == ["0", "1", "2"] * 6
     first = np.stack(list(rows["poses"]))[:, 0]
     np.testing.assert_allclose(rows["score"], first / 100)  # as the fake scorer has it
-    assert "18 candidates of 6 scenes" in capsys.readouterr().out
+    assert "18 candidates of 6 scenes" in pool.statistics.text()
     file = weights.parent / "out" / "pool.parquet"
     assert read_provenance(file)["candidates"]["count"] == COUNT
     assert read_pool(file, SPLIT).poses[tokens[0]].shape == (COUNT, 8, 3)
@@ -86,9 +87,11 @@ def test_the_pool_has_every_candidate_in_the_order_of_the_scenes(
 
 def test_workers_do_not_change_a_bit(weights: Path) -> None:
     # the split has no map: the real scorer refuses every scene, and says so in its rows
-    assert mine(weights, "one", "worker=sequential") == 1
-    assert mine(weights, "two", "worker=processes", "workers=2") == 1
-    assert mine(weights, "apart", "agent.device=cpu:0", "worker=sequential") == 1  # as on a GPU
+    assert mine(weights, "one", "worker=sequential") == 6 * COUNT
+    assert mine(weights, "two", "worker=processes", "workers=2") == 6 * COUNT
+    assert (
+        mine(weights, "apart", "agent.device=cpu:0", "worker=sequential") == 6 * COUNT
+    )  # as on a GPU
     one, two = (weights.parent / name / "pool.parquet" for name in ("one", "two"))
     assert one.read_bytes() == two.read_bytes()
     assert (table(weights, "one")["reason"] != "").all()
@@ -133,7 +136,7 @@ def test_scenes_without_a_score_are_tried_again(weights: Path, scorer: FakeScore
     scorer.bad = {token}
     for cache in (weights.parent / "caches").rglob("*.npz"):
         cache.unlink()
-    assert mine(weights, "out", "resume=false") == 1
+    assert mine(weights, "out", "resume=false") == COUNT
     rows = table(weights, "out").set_index("token")
     assert (rows.loc[token, "reason"] == f"scene {token} has no route").all()
     assert rows["score"].isna().sum() == COUNT

@@ -19,8 +19,9 @@ from reworld_agent.core.errors import ConfigError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.negatives.pool import write_pool
 from reworld_agent.objectives.sharded_rng import ShardedRng
+from reworld_agent.training import run
 from reworld_agent.training.parallel import shares, world_size
-from reworld_agent.training.run import run
+from reworld_agent.training.settings import LightningSettings
 from tests.scenes.small_logs import SPLIT
 from tests.training.test_data import small_loader
 from tests.training.test_run import config
@@ -122,15 +123,15 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(arguments: Any) -> None:
 def test_processes_that_cannot_be_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with pytest.raises(ConfigError, match="no CUDA device is here"):
-        world_size({"accelerator": "gpu", "devices": 1})
+        world_size(LightningSettings(accelerator="gpu"))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(ConfigError, match="devices=3, but 2 CUDA devices"):
-        world_size({"accelerator": "cuda", "devices": 3})
-    assert world_size({"accelerator": "cuda", "devices": "auto", "num_nodes": 2}) == 4
+        world_size(LightningSettings(accelerator="cuda", devices=3))
+    assert world_size(LightningSettings(accelerator="cuda", devices="auto", num_nodes=2)) == 4
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
     monkeypatch.setenv("WORLD_SIZE", "3")
     with pytest.raises(ConfigError, match=r"torchrun started 3 processes, .*devices=2"):
-        world_size({"accelerator": "cpu", "devices": 2})
+        world_size(LightningSettings(accelerator="cpu", devices=2))
 
 
 def test_averages_of_sharded_weights_are_refused(
@@ -142,7 +143,7 @@ def test_averages_of_sharded_weights_are_refused(
     model = ReWorldModel(load_model_config("tiny"))
     model.history = ["statistics"]
     model.save_pretrained(tmp_path / "start" / "weights")
-    more = ["+agent.overrides.ema_decay=0.9", "+trainer.params.strategy=fsdp2"]
+    more = ["+agent.overrides.ema_decay=0.9", "trainer.params.strategy=fsdp2"]
     start = f"agent.init_from={tmp_path / 'start' / 'weights'}"
     with pytest.raises(ConfigError, match=r"ema_decay=0\.9 with strategy=fsdp2"):
-        run(config(tmp_path, "1", start, *more))
+        config(tmp_path, "1", start, *more)

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from reworld_agent.core.errors import ConfigError, DataError, WeightsError
-from reworld_agent.training.resume import CHECKPOINT, RECORD, Standing, finish, standing
+from reworld_agent.training.resume import CHECKPOINT, RECORD, ResumeState, finish, resume_state
 
 
 def test_the_record_is_whole_at_every_moment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings, record = {"seed": 1, "stage": {"steps": 3}}, tmp_path / RECORD
-    standing(tmp_path, settings)
+    resume_state(tmp_path, settings)
     (tmp_path / CHECKPOINT).parent.mkdir()
     (tmp_path / CHECKPOINT).touch()
     known, write, full = record.read_bytes(), Path.write_text, []
@@ -28,35 +28,35 @@ def test_the_record_is_whole_at_every_moment(
         return write(self, text, **how)
 
     monkeypatch.setattr(Path, "write_text", watched)
-    standing(tmp_path, settings)
+    resume_state(tmp_path, settings)
     full.append(True)
     with pytest.raises(DataError, match="the disk is full"):
-        standing(tmp_path, settings)
+        resume_state(tmp_path, settings)
     assert record.read_bytes() == known and not list(tmp_path.glob(".*"))
 
 
 def test_a_finished_run_is_left_alone(tmp_path: Path) -> None:
     settings, record = {"seed": 1, "stage": {"steps": 3}}, tmp_path / RECORD
-    assert standing(tmp_path, settings) == Standing()
+    assert resume_state(tmp_path, settings) == ResumeState()
     (tmp_path / CHECKPOINT).parent.mkdir()
     (tmp_path / CHECKPOINT).touch()
-    assert standing(tmp_path, settings) == Standing(checkpoint=tmp_path / CHECKPOINT)
+    assert resume_state(tmp_path, settings) == ResumeState(checkpoint=tmp_path / CHECKPOINT)
     (tmp_path / "weights").mkdir()
     finish(tmp_path, "weights")
     assert not (tmp_path / CHECKPOINT).exists()
     known = record.read_bytes()
     for _ in range(2):  # every process of it
-        assert standing(tmp_path, settings) == Standing(finished=tmp_path / "weights")
+        assert resume_state(tmp_path, settings) == ResumeState(finished=tmp_path / "weights")
     with pytest.raises(
         ConfigError, match=r"a finished run with other settings: stage\.steps: it h"
     ):
-        standing(tmp_path, {"seed": 1, "stage": {"steps": 4}})
+        resume_state(tmp_path, {"seed": 1, "stage": {"steps": 4}})
     assert record.read_bytes() == known
-    assert standing(tmp_path, {"seed": 2}, resume=False) == Standing()
+    assert resume_state(tmp_path, {"seed": 2}, resume=False) == ResumeState()
     finish(tmp_path, "weights")
     (tmp_path / "weights").rmdir()  # what was to be kept is gone
-    assert standing(tmp_path, settings) == Standing()
+    assert resume_state(tmp_path, settings) == ResumeState()
     record.write_text("{")
     with pytest.raises(WeightsError, match=r"run\.json is damaged"):
-        standing(tmp_path, settings)
-    assert standing(tmp_path, settings, resume=False) == Standing()
+        resume_state(tmp_path, settings)
+    assert resume_state(tmp_path, settings, resume=False) == ResumeState()

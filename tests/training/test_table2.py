@@ -13,18 +13,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reworld_agent.benchmarks.table2 import costs, figures, judging
+from reworld_agent.benchmarks.table2 import costs, figures, imagined, judging
 from reworld_agent.benchmarks.table2.command import main
+from reworld_agent.benchmarks.table2.imagined import imagine, pixel_psnr
+from reworld_agent.benchmarks.table2.runs import train_run
 from reworld_agent.benchmarks.table2.sweeps import SWEEPS, Sweep, gamma, run_sweep, summary
 from reworld_agent.clips.index import read_index
 from reworld_agent.config import ClipConfig, CodecConfig, VideoConfig
 from reworld_agent.core.errors import ConfigError, ReWorldError
 from reworld_agent.objectives.baselines import REPRESENTATIONS
-from reworld_agent.training.table2 import data, evaluate
+from reworld_agent.training.table2 import data
+from reworld_agent.training.table2.build import Clips, RunSettings, build_module
 from reworld_agent.training.table2.data import at_most, fitted_codec, held_out_clips, open_codec
-from reworld_agent.training.table2.evaluate import imagine, pixel_psnr, velocity_error
-from reworld_agent.training.table2.protocol import Protocol, load_protocol
-from reworld_agent.training.table2.runs import Clips, RunSettings, build_module, train_run
+from reworld_agent.training.table2.module import grid_of
+from reworld_agent.training.table2.velocity import velocity_error
+from reworld_agent.training.table2_protocol import Protocol, load_protocol
 from tests.training.test_table2_stage import write_table
 
 MICRO = Protocol(
@@ -49,7 +52,7 @@ def clips() -> Clips:
 
 def test_shipped_protocols() -> None:
     paper = load_protocol("paper")
-    assert (paper.frames, paper.grid.tokens, paper.grid.history) == (25, 196, 2)
+    assert (paper.frames, grid_of(paper).tokens, grid_of(paper).history) == (25, 196, 2)
     assert (paper.steps, paper.batch_size, paper.video.num_layers) == (120000, 32, 28)
     assert load_protocol("tiny", {"steps": 5}).steps == 5
     for size, overrides, message in (
@@ -109,7 +112,7 @@ def test_futures_are_judged_once(
         return videos.double().mean(dim=(1, 2)).flatten(1).numpy()
 
     monkeypatch.setattr(judging, "i3d_features", features)
-    monkeypatch.setattr(evaluate, "i3d_features", features)
+    monkeypatch.setattr(imagined, "i3d_features", features)
 
     def table(stop: int | None = None, imagined: int = 4) -> pd.DataFrame:
         few = replace(MICRO, steps=1)

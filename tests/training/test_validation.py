@@ -14,26 +14,27 @@ import torch
 from omegaconf import OmegaConf
 
 from reworld_agent.core.errors import ConfigError
+from reworld_agent.core.sections import from_mapping
 from reworld_agent.model import ReWorldModel
 from reworld_agent.model.shipped import shipped_folder
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.splits import resolve_split
-from reworld_agent.training import statistics
+from reworld_agent.training import run
 from reworld_agent.training.callbacks import ValidationTable
 from reworld_agent.training.datasets.held_out import (
     HeldOutSampler,
-    ValidationSettings,
+    clips_split,
     held_out_logs,
     held_out_scenes,
 )
 from reworld_agent.training.datasets.scene_arrays import scene_arrays
 from reworld_agent.training.module import StageModule, displacement
-from reworld_agent.training.run import run
+from reworld_agent.training.settings import ValidationSettings
 from reworld_agent.training.stages import load_stage
 from tests.scenes.small_logs import SPLIT
 from tests.training.stops import cut_short
 from tests.training.test_data import small_loader
-from tests.training.test_run import config, differ, init, small_split
+from tests.training.test_run import config, differ, fit, init, small_split
 
 __all__ = ["small_split"]  # the fixture of this module too
 
@@ -44,7 +45,7 @@ def rows(folder: Path) -> pd.DataFrame:
 
 
 def test_validation_changes_nothing_and_survives_a_stop(tmp_path: Path) -> None:
-    statistics.run(config(tmp_path, "1", f"output_dir={tmp_path / 'fit'}"))
+    fit(tmp_path)
     more = [init(tmp_path, "fit"), "trainer.params.max_steps=5", "checkpoint_steps=2"]
     watched = [*more, f"validation.split={SPLIT}", "validation.every=2"]
 
@@ -68,7 +69,7 @@ def test_validation_changes_nothing_and_survives_a_stop(tmp_path: Path) -> None:
 
 
 def test_plans_of_held_out_scenes_are_measured(tmp_path: Path) -> None:
-    statistics.run(config(tmp_path, "1", f"output_dir={tmp_path / 'fit'}"))
+    fit(tmp_path)
     run(config(tmp_path, "1", init(tmp_path, "fit")))
     words = ["validation.hold_out=0.5", "agent.overrides.batch_size=2"]
     for kept in ("true", "false"):  # video states from memory, or from the images
@@ -159,12 +160,12 @@ def test_logs_are_held_out_whole() -> None:
         ({"samples": 0}, "validation.samples=0"),
         ({"hold_out": 1.0}, "validation.hold_out=1"),
         ({"hold_out": 0.1, "split": "x"}, "validation.split=x together with"),
-        ({"evry": 5}, "evry"),
+        ({"evry": 5}, r"validation.evry= is unknown\n.*validation.every="),
     ],
 )
 def test_settings_that_cannot_be(words: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        ValidationSettings.of(OmegaConf.create({"validation": words}))
+        from_mapping(ValidationSettings, words)
 
 
 def test_where_held_out_scenes_are_from(caplog: pytest.LogCaptureFixture) -> None:
@@ -187,9 +188,9 @@ def _all_tokens() -> list[str]:
 
 def test_clips_have_splits() -> None:
     settings = ValidationSettings()
-    assert settings.clips_split(["train", "val"], "x") == "val"
-    assert settings.clips_split(["train"], "x") is None
-    assert settings.clips_split(["train", "val"], "x", automatic=False) is None
-    assert ValidationSettings(split="test").clips_split(["train"], "x") == "test"
+    assert clips_split(settings, ["train", "val"], "x") == "val"
+    assert clips_split(settings, ["train"], "x") is None
+    assert clips_split(settings, ["train", "val"], "x", automatic=False) is None
+    assert clips_split(ValidationSettings(split="test"), ["train"], "x") == "test"
     with pytest.raises(ConfigError, match="an index has splits"):
-        ValidationSettings(hold_out=0.1).clips_split(["train", "val"], "x")
+        ValidationSettings(hold_out=0.1).check_clips()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from reworld_agent.training.run import run
+from reworld_agent.training import run
 from tests.scenes.small_logs import SPLIT
 from tests.training.stops import cut_short
 from tests.training.test_run import config

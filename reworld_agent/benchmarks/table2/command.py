@@ -12,6 +12,7 @@ import torch
 
 from reworld_agent.benchmarks.table2 import figures
 from reworld_agent.benchmarks.table2.costs import cost_table
+from reworld_agent.benchmarks.table2.runs import build_trainer, check_count
 from reworld_agent.benchmarks.table2.sweeps import SWEEPS, Sweep, check_imagined, run_sweep, summary
 from reworld_agent.clips.index import read_index
 from reworld_agent.config.fields import blocks_within
@@ -22,6 +23,7 @@ from reworld_agent.core.result_tables import check_writable, write_csv, write_pa
 from reworld_agent.core.text import shown
 from reworld_agent.objectives.baselines import REPRESENTATIONS
 from reworld_agent.training import engine
+from reworld_agent.training.table2.build import Clips
 from reworld_agent.training.table2.data import (
     FrameClips,
     at_most,
@@ -30,8 +32,7 @@ from reworld_agent.training.table2.data import (
     open_codec,
     town_index,
 )
-from reworld_agent.training.table2.protocol import SIZES, Protocol, load_protocol
-from reworld_agent.training.table2.runs import Clips, build_trainer, check_count
+from reworld_agent.training.table2_protocol import SIZES, Protocol, load_protocol
 
 USAGE = (
     "python train/benchmark_objectives.py [sweep=costs|" + "|".join(SWEEPS) + "] [model=tiny|paper]"
@@ -202,7 +203,7 @@ def _blocks(words: Words, protocol: Protocol) -> tuple[int, ...]:
     if text and not all(part.isdecimal() for part in text.split(",")):
         raise ConfigError(f"blocks={text} is no list of blocks", "say blocks=2,8,12")
     blocks = tuple(int(part) for part in text.split(",") if part)
-    blocks_within("blocks", blocks, protocol.shape.depth)
+    blocks_within("blocks", blocks, protocol.video.num_layers)
     return blocks
 
 

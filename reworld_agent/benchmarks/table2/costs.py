@@ -15,9 +15,10 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
-from reworld_agent.objectives.baselines import REPRESENTATIONS, build_representation
-from reworld_agent.training.table2.module import WorldModule
-from reworld_agent.training.table2.protocol import Protocol
+from reworld_agent.objectives.baselines import REPRESENTATIONS
+from reworld_agent.objectives.baselines.build import build_representation
+from reworld_agent.training.table2.module import WorldModule, grid_of
+from reworld_agent.training.table2_protocol import Protocol
 from reworld_agent.video.codecs.patch_pca import PatchPCACodec
 
 BASE = "vanilla"
@@ -31,7 +32,7 @@ def _module(protocol: Protocol, name: str) -> WorldModule:
 
 
 def _inputs(protocol: Protocol, batch: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    clip, grid = protocol.clip, protocol.grid
+    clip, grid = protocol.clip, grid_of(protocol)
     generator = None if device.type == "meta" else torch.Generator(device).manual_seed(0)
     shape = (batch, grid.tokens, protocol.codec.latent_channels)
     latents = torch.randn(shape, generator=generator, device=device)

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from reworld_agent.benchmarks.table2.imagined import fvd, i3d_features, imagine, pixel_psnr
 from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.provenance import weights_hash
-from reworld_agent.training.table2.evaluate import fvd, i3d_features, imagine, pixel_psnr
 from reworld_agent.training.table2.module import WorldModule
 
 JUDGED = "judged"

@@ -16,14 +16,15 @@ import pandas as pd
 from tqdm import tqdm
 
 from reworld_agent.benchmarks.table2.judging import Judge, Row
+from reworld_agent.benchmarks.table2.runs import train_run
 from reworld_agent.config.fields import blocks_within
 from reworld_agent.core.errors import ConfigError
 from reworld_agent.objectives.baselines import REPRESENTATIONS
 from reworld_agent.objectives.baselines.reworld import ReWorld
 from reworld_agent.training.datasets.held_out import spread
+from reworld_agent.training.table2.build import Clips, RunSettings
 from reworld_agent.training.table2.module import WorldModule
-from reworld_agent.training.table2.protocol import Protocol
-from reworld_agent.training.table2.runs import Clips, RunSettings, train_run
+from reworld_agent.training.table2_protocol import Protocol
 
 GAMMAS = (1.0, 1.2, 1.4, 1.6, 1.8)
 BLOCKS = (2, 8, 12, 16, 20)  # of 28, in Table 5

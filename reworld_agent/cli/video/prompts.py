@@ -9,7 +9,7 @@ from reworld_agent.clips.index import read_index
 from reworld_agent.core.arguments import parse
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.text import shown
-from reworld_agent.training.datasets.prompted import clip_sentences
+from reworld_agent.training.datasets.prompt_samples import clip_sentences
 from reworld_agent.video.text import PromptBook, T5Encoder
 
 USAGE = (

@@ -9,78 +9,19 @@ import dataclasses
 import hashlib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig, OmegaConf
 from torch.utils.data import Sampler
 
-from reworld_agent.config.fields import build_dataclass, require
 from reworld_agent.core.errors import ConfigError
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.splits import resolve_split
+from reworld_agent.training.settings import ValidationSettings
 
 logger = logging.getLogger(__name__)
 
 COMPANIONS = {"town_train": "town_val"}  # what the embedded town is validated on
-
-
-@dataclass(frozen=True)
-class ValidationSettings:
-    """The block `validation` of a training config.
-
-    Attributes:
-        every: optimiser steps from one validation to the next, about: the run is cut into equal
-            parts; 0 = none.
-        samples: scenes or clips at most, spread evenly over the split.
-        split: data split of the scenes, or split of an index of clips; None = `town_val` beside
-            `town_train`, `val` of an index that has it, and none for other data.
-        hold_out: share of the training scenes' logs that is kept from training and validated on.
-
-    Raises:
-        ConfigError: a value that cannot be.
-    """
-
-    every: int = 500
-    samples: int = 256
-    split: str | None = None
-    hold_out: float = 0.0
-
-    def __post_init__(self) -> None:
-        require(self.every >= 0, f"validation.every={self.every}", "0 does without")
-        require(self.samples > 0, f"validation.samples={self.samples}", "use 1 or more")
-        share = f"validation.hold_out={self.hold_out:g}"
-        require(0 <= self.hold_out < 1, share, "it is a share of the logs, such as 0.05")
-        if self.split and self.hold_out:
-            message = f"validation.split={self.split} together with {share}"
-            raise ConfigError(message, "scenes of another split need no hold_out=: leave one out")
-
-    @classmethod
-    def of(cls, cfg: DictConfig) -> ValidationSettings:
-        """Of a run's config, which may have no such block; ConfigError for unknown words."""
-        given: Any = OmegaConf.to_container(cfg.get("validation") or OmegaConf.create({}))
-        return build_dataclass(cls, given, "validation")
-
-    def clips_split(
-        self, present: Iterable[str], index: object, automatic: bool = True
-    ) -> str | None:
-        """The split of an index that a run is validated on; None = none.
-
-        Args:
-            present: splits that the index has.
-            index: its name, for the warning.
-            automatic: take `val` where nothing is said.
-        """
-        share = f"validation.hold_out={self.hold_out:g} on clips"
-        require(not self.hold_out, share, "an index has splits: use validation.split=val")
-        if not self.every or self.split:
-            return self.split if self.every else None
-        if automatic and "val" in set(present):
-            return "val"
-        logger.warning("no validation: name a split of %s with validation.split=", index)
-        return None
 
 
 class HeldOutSampler(Sampler[int]):
@@ -115,6 +56,25 @@ class HeldOutSampler(Sampler[int]):
     def __iter__(self) -> Iterator[int]:
         first = self.phase() * self.length
         return iter([first + number for number in self.numbers])
+
+
+def clips_split(
+    settings: ValidationSettings, present: Iterable[str], index: object, automatic: bool = True
+) -> str | None:
+    """The split of an index that a run is validated on; None = none.
+
+    Args:
+        settings: of the run.
+        present: splits that the index has.
+        index: its name, for the warning.
+        automatic: take `val` where nothing is said.
+    """
+    if not settings.every or settings.split:
+        return settings.split if settings.every else None
+    if automatic and "val" in set(present):
+        return "val"
+    logger.warning("no validation: name a split of %s with validation.split=", index)
+    return None
 
 
 def spread(length: int, count: int) -> list[int]:
@@ -162,4 +122,4 @@ def held_out_scenes(
     free = dataclasses.replace(training_filter, max_scenes=None, log_names=None, tokens=None)
     tokens = roots.loader(free).tokens
     chosen = [tokens[number] for number in spread(len(tokens), settings.samples)]
-    return roots.loader(dataclasses.replace(free, tokens=chosen))
+    return roots.loader(dataclasses.replace(free, tokens=tuple(chosen)))

@@ -33,7 +33,7 @@ from reworld_agent.core.errors import DataError
 from reworld_agent.core.provenance import weights_hash
 from reworld_agent.core.result_tables import check_same_settings
 from reworld_agent.model import ReWorldModel
-from reworld_agent.training.datasets.clip_phases import check_rate
+from reworld_agent.training.datasets.clip_samples import check_rate
 from reworld_agent.video.encoding import encode_clip
 
 MANIFEST, LOCK = "latents.json", "latents.lock"

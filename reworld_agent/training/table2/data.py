@@ -22,7 +22,7 @@ from reworld_agent.clips.windows import ClipShape
 from reworld_agent.core.errors import DataError, WeightsError
 from reworld_agent.scenes.synthetic import ensure_split
 from reworld_agent.training.datasets.held_out import spread
-from reworld_agent.training.table2.protocol import Protocol
+from reworld_agent.training.table2_protocol import Protocol
 from reworld_agent.video.codecs import Codec, FittedCodec, build_codec
 from reworld_agent.video.codecs.ltx import LTXCodec
 from reworld_agent.video.encoding import to_pixels
@@ -30,7 +30,7 @@ from reworld_agent.video.encoding import to_pixels
 logger = logging.getLogger(__name__)
 MEMORY = 4 << 30  # bytes of decoded frames that are kept
 FIT_CLIPS = 400
-TOWN_SCENES = {"town_train": 1000, "town_val": None, "town_test": None}
+_TOWN_SCENES = {"town_train": 1000, "town_val": None, "town_test": None}
 
 
 def town_index(split: str, protocol: Protocol) -> ClipIndex:
@@ -38,7 +38,7 @@ def town_index(split: str, protocol: Protocol) -> ClipIndex:
 
     What is missing on disk is rendered first.
     """
-    roots = ensure_split(split, cameras=(), clips=True, scenes=TOWN_SCENES[split])
+    roots = ensure_split(split, cameras=(), clips=True, scenes=_TOWN_SCENES[split])
     shape = ClipShape(protocol.clip.fps, protocol.frames, stride=round(protocol.clip.fps))
     root = Path(roots.data_root)
     return build_index("town", root, shape, split_rule(""), Options(part=split))[0]

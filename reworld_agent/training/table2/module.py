@@ -16,11 +16,16 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from reworld_agent.objectives.baselines import Objective, WorldBatch
 from reworld_agent.objectives.flow import draw_token_times
 from reworld_agent.training.losses import require_finite
-from reworld_agent.training.table2.protocol import Protocol
+from reworld_agent.training.table2_protocol import Protocol
 from reworld_agent.video.backbones import VideoBackbone, VideoOutput, build_backbone
 from reworld_agent.video.codecs import Codec
-from reworld_agent.video.conditioning import pack, video_coords
+from reworld_agent.video.conditioning import Grid, pack, video_coords
 from reworld_agent.video.encoding import encode_history
+
+
+def grid_of(protocol: Protocol) -> Grid:
+    """Latent grid of a protocol's clip."""
+    return Grid.of(protocol.clip, protocol.codec)
 
 
 def build_dit(protocol: Protocol, objective: Objective) -> VideoBackbone:
@@ -63,7 +68,7 @@ class WorldModule(LightningModule):
         self, latents: Tensor, frames: Tensor, generator: torch.Generator | None
     ) -> WorldBatch:
         """Clean tokens with the method's channels, noise, and the times that the method wants."""
-        protocol, grid = self.protocol, self.protocol.grid
+        protocol, grid = self.protocol, grid_of(self.protocol)
         with torch.no_grad():
             clean = self.representation.extend(latents, frames, grid)
         # an index must have values, also where operations are counted on the meta device

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import torch
@@ -11,11 +10,9 @@ from torch.utils.data import Dataset
 
 from reworld_agent.clips.dataset import ClipDataset
 from reworld_agent.clips.index import ClipIndex
-from reworld_agent.config import ClipConfig, ModelConfig
+from reworld_agent.config import ClipConfig
 from reworld_agent.core.errors import ConfigError
 from reworld_agent.training.datasets.scene_arrays import Sample
-from reworld_agent.training.phases import ClipPhase
-from reworld_agent.training.stages import TrainingStage
 
 
 class ClipSamples(Dataset[Sample]):
@@ -68,17 +65,3 @@ def check_rate(index: ClipIndex, clip: ClipConfig) -> None:
             f"make the index again with fps={clip.fps:g} "
             f"frames={clip.history_frames + clip.future_frames}",
         )
-
-
-def on_clips(stage: TrainingStage, config: ModelConfig) -> TrainingStage:
-    """Stage 1 as it runs on clips: without a curriculum, on the model's `world_clip`.
-
-    Raises:
-        ConfigError: the stage plans; clips have no expert's trajectory.
-    """
-    if stage.plans or not stage.needs_future_images:
-        raise ConfigError(f"stage {stage.name} cannot learn from clips", "clips= is for stage=1")
-    if stage.phases:
-        return stage
-    whole = ClipPhase(1.0, dataclasses.asdict(config.world_clip))
-    return dataclasses.replace(stage, phases=(whole,))

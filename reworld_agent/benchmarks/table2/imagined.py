@@ -1,4 +1,4 @@
-"""What a trained Video DiT is worth: error of its velocity, and the futures that it imagines.
+"""The futures that a trained Video DiT imagines, and how near they come to the real ones.
 
 The averaged weights are evaluated. Shapes: M clips, T frames, N tokens, C latent channels.
 """
@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from reworld_agent.objectives.baselines import WorldBatch
-from reworld_agent.objectives.flow import masked_mse
-from reworld_agent.training.table2.module import WorldModule
+from reworld_agent.training.table2.module import WorldModule, grid_of
+from reworld_agent.training.table2.velocity import BATCH, clean_tokens, fixed_noise
 from reworld_agent.video.backbones import VideoBackbone
 from reworld_agent.video.conditioning import unpack
 from reworld_agent.video.encoding import decode_future
@@ -23,56 +22,6 @@ from reworld_agent.video.sampler import Guidance, dit_velocity, sample_video
 from reworld_agent.video_metrics import i3d_logits
 from reworld_agent.video_metrics.estimate import distance
 from reworld_agent.video_metrics.views import scaled
-
-LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)
-BATCH = 32
-
-
-def _tokens(module: WorldModule, frames: Tensor) -> Tensor:
-    """Clean tokens with the method's channels [M, N, C]."""
-    latents = module.latents(frames)
-    return module.representation.extend(latents, frames, module.protocol.grid)
-
-
-def _noise(shape: torch.Size, seed: int, like: Tensor) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(shape, generator=generator).to(like)
-
-
-@torch.no_grad()
-def velocity_error(module: WorldModule, frames: Tensor, seed: int = 1) -> float:
-    """Mean squared error of the velocity of the latent's channels, over five noise levels.
-
-    The noise is the same for every method and step.
-
-    Args:
-        module: in evaluation mode.
-        frames: uint8 [M, T, 3, H, W] that it was not trained on.
-        seed: of the noise.
-    """
-    grid, channels = module.protocol.grid, module.protocol.codec.latent_channels
-    errors = []
-    for start in range(0, len(frames), BATCH):
-        some = frames[start : start + BATCH].to(module.device)
-        clean = _tokens(module, some)
-        # drawn over the latent's channels first: the same for methods with more of them
-        noise = torch.cat(
-            [
-                _noise(part.shape, seed + start + k, clean)
-                for k, part in enumerate((clean[..., :channels], clean[..., channels:]))
-            ],
-            dim=-1,
-        )
-        for level in LEVELS:
-            times = grid.token_times(clean.new_full((len(clean),), level))
-            future = grid.future_mask(clean.device)
-            batch = WorldBatch(clean, noise, times, None, future, some, grid)
-            found = module.run(module.averaged, batch.noisy, times, run_heads=False).velocity
-            target = (noise - clean)[..., :channels]
-            error = masked_mse(found[..., :channels], target, future)
-            errors.append((float(error), len(some)))
-    values, counts = np.array(errors).T
-    return float(np.average(values, weights=counts))
 
 
 @torch.no_grad()
@@ -89,13 +38,13 @@ def imagine(
         seed: of the noise.
     """
     protocol, channels = module.protocol, module.protocol.codec.latent_channels
-    grid = protocol.grid
+    grid = grid_of(protocol)
     guidance = None if gamma == 1 else Guidance(gamma)
     text = torch.zeros(1, 1, protocol.video.caption_channels, device=module.device)
     found = []
     for start in range(0, len(frames), BATCH):
         some = frames[start : start + BATCH].to(module.device)
-        clean = _tokens(module, some)
+        clean = clean_tokens(module, some)
         # the condition alone reaches the sampler
         future = grid.future_mask(clean.device)
         condition = clean * ~future[:, None]
@@ -105,7 +54,7 @@ def imagine(
             module.coords,
             guidance,
         )
-        noise = _noise(clean.shape, seed + start, clean)
+        noise = fixed_noise(clean.shape, seed + start, clean)
         tokens = sample_video(velocity, condition, future, noise, steps)[..., :channels]
         found.append(decode_future(module.codec, protocol.clip, unpack(tokens, grid)).cpu())
     return torch.cat(found)

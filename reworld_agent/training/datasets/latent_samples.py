@@ -11,7 +11,7 @@ from reworld_agent.config import ClipConfig
 from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.core.text import shown
 from reworld_agent.model import ReWorldModel
-from reworld_agent.training.datasets.clip_phases import ego_state
+from reworld_agent.training.datasets.clip_samples import ego_state
 from reworld_agent.training.datasets.latents import MANIFEST, LatentCache
 from reworld_agent.training.datasets.scene_arrays import Sample
 

@@ -1,4 +1,7 @@
-"""The one protocol under which all representations are compared (the paper's Table 2)."""
+"""The one protocol under which all representations are compared (the paper's Table 2).
+
+Also in the words of a training stage.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,13 @@ import yaml
 from reworld_agent.config import ClipConfig, CodecConfig, VideoConfig, build_dataclass
 from reworld_agent.core.errors import ConfigError
 from reworld_agent.objectives.baselines import DiTShape
-from reworld_agent.video.conditioning import Grid
+from reworld_agent.training.stages import TrainingStage, load_stage
 
 SIZES = ("tiny", "paper")
+SHARED = (
+    *("steps", "batch_size", "learning_rate", "warmup_steps", "gradient_clip"),
+    *("video_times", "video_distribution", "ema_decay"),
+)
 
 
 @dataclass(frozen=True)
@@ -59,11 +66,6 @@ class Protocol:
         return self.clip.history_frames + self.clip.future_frames
 
     @property
-    def grid(self) -> Grid:
-        """Latent grid of a clip."""
-        return Grid.of(self.clip, self.codec)
-
-    @property
     def shape(self) -> DiTShape:
         """What an objective must know of the Video DiT."""
         return DiTShape(
@@ -78,6 +80,33 @@ def load_protocol(size: str = "tiny", overrides: Mapping[str, Any] | None = None
     """The protocol at `tiny` or `paper` size; ConfigError for unknown names and bad values."""
     if size not in SIZES:
         raise ConfigError(f"model={size} does not exist", "use " + " | ".join(SIZES))
-    file = resources.files("reworld_agent.training").joinpath("table2", "protocol.yaml")
+    file = resources.files("reworld_agent.training").joinpath("table2_protocol.yaml")
     values = yaml.safe_load(file.read_text(encoding="utf-8"))[size]
     return build_dataclass(Protocol, {**values, **(overrides or {})}, "protocol")
+
+
+def table2_stage(model: str, overrides: Mapping[str, Any] | None = None) -> TrainingStage:
+    """Stage 1 with the protocol's numbers.
+
+    Args:
+        model: `tiny` or `paper`.
+        overrides: of SHARED.
+
+    Raises:
+        ConfigError: the protocol has no such field, or an impossible value.
+    """
+    changes = dict(overrides or {})
+    strange = [key for key in changes if key not in SHARED]
+    if strange:
+        message = f"agent.overrides.{strange[0]} with protocol=table2"
+        raise ConfigError(message, "the protocol has " + ", ".join(SHARED))
+    protocol = load_protocol(model)
+    values = {key: getattr(protocol, key) for key in SHARED}
+    fixed = {"weights": {"generation": 1.0}, "weight_decay": 0.0, "betas": [0.9, 0.999]}
+    fixed |= {"schedule": "constant", "phases": []}
+    return load_stage("1", "paper", model, {**fixed, **values, **changes})
+
+
+def stage_protocol(model: str, stage: TrainingStage) -> Protocol:
+    """The protocol of `table2_stage`'s stage, whose steps may have been changed since."""
+    return load_protocol(model, {key: getattr(stage, key) for key in SHARED})

@@ -1,0 +1,36 @@
+"""`reworld mine`, also `python train/mine_hard_negatives.py`."""
+
+from __future__ import annotations
+
+from reworld_agent.cli.command import FAILED, OK
+from reworld_agent.cli.hydra_command import HydraCommand
+from reworld_agent.training.mining_run import MiningRun
+
+COMMAND = HydraCommand(
+    name="mine",
+    summary="mine hard negatives for stage 3",
+    settings=MiningRun,
+    run="reworld_agent.cli.commands.mine:run",
+    config="reworld_mine_hard_negatives",
+    about="""
+Candidates of the planner are scored, and the unsafe one nearest to the expert is found for each
+scene. Reads training splits only. --cfg job prints every setting and runs nothing.
+
+train_test_split=NAME chooses a split: town_train, town_val, town_test, and with NAVSIM_DEVKIT_ROOT
+those of a devkit's checkout, such as navtrain or navtest.
+""",
+    examples=("reworld mine agent.checkpoint_path=outputs/2/weights output_dir=outputs/pool",),
+    next="reworld train agent=reworld stage=3 hard_negatives.pool=outputs/pool/pool.parquet",
+    exit_codes="0 every candidate was scored; 1 refused or failed",
+    kept="finished scenes are kept; the same command with its output_dir= goes on",
+)
+
+
+def run(settings: MiningRun) -> int:
+    """Mine, and say what the pool holds."""
+    from reworld_agent.training.mining import run_mining  # noqa: PLC0415 - imports torch
+
+    pool = run_mining(settings)
+    print(pool.statistics.text())
+    print(f"pool: {pool.file}")
+    return FAILED if pool.statistics.failed else OK

@@ -1,0 +1,46 @@
+"""`reworld train`, also `python run_training.py`."""
+
+from __future__ import annotations
+
+from reworld_agent import training
+from reworld_agent.cli.command import OK
+from reworld_agent.cli.hydra_command import HydraCommand
+from reworld_agent.training import TrainRun
+
+COMMAND = HydraCommand(
+    name="train",
+    summary="train one stage of ReWorld",
+    settings=TrainRun,
+    run="reworld_agent.cli.commands.train:run",
+    config="reworld_run_training",
+    about="""
+Each stage starts from the weights of the one before (agent.init_from=) and writes its own into
+OUTPUT_DIR/weights. A finished run is left alone, and resume=false trains it anew. Settings of a
+stage are changed by agent.overrides.NAME=VALUE; the arguments of Lightning's Trainer are
+trainer.params.NAME=VALUE. --cfg job prints every setting and runs nothing.
+
+train_test_split=NAME chooses a split: town_train, town_val, town_test, and with NAVSIM_DEVKIT_ROOT
+those of a devkit's checkout, such as navtrain or navtest.
+""",
+    examples=(
+        "reworld train agent=reworld stage=1 trainer.params.max_steps=100 output_dir=outputs/1",
+        "reworld train agent=reworld stage=1 protocol=table2 representation=sra",
+    ),
+    next="the whole chain of commands: train/README.md; which files a stage needs: "
+    "reworld doctor data stage=1",
+    exit_codes="0 the stage ended and its weights are saved; 1 refused or failed",
+    kept="the last checkpoint is kept; the same command with its output_dir= goes on",
+)
+
+
+def run(settings: TrainRun) -> int:
+    """Train, and say where the weights are."""
+    trained = training.run(settings)
+    if not trained.is_first:
+        return OK
+    if trained.earlier:
+        print(f"{trained.title} is done already: {trained.weights}")
+        print("  next: resume=false trains it anew, another output_dir beside it")
+    else:
+        print(f"{trained.title} is done: {trained.weights}")
+    return OK

@@ -1,0 +1,176 @@
+"""Arguments of the commands that run under Hydra: read before it is, and what it says of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from reworld_agent.core.errors import UsageError
+from reworld_agent.core.sections import all_fields, is_known, known_words, unknown
+from reworld_agent.core.settings import Settings, did_you_mean, wrong
+from reworld_agent.core.text import shown
+
+# Hydra's own options, with how many arguments follow each.
+_OPTIONS = {
+    **dict.fromkeys(("--cfg", "-c", "--package", "-p", "--config-dir", "-cd"), 1),
+    **dict.fromkeys(("--config-name", "-cn", "--config-path", "-cp"), 1),
+    **dict.fromkeys(("--resolve", "--hydra-help", "--multirun", "-m", "--run", "-r"), 0),
+    **dict.fromkeys(("--info", "-i", "--shell-completion", "-sc"), 0),
+}
+_OTHER_FILES = {"--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp"}
+_OVERRIDE = re.compile(r"(?:Error merging override (\S.*)|Could not override '([^']+)')")
+_QUOTES = "\"key='a value'\""
+_SPLITS = (
+    "the devkit's splits (navtest, navtrain ...) need NAVSIM_DEVKIT_ROOT; a folder of logs below "
+    "OPENSCENE_DATA_ROOT is train_test_split.data_split=NAME"
+)
+
+
+def read_arguments(settings: type[Settings], arguments: Sequence[str], usage: str) -> list[str]:
+    """The arguments as Hydra takes them; values are looked at when they are composed.
+
+    A name in a table that may have it (`trainer.params.enable_progress_bar=`) needs no `+`.
+
+    Args:
+        settings: what the command takes.
+        arguments: overrides in Hydra's grammar, and Hydra's own options.
+        usage: the hint of errors that have none of their own.
+
+    Raises:
+        UsageError: an argument cannot be read, is unknown, given twice or has no value.
+    """
+    overrides, options = _without_options(settings, arguments, usage)
+    agent = _value_of("agent", overrides, "reworld")
+    others = {option.partition("=")[0] for option in options}
+    named = _agent_words(agent) if not _OTHER_FILES & others else None
+    declared = {field.word for field in all_fields(settings)} | (named or set())
+    seen: set[str] = set()
+    added = []
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        word = key.lstrip("+~").partition("@")[0]
+        if not equals and not key.startswith("~"):
+            raise UsageError(
+                f"cannot read {shown(override)}",
+                did_you_mean(word, known_words(settings), usage, "{}=VALUE"),
+            )
+        if equals and not value:
+            raise UsageError(f"{word}= has no value", f"give it one, or leave {word}= out")
+        if word in seen:
+            raise UsageError(f"{word}= is given twice", "give it once")
+        seen.add(word)
+        if not _may_be(settings, word, named, is_new=key.startswith("+")):
+            raise unknown(settings, word, sorted(named or ()))
+        if equals and key == word and named is not None and _is_inside(word, declared):
+            added.append(override)
+    # Hydra's parser wants its options behind all overrides
+    return [f"++{text}" if text in added else text for text in overrides] + options
+
+
+def _is_inside(word: str, declared: set[str]) -> bool:
+    """Whether a word is of a table's own making: its table is declared, it is not."""
+    return "." in word and word not in declared and not word.startswith("hydra.")
+
+
+def _without_options(
+    settings: type[Settings], arguments: Sequence[str], usage: str
+) -> tuple[list[str], list[str]]:
+    """Overrides, and Hydra's options with their values; raises UsageError for others."""
+    overrides, options, taken = [], [], 0
+    for argument in arguments:
+        name = argument.partition("=")[0]
+        if taken:
+            taken -= 1
+            options.append(argument)
+        elif not argument.startswith("-"):
+            overrides.append(argument)
+        elif name in _OPTIONS:
+            options.append(argument)
+            taken = 0 if "=" in argument else _OPTIONS[name]
+        else:
+            word = argument.lstrip("-")
+            plain = word if is_known(settings, word.partition("=")[0]) else ""
+            hint = f"did you mean {plain}?" if plain else usage
+            raise UsageError(f"cannot read {shown(argument)}", hint)
+    return overrides, options
+
+
+def _value_of(group: str, overrides: Sequence[str], default: str) -> str:
+    found = [text.partition("=")[2] for text in overrides if text.startswith(f"{group}=")]
+    return found[0] if found else default
+
+
+def _agent_words(name: str) -> set[str] | None:
+    """What an agent's own file adds to a command; None where it is no file of ours."""
+    file = resources.files("navsim_configs").joinpath("agent", f"{name}.yaml")
+    if not file.is_file():
+        return None
+    content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return {word for key, value in content.items() for word in _flat(key, value)}
+
+
+def _flat(key: str, value: Any) -> list[str]:
+    """Words of a file; a table without any of its own, which is open, ends with a dot."""
+    if not isinstance(value, dict):
+        return [key]
+    return [f"{key}.{word}" for name in value for word in _flat(name, value[name])] or [f"{key}."]
+
+
+def _may_be(settings: type[Settings], word: str, named: set[str] | None, is_new: bool) -> bool:
+    """Whether a word may be one; what is added below `agent` is looked at with its class."""
+    if word.startswith("hydra.") or "/" in word:
+        return True
+    below_agent = word.startswith("agent.")
+    if is_known(settings, word) and not below_agent:
+        return True
+    if is_new or named is None:  # another's file, which may have words of its own
+        return below_agent or not is_new
+    return bool({word, f"{word}."} & named) or any(
+        one.endswith(".") and word.startswith(one) for one in named
+    )
+
+
+def composing_error(settings: type[Settings], error: Exception) -> UsageError:
+    """What Hydra says of arguments that it cannot compose, in our words where there are any."""
+    said = _OVERRIDE.search(str(error))
+    override = str(getattr(error, "override", None) or (said and (said[1] or said[2])) or "")
+    key, _, value = override.partition("=")
+    word = key.lstrip("+~")
+    cause = error.__cause__
+    fields = {field.word: field for field in all_fields(settings)}
+    if word in fields and type(cause).__name__ == "ValidationError":
+        return wrong(fields[word], None if value == "null" else value)
+    if type(cause).__name__ in ("ConfigAttributeError", "ConfigKeyError") and override:
+        return unknown(settings, word)
+    missing = str(getattr(error, "missing_cfg_file", None) or "")
+    if "/" in missing:
+        return _no_such_file(missing, list(getattr(error, "options", None) or ()))
+    return _in_hydras_words(error, override)
+
+
+def _no_such_file(missing: str, options: list[str]) -> UsageError:
+    group, _, name = missing.rpartition("/")
+    known = ", ".join(options)
+    usual = f"one of {known}" if group != "train_test_split" else f"one of {known}; {_SPLITS}"
+    noun = {"agent": "agent", "train_test_split": "split"}.get(group, "file")
+    near = did_you_mean(name, options, usual, group + "={}")
+    hint = f"{near} {_SPLITS}" if group == "train_test_split" and near != usual else near
+    return UsageError(f"{group}={name}: there is no such {noun}", hint)
+
+
+def _in_hydras_words(error: Exception, override: str) -> UsageError:
+    text = str(error).partition("Config search path:")[0]
+    lines = [line for line in text.splitlines() if not line.startswith("See https://")]
+    if error.__cause__ is not None and str(error.__cause__) not in ("", "None"):
+        lines.append(str(error.__cause__).splitlines()[0])
+    said = " ".join(" ".join(line.split()) for line in lines if line.strip())
+    if override not in said:
+        said = f"{override}: {said}"
+    hint = (
+        "--help and --cfg job show the settings; a value with = , { or a space has its own quotes:"
+    )
+    return UsageError(said, f"{hint} {_QUOTES}")

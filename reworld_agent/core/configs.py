@@ -1,0 +1,29 @@
+"""Composed configurations as plain values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationResolutionError
+
+from reworld_agent.core.errors import UsageError
+
+
+class UnresolvedError(UsageError):
+    """A value of a configuration refers to one that is not there, or not yet."""
+
+
+def plain(cfg: DictConfig) -> dict[str, Any]:
+    """A configuration's own values, interpolations resolved; Hydra's node is left out.
+
+    Raises:
+        UnresolvedError: an interpolation leads nowhere.
+    """
+    own = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+    try:
+        values: Any = OmegaConf.to_container(own, resolve=True)
+    except InterpolationResolutionError as error:
+        lines = str(error).strip().splitlines()
+        raise UnresolvedError(f"{error.full_key}: {lines[0]}", "give it a value") from error
+    return dict(values)

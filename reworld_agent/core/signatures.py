@@ -1,0 +1,78 @@
+"""Names of a class's arguments, read from its source: to import Lightning takes seconds."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+
+@lru_cache(maxsize=32)
+def argument_names(target: str) -> tuple[str, ...] | None:
+    """Names that a class's constructor takes.
+
+    Args:
+        target: `package.module.Class`; the package may hand the class on from another module.
+
+    Returns:
+        The names, without `self`; None where the source is not found, or takes any name.
+    """
+    module, _, name = target.rpartition(".")
+    file = _source(module)
+    if file is None:
+        return None
+    for node in _statements(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            return _constructor_names(node)
+        if isinstance(node, ast.ImportFrom) and any(
+            (alias.asname or alias.name) == name for alias in node.names
+        ):
+            return argument_names(f"{_absolute(node, module, file)}.{name}")
+    return None
+
+
+def _statements(module: ast.Module) -> Iterator[ast.stmt]:
+    """Of a module's top; of an `if`, such as that of TYPE_CHECKING, what it holds."""
+    for node in module.body:
+        yield from node.body if isinstance(node, ast.If) else [node]
+
+
+def _constructor_names(node: ast.ClassDef) -> tuple[str, ...] | None:
+    for item in node.body:
+        if isinstance(item, ast.FunctionDef) and item.name == "__init__":
+            given = item.args
+            if given.kwarg is not None:
+                return None
+            names = [*given.posonlyargs, *given.args, *given.kwonlyargs][1:]
+            return tuple(argument.arg for argument in names)
+    return () if not node.bases else None  # a base class may have a constructor
+
+
+def _source(module: str) -> Path | None:
+    """The file of a module; only the finder of its first package is asked."""
+    first, *below = module.split(".")
+    try:
+        spec = importlib.util.find_spec(first)
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    if not below:
+        return Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
+    for folder in spec.submodule_search_locations or ():
+        place = Path(folder).joinpath(*below)
+        for file in (place.with_suffix(".py"), place / "__init__.py"):
+            if file.is_file():
+                return file
+    return None
+
+
+def _absolute(node: ast.ImportFrom, module: str, file: Path) -> str:
+    """The module that `from X import name` names, relative ones included."""
+    if not node.level:
+        return str(node.module)
+    package = module.split(".") if file.name == "__init__.py" else module.split(".")[:-1]
+    above = package[: len(package) - node.level + 1]
+    return ".".join([*above, *filter(None, [node.module])])

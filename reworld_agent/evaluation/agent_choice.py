@@ -1,0 +1,61 @@
+"""Which agent is evaluated or trained: its name, its class and what the class is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reworld_agent.core.errors import UsageError
+from reworld_agent.core.settings import did_you_mean
+from reworld_agent.core.signatures import argument_names
+
+
+@dataclass(frozen=True)
+class AgentChoice:
+    """An agent of the group `agent`.
+
+    Attributes:
+        name: for tables and folders.
+        config: `_target_`, the class, and its arguments; nested ones may have `_target_` too.
+
+    Raises:
+        UsageError: no class is named, or it takes no argument of a given name.
+    """
+
+    name: str
+    config: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        """See the class; its source is read, and nothing imported."""
+        known = argument_names(self.target)
+        if known is None:
+            return
+        for key in self.config:
+            if not key.startswith("_") and key not in known:
+                usual = f"it takes {', '.join(known) or 'none'}"
+                message = f"agent.{key}= is not an argument of {self.target}"
+                raise UsageError(message, did_you_mean(key, known, usual, "agent.{}="))
+
+    @property
+    def target(self) -> str:
+        """The class, `package.module.Class`."""
+        target = self.config.get("_target_")
+        if not target:
+            hint = "name its class: _target_: package.module.Class"
+            raise UsageError(f"the agent {self.name} has no _target_", hint)
+        return str(target)
+
+    def given(self, **arguments: Any) -> AgentChoice:
+        """The same agent with other arguments."""
+        return AgentChoice(self.name, {**self.config, **arguments})
+
+
+def read_agent(value: Any) -> AgentChoice:
+    """An `AgentChoice`, or one of a mapping with `_target_`, named after its class."""
+    if isinstance(value, AgentChoice):
+        return value
+    if not isinstance(value, Mapping):
+        raise UsageError(f"agent={value} must be an agent", "give _target_ and its arguments")
+    name = str(value.get("_target_", "agent")).rpartition(".")[2]
+    return AgentChoice(name, dict(value))

@@ -1,0 +1,96 @@
+"""`MiningRun`: what `reworld mine` takes, checked before data is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from omegaconf import DictConfig
+
+from reworld_agent.config import RECIPES, load_model_config
+from reworld_agent.core.configs import plain
+from reworld_agent.core.errors import UsageError
+from reworld_agent.core.sections import from_mapping, section
+from reworld_agent.core.settings import Settings, setting
+from reworld_agent.negatives.settings import CandidateSettings, NegativeSettings
+from reworld_agent.scenes.split_settings import SplitSettings
+
+# `test` and `val` as whole words (town_test, private_test_hard), NAVSIM's navtest, navhard, ...;
+# `trainval`, the split of navtrain, is for training.
+HELD_OUT = re.compile(r"(^|[_-])(test|val)([_-]|$)|^nav(test|hard)|warmup")
+# Of the agent's configuration: nothing that is chosen here.
+_HOSTS_WORDS = (
+    *("_target_", "_convert_", "stage", "stage_applied", "purpose", "init_from", "dtype"),
+    *("overrides", "hard_negatives", "split"),
+)
+
+
+def refuse_held_out(*names: str) -> None:
+    """Raise UsageError where a split is for testing: a pool is training data."""
+    for name in names:
+        if HELD_OUT.search(name):
+            message = f"the split {name} is held out for testing: no hard negatives are mined there"
+            raise UsageError(message, "use a training split, such as train_test_split=town_train")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannerChoice(Settings, prefix="agent"):
+    """The planner whose candidates are mined."""
+
+    checkpoint_path: Path | None = setting(
+        "weights that have passed stage 2: a folder or .ckpt; null = the shipped ones", None
+    )
+    device: str | None = setting("cpu or cuda; null = cuda where there is one", None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MiningRun(Settings):
+    """Candidates of a training split, scored, as a pool.
+
+    Raises:
+        UsageError: settings that cannot be; a split that is held out for testing.
+    """
+
+    train_test_split: SplitSettings = section(SplitSettings)
+    output_dir: Path = setting(
+        "folder of the run; an unfinished run in it goes on", writes="folder"
+    )
+    experiment_name: str = setting("of the default output_dir", "hard_negatives")
+    recipe: str = setting("paper, or release: the authors' own code", "paper", choices=RECIPES)
+    model: str = setting("tiny, paper, or a file of your own: FILE.yaml", "tiny")
+    agent: PlannerChoice = section(PlannerChoice)
+    candidates: CandidateSettings = section(CandidateSettings)
+    hard_negatives: NegativeSettings = section(NegativeSettings)
+    worker: Literal["sequential", "processes", "ray"] = setting("who scores", "processes")
+    workers: int | None = setting(
+        "processes; null = one for each core; the pool is the same", None, least=1
+    )
+    batch_size: int = setting("scenes of one job, kept as soon as it is done", 16, least=1)
+    cache_path: Path | None = setting("decoded frames; null = ~/.cache/reworld/training", None)
+    cache_dir: Path | None = setting("scene caches; null = ~/.cache/reworld/scene_caches", None)
+    resume: bool = setting("go on with an unfinished run in the same output_dir", True)
+
+    @classmethod
+    def from_config(cls, cfg: DictConfig, choices: Mapping[str, str] | None = None) -> MiningRun:
+        """From the configuration of `reworld mine`; see the class for what it raises.
+
+        Args:
+            cfg: composed.
+            choices: names of the files that were chosen for its groups: the data of navtest lie in
+                a split `test`.
+        """
+        refuse_held_out((choices or {}).get("train_test_split", ""))
+        values = plain(cfg)
+        agent = dict(values["agent"])
+        for name in ("recipe", "model"):  # `agent.model=` is another word for `model=`
+            values[name] = agent.pop(name)
+        values["agent"] = {key: agent[key] for key in agent if key not in _HOSTS_WORDS}
+        return from_mapping(cls, values, strangers=True)
+
+    def check(self) -> None:
+        """See the class."""
+        load_model_config(self.model, self.recipe)
+        refuse_held_out(self.train_test_split.data_split)

@@ -1,0 +1,74 @@
+"""One training stage: its samples, its model, Lightning, its weights folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Callback
+
+from reworld_agent.core.provenance import weights_hash
+from reworld_agent.model import ReWorldModel
+from reworld_agent.training import engine
+from reworld_agent.training.callbacks import ExportWeights
+from reworld_agent.training.datasets.loading import StageData
+from reworld_agent.training.datasets.run_samples import run_samples
+from reworld_agent.training.ema import AverageWeights
+from reworld_agent.training.module import StageModule
+from reworld_agent.training.prepare import prepare_stage
+from reworld_agent.training.resume import Trained, resume_state, stage_record
+from reworld_agent.training.stages import TrainingStage
+from reworld_agent.training.state_cache import CachedStates
+from reworld_agent.training.table2.stage import run_table2
+from reworld_agent.training.train_run import TrainRun
+
+logger = logging.getLogger(__name__)
+
+
+def run(settings: TrainRun) -> Trained:
+    """Train one stage; its weights are in `<output_dir>/weights`.
+
+    A run that was cut short goes on from its last checkpoint, in the same `output_dir`, and ends
+    in the weights that it would have had. A finished one is left alone unless `resume` is false.
+
+    Raises:
+        ReWorldError: whatever the user can fix, before the first step where possible.
+    """
+    engine.quiet()
+    engine.check_trainer(settings.trainer)
+    if settings.of_table2:
+        return run_table2(settings)
+    pl.seed_everything(settings.seed, verbose=False)
+    model, stage = ReWorldModel(settings.config), settings.training_stage
+    prepare_stage(model, stage, settings.agent.init_from)
+    learned, held_out = run_samples(settings, stage, model)
+    plan = engine.batch_plan(
+        *(stage.batch_size, stage.steps, len(learned), settings.dataloader, settings.trainer)
+    )
+    stage = dataclasses.replace(stage, steps=plan.steps)
+    same = {"initial_weights": weights_hash(model), "samples": len(learned)}
+    state = resume_state(settings.output_dir, stage_record(settings, stage, same), settings.resume)
+    title = f"stage {stage.name}"
+    if state.finished is not None:
+        return engine.trained_earlier(title, state.finished)
+    plan = dataclasses.replace(plan, done=state.steps)
+    message = "%s: %d samples, steps %d to %d; %d to be validated on"
+    watched = 0 if held_out is None else len(held_out)
+    logger.info(message, title, len(learned), plan.done, plan.steps, watched)
+    if stage.cache_states:
+        learned = CachedStates(learned, model)
+        held_out = None if held_out is None else CachedStates(held_out, model)
+    phases = () if settings.clips.index is None else stage.phases
+    workers, count = settings.dataloader.num_workers, settings.validation.samples
+    data = StageData(learned, plan, settings.seed, workers, phases, held_out, count)
+    session = engine.Session(title, plan, state.checkpoint, stage.gradient_clip)
+    module = StageModule(model, stage, settings.seed)
+    callbacks = _callbacks(stage, model)
+    return engine.train(session, settings, module, data, callbacks, held_out is not None)
+
+
+def _callbacks(stage: TrainingStage, model: ReWorldModel) -> list[Callback]:
+    """What writes the weights, and their average where the stage asks for it."""
+    average = [AverageWeights(model, stage.ema_decay)] if stage.ema_decay else []
+    return [ExportWeights(model, stage), *average]

@@ -1,0 +1,201 @@
+"""`TrainRun`: one training stage of ReWorld, with everything checked before data is read."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from omegaconf import DictConfig
+
+from reworld_agent.config import ModelConfig, load_model_config
+from reworld_agent.core.configs import plain
+from reworld_agent.core.errors import UsageError
+from reworld_agent.core.sections import from_mapping, section
+from reworld_agent.core.settings import setting
+from reworld_agent.negatives.settings import NegativeSettings
+from reworld_agent.objectives.baselines import encoder_of
+from reworld_agent.scenes.roots import EMBEDDED_SPLITS, require_split
+from reworld_agent.training.choices import (
+    OWN,
+    PAPER,
+    TABLE2,
+    ClipChoice,
+    RepresentationChoice,
+    StageChoice,
+)
+from reworld_agent.training.settings import FSDP2, TrainingSettings
+from reworld_agent.training.stages import (
+    RECIPES,
+    STAGES,
+    TrainingStage,
+    check_scene_phases,
+    load_stage,
+    on_clips,
+)
+from reworld_agent.training.table2_protocol import table2_stage
+
+# Of the agent's configuration, for the hosts: nothing that is chosen here.
+_HOSTS_WORDS = (
+    *("_target_", "_convert_", "stage_applied", "purpose", "hard_negatives", "split"),
+    *("checkpoint_path", "device", "dtype"),  # of planning
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainRun(TrainingSettings):
+    """One stage of ReWorld.
+
+    Raises:
+        UsageError: settings that cannot be, or do not go together.
+        ConfigError: the stage does not fit the model.
+    """
+
+    stage: str = setting(
+        "1 (video), planner, 2 (alignment), 3 (hard negatives)", "1", choices=STAGES
+    )
+    recipe: str = setting("paper, or release: the authors' own code", "paper", choices=RECIPES)
+    model: str = setting("tiny, paper, or a file of your own: FILE.yaml", "tiny")
+    agent: StageChoice = section(StageChoice)
+    hard_negatives: NegativeSettings = section(NegativeSettings)
+    clips: ClipChoice = section(ClipChoice)
+    method: RepresentationChoice = section(RepresentationChoice)
+
+    @classmethod
+    def from_config(cls, cfg: DictConfig, choices: Mapping[str, str] | None = None) -> TrainRun:
+        """From the configuration of `run_training.py`; see the class for what it raises.
+
+        Args:
+            cfg: composed.
+            choices: names of the files that were chosen for its groups; of no use here.
+        """
+        values = plain(cfg)
+        agent = dict(values["agent"])
+        if "stage" not in agent:
+            raise UsageError(
+                f"agent {agent.get('_target_')} has no training stages", "use agent=reworld"
+            )
+        for name in ("stage", "recipe", "model"):  # `agent.stage=` is another word for `stage=`
+            values[name] = agent.pop(name)
+        values["agent"] = {key: agent[key] for key in agent if key not in _HOSTS_WORDS}
+        return from_mapping(cls, values, strangers=True)
+
+    @property
+    def of_table2(self) -> bool:
+        """Whether the run follows the protocol of Table 2."""
+        return self.method.protocol == TABLE2
+
+    @cached_property
+    def config(self) -> ModelConfig:
+        """The model; with `prompts=`, one that is told sentences."""
+        config = load_model_config(self.model, self.recipe)
+        if self.clips.prompts is None:
+            return config
+        return dataclasses.replace(config, video=dataclasses.replace(config.video, text="prompt"))
+
+    @cached_property
+    def training_stage(self) -> TrainingStage:
+        """The stage with its overrides, its steps as the trainer's `max_steps` has them."""
+        overrides = self.agent.overrides
+        if self.of_table2:
+            stage = table2_stage(self.model, overrides)
+        else:
+            stage = load_stage(self.stage, self.recipe, self.model, overrides)
+        steps = self.trainer.steps
+        stage = stage if steps is None else dataclasses.replace(stage, steps=steps)
+        on_index = self.clips.index is not None and not self.of_table2
+        return on_clips(stage, self.config) if on_index else stage
+
+    def check(self) -> None:
+        """See the class."""
+        if self.stage != "1":
+            self._check_is_of_stage_1()
+        if self.of_table2:
+            self._check_table2()
+        else:
+            self._check_paper()
+        self._check_data()
+        self._check_strategy()
+        pool = self.hard_negatives.pool
+        if pool is not None and self.training_stage.weights.repulsion > 0 and not pool.exists():
+            hint = "make it: reworld mine; hard_negatives.pool=null trains with L_RDE at 0"
+            raise UsageError(f"hard_negatives.pool={pool}: no such file or folder", hint)
+
+    def _check_data(self) -> None:
+        split = self.validation.split
+        if self.clips.index is not None or self.of_table2:
+            self.validation.check_clips()
+        else:
+            check_scene_phases(self.training_stage, self.config)
+        if split is not None and self.clips.index is None:
+            if self.of_table2 and split not in (*EMBEDDED_SPLITS, "val"):
+                hint = "it trains on the embedded town: use validation.split=town_val"
+                raise UsageError(f"validation.split={split} with protocol={TABLE2}", hint)
+            if not self.of_table2:
+                require_split(split)
+
+    def _check_is_of_stage_1(self) -> None:
+        clips, method = self.clips, self.method
+        given = [*method.given, *(n for n in ("latents", "prompts", "t5") if getattr(clips, n))]
+        given += [] if method.protocol == PAPER else [f"protocol={method.protocol}"]
+        given += [] if method.representation == OWN else [f"representation={method.representation}"]
+        if given:
+            word = given[0] if "=" in given[0] else f"{given[0]}="
+            hint = f"{word.partition('=')[0]}= is for stage=1, which trains the video half"
+            raise UsageError(f"{word} with stage={self.stage}", hint)
+        if clips.index is not None:
+            raise UsageError(f"stage {self.stage} cannot learn from clips", "clips= is for stage=1")
+
+    def _check_paper(self) -> None:
+        clips, method = self.clips, self.method
+        if method.representation != OWN:
+            message = f"representation={method.representation} with protocol={PAPER}"
+            raise UsageError(message, f"the baselines are trained alike: add protocol={TABLE2}")
+        if method.given:
+            name = method.given[0]
+            raise UsageError(f"{name}= with protocol={PAPER}", f"{name}= is for protocol={TABLE2}")
+        if clips.latents and clips.index is None:
+            hint = "latents are those of an index: add clips=INDEX.parquet"
+            raise UsageError("latents= without clips=", hint)
+        if clips.t5 and not clips.prompts:
+            hint = "prompts=DIR is where the embedded sentences are kept"
+            raise UsageError("t5= without prompts=", hint)
+
+    def _check_table2(self) -> None:
+        method = self.method
+        for name in ("latents", "prompts", "t5"):
+            if getattr(self.clips, name):
+                reason = "encoders see the frames" if name == "latents" else "it has no text"
+                hint = f"leave {name}= out: {reason}"
+                raise UsageError(f"{name}= with protocol={TABLE2}", hint)
+        if self.recipe != PAPER:
+            message = f"recipe={self.recipe} with protocol={TABLE2}"
+            raise UsageError(message, "the protocol sets all numbers: leave recipe= out")
+        if self.agent.init_from:
+            message = f"agent.init_from= with protocol={TABLE2}"
+            raise UsageError(message, "it trains from scratch; the LTX VAE is named by vae=DIR")
+        if self.model != "tiny" and self.clips.index is None:
+            hint = "give clips=INDEX.parquet (reworld video index frames=25 ...)"
+            raise UsageError(f"model={self.model} is no model for the embedded town", hint)
+        reads = encoder_of(method.representation)
+        if reads and not method.encoder and not method.random_encoder:
+            raise UsageError(
+                f"representation={method.representation} needs the weights of {reads}",
+                "name their folder (config.json, model.safetensors) with encoder=DIR; "
+                "random_encoder=true shows the cost, and says nothing about the method",
+            )
+        if not reads and (method.encoder or method.random_encoder):
+            name = "encoder" if method.encoder else "random_encoder"
+            message = f"{name}= with representation={method.representation}"
+            raise UsageError(message, f"it has no frozen encoder: leave {name}= out")
+
+    def _check_strategy(self) -> None:
+        if self.trainer.strategy != FSDP2:
+            return
+        if self.of_table2:
+            raise UsageError(f"strategy={FSDP2} with protocol={TABLE2}", "use strategy=ddp")
+        decay = self.training_stage.ema_decay
+        if decay:
+            message = f"stage {self.stage}: ema_decay={decay} with strategy={FSDP2}"
+            raise UsageError(message, "use strategy=ddp, or +agent.overrides.ema_decay=null")

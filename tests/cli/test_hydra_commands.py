@@ -1,0 +1,159 @@
+"""score, train, mine, fit-statistics: what they refuse, before anything is written or imported."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reworld_agent.cli import main as cli
+
+REFUSED = [
+    # words
+    ("score", "agnet=reworld", r"agnet= is unknown\n.*did you mean agent=\?"),
+    ("score", "--agent=human", r"cannot read --agent=human\n.*did you mean agent=human\?"),
+    ("score", "human", r"cannot read human\n.*reworld score"),
+    ("score", "+foo=1", r"foo= is unknown"),
+    ("score", "workers=1 workers=2", r"workers= is given twice\n.*give it once"),
+    ("score", "agent=", r"agent= has no value"),
+    ("score", "agent.chekpoint_path=a", r"did you mean agent\.checkpoint_path=\?"),
+    ("score", "+agent.video.context_tokens=true", r"agent\.video= is not an argument of .*Agent"),
+    ("score", "agent=human +agent.speed=3", r"agent\.speed= is not an argument of .*HumanAgent"),
+    ("score", "agent=nobody", r"agent=nobody: there is no such agent\n.*one of .*human"),
+    ("score", "beside=[human,nobdy]", r"the agent 'nobdy' cannot be composed"),
+    ("score", "train_test_split=town_tset", r"no such split\n.*=town_test\? .*NAVSIM_DEVKIT_ROOT"),
+    ("score", "train_test_split=navtest", r"no such split\n.*OPENSCENE_DATA_ROOT"),
+    ("score", "train_test_split.data_split=minni", r"'minni' is not embedded.*OPENSCENE_DATA_ROOT"),
+    ("score", "train_test_split.scene_filter.max_scene=3", r"filter\.max_scene= is unknown\n"),
+    ("score", "cache_dir=a=b", r"cache_dir=a=b: .*\n.*quotes"),
+    ("train", "validation.evry=3", r"did you mean validation\.every=\?"),
+    ("train", "+validation.evry=3", r"did you mean validation\.every=\?"),
+    ("train", "trainer.params.max_stps=3", r"did you mean trainer\.params\.max_steps=\?"),
+    ("train", "+trainer.params.foo=3", r"trainer\.params\.foo= is unknown"),
+    ("train", "agent.overrides.pace=3", r"agent\.overrides\.pace= is unknown"),
+    ("train", "+agent.stuff=3", r"agent\.stuff= is unknown"),
+    ("mine", "candidates.cont=3", r"did you mean candidates\.count=\?"),
+    ("fit-statistics", "stage=1", r"stage= is unknown"),
+    # values
+    ("score", "resume=maybe", r"resume=maybe must be true or false\n.*default is resume=true"),
+    ("score", "batch_size=0", r"batch_size=0 must be an integer of at least 1"),
+    ("score", "workers=abc", r"workers=abc must be an integer of at least 1, or null"),
+    ("score", "worker=threads", r"worker=threads must be one of sequential, processes, ray"),
+    ("score", "protocol=epdms", r"protocol=epdms must be one of .*\n.*protocol=epdms_v2\?"),
+    ("score", "traffic=reactive", r"traffic=reactive is of NAVSIM v2"),
+    ("score", "two_stage=true", r"two stages are of NAVSIM v2"),
+    ("score", "train_test_split.scene_filter.max_scenes=0", r"max_scenes=0 must be an integer"),
+    ("score", "train_test_split.scene_filter.max_scenes=-1", r"max_scenes=-1 must be an integer"),
+    ("train", "seed=abc", r"seed=abc must be an integer from 0 to 4294967295"),
+    ("train", "seed=-1", r"seed=-1 must be an integer from 0 to 4294967295"),
+    ("train", "seed=null", r"seed= has no value"),
+    ("train", "checkpoint_steps=0", r"checkpoint_steps=0 must be an integer of at least 1"),
+    ("train", "stage=9", r"stage=9 does not exist\n.*planner"),
+    ("train", "model=huge", r"model=huge does not exist"),
+    ("train", "random_encoder=abc", r"random_encoder=abc must be true or false"),
+    ("train", "protocol=table3", r"protocol=table3 must be one of paper, table2"),
+    ("train", "representation=jepa", r"representation=jepa does not exist"),
+    ("train", "trainer.params.max_steps=0", r"max_steps=0 must be 1 or more, or -1"),
+    ("train", "trainer.params.devices=true", r"devices=true must be a number, auto"),
+    ("train", "dataloader.params.num_workers=-1", r"num_workers=-1 must be an integer"),
+    ("train", "agent.overrides=3", r"agent\.overrides=3 must be a table"),
+    ("train", "agent.overrides.learning_rate=nan", r"learning_rate=nan\n.*finite number above 0"),
+    ("train", "validation.split=nowhere", r"'nowhere' is not embedded"),
+    ("train", "validation.hold_out=2", r"validation\.hold_out=2 must be below 1"),
+    ("train", "clips=nowhere.parquet", r"clips=nowhere\.parquet: no such file"),
+    ("train", "stage=3 hard_negatives.pool=nowhere", r"hard_negatives\.pool=nowhere: no such file"),
+    ("train", "stage=2 encoder=here", r"encoder= with stage=2"),
+    ("mine", "train_test_split=town_val", r"the split town_val is held out for testing"),
+    ("mine", "hard_negatives.delta=2", r"hard_negatives\.delta=2 must be a finite number above 0"),
+    ("fit-statistics", "model=paper", r"model=paper has a trained codec"),
+]
+
+
+@pytest.mark.parametrize(("command", "words", "message"), REFUSED, ids=lambda text: str(text)[:40])
+def test_refused_in_two_lines_with_2_and_nothing_written(
+    command: str,
+    words: str,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("OPENSCENE_DATA_ROOT", "NUPLAN_MAPS_ROOT", "NAVSIM_DEVKIT_ROOT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert cli.main([command, *words.split(), f"output_dir={tmp_path / 'out'}"]) == 2
+    error = capsys.readouterr().err
+    assert re.search(message, error), error
+    assert error.startswith("error: ") and error.count("\n") == 2 and "\n  next: " in error
+    assert not list(tmp_path.iterdir()) and "HYDRA_FULL_ERROR" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("score", "+agent.video.context_tokens=true"),
+        ("train", "seed=abc"),
+        ("train", "+trainer.params.foo=3"),
+        ("mine", "train_test_split=town_val"),
+    ],
+)
+def test_refused_before_anything_heavy_is_imported(command: str, words: str) -> None:
+    code = (
+        "import sys; from reworld_agent.cli import main as cli\n"
+        f"assert cli.main([{command!r}, {words!r}]) == 2\n"
+        "heavy = {'torch', 'lightning', 'diffusers', 'pandas', 'numba'} & set(sys.modules)\n"
+        "sys.exit(repr(heavy) if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_output_that_cannot_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    for file in (tmp_path / "file", f"'{tmp_path / 'file'}'"):  # Hydra's quotes are no part of it
+        assert cli.main(["score", f"output_dir={file}"]) == 2
+        assert "is a file, not a folder" in capsys.readouterr().err
+
+
+def test_hydras_own_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["mine", "--cfg", "job", "candidates.count=7"]) == 0
+    assert "  count: 7" in capsys.readouterr().out
+    words = ["agent.overrides.steps=7", "trainer.params.enable_progress_bar=false"]
+    assert cli.main(["train", *words, "--cfg=job"]) == 0
+    printed = capsys.readouterr().out
+    assert "    steps: 7" in printed and "    enable_progress_bar: false" in printed
+    (tmp_path / "agent").mkdir()
+    mine = "# @package _global_\nagent:\n  _target_: my.Agent\n  rate: ${rate}\nrate: 1\n"
+    (tmp_path / "agent" / "mine.yaml").write_text(mine)
+    words = ["agent=mine", "rate=3", "--cfg", "job", "--config-dir", str(tmp_path)]
+    assert cli.main(["score", *words]) == 0
+    assert "\nrate: 3\n" in capsys.readouterr().out
+    (tmp_path / "agent" / "mine.yaml").write_text(mine + "a: [\n")
+    assert cli.main(["score", *words]) == 2
+    assert re.match(r"error: .*mine\.yaml.*line 7.*\n  next: .*\n$", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("script", "command"),
+    [
+        ("run_pdm_score.py", "score"),
+        ("run_training.py", "train"),
+        ("train/mine_hard_negatives.py", "mine"),
+        ("train/fit_statistics.py", "fit-statistics"),
+    ],
+)
+def test_scripts_are_their_commands(
+    script: str, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([command, "--help"]) == 0
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, script, "--help"], cwd=root, capture_output=True, text=True
+    )
+    assert done.returncode == 0 and done.stdout == capsys.readouterr().out
