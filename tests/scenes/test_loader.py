@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -131,8 +129,7 @@ def test_embedded_splits_are_made_where_the_environment_has_none(
         asked.append((split, cameras))
         return DataRoots(tmp_path / "town", tmp_path / "town" / "maps", split)
 
-    made = SimpleNamespace(ensure_split=ensure_split)
-    monkeypatch.setitem(sys.modules, "reworld_agent.scenes.synthetic", made)
+    monkeypatch.setattr("reworld_agent.scenes.synthetic.ensure_split", ensure_split)
     monkeypatch.setenv("OPENSCENE_DATA_ROOT", str(tmp_path))
     monkeypatch.delenv("NUPLAN_MAPS_ROOT", raising=False)
     roots = resolve_split("town_test", ["CAM_F0", "CAM_B0"])
