@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from reworld_agent.analysis.comparison.compare import compare, compare_tables
     from reworld_agent.analysis.comparison.comparison import Comparison
     from reworld_agent.analysis.comparison.settings import CompareSettings
+    from reworld_agent.analysis.explain_run import explain, explain_run
     from reworld_agent.analysis.explanation.explanation import Explanation
-    from reworld_agent.analysis.explanation.run import explain, explain_run
     from reworld_agent.analysis.explanation.settings import ExplainSettings
     from reworld_agent.analysis.reporting.page import Report, report
     from reworld_agent.analysis.reporting.settings import ReportSettings
@@ -47,7 +47,7 @@ __getattr__, __dir__ = lazy_face(
         "comparison.comparison": ["Comparison"],
         "comparison.settings": ["CompareSettings"],
         "explanation.explanation": ["Explanation"],
-        "explanation.run": ["explain", "explain_run"],
+        "explain_run": ["explain", "explain_run"],
         "explanation.settings": ["ExplainSettings"],
         "reporting.page": ["Report", "report"],
         "reporting.settings": ["ReportSettings"],

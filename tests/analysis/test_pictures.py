@@ -16,8 +16,8 @@ from PIL import Image
 from reworld_agent.analysis import Run, explain_run
 from reworld_agent.analysis.explanation.explain import explain_scene
 from reworld_agent.analysis.figures import animation, bev, charts, gallery, picture
-from reworld_agent.analysis.figures.kinds import MOVING
 from reworld_agent.analysis.figures.style import WHO, YELLOW
+from reworld_agent.analysis.picture_kinds import MOVING
 from reworld_agent.cli.main import main
 from reworld_agent.core.errors import ConfigError, DataError, SceneError
 from reworld_agent.pdm.cache_io.folder import SceneCaches

@@ -219,8 +219,10 @@ def _human_fails(row: Metric, scored: Mapping[str, Any], human: Mapping[str, flo
 def try_variants(
     cache: SceneCache, plan: Array, protocol: str = PDMS_V1
 ) -> tuple[list[Variant], dict[str, Array], dict[str, float]]:
-    """Variants of a plan [41, 3], their columns [V], and the logged driver's (empty without a
-    logged future)."""
+    """Variants of a plan [41, 3], their columns [V], and the logged driver's.
+
+    The last is empty without a logged future.
+    """
     tried = variants(plan)
     batch = [variant.poses for variant in tried]
     knows_human = cache.human_poses.shape == (8, 3) and np.isfinite(cache.human_poses).all()

@@ -115,8 +115,11 @@ class Explanation:
 
 
 def scored_otherwise(run: Run, decisive: pd.DataFrame) -> pd.DataFrame:
-    """Explained scenes whose score is not that of the run's table. With EC in it (which needs two
-    frames) the table's score cannot be had from one scene, and none is named."""
+    """Explained scenes whose score is not that of the run's table.
+
+    With EC in it (which needs two frames) the table's score cannot be had from one scene, and none
+    is named.
+    """
     if any(name in run.table.frame for name in run.table.protocol.optional):
         return decisive.head(0)
     return decisive[(decisive["score"] - decisive["table_score"]).abs() > 1e-6]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from reworld_agent.analysis.figures.kinds import KINDS, require_kind
+from reworld_agent.analysis.picture_kinds import KINDS, require_kind
 from reworld_agent.analysis.tables.settings import RunSettings
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.setting_paths import require_writable

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from reworld_agent.analysis.figures import bev
-from reworld_agent.analysis.figures.kinds import MOVING, kind_of, require_kind
 from reworld_agent.analysis.figures.style import PLAN, WHO
+from reworld_agent.analysis.picture_kinds import MOVING, kind_of, require_kind
 from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import ConfigError
 from reworld_agent.pdm.metrics import FailureAnnotation

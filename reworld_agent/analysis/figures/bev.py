@@ -45,8 +45,10 @@ _CLASSES = ("vehicle", "pedestrian", "bicycle", "other object")
 
 
 def drivers(cache: SceneCache, poses: Array) -> dict[str, Array]:
-    """Poses [41, 3] at 10 Hz in the ego frame of t0: the simulated plan, the human (where the log
-    has a future), PDM-Closed."""
+    """Poses [41, 3] at 10 Hz in the ego frame of t0, by driver.
+
+    The simulated plan, the human (where the log has a future), PDM-Closed.
+    """
     ego = cache.ego_state[:3]
     states = rollout(cache, poses[None])[0]
     who = {PLAN: poses_to_ego(states[:, [X, Y, HEADING]], ego)}

@@ -133,8 +133,10 @@ def draw(
     poses: Array,
     annotation: FailureAnnotation | None = None,
 ) -> None:
-    """The image of t0 with the plan as a carpet as wide as the ego, the human's way as a dashed
-    line, and the object or corner of a failure.
+    """The image of t0 with the plan painted on the road.
+
+    The plan is a carpet as wide as the ego, the human's path a dashed line; the object or corner
+    of a failure is marked.
 
     Args:
         axes: where to draw.

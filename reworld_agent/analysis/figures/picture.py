@@ -19,7 +19,7 @@ from reworld_agent.analysis.explanation.annotation import annotation_of
 from reworld_agent.analysis.explanation.explain import explain_scene
 from reworld_agent.analysis.explanation.traits import COMMANDS
 from reworld_agent.analysis.figures import animation, bev, camera, style
-from reworld_agent.analysis.figures.kinds import MOVING, STILLS, kind_of, require_kind
+from reworld_agent.analysis.picture_kinds import MOVING, STILLS, kind_of, require_kind
 from reworld_agent.analysis.tables.runs import Run
 from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import ReWorldError

@@ -31,8 +31,10 @@ def halo(width: float = 2.5) -> list[effects.AbstractPathEffect]:
 
 
 def label_ends(axes: Axes, ends: Sequence[tuple[str, float, float, str]], gap: float) -> None:
-    """Write (text, x, y, colour) beside points, at least `gap` (data units) apart in height; an
-    end without text keeps its place free."""
+    """Write (text, x, y, colour) beside points, at least `gap` (data units) apart in height.
+
+    An end without text keeps its place free.
+    """
     if not ends:
         return
     order = np.argsort([end[2] for end in ends])

@@ -63,7 +63,7 @@ def acceleration(speed: float, poses: NDArray[np.float64]) -> float:
 
 
 def lead_distance(annotations: Any, poses: NDArray[np.float64]) -> float:
-    """m to the nearest vehicle ahead, along the path that bends as the human's does."""
+    """Metres to the nearest vehicle ahead, along the path that bends as the human's does."""
     boxes = np.asarray(annotations.boxes, dtype=np.float64).reshape(-1, 7)
     vehicles = boxes[np.array([name == "vehicle" for name in annotations.names], dtype=bool)]
     bend = curvature(poses)

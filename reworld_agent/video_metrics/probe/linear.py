@@ -119,8 +119,10 @@ def _folds(groups: NDArray[np.str_]) -> Iterator[NDArray[np.bool_]]:
 
 
 def r_squared(targets: Array, outputs: Array) -> float:
-    """1 - residual / total variance over all columns; 0 for the mean of what is asked about, NaN
-    where nothing varies."""
+    """1 - residual / total variance over all columns.
+
+    0 for the mean of what is asked about, NaN where nothing varies.
+    """
     if not np.ptp(targets, axis=0).any():
         return float("nan")
     return float(r2_score(targets, outputs, multioutput="variance_weighted"))
