@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from reworld_agent.analysis.comparison.compare import compare, compare_tables
     from reworld_agent.analysis.comparison.comparison import Comparison
     from reworld_agent.analysis.comparison.settings import CompareSettings
-    from reworld_agent.analysis.explain_run import explain, explain_run
+    from reworld_agent.analysis.explain_runs import explain, explain_run
     from reworld_agent.analysis.explanation.explanation import Explanation
     from reworld_agent.analysis.explanation.settings import ExplainSettings
     from reworld_agent.analysis.reporting.page import Report, report
@@ -47,7 +47,7 @@ __getattr__, __dir__ = lazy_face(
         "comparison.comparison": ["Comparison"],
         "comparison.settings": ["CompareSettings"],
         "explanation.explanation": ["Explanation"],
-        "explain_run": ["explain", "explain_run"],
+        "explain_runs": ["explain", "explain_run"],
         "explanation.settings": ["ExplainSettings"],
         "reporting.page": ["Report", "report"],
         "reporting.settings": ["ReportSettings"],

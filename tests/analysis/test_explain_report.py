@@ -11,7 +11,7 @@ import pytest
 
 from reworld_agent import pdm
 from reworld_agent.analysis import explain_run
-from reworld_agent.analysis import explain_run as explanation_run
+from reworld_agent.analysis import explain_runs as explanation_run
 from reworld_agent.analysis.explanation.explain import explained_names, failed_metrics
 from reworld_agent.cli.main import main
 from reworld_agent.core.result_tables import read_provenance, write_parquet

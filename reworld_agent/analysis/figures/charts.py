@@ -27,7 +27,7 @@ def counts(rows: pd.DataFrame, by: str) -> pd.DataFrame:
     """Failed scenes by group and by the metric that costs most.
 
     Args:
-        rows: of `explain_run.explain_run`.
+        rows: of `explain_runs.explain_run`.
         by: one of `GROUPS`.
 
     Returns:
@@ -83,7 +83,7 @@ def breakdown(axes: Axes, rows: pd.DataFrame, by: str = "class") -> None:
 
     Args:
         axes: where to draw.
-        rows: of `explain_run.explain_run`.
+        rows: of `explain_runs.explain_run`.
         by: class, command, speed, curvature, density or city.
     """
     if rows.empty:

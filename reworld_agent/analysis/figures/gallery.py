@@ -33,7 +33,7 @@ def worst(rows: pd.DataFrame, count: int) -> dict[str, tuple[dict[str, Any], ...
     """The `count` worst scenes of an explained run: token → its failures, worst first.
 
     Args:
-        rows: of `explain_run.explain_run`, which are sorted so.
+        rows: of `explain_runs.explain_run`, which are sorted so.
     """
     tokens = rows["token"].drop_duplicates().head(count)
     chosen = rows[rows["token"].isin(tokens)]
@@ -58,7 +58,7 @@ def write_gallery(
 
     Args:
         run: of `runs.open_run`.
-        rows: its failures (`explain_run.explain_run`).
+        rows: its failures (`explain_runs.explain_run`).
         folder: where the pictures go; it is made.
         count: how many.
         workers: processes; None takes one for each core where there is much to do.

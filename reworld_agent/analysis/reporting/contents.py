@@ -41,7 +41,7 @@ class Explained:
     """Failures of a run.
 
     Attributes:
-        rows: of `explain_run.explain_run`.
+        rows: of `explain_runs.explain_run`.
         failed: failed scenes of the run, of which the rows may be a sample.
         notes: what was left out, and why.
     """

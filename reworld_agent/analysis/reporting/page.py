@@ -10,7 +10,7 @@ import pandas as pd
 
 from reworld_agent.analysis.comparison.compare import compare_tables
 from reworld_agent.analysis.comparison.comparison import Comparison
-from reworld_agent.analysis.explain_run import explain_run
+from reworld_agent.analysis.explain_runs import explain_run
 from reworld_agent.analysis.explanation.explain import SCHEMA, failed_metrics
 from reworld_agent.analysis.explanation.explanation import scored_otherwise
 from reworld_agent.analysis.figures.gallery import worst
