@@ -73,13 +73,19 @@ def frames(
     for name, own in who.items():
         axes.plot(*own[:, :2].T, linewidth=1.2, alpha=0.7, zorder=5, **WHO[name])
     bev.set_window(axes, cache, who, annotation)
-    bev.label_drivers(axes, who, bev.annotation_target(cache, annotation) if annotation else None)
+    time = bev.label_time(axes, 0)
+    named = bev.label(axes, cache, who, annotation.step if annotation else 0, annotation, [time])
+    time.remove()
+    if named is not None:
+        named.set_animated(True)  # only drawn where it is asked for
     figure.text(0.01, 0.985, "\n".join(textwrap.wrap(title, 100)[:2]), va="top", fontsize=9)
     canvas.draw()
     still = canvas.copy_from_bbox(figure.bbox)
     for step in range(41):
         canvas.restore_region(still)
         _draw_step(axes, cache, who, step, annotation)
+        if named is not None and annotation is not None and step == annotation.step:
+            axes.draw_artist(named)
         picture = np.asarray(canvas.buffer_rgba())[..., :3].copy()
         held = _PAUSE_STEPS if annotation is not None and step == annotation.step else 1
         yield from [picture] * held

@@ -7,20 +7,24 @@ box is where the simulator has driven it, as it is scored, not where the poses w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PatchCollection, PolyCollection
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.patches import Patch, PathPatch, Polygon
 from matplotlib.path import Path as Outline
+from matplotlib.text import Annotation, Text
 from numpy.typing import NDArray
 
 from reworld_agent.analysis.explanation.counterfactuals import dense
 from reworld_agent.analysis.figures import style
+from reworld_agent.analysis.figures.labels import Label, place
 from reworld_agent.analysis.figures.style import HUMAN, PLAN, REFERENCE, WHO
 from reworld_agent.core.atomic import write_atomically
 from reworld_agent.pdm.metrics import FailureAnnotation
@@ -41,6 +45,7 @@ Array = NDArray[np.float64]
 LEAST_SPAN_M = 34.0
 _MARGIN_M = 7.0
 _MOVES_M = 1.0
+_MARKER = 13.0  # points, around the corner that left the road
 _CLASSES = ("vehicle", "pedestrian", "bicycle", "other object")
 
 
@@ -88,9 +93,8 @@ def draw(
     set_window(axes, cache, who, annotation)
     if annotation is not None:
         draw_annotation(axes, cache, who[PLAN], annotation)
-    label_drivers(axes, who, annotation_target(cache, annotation) if annotation else None)
-    label_time(axes, step)
-    label_classes(axes, cache, step)
+    taken = [label_time(axes, step), *label_classes(axes, cache, step)]
+    label(axes, cache, who, step, annotation, taken)
     axes.set_title(title, fontsize=9, loc="left")
 
 
@@ -183,44 +187,26 @@ def annotation_target(cache: SceneCache, annotation: FailureAnnotation) -> Array
 def draw_annotation(
     axes: Axes, cache: SceneCache, plan: Array, annotation: FailureAnnotation
 ) -> None:
-    """The object, the corner or the projected box of a failure of a plan [41, 3], with its name."""
-    target, pose = annotation_target(cache, annotation), plan[annotation.step]
-    if annotation.ahead_steps:
-        later = min(annotation.step + annotation.ahead_steps, len(cache.track_pose) - 1)
-        edge: dict[str, Any] = {
-            "facecolor": "none",
-            "linestyle": "--",
-            "linewidth": 1.2,
-            "zorder": 7,
-        }
-        axes.add_patch(Polygon(ego_box(pose, annotation.ahead_m), edgecolor=style.BLUE, **edge))
-        axes.add_patch(
-            Polygon(track_box(cache, annotation.track or 0, later), edgecolor="black", **edge)
-        )
-    if target is None:
-        return
+    """The corner or the projected boxes of a failure of a plan [41, 3]."""
+    colours = (style.BLUE, "black")
+    for box, colour in zip(_projected(cache, plan, annotation), colours, strict=False):
+        edge: dict[str, Any] = {"facecolor": "none", "linestyle": "--", "linewidth": 1.2}
+        axes.add_patch(Polygon(box, edgecolor=colour, zorder=7, **edge))
     if annotation.point is not None:
-        look: dict[str, Any] = {"markerfacecolor": "none", "markeredgecolor": style.VERMILLION}
-        axes.plot(*target, "o", markersize=13, markeredgewidth=2, zorder=8, **look)
-        axes.plot(*target, "x", markersize=6, markeredgewidth=2, color=style.VERMILLION, zorder=8)
-    nearest = plan[np.argmin(np.hypot(*(plan[:, :2] - target).T)), 1]
-    low, high = axes.get_ylim()
-    side = 1.0 if target[1] > nearest else -1.0  # away from the plan
-    if not low + 0.15 * (high - low) < target[1] < high - 0.15 * (high - low):
-        side = -side
-    axes.annotate(
-        annotation.text,
-        (target[0], target[1]),
-        xytext=(0, 34 * side),
-        textcoords="offset points",
-        ha="center",
-        va="center",
-        fontsize=style.SMALL + 1,
-        fontweight="bold",
-        path_effects=style.halo(),
-        arrowprops={"arrowstyle": "-", "linewidth": 0.9, "color": style.INK},
-        zorder=10,
-    )
+        look: dict[str, Any] = {"markeredgewidth": 2, "zorder": 8}
+        look["markeredgecolor"] = style.VERMILLION
+        axes.plot(*annotation.point, "o", markersize=_MARKER, markerfacecolor="none", **look)
+        axes.plot(*annotation.point, "x", markersize=6, **look)
+
+
+def _projected(cache: SceneCache, plan: Array, annotation: FailureAnnotation) -> list[Array]:
+    """Boxes [4, 2] of the plan driven straight on and of what it then meets; none where a failure
+    is not foreseen."""
+    if not annotation.ahead_steps:
+        return []
+    later = min(annotation.step + annotation.ahead_steps, len(cache.track_pose) - 1)
+    ahead = ego_box(plan[annotation.step], annotation.ahead_m)
+    return [ahead, track_box(cache, annotation.track or 0, later)]
 
 
 def set_window(
@@ -247,19 +233,51 @@ def set_window(
     axes.set_ylabel("left [m]", fontsize=style.SMALL)
 
 
-def label_drivers(axes: Axes, who: dict[str, Array], free: Array | None = None) -> None:
-    """Name each line at its end; a point [2] is kept free of names."""
-    low, high = axes.get_ylim()
-    ends = [(name, *own[-1, :2].tolist(), WHO[name]["color"]) for name, own in who.items()]
-    axes_ends = [(str(text), x, y, str(colour)) for text, x, y, colour in ends]
-    if free is not None and np.isfinite(free).all():
-        axes_ends.append(("", *free.tolist(), ""))
-    style.label_ends(axes, axes_ends, gap=0.055 * (high - low))
+def label(
+    axes: Axes,
+    cache: SceneCache,
+    who: dict[str, Array],
+    step: int,
+    annotation: FailureAnnotation | None,
+    taken: Sequence[Artist],
+) -> Annotation | None:
+    """Name the failure, and each line at its end.
+
+    Args:
+        axes: where, its window set.
+        cache: the scene.
+        who: of `drivers`.
+        step: instant at which the boxes are drawn, in steps of 0.1 s.
+        annotation: the failure.
+        taken: what must not be covered.
+
+    Returns:
+        The text that names the failure, where there is one.
+    """
+    target = annotation_target(cache, annotation) if annotation else None
+    names = [Label(name, own[-1, :2], str(WHO[name]["color"])) for name, own in who.items()]
+    boxes = [track_box(cache, track, step) for track in range(cache.track_pose.shape[1])]
+    boxes += [ego_box(own[step]) for own in who.values()]
+    boxes += _projected(cache, who[PLAN], annotation) if annotation else []
+    visible = np.concatenate([*map(_filled, boxes), *(own[:, :2] for own in who.values())])
+    visible = visible[np.isfinite(visible).all(axis=1)]
+    if annotation is None or target is None or not np.isfinite(target).all():
+        place(axes, names, visible, taken)
+        return None
+    failure = Label(annotation.text, target, size=style.SMALL + 1, clear=_MARKER / 2 + 3)
+    return place(axes, [failure, *names], visible, taken)[0]
 
 
-def label_time(axes: Axes, step: int) -> None:
+def _filled(corners: Array) -> Array:
+    """Points [25, 2] all over a box of corners [4, 2]."""
+    u, v = (w.reshape(-1, 1) for w in np.meshgrid(*[np.linspace(0.0, 1.0, 5)] * 2))
+    a, b, c, d = corners
+    return (1 - u) * (1 - v) * a + u * (1 - v) * b + u * v * c + (1 - u) * v * d
+
+
+def label_time(axes: Axes, step: int) -> Text:
     """The instant, in a corner."""
-    axes.text(
+    return axes.text(
         *(0.012, 0.965),
         f"t = {step / 10:.1f} s",
         transform=axes.transAxes,
@@ -271,8 +289,8 @@ def label_time(axes: Axes, step: int) -> None:
     )
 
 
-def label_classes(axes: Axes, cache: SceneCache, step: int) -> None:
-    """What the colours of the boxes in the picture mean."""
+def label_classes(axes: Axes, cache: SceneCache, step: int) -> list[Legend]:
+    """What the colours of the boxes in the picture mean; no legend where there is no box."""
     (low_x, high_x), (low_y, high_y) = axes.get_xlim(), axes.get_ylim()
     x, y = to_ego(cache.track_pose[step, :, :2], cache.ego_state[:3]).T
     seen = cache.track_type[(x > low_x) & (x < high_x) & (y > low_y) & (y < high_y)]
@@ -281,16 +299,19 @@ def label_classes(axes: Axes, cache: SceneCache, step: int) -> None:
         Patch(facecolor=colour, edgecolor=style.INK, linewidth=0.5, label=name)
         for name, colour in kinds.items()
     ]
-    if handles:
-        look: dict[str, Any] = {
-            "handlelength": 1.2,
-            "handletextpad": 0.4,
-            "columnspacing": 1.0,
-            "framealpha": 0.85,
-        }
-        axes.legend(
-            handles=handles, loc="lower left", ncols=4, fontsize=style.SMALL - 1, **look
-        ).set_zorder(10)
+    if not handles:
+        return []
+    look: dict[str, Any] = {
+        "handlelength": 1.2,
+        "handletextpad": 0.4,
+        "columnspacing": 1.0,
+        "framealpha": 0.85,
+    }
+    legend = axes.legend(
+        handles=handles, loc="lower left", ncols=4, fontsize=style.SMALL - 1, **look
+    )
+    legend.set_zorder(10)
+    return [legend]
 
 
 def save_scene(

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import matplotlib.patheffects as effects
-import numpy as np
-from matplotlib.axes import Axes
 
 BLUE, GREEN, ORANGE, SKY = "#0072b2", "#009e73", "#e69f00", "#56b4e9"
 VERMILLION, PURPLE, YELLOW, INK, GREY = "#d55e00", "#cc79a7", "#f0e442", "#222222", "#8c8c8c"
@@ -28,37 +25,3 @@ SMALL = 8.0  # points
 def halo(width: float = 2.5) -> list[effects.AbstractPathEffect]:
     """White rim that keeps a text or line readable on anything."""
     return [effects.withStroke(linewidth=width, foreground="white")]
-
-
-def label_ends(axes: Axes, ends: Sequence[tuple[str, float, float, str]], gap: float) -> None:
-    """Write (text, x, y, colour) beside points, at least `gap` (data units) apart in height.
-
-    An end without text keeps its place free.
-    """
-    if not ends:
-        return
-    order = np.argsort([end[2] for end in ends])
-    heights = np.array([ends[i][2] for i in order])
-    for _ in range(50):
-        close = gap - np.diff(heights)
-        if (close <= 1e-6).all():
-            break
-        push = np.maximum(close, 0.0) / 2.0
-        heights[:-1] -= push
-        heights[1:] += push
-    for place, height in zip(order, heights, strict=True):
-        text, x, y, colour = ends[place]
-        if not text:
-            continue
-        axes.annotate(
-            text,
-            (x, y),
-            xytext=(x + 0.8 * gap, height),
-            color=colour,
-            fontsize=SMALL,
-            fontweight="bold",
-            va="center",
-            path_effects=halo(),
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkB": 0},
-            zorder=9,
-        )
