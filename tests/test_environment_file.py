@@ -34,7 +34,7 @@ def project() -> dict[str, Any]:
 def pins() -> dict[str, Version]:
     """Name → the one version of constraints.txt."""
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    found = {}
+    found: dict[str, Version] = {}
     for line in filter(None, (line.partition("#")[0].strip() for line in lines)):
         requirement = Requirement(line)
         (only,) = requirement.specifier

@@ -31,7 +31,7 @@ def where(caches: SceneCaches) -> list[str]:
     return [f"{key}={path}" for key, path in roots(caches).items()]
 
 
-def roots(caches: SceneCaches) -> dict[str, Path]:
+def roots(caches: SceneCaches) -> dict[str, Path | None]:
     """The same as settings."""
     return {
         "data_root": caches.data_root,
@@ -42,7 +42,14 @@ def roots(caches: SceneCaches) -> dict[str, Path]:
 
 def opened(run: Path, caches: SceneCaches) -> Run:
     """The run, its scenes where the caches say."""
-    return open_run(RunSettings(run=run, **roots(caches)))
+    return open_run(
+        RunSettings(
+            run=run,
+            data_root=caches.data_root,
+            maps_root=caches.maps_root,
+            cache_dir=caches.root,
+        )
+    )
 
 
 def make_run(

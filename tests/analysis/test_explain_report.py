@@ -30,8 +30,8 @@ def test_every_failure_of_the_table_is_explained(
     table = pd.read_parquet(run / "pdm_scores.parquet").iloc[:-1].set_index("token")
     expected = {
         (token, short)
-        for token, values in table.iterrows()
-        for short in failed_metrics(values.to_dict())
+        for token, values in zip(table.index, table.to_dict("records"), strict=True)
+        for short in failed_metrics({str(name): value for name, value in values.items()})
     }
     assert set(zip(rows["token"], rows["metric"], strict=True)) == expected
     assert len(expected) >= 3

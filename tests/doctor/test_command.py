@@ -31,7 +31,9 @@ def test_settings_choose_the_checks(tmp_path: Path) -> None:
 
 def test_settings_of_a_run_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[DoctorSettings] = []
-    monkeypatch.setattr(doctor_command.doctor, "examine", lambda own: seen.append(own) or [])
+    monkeypatch.setattr(
+        doctor_command.doctor, "examine", lambda own: [*map(seen.append, [own])][:0]
+    )
     words = ["data", "split=mini", "agent=human", "agent.model=paper", "train_test_split.x=[1,2]"]
     assert cli.main(["doctor", *words]) == 0
     overrides = ["agent=human", "train_test_split.data_split=mini"]

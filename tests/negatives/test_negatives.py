@@ -184,7 +184,9 @@ def test_beyonddrive_round_trip(tmp_path: Path) -> None:
     assert scene["pdm_score_matrix"].shape == (3, 7)
     np.testing.assert_allclose(scene["pdm_score_matrix"][:, -1], [0.9, 0.2, 0.3], rtol=1e-6)
     again = import_pool(tmp_path / "bd")
-    np.testing.assert_allclose(np.stack(again["poses"]), np.stack(table["poses"]), rtol=1e-6)
+    np.testing.assert_allclose(
+        np.stack(again["poses"].tolist()), np.stack(table["poses"].tolist()), rtol=1e-6
+    )
     np.testing.assert_allclose(again[list(MATRIX)], table[list(MATRIX)], rtol=1e-6)
 
 
