@@ -28,7 +28,7 @@ from reworld_agent.core.plugins import VARIABLE
 from reworld_agent.core.registry import is_path, is_trusted
 
 PART_FILE = "diffusion_pytorch_model.safetensors"
-TRAIN_HINT = "train them: python run_training.py agent=reworld stage=1 (see train/README.md)"
+TRAIN_HINT = "train them: reworld train stage=1, then planner, 2 and 3"
 COPY_HINT = "copy the folder again, whole"
 PROMPT_FILE = "prompt.safetensors"  # the planner's own text prompt, embedded
 SHARD = "2GB"  # a part is written in pieces of this size, so that saving costs that much memory

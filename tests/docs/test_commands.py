@@ -15,6 +15,7 @@ from reworld_agent.cli import tree
 from tests.docs.pages import DOCS, ROOT, Line, command_lines, pages
 
 LINES = [line for page in pages() for line in command_lines(page)]
+GROUPS = ("video", "pool")  # whose commands have two words
 _KEY = re.compile(r"\+{0,2}([A-Za-z_][\w.]*)=")
 
 

@@ -26,8 +26,8 @@ those of a devkit's checkout, such as navtrain or navtest.
         "reworld train agent=reworld stage=1 trainer.params.max_steps=100 output_dir=outputs/1",
         "reworld train agent=reworld stage=1 protocol=table2 representation=sra",
     ),
-    next="the whole chain of commands: train/README.md; which files a stage needs: "
-    "reworld doctor data stage=1",
+    next="which files a stage needs: reworld doctor data stage=1; the stage after it takes "
+    "agent.init_from=OUTPUT_DIR/weights",
     exit_codes="0 the stage ended and its weights are saved; 1 refused or failed",
     kept="the last checkpoint is kept; the same command with its output_dir= goes on",
 )
