@@ -1,0 +1,1 @@
+"""The golden scene is written by `make golden`."""

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent import pdm
+from reworld_agent.scenes.filter import SceneFilter
+from reworld_agent.scenes.splits import resolve_split
 from reworld_agent.scenes.synthetic import ensure_split
 
 FOLDER = Path(pdm.__file__).parent / "golden_scene"
@@ -27,9 +29,6 @@ def plans(human: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def main() -> None:
     """Write both files."""
-    from reworld_agent.scenes.filter import SceneFilter
-    from reworld_agent.scenes.splits import resolve_split
-
     ensure_split("town_test", cameras=())
     roots = resolve_split("town_test", ())
     token = roots.loader(SceneFilter(frame_interval=3)).tokens[SCENE]
@@ -40,7 +39,6 @@ def main() -> None:
     cache.save(FOLDER / "scene.npz")
     content = {"token": token, "protocol": "pdms_v1", "poses": poses.tolist(), "scores": scores}
     (FOLDER / "scores.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(scores, indent=1))
 
 
 if __name__ == "__main__":

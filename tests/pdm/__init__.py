@@ -1,0 +1,1 @@
+"""The scorer: against the stock devkit's rows, by hand, and by its properties."""

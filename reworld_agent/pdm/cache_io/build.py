@@ -149,8 +149,10 @@ def build_from_moments(past: list[Moment], window: list[Moment], city: CityMap) 
 
 
 def _with_forecast(cache: SceneCache, obstacles: Forecast, lights: Lights) -> SceneCache:
-    """The scene as PDM-Closed sees it: its forecast in place of the logged traffic, without the
-    objects that overlap the ego already; red lights stay red."""
+    """The scene as PDM-Closed sees it: its forecast in place of the logged traffic.
+
+    Objects that overlap the ego already are left out; red lights stay red.
+    """
     objects = obstacles.boxes
     clear = np.flatnonzero(~obstacles.overlaps[: len(objects.token)])
     sample = np.arange(observation.N_REPLAY_STEPS) // SAMPLE_STEPS * SAMPLE_STEPS

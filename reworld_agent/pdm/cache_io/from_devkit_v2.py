@@ -76,13 +76,12 @@ def _type(item: Any) -> str:
 
 
 def _sightings(pose: NDArray[np.float64], now: NDArray[np.bool_]) -> NDArray[np.int8]:
-    """[T, 2] first and last frame of each track, from its presence at 10 Hz; of a track that is
-    there all the time although nobody sees it at t0, one frame (it was seen once)."""
+    """[T, 2] first and last frame of each track, from its presence at 10 Hz."""
     present = np.isfinite(pose[..., 0])
     found = np.full((pose.shape[1], 2), -1, np.int8)
     for track in np.flatnonzero(present.any(axis=0)):
         there = np.flatnonzero(present[:, track])
-        if there[0] == 0 and not now[track]:
+        if there[0] == 0 and not now[track]:  # seen once, later: the devkit has it there always
             found[track] = 1
         else:
             found[track] = there[0] // _STEPS_PER_FRAME, there[-1] // _STEPS_PER_FRAME

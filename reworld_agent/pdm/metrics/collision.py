@@ -1,8 +1,4 @@
-"""No at-fault collisions (NC): the first contact with each track decides.
-
-The devkit walks through time and mutes a track after a contact without fault; a track's later
-contacts can therefore change nothing, and tracks do not influence each other.
-"""
+"""No at-fault collisions (NC): the first contact with each track decides."""
 
 from __future__ import annotations
 
@@ -127,11 +123,11 @@ def collision_type(
     cos, sin = ego[t, EGO_COS], ego[t, EGO_SIN]
     if ego[t, EGO_SPEED] <= STOPPED_EGO_SPEED:
         return STOPPED_EGO
-    if traffic.traits[k, IS_STOPPED]:
+    if traffic.traits[k, IS_STOPPED]:  # at its first sighting; whether it stands now is not asked
         return STOPPED_TRACK
     if bearing(x - rear[t, X], y - rear[t, Y], cos, sin) > BEHIND_ANGLE:
         return ACTIVE_REAR
-    front = boxes_meet(  # the front edge is a box of no length
+    front = boxes_meet(  # the front bumper, a line from corner to corner: a box of no length
         x - ego[t, EGO_X] - HALF_LENGTH * cos,
         y - ego[t, EGO_Y] - HALF_LENGTH * sin,
         cos,

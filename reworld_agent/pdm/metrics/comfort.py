@@ -93,8 +93,10 @@ def _projections() -> NDArray[np.float64]:
     return np.stack([np.linalg.pinv(design), design.T, slope / (DT * (N_STEPS // 2))])
 
 
+# v1.1 gives its filters of acceleration and jerk all 41 samples as a window: one quadratic.
 _QUADRATIC = _projections()
 _SMOOTH = savgol_weights(N_STEPS, 8, 2, 0)
+# It means to do the same with the yaw rate, but does not hand the window on: 5 samples remain.
 _YAW_RATE = savgol_weights(N_STEPS, 5, 2, 1, DT)
 _YAW_ACCELERATION = savgol_weights(N_STEPS, 5, 3, 2, DT)
 
@@ -198,7 +200,7 @@ def first_discomfort(signals: NDArray[np.float64]) -> tuple[int, int, float]:
     first, quantity = signals.shape[1], -1
     for q in range(N_QUANTITIES):
         for i in range(first):
-            if not BOUNDS[q, 0] < signals[q, i] < BOUNDS[q, 1]:
+            if not BOUNDS[q, 0] < signals[q, i] < BOUNDS[q, 1]:  # the bound itself is out of it
                 first, quantity = i, q
                 break
     if quantity < 0:
@@ -229,8 +231,11 @@ def _attributes(failure: Failure) -> dict[str, Any]:
 
 
 def mechanism(time_s: float) -> str:
-    """Mechanism of discomfort: in the first half second the plan does not fit the ego's state; more
-    than 0.7 s before it (EPDMS looks at the past too) the filter has not seen the plan yet."""
+    """Mechanism of discomfort.
+
+    In the first half second the plan does not fit the ego's state; more than 0.7 s before it
+    (EPDMS looks at the past too) the filter has not seen the plan yet.
+    """
     if time_s < -_FILTER_S:
         return HARSH_PAST
     return HARSH_START if time_s <= _START_S else HARSH

@@ -23,7 +23,7 @@ from reworld_agent.pdm.scene_cache import INTERSECTION, N_STEPS, SceneCache
 from reworld_agent.pdm.simulate.bicycle import HEADING, X, Y
 from reworld_agent.pdm.world.geometry import REAR_AXLE_TO_CENTER
 
-_WINDOW = 10  # steps before the current one
+_WINDOW = 10  # steps before the current one: the devkit's second has 11 steps
 _COMPLIANT_BELOW = 2.0  # m
 _VIOLATION_FROM = 6.0  # m
 
@@ -55,8 +55,10 @@ def direction_score(
 
 
 def off_route(cache: SceneCache, states: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Metres [41] that the ego's centre has driven within the second up to each step while off
-    the route's lanes and off intersections: what DDC of EPDMS counts."""
+    """Metres [41] driven off the route's lanes and off intersections, as DDC of EPDMS counts them.
+
+    Of the ego's centre, within the second up to each step.
+    """
     ahead = np.stack([np.cos(states[:, HEADING]), np.sin(states[:, HEADING])], axis=1)
     centres = states[:, [X, Y]] + REAR_AXLE_TO_CENTER * ahead
     allowed = (cache.polygon_kind == INTERSECTION) | cache.polygon_on_route

@@ -1,5 +1,8 @@
-"""What EPDMS (NAVSIM v2.2) scores beyond PDMS, in one compiled pass: traffic lights (TLC), lane
-keeping (LK), and a driving direction (DDC) that forgives what happens on intersections."""
+"""What EPDMS (NAVSIM v2.2) scores beyond PDMS, in one compiled pass.
+
+Traffic lights (TLC), lane keeping (LK), and a driving direction (DDC) that forgives what happens
+on intersections.
+"""
 
 from __future__ import annotations
 

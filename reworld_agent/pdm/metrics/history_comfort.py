@@ -1,7 +1,7 @@
 """History comfort (HC, EPDMS): comfort of the plan with the logged past before it.
 
 The same six quantities and bounds as in PDMS, but at the centre of the vehicle and with shorter
-windows. The devkit shifts accelerations to the centre along x only: a_x + d ω² + d α.
+windows.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ class Filters(NamedTuple):
 def filters(n: int, yaw_order: int = 3) -> Filters:
     """Weights for `n` samples at 10 Hz; `yaw_order` is that of the yaw acceleration's fit."""
     return Filters(
+        # v2.2 no longer gives the filters all samples as a window: its defaults 8 and 15 hold
         savgol_weights(n, min(8, n), 2, 0),
         savgol_weights(n, min(15, n), 2, 1, DT),
         savgol_weights(n, min(5, n), 2, 1, DT),
@@ -69,11 +70,11 @@ def past_at_10_hz(states: NDArray[np.float64], time_us: NDArray[np.int64]) -> ND
         time_us: [F] their log times [µs].
 
     Returns:
-        [H, 11]; angular motion is zero, as the devkit's interpolation leaves it.
+        [H, 11].
     """
     if len(states) < 2:
         return np.empty((0, N_STATE))
-    samples = np.arange(time_us[0], time_us[-1], _STEP_US)[:-1]
+    samples = np.arange(time_us[0], time_us[-1], _STEP_US)[:-1]  # the devkit drops the last one
     knots = np.array(states)
     knots[:, HEADING] = np.unwrap(knots[:, HEADING])
     low = np.clip(np.searchsorted(time_us, samples), 1, len(states) - 1) - 1
@@ -81,6 +82,7 @@ def past_at_10_hz(states: NDArray[np.float64], time_us: NDArray[np.int64]) -> ND
     slope = (knots[low + 1] - knots[low]) / span[:, None]
     past: NDArray[np.float64] = slope * (samples - time_us[low])[:, None] + knots[low]
     past[:, HEADING] = (past[:, HEADING] + math.pi) % (2.0 * math.pi) - math.pi
+    # the devkit's interpolation of logged states leaves angular motion and steering out
     past[:, [STEERING_RATE, YAW_RATE, YAW_ACCELERATION]] = 0.0
     past[:, STEERING] = 0.0
     return past
@@ -131,6 +133,7 @@ def _signals(
     for t in range(len(states)):
         ax, ay = states[t, AX], states[t, AY]
         rate, change = states[t, YAW_RATE], states[t, YAW_ACCELERATION]
+        # To the vehicle's centre along x only, a_x + d ω² + d α; a_y and the magnitude stay behind.
         along[t] = (ax + REAR_AXLE_TO_CENTER * (rate * rate)) + REAR_AXLE_TO_CENTER * change
         lateral[t] = ay
         magnitude[t] = abs(ax) if ay == 0.0 else math.hypot(ax, ay)

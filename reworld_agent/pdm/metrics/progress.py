@@ -35,6 +35,7 @@ def normalised_progress(
     raw = progress * multiplier
     long_enough = best > MIN_BEST_PROGRESS
     share = raw / np.where(long_enough, best, 1.0)
+    # where nobody gets far, all get 1 who do not fail
     return np.where(long_enough, share, np.where(multiplier == 0.0, 0.0, 1.0))
 
 

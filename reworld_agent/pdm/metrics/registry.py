@@ -102,7 +102,7 @@ def added() -> tuple[Metric, ...]:
 
 
 def added_digest() -> str:
-    """ "" without added metrics, else a text that changes with them and with their modules."""
+    """Text that changes with the added metrics and their modules' code; empty without any."""
     digest = hashlib.sha256()
     for row in added():
         file = getattr(sys.modules.get(row.measure.__module__), "__file__", None)

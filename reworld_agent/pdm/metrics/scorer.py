@@ -54,12 +54,11 @@ def _place(
     corners: NDArray[np.float64],
     centers: NDArray[np.float64],
 ) -> None:
-    """States [41, 11] → ego boxes [41, 5], rear axles, corners [41 · 4, 2] and centres, all local.
-
-    Rounded in global coordinates as the devkit rounds, then made local without loss.
-    """
+    """States [41, 11] → ego boxes [41, 5], rear axles, corners [41 · 4, 2], centres, all local."""
     for t in range(len(states)):
         cos, sin = math.cos(states[t, HEADING]), math.sin(states[t, HEADING])
+        # Rounded in global coordinates, where the devkit computes; the origin has whole metres, so
+        # that nothing is lost when it is taken off.
         x = states[t, X] + REAR_AXLE_TO_CENTER * cos
         y = states[t, Y] + REAR_AXLE_TO_CENTER * sin
         rear[t, 0], rear[t, 1] = states[t, X] - origin[0], states[t, Y] - origin[1]
@@ -124,6 +123,8 @@ def _score_contacts(
             or sweep[k, 3] < low_y
         ):
             continue
+        # The devkit walks through time and mutes a track after a contact without fault. One with
+        # fault costs the same again and again. So a track's first contact decides.
         t = first_contact(pose, k, traits[k, 0], traits[k, 1], ego)
         if t >= 0:
             kind = collision_type(traffic, k, t, ego, rear)
@@ -133,13 +134,16 @@ def _score_contacts(
                 out[RAW.nc] = min(out[RAW.nc], 0.0 if traits[k, IS_AGENT] else 0.5)
                 if out[RAW.nc_step] < 0 or t < out[RAW.nc_step]:
                     out[RAW.nc_step], out[RAW.nc_track], out[RAW.nc_type] = t, k, kind
+        # As above: a track that is no threat at its first projected contact is muted for good.
         t, i = first_threat(pose, k, traits[k, 0], traits[k, 1], ego, last_ttc_step)
         if t >= 0:
+            # The object is where it will be, the ego where it is now: the devkit moves only the box
+            # forward, not the rear axle from which it looks.
             s = t + i * PROJECTION_STEPS
             dx, dy = pose[k, s, 0] - rear[t, 0], pose[k, s, 1] - rear[t, 1]
             where = side(dx, dy, ego[t, EGO_COS], ego[t, EGO_SIN])
             threat = where == AHEAD
-            if where == BESIDE:
+            if where == BESIDE:  # counts on an intersection and wherever a lateral contact would
                 mark_held(grid, INTERSECTION, rear[t : t + 1], flag)
                 threat = flag[0] or _is_astray(grid, t, offroad, corners, found, held)
             if threat:
@@ -185,6 +189,7 @@ def score_states(
             grid, traffic, ego, rear, corners, offroad, found, held, flags, last_ttc_step, out
         )
 
+        # Whoever is in no lane of the route counts as oncoming in v1.1, on intersections too.
         mark_held(grid, ROUTE, centers, flags)
         for t in range(N_STEPS):
             flags[t] = not flags[t]

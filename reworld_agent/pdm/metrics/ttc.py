@@ -46,7 +46,7 @@ from reworld_agent.pdm.world.geometry import (
 N_PROJECTIONS = 4
 PROJECTION_STEPS = 3  # of 0.1 s between projections
 PROJECTION_S = 0.3
-HORIZON_S = 0.9
+HORIZON_S = 0.9  # nuPlan means 1 s: np.arange(0, 10, 3) ends there
 _MIN_SPEED = 5e-3  # m/s
 LAST_STEP_V1 = N_STEPS - 1  # the replayed traffic reaches 0.9 s farther
 LAST_STEP_V2 = 31  # the replay of v2.2 ends at 4 s, 0.9 s after it
@@ -67,7 +67,7 @@ def first_threat(
     """First step and projection at which the projected ego [41, 5] meets track `k`, or (-1, -1)."""
     for t in range(last_step + 1):
         speed = ego[t, EGO_SPEED]
-        if speed < _MIN_SPEED:
+        if speed < _MIN_SPEED:  # a standing ego threatens nobody, and mutes nobody
             continue
         for i in range(N_PROJECTIONS):
             s = t + i * PROJECTION_STEPS

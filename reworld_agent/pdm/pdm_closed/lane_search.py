@@ -103,7 +103,7 @@ def search_lanes(start: int, target_block: int, allowed: set[int], city: CityMap
     """
     graph = city.graph
     parent: dict[int, int | None] = {start: None}
-    cost, depth, order = {start: 1.0}, {start: 1}, {start: 0}
+    cost, depth, order = {start: 1.0}, {start: 1}, {start: 0}  # a start costs 1, in the devkit too
     frontier = [(1.0, 0, start)]
     expanded: list[int] = []
     while frontier:
@@ -128,6 +128,7 @@ def search_lanes(start: int, target_block: int, allowed: set[int], city: CityMap
             parent[following], cost[following] = lane, total
             depth[following] = depth[lane] + 1
             heapq.heappush(frontier, (total, order[following], following))
+    # Out of reach: not the way that ends nearest to the target, but the one with most lanes.
     deepest = max(depth[lane] for lane in expanded)
     ends = [lane for lane in expanded if depth[lane] == deepest]
     return _way_to(min(ends, key=lambda lane: cost[lane]), parent)

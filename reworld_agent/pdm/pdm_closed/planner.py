@@ -1,7 +1,7 @@
 """PDM-Closed (Dauner et al. 2023), the rule-based planner whose progress sets the scale of EP.
 
-Fifteen proposals are driven against a constant-velocity forecast and scored like any trajectory;
-the best one, as planned (not as driven), is the reference. The planner is new for every scene.
+Fifteen proposals are rolled out in a constant-velocity forecast and scored like any trajectory;
+the best one, as planned (not as rolled out), is the reference. The planner is new for every scene.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def choose(states: NDArray[np.float64], expected: SceneCache) -> tuple[int, int]
     """The proposals that PDM-Closed of v1.1 and of v2.2 prefer.
 
     Args:
-        states: [15, 41, 11] the proposals as driven.
+        states: [15, 41, 11] rollouts of the proposals.
         expected: the scene with the forecast in place of its traffic and lights.
     """
     scenery = make_scenery(expected)

@@ -1,8 +1,6 @@
 """PDM-Closed's 15 proposals: five IDM driving styles along the centreline and 1 m beside it.
 
-Every style follows the nearest obstacle ahead in its corridor. Numbers that the devkit carries
-over from one proposal to the next of the same path and step (length of the free road's "leader",
-speed of the last moving leader) are carried over here too.
+Every style follows the nearest obstacle ahead in its corridor.
 """
 
 from __future__ import annotations
@@ -127,8 +125,10 @@ def _move(
     time: float,
     moved: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Bring the obstacles `ahead` to t0 + `time` [s] in `moved` [V, 2]; distance along path p of
-    each one's centroid [m]."""
+    """Bring the obstacles `ahead` to t0 + `time` [s] in `moved` [V, 2].
+
+    Returns the distance along path p of each one's centroid [m].
+    """
     where = np.empty(len(ahead))
     for h in range(len(ahead)):
         m = ahead[h]
@@ -164,12 +164,14 @@ def _update_leads(
     Returns whether two obstacles were equally near.
     """
     tied = False
+    # The devkit fills one array for all styles of a path and never clears it: the length of the
+    # free road's "leader" and the speed of the last moving leader go on to the styles that follow.
     lead_progress, lead_speed, lead_rear = 0.0, 0.0, 0.0
     for s in range(len(progress)):
         nearest, best, second = -1, np.inf, False
         corners = _ego_corners(poses[s])
         for h in range(len(ahead)):
-            if not where[h] > progress[s]:
+            if not where[h] > progress[s]:  # its centroid is behind: passed over, however near
                 continue
             m = ahead[h]
             first, last = obstacles.polygon_start[m], obstacles.polygon_start[m + 1]

@@ -1,8 +1,7 @@
 """EPDMS of NAVSIM v2.2 with log replay: NC, DAC, DDC and TLC multiply, EP, TTC, LK and HC weigh.
 
 `pdm_score` = NC·DAC·DDC·TLC·(5·EP + 5·TTC + 2·LK + 2·HC) / 14; with the comfort between two
-frames (EC) it is (… + 2·EC) / 16. The human filter sets a metric to 1 where the logged driver has
-0; the devkit applies it after `pdm_score`, which therefore stays without it.
+frames (EC) it is (… + 2·EC) / 16.
 """
 
 from __future__ import annotations
@@ -87,8 +86,10 @@ class EpdmsScene:
     def beside(
         self, pdm_closed: NDArray[np.float64], human_fails: tuple[str, ...] | None
     ) -> EpdmsScene:
-        """The same scene with PDM-Closed's states [1, 41, 11] driven in it, and the human's
-        failures, which may be from another traffic."""
+        """The same scene with PDM-Closed's states [1, 41, 11] driven in it.
+
+        The human's failures may be from another traffic.
+        """
         raw = by_name(self.evaluate(pdm_closed, explain=False))
         multiplier = EPDMS_V2.product(raw_values(EPDMS_V2, raw))
         known = float(raw["progress"][0]), float(multiplier[0])
@@ -124,6 +125,8 @@ class EpdmsScene:
         progress, multiplier = self.pdm_closed
         before = _values(raw, progress * multiplier)
         fails = self.human_fails or ()
+        # The human filter: a metric that the logged driver has 0 in is 1 for everybody. The devkit
+        # applies it after `pdm_score`, which therefore stays without it.
         after = {m: np.ones(n) if m in fails else v.copy() for m, v in before.items()}
         records: Records = {
             **after,

@@ -1,8 +1,8 @@
-"""EPDMS of NAVSIM v2.2 with reactive traffic (`traffic_agents=reactive`, and both stages of its
-two-stage evaluation): the vehicles around the ego answer to each candidate by itself.
+"""EPDMS of NAVSIM v2.2 with reactive traffic: vehicles answer to each candidate by itself.
 
-Each candidate is scored in its own traffic, and so is PDM-Closed beside it; the logged driver, for
-the human filter, in the traffic that answers to him.
+So it is with `traffic_agents=reactive`, and in both stages of v2.2's two-stage evaluation. Each
+candidate is scored in its own traffic, and so is PDM-Closed beside it; the logged driver, for the
+human filter, in the traffic that answers to him.
 """
 
 from __future__ import annotations

@@ -51,6 +51,7 @@ def step(
     lagged = DT / (DT + _STEERING_LAG) * (wanted - steering) + steering
     new_rate = (lagged - steering) / DT
 
+    # Place and heading move with the old speed and steering, the speed with the new acceleration.
     after[X] = state[X] + speed * math.cos(state[HEADING]) * DT
     after[Y] = state[Y] + speed * math.sin(state[HEADING]) * DT
     after[HEADING] = principal_value(state[HEADING] + speed * tan_steering / WHEEL_BASE * DT)
@@ -59,7 +60,7 @@ def step(
     after[AX] = new_acceleration
     after[AY] = 0.0
     after[STEERING] = min(max(steering + new_rate * DT, -_MAX_STEERING), _MAX_STEERING)
-    after[STEERING_RATE] = new_rate
+    after[STEERING_RATE] = new_rate  # also where the angle is clipped
     new_tan = math.tan(after[STEERING])
     after[YAW_RATE] = after[VX] * new_tan / WHEEL_BASE
     after[YAW_ACCELERATION] = (after[YAW_RATE] - state[YAW_RATE]) / DT

@@ -1,4 +1,4 @@
-"""How the ego drives candidates of a scene: states by the hundred, so that memory stays small."""
+"""Rollouts of a scene's candidates: states by the hundred, so that memory stays small."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ _CHUNK = 256  # candidates whose states are in memory at once
 
 
 def rollout(cache: SceneCache, poses: NDArray[np.float64]) -> NDArray[np.float64]:
-    """States [N, 41, 11] of the ego that follows poses [N, 8 or 40, 3]; poses in the ego frame at
-    t0, states global (see `bicycle`)."""
+    """States [N, 41, 11] of the ego that follows poses [N, 8 or 40, 3].
+
+    Poses are in the ego frame at t0, states global (see `bicycle`).
+    """
     knots, samples = knot_times_us(cache.time_us, poses.shape[1]), sample_times_us(cache.time_us)
     ego_state = np.array(cache.ego_state)
     return simulate(ego_state, reference_poses(ego_state, np.array(poses), knots, samples))

@@ -10,8 +10,6 @@ of their increments, both normal equations are banded and are solved exactly:
 
 with a_k = (v_{k+1} − v_k) / dt and p_k the displacement along heading k. The first matrix is the
 same for all trajectories.
-(nuPlan means to penalise all differences of accelerations; its difference matrix loses all but
-its last row of +1, and this is what the devkit computes.)
 """
 
 from __future__ import annotations
@@ -39,6 +37,8 @@ _Q_LATERAL, _Q_HEADING = 1.0, 10.0
 def _factor_speed_fit() -> NDArray[np.float64]:
     """[3, 40] diagonal and the two lower bands of the LDLᵀ factors of the speed fit's matrix."""
     accelerations = np.diff(np.eye(N_REFERENCE), axis=0) / DT
+    # nuPlan means to penalise all differences of accelerations, but its difference matrix loses all
+    # +1 but the last: what is penalised are the accelerations themselves and one difference.
     penalised = np.vstack([accelerations[:-2], accelerations[-1] - accelerations[-2]])
     matrix = DT**2 * np.eye(N_REFERENCE) + _JERK_PENALTY * penalised.T @ penalised
     root = np.linalg.cholesky(matrix)
@@ -157,9 +157,9 @@ def _follow(
     tan_steering = math.tan(states[0, STEERING])
     for i in range(len(states) - 1):
         now = states[i]
-        last = min(i + _HORIZON, N_REFERENCE - 1)
+        last = min(i + _HORIZON, N_REFERENCE - 1)  # the horizon shrinks towards the end
         target, speed = speeds[last], now[VX]
-        if target <= _STOP_SPEED and speed <= _STOP_SPEED:
+        if target <= _STOP_SPEED and speed <= _STOP_SPEED:  # stopping: the wheels stay as they are
             acceleration, steering_rate = -_STOP_GAIN * (speed - target), 0.0
         else:
             acceleration = -_SPEED_GAIN * (speed - target)

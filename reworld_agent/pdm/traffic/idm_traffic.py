@@ -167,8 +167,7 @@ def _strip(line: NDArray[np.float64], width: float) -> shapely.Geometry:
 
 
 class _Bodies:
-    """What is where, by name. The devkit simplifies every shape before every look, so that one
-    that has come to rest is simplified until it no longer changes."""
+    """What is where, by name."""
 
     def __init__(self, shapes: dict[str, shapely.Geometry]) -> None:
         self._shapes = shapes
@@ -183,8 +182,10 @@ class _Bodies:
         self._restless.discard(name)
 
     def leader(self, name: str, strip: shapely.Geometry) -> tuple[str, float] | None:
-        """The body in `strip` nearest to `name` and its distance [m]; ("", 0) for a free strip;
-        None where `name` is not in its own strip."""
+        """The body in `strip` nearest to `name` and its distance [m].
+
+        ("", 0) for a free strip; None where `name` is not in its own strip.
+        """
         self._simplify()
         names = list(self._shapes)
         tree = shapely.STRtree(list(self._shapes.values()))
@@ -207,6 +208,8 @@ class _Bodies:
         )
 
     def _simplify(self) -> None:
+        # The devkit simplifies every shape before every look, so that one that has come to rest is
+        # simplified again and again, until nothing of it changes any more.
         for name in list(self._restless):
             before = self._shapes[name]
             after = before.simplify(_TOLERANCE, preserve_topology=True)

@@ -192,8 +192,14 @@ def _car(
 
 @dataclass(frozen=True)
 class _Spot:
-    """Where a vehicle is: the lane that fits its heading best (None off the lanes), how far it is
-    along and beside its middle line [m], and the pose [3] on that line."""
+    """Where a vehicle is.
+
+    Attributes:
+        lane: the one that fits its heading best; None off the lanes.
+        progress, deviation: how far it is along and beside the lane's middle line [m].
+        on_line: [3] its pose on that line.
+        in_lanes: it stands in a lane, or in a connector on an intersection.
+    """
 
     lane: int | None = None
     progress: float = 0.0

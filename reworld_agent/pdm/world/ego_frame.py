@@ -27,8 +27,10 @@ def poses_to_ego(poses: Array, ego: Array) -> Array:
 
 
 def box_corners(pose: Array, length: float, width: float) -> Array:
-    """Corners [4, 2] of a box centred at a pose (x, y, heading), sizes in m, in the order of
-    `drivable_area.CORNERS`: front left, rear left, rear right, front right."""
+    """Corners [4, 2] of a box centred at a pose (x, y, heading), sizes in m.
+
+    Front left, rear left, rear right, front right: the order of `drivable_area.CORNERS`.
+    """
     forward = np.array([np.cos(pose[2]), np.sin(pose[2])]) * length / 2
     left = np.array([-np.sin(pose[2]), np.cos(pose[2])]) * width / 2
     signs = ((1, 1), (-1, 1), (-1, -1), (1, -1))

@@ -79,7 +79,7 @@ def _entry_holds(
     inside = entries[entry, INSIDE] == 1
     for k in range(entries[entry, FIRST], entries[entry, LAST]):
         on_edge, odd = _crosses(edges, np.int64(listed[k]), x, y, x0, y0)
-        if on_edge:
+        if on_edge:  # shapely's `contains`: who stands on the border is outside
             return False
         if odd:
             inside = not inside
@@ -96,7 +96,7 @@ def polygon_holds(grid: Grid, p: int, x: float, y: float) -> bool:
         return False
     for e in range(grid.polygons[p, 1], grid.polygons[p, 2]):
         on_edge, odd = _crosses(grid.edges, e, x, y, -math.inf, y)
-        if on_edge:
+        if on_edge:  # shapely's `contains`: who stands on the border is outside
             return False
         if odd:
             inside = not inside

@@ -1,5 +1,7 @@
-"""Building the raster of `grid`: every polygon's edges are listed in the cells that they meet, and
-its inside is filled row by row."""
+"""Building the raster of `grid`.
+
+Every polygon's edges are listed in the cells that they meet, and its inside is filled row by row.
+"""
 
 from __future__ import annotations
 

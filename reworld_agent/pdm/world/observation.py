@@ -130,6 +130,7 @@ def _sampled(seen: NDArray[np.bool_], knots: NDArray[np.float64]) -> NDArray[np.
     values[outside, _HEADING] = np.arctan2(np.sin(turned), np.cos(turned))
     absent = (time[:, None] < when[first]) | (time[:, None] > when[last])
     values[absent] = np.nan
+    # What is seen once stands there all the time, also before and after it was seen.
     once = first == last
     values[:, once] = knots[first[once], track[once]]
     return values

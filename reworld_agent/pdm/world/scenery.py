@@ -22,8 +22,7 @@ from reworld_agent.pdm.world.polyline import bound_blocks
 
 STOPPED_TRACK_SPEED = 0.05  # m/s
 
-# Columns of `Traffic.traits`. An agent is a vehicle, pedestrian or bicycle; a track stands if it
-# is no agent, or was slower than 0.05 m/s when first seen.
+# Columns of `Traffic.traits`. An agent is a vehicle, pedestrian or bicycle.
 HALF_LENGTH, HALF_WIDTH, IS_AGENT, IS_STOPPED = range(4)
 
 # What each kind of polygon is for the metrics, in the order of `POLYGON_KINDS`.
@@ -82,6 +81,7 @@ def make_traffic(
     pose, sweep = np.empty((n, n_steps, 4)), np.empty((n, 4))
     _lay_tracks(np.array(track_pose, np.float64), half, origin, pose, sweep)
     is_agent = np.asarray(track_type) < N_AGENT_TYPES
+    # The devkit asks the object as it was first seen, whatever it does later.
     is_stopped = ~is_agent | (np.asarray(track_speed) <= STOPPED_TRACK_SPEED)
     return Traffic(pose, sweep, np.column_stack([half, is_agent, is_stopped]))
 
