@@ -6,9 +6,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 
 from reworld_agent.cli.arguments import read_arguments
@@ -39,6 +39,7 @@ class Command:
         next: what one does after it, a line of its help.
         exit_codes: meaning of its codes beside 2, in words.
         kept: what an interruption leaves behind.
+        former: arguments of an earlier grammar, and what stands in their place; "" = nothing.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Command:
     next: str = ""
     exit_codes: str = "0 done; 1 refused or failed"
     kept: str = "nothing was written"
+    former: Mapping[str, str] = field(default_factory=dict)
 
     def fields(self) -> tuple[Field, ...]:
         """The settings that its arguments name, for completion."""
@@ -72,7 +74,8 @@ class Command:
             return exit_of(lambda: self._run(arguments), self.kept)
 
     def _run(self, arguments: Sequence[str]) -> int:
-        settings = read_arguments(self.settings, arguments, usage_of(self))
+        given = [self._today(argument) for argument in arguments]
+        settings = read_arguments(self.settings, [one for one in given if one], usage_of(self))
         return self.function()(settings)
 
     def function(self) -> Callable[[Settings], int]:
@@ -80,6 +83,14 @@ class Command:
         module, _, name = self.run.partition(":")
         function: Callable[[Settings], int] = getattr(import_module(module), name)
         return function
+
+    def _today(self, argument: str) -> str:
+        """What stands in the place of an argument of an earlier grammar; told on stderr."""
+        new = self.former.get(argument)
+        if new is None:
+            return argument
+        print(f"notice: {argument} is now {new or 'not needed'}", file=sys.stderr)
+        return new
 
 
 class Terminated(KeyboardInterrupt):

@@ -41,13 +41,6 @@ COMMANDS = (
         ),
     ),
     Command(
-        "video",
-        "clips for stage 1, imagined videos and their scores",
-        "reworld_agent.cli.video.main:main",
-        plain=("index", "generate", "latents", "prompts", "score", "probe"),
-        kept="finished clips, latents, sentences and features are kept; the same command goes on",
-    ),
-    Command(
         "convert",
         "weights of LTX-Video, DriveLaW or the authors' release as a folder of ours",
         "reworld_agent.checkpoints.command:main",

@@ -12,7 +12,10 @@ from reworld_agent.core.settings import Field, did_you_mean
 SECTIONS: dict[str, tuple[str, ...]] = {
     "plan, score, understand": ("score", "explain", "report", "compare"),
     "train": ("train", "mine", "fit-statistics", "pool convert"),
-    "video": (),
+    "video": (
+        *("video index", "video generate", "video latents", "video prompts"),
+        *("video score", "video probe"),
+    ),
     "measure": (),
     "set up": ("doctor", "synth", "completion"),
 }

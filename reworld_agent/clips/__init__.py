@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from reworld_agent.clips.decode import read_frames
     from reworld_agent.clips.index import ClipIndex, read_index, write_index
     from reworld_agent.clips.kinematics import COMMANDS, EgoTrack, make_track
+    from reworld_agent.clips.make import MadeIndex, make_index
     from reworld_agent.clips.recording import Recording, in_time_order
+    from reworld_agent.clips.settings import IndexSettings
     from reworld_agent.clips.splits import SplitRule, split_rule
     from reworld_agent.clips.video_out import write_video
     from reworld_agent.clips.windows import ClipShape
@@ -27,10 +29,13 @@ __all__ = [
     "ClipShape",
     "EgoTrack",
     "Findings",
+    "IndexSettings",
+    "MadeIndex",
     "Recording",
     "SplitRule",
     "build_index",
     "in_time_order",
+    "make_index",
     "make_track",
     "read_frames",
     "read_index",
@@ -47,7 +52,9 @@ __getattr__, __dir__ = lazy_face(
         "decode": ["read_frames"],
         "index": ["ClipIndex", "read_index", "write_index"],
         "kinematics": ["COMMANDS", "EgoTrack", "make_track"],
+        "make": ["MadeIndex", "make_index"],
         "recording": ["Recording", "in_time_order"],
+        "settings": ["IndexSettings"],
         "splits": ["SplitRule", "split_rule"],
         "video_out": ["write_video"],
         "windows": ["ClipShape"],

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from reworld_agent.core.errors import ConfigError, DataError
+from reworld_agent.core.errors import DataError, UsageError
 
 NAMES = ("train", "val", "test")
 DEFAULT_SHARES = "80/10/10"
 SplitRule = Callable[[str, str], str]
-_HINT = "say split=80/10/10, split=train|val|test, or split=FILE.csv (columns scene, split)"
+_HINT = "use split=80/10/10, split=train|val|test, or split=FILE.csv (columns scene, split)"
 
 
 def scene_place(scene: str) -> float:
@@ -44,7 +44,7 @@ def split_rule(text: str) -> SplitRule:
             train, val or test, others, such as nuScenes' train_detect, do not count).
 
     Raises:
-        ConfigError: none of these. DataError: the file cannot be read; later, a scene not in it.
+        UsageError: none of these. DataError: the file cannot be read; later, a scene not in it.
     """
     if text in NAMES:
         return lambda scene, own: text
@@ -64,10 +64,10 @@ def split_rule(text: str) -> SplitRule:
 def _bounds(text: str) -> list[float]:
     parts = text.split("/")
     if len(parts) != 3 or not all(part.isdigit() for part in parts):
-        raise ConfigError(f"split={text} is no split", _HINT)
+        raise UsageError(f"split={text} is no split", _HINT)
     shares = [int(part) for part in parts]
     if sum(shares) != 100:
-        raise ConfigError(f"split={text}: the shares sum to {sum(shares)}, not 100", _HINT)
+        raise UsageError(f"split={text}: the shares sum to {sum(shares)}, not 100", _HINT)
     return [sum(shares[: k + 1]) / 100 for k in range(3)]
 
 

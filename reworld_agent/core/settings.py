@@ -39,6 +39,7 @@ def setting(
     default: Any = MISSING,
     *,
     choices: Choices = (),
+    open: bool = False,
     least: float | None = None,
     most: float | None = None,
     above: float | None = None,
@@ -60,6 +61,7 @@ def setting(
         default: MISSING makes the setting required.
         choices: values of a str (or of the items of a tuple); a function is called when they are
             needed. A `Literal` type needs none.
+        open: other values than the choices are taken too; what they mean is checked elsewhere.
         least, most: closed range of a number; above: open lower bound.
         exists: what must lie at a path before anything is read: the path is an input.
         writes: what is written there: "folder", or the endings of the files; "" is the path as it
@@ -78,7 +80,7 @@ def setting(
     """
     endings = writes if isinstance(writes, str) else tuple(writes)
     about = _About(
-        *(doc, choices, least, most, above, exists, endings),
+        *(doc, choices, open, least, most, above, exists, endings),
         *(positional, metavar, tuple(old_names), tuple(collects), group),
         *(key, read, keys),
     )
@@ -91,6 +93,7 @@ class _About:
 
     doc: str
     choices: Choices
+    open: bool
     least: float | None
     most: float | None
     above: float | None
@@ -149,7 +152,7 @@ class Field:
     @property
     def wanted(self) -> str:
         """What a value must be, in words: "an integer of at least 1"."""
-        if self.choices:
+        if self.choices and not self.about.open:
             text = "one of " + ", ".join(self.choices)
         else:
             text = _KINDS[self.kind] + (f" {self.range}" if self.range else "")
@@ -292,7 +295,7 @@ def _is_listing(value: Any) -> bool:
 
 def _one(field: Field, value: Any) -> Any:
     value = _typed(field, value)
-    if field.choices and value not in field.choices:
+    if field.choices and not field.about.open and value not in field.choices:
         raise wrong(field, value)
     about = field.about
     if field.kind in (int, float):

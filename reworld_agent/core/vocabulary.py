@@ -11,6 +11,8 @@ PROTOCOL_CHOICES = (*PROTOCOL_NAMES, BOTH)
 LOG_REPLAY, REACTIVE = TRAFFIC = ("log_replay", "reactive")
 """How other road users drive beside a plan: as logged, or answering to it."""
 
+DEVICES = ("cpu", "cuda")
+
 
 def check_traffic(traffic: str, protocol: str) -> None:
     """Raise UsageError where there is no such traffic in this protocol."""

@@ -7,12 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reworld_agent.cli.video.model_choice import whole
 from reworld_agent.clips.index import ClipIndex, read_index
 from reworld_agent.config import ClipConfig
-from reworld_agent.core.arguments import Words
-from reworld_agent.core.errors import DataError, UsageError
-from reworld_agent.generation.samples import Sample, from_file, from_index, from_scene
+from reworld_agent.core.errors import DataError
+from reworld_agent.generation.samples import (
+    Sample,
+    frames_of,
+    from_file,
+    from_index,
+    from_scene,
+)
+from reworld_agent.generation.settings import GenerateSettings
 
 
 @dataclass(frozen=True)
@@ -32,30 +37,36 @@ class Job:
     read: Callable[[], Sample] = field(repr=False)
 
 
-def asked_for(words: Words, clip: ClipConfig) -> list[Job]:
-    """The futures that the words ask for; nothing is decoded yet.
+def asked_for(settings: GenerateSettings, clip: ClipConfig) -> list[Job]:
+    """The futures that are asked for; of an index, its rows are long enough.
+
+    Nothing is decoded yet.
 
     Raises:
-        UsageError, DataError: rows, files or the index are not there.
+        DataError: rows, files or the index are not there, or a row is too short.
     """
-    file, table = words.path("clip"), words.path("index")
-    if table is not None:
-        index = read_index(table, words.path("root"))
-        if "split" in words.settings:
-            index = index.split(words.settings["split"])
+    if settings.index is not None:
+        index = read_index(settings.index, settings.root)
+        if settings.split is not None:
+            index = index.split(settings.split)
         index.check_files()
-        return list(_of_rows(index, words.settings.get("row", "0"), clip))
-    if file is not None:
-        start = whole(words, "start", 0)
-        source = {"clip": str(file.absolute()), "bytes": _bytes(file), "start": start}
-        return [Job(0, file.stem, source, lambda: from_file(file, clip, start))]
-    token, split = words.settings["token"], words.settings.get("data_split", "town_test")
+        return list(_of_rows(index, _chosen(settings, len(index)), clip))
+    if settings.clip is not None:
+        return [_of_file(settings.clip, settings.start or 0, clip)]
+    assert settings.token is not None, "checked"
+    token, split = settings.token, settings.data_split or "town_test"
     return [Job(0, token, {"data_split": split}, lambda: from_scene(token, split, clip))]
 
 
-def _of_rows(index: ClipIndex, text: str, clip: ClipConfig) -> Iterator[Job]:
-    for number in _rows(text, len(index)):
+def _of_file(file: Path, start: int, clip: ClipConfig) -> Job:
+    source = {"clip": str(file.absolute()), "bytes": _bytes(file), "start": start}
+    return Job(0, file.stem, source, lambda: from_file(file, clip, start))
+
+
+def _of_rows(index: ClipIndex, numbers: range, clip: ClipConfig) -> Iterator[Job]:
+    for number in numbers:
         row = index.row(number)
+        frames_of(row, clip)  # too short a row is told before any other is decoded
         source = {key: row[key] for key in ("source", "scene", "checksum")}
         source |= {"start_s": float(row["start_s"]), "fps": float(row["fps"])}
         yield Job(number, str(row["clip_id"]), source, _reader(index, number, clip))
@@ -65,20 +76,14 @@ def _reader(index: ClipIndex, number: int, clip: ClipConfig) -> Callable[[], Sam
     return lambda: next(from_index(index, [number], clip))
 
 
-def _rows(text: str, count: int) -> range:
-    """`3`, `0:16` or `all` of `count` rows; raises UsageError, DataError."""
-    if text == "all":
-        return range(count)
-    first, colon, last = text.partition(":")
-    if not first.isdecimal() or (colon and not last.isdecimal()):
-        raise UsageError(f"row={text} names no rows", "say row=3, row=0:16 or row=all")
-    found = range(int(first), int(last) if colon else int(first) + 1)
-    if not found:
-        raise UsageError(f"row={text} names no rows", "the first is below the last: row=0:16")
-    if found[-1] >= count:
-        message = f"row={text}: there are {count} clips, numbered from 0"
-        raise DataError(message, f"say row=0:{count} or row=all")
-    return found
+def _chosen(settings: GenerateSettings, count: int) -> range:
+    """The rows that are asked for of `count`; raises DataError."""
+    first, last = settings.rows
+    last = count if last is None else last
+    if last > count:
+        message = f"row={settings.row}: there are {count} clips, numbered from 0"
+        raise DataError(message, f"use row=0:{count} or row=all")
+    return range(first, last)
 
 
 def _bytes(path: Path) -> int:

@@ -15,8 +15,8 @@ MISSING, OTHER_PANELS, DONE = "missing", "other panels", "done"
 
 
 @dataclass(frozen=True)
-class Kept:
-    """The record of a folder, a small file for each future, written when all of it is there.
+class Manifest:
+    """The manifest of a folder, a small file for each future, written when all of it is there.
 
     Attributes:
         output: the folder.
@@ -40,7 +40,7 @@ class Kept:
             first = changed[0] if changed else "source"
             told = f"{first} {known['source'].get(first)}, not {source.get(first)}"
             message = f"{self.output} holds a future named {name} of another source ({told})"
-            raise ConfigError(message, "choose another output=")
+            raise ConfigError(message, "choose another output_dir=")
         return DONE if known["other"] == self._other else OTHER_PANELS
 
     def note(self, name: str, source: dict[str, Any]) -> None:

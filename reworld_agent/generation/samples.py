@@ -73,7 +73,7 @@ def from_index(index: ClipIndex, numbers: Sequence[int], clip: ClipConfig) -> It
     """Clips of an index, at the model's rate; DataError where a row is too short for it."""
     for number in numbers:
         row = index.row(number)
-        places = _places(row, clip)
+        places = frames_of(row, clip)
         past, both = clip.history_frames, clip.history_frames + clip.future_frames
         wanted = places[: both if len(places) >= both else past]
         frames = read_row(row, index.root, wanted, (clip.height, clip.width))
@@ -81,7 +81,7 @@ def from_index(index: ClipIndex, numbers: Sequence[int], clip: ClipConfig) -> It
         yield Sample(str(row["clip_id"]), frames[:past], real, _told(row, places[:past]))
 
 
-def _places(row: dict[str, Any], clip: ClipConfig) -> NDArray[np.int64]:
+def frames_of(row: dict[str, Any], clip: ClipConfig) -> NDArray[np.int64]:
     """Where a row has frames at the clip's rate; DataError where too few for the history."""
     if clip.fps > 1.01 * row["fps"]:
         raise DataError(
@@ -116,7 +116,7 @@ def told_of_rows(index: ClipIndex, clip: ClipConfig) -> Iterator[Told | None]:
     """The motion of every clip of an index over the history of `clip`; None = not known."""
     for number in range(len(index)):
         row = index.row(number)
-        yield _told(row, _places(row, clip)[: clip.history_frames])
+        yield _told(row, frames_of(row, clip)[: clip.history_frames])
 
 
 def _tell(state: NDArray[np.float64], back: NDArray[np.float64], word: str) -> Told:

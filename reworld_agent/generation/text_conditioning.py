@@ -17,7 +17,7 @@ from reworld_agent.video.prompts import NEGATIVE_PROMPT, world_prompt
 from reworld_agent.video.text import PromptBook, T5Encoder
 
 
-class Teller:
+class TextConditioning:
     """Features of samples, as far as the model asks for them.
 
     Args:

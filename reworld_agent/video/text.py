@@ -115,7 +115,7 @@ class PromptBook:
         missing = [s for s in dict.fromkeys(sentences) if not self.file(s).is_file()]
         if missing and self.encoder is None:
             message = f"{len(missing)} sentences are not embedded in {self.folder}: {missing[0]!r}"
-            command = f"reworld video prompts index=... output={self.folder} t5=PATH"
+            command = f"reworld video prompts index=... output_dir={self.folder} t5=PATH"
             raise WeightsError(message, f"{T5_HINT}; for all clips of an index: {command}")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)

@@ -16,9 +16,9 @@ from scipy.stats import bootstrap
 from tqdm import tqdm
 
 from reworld_agent.video_metrics.frechet import Gaussian, frechet_distance
+from reworld_agent.video_metrics.names import ENOUGH
 
 Array = NDArray[np.float64]
-ENOUGH = 256  # clips, below which a Fréchet distance over 400 features says little
 FEWEST = 16  # clips, below which neither line nor interval is drawn
 _SIZES = 15  # of subsets, as Chong & Forsyth take
 _CONFIDENCE = 0.95

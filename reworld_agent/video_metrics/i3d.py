@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reworld_agent.core.errors import DataError
+from reworld_agent.video_metrics.names import MIN_FRAMES, SIZE
 from reworld_agent.video_metrics.weights import Source, obtain
 
 I3D_WEIGHTS = Source(
@@ -27,8 +28,6 @@ I3D_WEIGHTS = Source(
     sha256="af5c50f0df57cc48c82fb990ea903796e001d6f57fe33d9ad5c219db4fb5aebd",
     tensors_sha256="90a7537dd318b6ce095fe14f7f40e0cce5c43556fdb92888e4314145b3eca7d6",
 )
-SIZE = 224  # pixels, both sides
-MIN_FRAMES = 9  # fewer leave nothing for the last pool, which spans two of T/8 steps
 CLASSES = 400
 _NORM_EPS = 1e-3
 

@@ -16,9 +16,8 @@ from torchmetrics.functional.image import (
 )
 
 from reworld_agent.core.errors import DataError
-from reworld_agent.video_metrics.lpips import Lpips
+from reworld_agent.video_metrics.lpips_network import Lpips
 
-PAIR_METRICS = ("lpips", "psnr", "ssim")
 _SMALLEST = 11  # pixels: the window of SSIM
 
 

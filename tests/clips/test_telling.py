@@ -18,9 +18,9 @@ from reworld_agent.clips.splits import split_rule
 from reworld_agent.clips.windows import ClipShape
 from reworld_agent.config import load_model_config
 from reworld_agent.core.errors import ConfigError, DataError, WeightsError
-from reworld_agent.generation.generate import Settings, generate
+from reworld_agent.generation.futures import Sampling, generate
 from reworld_agent.generation.samples import Sample, from_index, told_of_rows
-from reworld_agent.generation.text_conditioning import Teller
+from reworld_agent.generation.text_conditioning import TextConditioning
 from reworld_agent.model import ReWorldModel
 from reworld_agent.model.shipped import shipped_folder
 from reworld_agent.video.prompts import NEGATIVE_PROMPT
@@ -77,44 +77,44 @@ def test_rows_are_told_at_the_rate_of_the_model(index: ClipIndex, fps: float) ->
 
 def test_ego_reaches_the_video_dit(sample: Sample, tmp_path: Path) -> None:
     model = model_with(context_tokens=True)
-    teller = Teller(model, CONFIG.world_clip, tmp_path)
-    features = teller.features([sample])
+    conditioning = TextConditioning(model, CONFIG.world_clip, tmp_path)
+    features = conditioning.features([sample])
     assert set(features) == {"ego"} and features["ego"].shape == (1, 8)
     past = torch.from_numpy(sample.history)[None]
-    settings = Settings(steps=2)
-    told = generate(model, past, CONFIG.world_clip, settings, features=features)
+    sampling = Sampling(steps=2)
+    told = generate(model, past, CONFIG.world_clip, sampling, features=features)
     other = generate(
-        model, past, CONFIG.world_clip, settings, features={"ego": -5 * features["ego"]}
+        model, past, CONFIG.world_clip, sampling, features={"ego": -5 * features["ego"]}
     )
     assert not torch.equal(told, other)
     with pytest.raises(DataError, match="context tokens"):
-        generate(model, past, CONFIG.world_clip, settings)
+        generate(model, past, CONFIG.world_clip, sampling)
     with pytest.raises(DataError, match="this clip does not say"):
-        teller.features([replace(sample, told=None)])
+        conditioning.features([replace(sample, told=None)])
 
 
 def test_sentences(sample: Sample, tmp_path: Path) -> None:
     model = model_with(text="prompt")
-    teller = Teller(model, CONFIG.world_clip, tmp_path)
-    sentence = teller.sentence(sample)
+    conditioning = TextConditioning(model, CONFIG.world_clip, tmp_path)
+    sentence = conditioning.sentence(sample)
     assert "past 1.5 seconds" in sentence and "next 4 seconds" in sentence
     assert "speed 6.00m/s" in sentence and "turning left" in sentence
     with pytest.raises(WeightsError, match="1 sentences are not embedded"):
-        teller.features([sample])
+        conditioning.features([sample])
     for number, words in enumerate((sentence, NEGATIVE_PROMPT)):
         tokens = torch.randn(5 + number, 32, generator=torch.manual_seed(number))
-        save_file({"tokens": tokens}, teller.book.file(words))
-    features, negative = teller.features([sample]), teller.negative(1, 3.0)
+        save_file({"tokens": tokens}, conditioning.book.file(words))
+    features, negative = conditioning.features([sample]), conditioning.negative(1, 3.0)
     past = torch.from_numpy(sample.history)[None]
     plain, led = (
-        generate(model, past, CONFIG.world_clip, Settings(steps=2, cfg=cfg), 0, features, negative)
+        generate(model, past, CONFIG.world_clip, Sampling(steps=2, cfg=cfg), 0, features, negative)
         for cfg in (1.0, 3.0)
     )
     assert not torch.equal(plain, led)
-    assert teller.negative(1, 1.0) is None
+    assert conditioning.negative(1, 1.0) is None
 
 
 def test_cfg_without_prompts(sample: Sample) -> None:
     past = torch.from_numpy(sample.history)[None]
     with pytest.raises(ConfigError, match="cfg=3 needs prompts"):
-        generate(model_with(), past, CONFIG.world_clip, Settings(steps=1, cfg=3))
+        generate(model_with(), past, CONFIG.world_clip, Sampling(steps=1, cfg=3))

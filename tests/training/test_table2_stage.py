@@ -13,7 +13,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from reworld_agent.cli.video.main import main
+from reworld_agent.cli.main import main
 from reworld_agent.clips.index import read_index
 from reworld_agent.core.errors import ConfigError, DataError, WeightsError
 from reworld_agent.model import ReWorldModel
@@ -48,7 +48,7 @@ def write_table(folder: Path) -> Path:
     (folder / "data").mkdir()
     write_video(folder / "data" / "drive.mp4", frames)
     words = [f"root={folder / 'data'}", f"output={folder / 'index.parquet'}", "split=train"]
-    assert main(["index", "source=folder", "frames=17", "stride=2", *words]) == 0
+    assert main(["video", "index", "source=folder", "frames=17", "stride=2", *words]) == 0
     return folder / "index.parquet"
 
 
@@ -66,7 +66,7 @@ def test_a_method_is_trained_saved_and_used(name: str, table: Path, tmp_path: Pa
         assert model.history == ["1"] and bool(model.config.video.mid_blocks) == (name == "reworld")
     assert list((tmp_path / "run" / "tensorboard").glob("events*"))
     weights = tmp_path / "run" / "weights_ema"
-    words = ["generate", f"index={table}", "steps=1", f"checkpoint={weights}"]
+    words = ["video", "generate", f"index={table}", "steps=1", f"checkpoint={weights}"]
     assert main([*words, f"output={tmp_path / 'futures'}"]) == 0
     clip = model.config.clip  # the probe reads scenes
     images = torch.zeros(2, clip.history_frames, 3, clip.height, clip.width, dtype=torch.uint8)

@@ -6,7 +6,7 @@ import pytest
 
 from reworld_agent.core.errors import WeightsError
 from reworld_agent.video_metrics.i3d import I3D_WEIGHTS
-from reworld_agent.video_metrics.lpips import LPIPS_WEIGHTS
+from reworld_agent.video_metrics.lpips_network import LPIPS_WEIGHTS
 from reworld_agent.video_metrics.weights import Source, obtain
 
 

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
+from reworld_agent.cli.main import main
 from reworld_agent.core.result_tables import read_provenance
-from reworld_agent.video_metrics import score as score_module
-from reworld_agent.video_metrics.command import main
+from reworld_agent.video_metrics import scoring as score_module
 
 Clip = NDArray[np.uint8]
 PIXEL = "metrics=psnr,ssim"
@@ -55,7 +55,9 @@ class Room:
         """Exit code and everything printed."""
         base = [f"real={real or self.real}", f"generated={generated}"]
         base += [f"output={self.path / 'out' / 'result'}", f"cache_dir={self.path / 'cache'}"]
-        code = main([*base, *words])
+        given = {word.partition("=")[0] for word in words}
+        base = [word for word in base if word.partition("=")[0] not in given]
+        code = main(["video", "score", *base, *words])
         found = self.capsys.readouterr()
         return code, found.out + found.err
 
@@ -188,32 +190,42 @@ def test_one_frame_and_no_frames(room: Room) -> None:
     assert "a.mp4" in text
 
 
-WRONG_WORDS = {"fps=fast", "metrics=", "real_start=-1", "extra", "colour=red"}
-
-
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("metrics=fvd,inception",), "inception is unknown"),
+        (("metrics=fvd,inception",), "metrics=inception must be a list"),
+        (("metrics=fvdd",), "did you mean metrics=fvd?"),
         (("metrics=",), "metrics= has no value"),
         (("size=128", "allow_few=true"), "FVD at another size has no meaning"),
         (("frames=8", "allow_few=true"), "FVD needs at least 9"),
-        (("crop=1:2:3",), "is no crop"),
+        (("crop=1:2:3",), "must be W:H:X:Y, center or none"),
         (("crop=0:2:3:4",), "is empty"),
-        (("fps=fast",), "no frame rate"),
-        (("real_start=-1",), "no whole number"),
-        (("split=val",), "is no index"),
-        (("generator=gone.json",), "cannot be read"),
-        (("device=cuda:9",), "no CUDA device"),
+        (("pair_size=big",), "must be pixels a side, or native"),
+        (("fps=fast",), "must be a finite number above 0"),
+        (("real_start=-1",), "must be an integer of at least 0"),
+        (("generator=gone.json",), "no such file"),
+        (("i3d_weights=gone",), "no such file"),
         (("device=abacus",), "device=abacus is unknown"),
-        (("extra",), "what is it"),
+        (("real=gone",), "no such file or folder"),
+        (("extra",), "cannot read extra"),
         (("colour=red",), "is unknown"),
     ],
 )
 def test_settings_that_cannot_be(room: Room, words: tuple[str, ...], message: str) -> None:
     code, text = room.run(room.real, *words)
-    assert code == (2 if WRONG_WORDS & set(words) else 1)
+    assert code == 2 and len(text.splitlines()) == 2
     assert message in text
+
+
+@pytest.mark.parametrize(
+    ("word", "code", "message"),
+    [("split=val", 1, "is no index"), ("device=cuda:9", 2, "no CUDA device")],
+)
+def test_what_is_refused_before_clips_are_read(
+    room: Room, word: str, code: int, message: str
+) -> None:
+    found, text = room.run(room.real, word)
+    assert found == code and message in text
 
 
 def test_wrong_weights_are_refused(room: Room) -> None:
@@ -225,9 +237,9 @@ def test_wrong_weights_are_refused(room: Room) -> None:
 
 
 def test_help_and_missing_words(room: Room) -> None:
-    assert main(["--help"]) == 0
-    assert main([]) == 2
-    assert "example: python eval/run_video_score.py" in room.capsys.readouterr().out
-    assert main([f"real={room.real}", "output=x"]) == 2
-    assert main([f"real={room.real}", f"generated={room.real}"]) == 2
+    assert main(["video", "score", "--help"]) == 0
+    assert main(["video", "score"]) == 2
+    assert "example: reworld video score" in room.capsys.readouterr().out
+    assert main(["video", "score", f"real={room.real}", "output=x"]) == 2
+    assert main(["video", "score", f"real={room.real}", f"generated={room.real}"]) == 2
     assert "output= is missing" in room.capsys.readouterr().err

@@ -11,7 +11,7 @@ import torchmetrics
 
 from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.video_metrics import lpips
-from reworld_agent.video_metrics.lpips import load_lpips
+from reworld_agent.video_metrics.lpips_network import load_lpips
 
 
 @pytest.mark.usefixtures("real_lpips")

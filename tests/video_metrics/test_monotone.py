@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from reworld_agent.video_metrics import i3d_logits
 from reworld_agent.video_metrics.clip_sets import list_clips
+from reworld_agent.video_metrics.crop import Crop
 from reworld_agent.video_metrics.estimate import distance
-from reworld_agent.video_metrics.views import Crop, scaled
+from reworld_agent.video_metrics.views import scaled
 
 FRAMES = 9
 Clips = NDArray[np.uint8]

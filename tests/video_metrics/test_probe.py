@@ -15,10 +15,11 @@ from torchmetrics.functional import r2_score
 from torchmetrics.functional.classification import binary_auroc
 
 import reworld_agent
+from reworld_agent.cli.main import main
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.result_tables import read_provenance
 from reworld_agent.model import ReWorldModel
-from reworld_agent.video_metrics.probe import command
+from reworld_agent.video_metrics.probe import Probe, fit
 from reworld_agent.video_metrics.probe.attributes import (
     acceleration,
     curvature,
@@ -172,27 +173,24 @@ def _known_samples(seed: int) -> Samples:
 
 
 def test_what_is_linear_in_the_states_is_found() -> None:
-    table = command.probe(_known_samples(0), _known_samples(1)).set_index(["attribute", "block"])
+    table = fit.probe(_known_samples(0), _known_samples(1)).set_index(["attribute", "block"])
     assert set(table.index.get_level_values(0)) == {"curvature", "braking"}
     assert table["value"][("curvature", 1)] > 0.99
     assert table["value"][("braking", 1)] > 0.95
     assert table["value"][("curvature", 0)] < 0.1
-    assert "best" in command.report(table.reset_index())
+    assert "best" in Probe(table.reset_index(), {}).text()
 
 
 def test_command_and_its_mistakes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(
-        command, "scene_samples", lambda _, split, *rest: _known_samples(len(split))
-    )
-    assert command.main([f"output={tmp_path / 'probe'}", "untrained=true"]) == 0
+    monkeypatch.setattr(fit, "scene_samples", lambda _, split, *rest: _known_samples(len(split)))
+    assert main(["video", "probe", f"output={tmp_path / 'probe'}", "untrained=true"]) == 0
     assert set(pd.read_csv(tmp_path / "probe.csv")["metric"]) == {"r2", "auc"}
     assert read_provenance(tmp_path / "probe.parquet")["untrained"]
-    assert command.main(["--help"]) == 0
-    assert command.main([]) == 2
-    assert command.main(["train=town_test"]) == 2
-    assert command.main([f"output={tmp_path / 'x'}", "train=town_test"]) == 1
+    assert main(["video", "probe", "--help"]) == 0
+    assert main(["video", "probe"]) == 2
+    assert main(["video", "probe", f"output={tmp_path / 'x'}", "train=town_test"]) == 2
     assert "nothing is held out" in capsys.readouterr().err
 
 

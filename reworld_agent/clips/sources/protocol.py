@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from reworld_agent.clips.recording import Recording
+if TYPE_CHECKING:
+    from reworld_agent.clips.recording import Recording
 
 
 @dataclass(frozen=True)

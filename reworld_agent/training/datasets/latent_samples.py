@@ -75,8 +75,8 @@ def latents_command(
     table: Path, split: str, folder: Path, clip: ClipConfig, checkpoint: str | None
 ) -> str:
     """The command that encodes one split of an index for a clip."""
-    words = [f"index={shown(table)}", f"split={split}", f"output={shown(folder)}"]
-    words += [f"checkpoint={checkpoint}"] if checkpoint else []
+    words = [f"index={shown(table)}", f"split={split}", f"output_dir={shown(folder)}"]
+    words += [f"checkpoint_path={checkpoint}"] if checkpoint else []
     words += [f"size={clip.height}x{clip.width}"]
     words += [f"history={clip.history_frames}", f"future={clip.future_frames}"]
     return " ".join(["reworld video latents", *words])

@@ -90,7 +90,7 @@ class LatentCache:
         self.folder, self.model, self.clip, self.index = folder, model, clip, index
         check_rate(index, clip)
         frames = clip.history_frames + clip.future_frames
-        self.command = command or f"reworld video latents index=... output={folder}"
+        self.command = command or f"reworld video latents index=... output_dir={folder}"
         self.dataset = ClipDataset(index, frames, (clip.height, clip.width), check)
         self._names = [str(name) for name in index.rows["clip_id"]]
         self._sums = [str(text) for text in index.rows["checksum"]]

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from reworld_agent.core.errors import ConfigError, DataError
+from reworld_agent.video_metrics.names import NETWORKS
 from reworld_agent.video_metrics.weights import Source, obtain
 
 _ARCHIVE = "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b"
@@ -40,7 +41,6 @@ LPIPS_WEIGHTS = {
         tensors_sha256="5d9a532ddc3b4e4d28f1391c7016bd42884631c17514c1aa7a849742001dba60",
     ),
 }
-NETWORKS = tuple(LPIPS_WEIGHTS)
 SMALLEST = {"alex": 31, "vgg": 16}  # pixels a side, below which the last maps vanish
 _SHIFT, _SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 _NORM_EPS = 1e-10

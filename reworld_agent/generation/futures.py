@@ -13,8 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reworld_agent.config import ClipConfig
-from reworld_agent.core.errors import ConfigError, DataError, WeightsError
+from reworld_agent.config import ClipConfig, ModelConfig
+from reworld_agent.core.errors import ConfigError, DataError, UsageError, WeightsError
+from reworld_agent.generation.settings import TILE
 from reworld_agent.model import ReWorldModel
 from reworld_agent.video.conditioning import Grid, pack, unpack, video_coords
 from reworld_agent.video.encoding import decode_future, encode_history
@@ -28,11 +29,9 @@ from reworld_agent.video.sampler import (
 
 Features = dict[str, Tensor]
 
-TILE = 512  # pixels; neighbours overlap by an eighth and are blended
-
 
 @dataclass(frozen=True)
-class Settings:
+class Sampling:
     """How futures are generated.
 
     Attributes:
@@ -52,6 +51,7 @@ class Settings:
     tile: int = TILE
 
     def __post_init__(self) -> None:
+        """Raise ConfigError where a number is out of its range."""
         for name, value in (("gamma", self.gamma), ("cfg", self.cfg)):
             if not 0 < value < float("inf"):
                 raise ConfigError(f"{name}={value}", f"a positive number; {name}=1 for none")
@@ -62,17 +62,20 @@ class Settings:
             )
 
 
-def resized(model: ReWorldModel, clip: ClipConfig, **changes: Any) -> ClipConfig:
-    """A clip of the model with other sizes or lengths; ConfigError where the codec cannot cut it.
+def resized(config: ModelConfig, clip: ClipConfig, **changes: Any) -> ClipConfig:
+    """A clip of a model with other sizes or lengths; UsageError where its codec cannot cut it.
 
     Args:
-        model: whose codec it is.
+        config: of the model.
         clip: the model's clip.
         changes: fields of ClipConfig; None leaves one as it is.
     """
     wanted = {key: value for key, value in changes.items() if value is not None}
     changed = replace(clip, **wanted)
-    changed.check(model.config.codec)
+    try:
+        changed.check(config.codec)
+    except ConfigError as error:
+        raise UsageError(error.message, error.hint) from error
     return changed
 
 
@@ -81,7 +84,7 @@ def generate(
     model: ReWorldModel,
     history: Tensor,
     clip: ClipConfig,
-    settings: Settings,
+    sampling: Sampling,
     first: int = 0,
     features: Features | None = None,
     negative: Features | None = None,
@@ -93,7 +96,7 @@ def generate(
         model: in evaluation mode.
         history: ends with the present frame.
         clip: sizes and lengths, see `resized`.
-        settings: see there.
+        sampling: see there.
         first: number of the first clip, for its noise.
         features: what else the model is told, see `ReWorldModel.context`: `ego` [B, 8] for context
             tokens, `prompt` and `prompt_mask` for prompts.
@@ -108,36 +111,36 @@ def generate(
     codec = model.config.codec
     grid = Grid.of(clip, codec)
     past = encode_history(model.codec, clip, history.to(model.device))
-    noise = _noise(past, grid, settings.seed + first)
+    noise = _noise(past, grid, sampling.seed + first)
     condition = torch.cat([past, torch.zeros_like(noise)], dim=2)
     tokens = [pack(x).to(model.video_dit.dtype) for x in (condition, _padded(past, noise))]
     latents = sample_video(
-        _velocity(model, clip, settings, len(history), features, negative),
+        _velocity(model, clip, sampling, len(history), features, negative),
         tokens[0],
         grid.future_mask(model.device),
         tokens[1],
-        settings.steps,
+        sampling.steps,
         model.config.sampling.sigmas,
         progress,
     )
     if not torch.isfinite(latents).all():
         raise WeightsError(
-            f"the future of clip {first} is not finite after {settings.steps} steps",
+            f"the future of clip {first} is not finite after {sampling.steps} steps",
             "the weights are damaged, or gamma is too large: try gamma=1",
         )
-    return _decode(model, clip, unpack(latents, grid).to(past.dtype), settings.tile)
+    return _decode(model, clip, unpack(latents, grid).to(past.dtype), sampling.tile)
 
 
 def _velocity(
     model: ReWorldModel,
     clip: ClipConfig,
-    settings: Settings,
+    sampling: Sampling,
     batch: int,
     features: Features | None,
     negative: Features | None,
 ) -> Velocity:
     """Self-guided, and led away from the negative prompt where cfg is not 1."""
-    guidance = Guidance.of(replace(model.config.sampling, gamma=settings.gamma))
+    guidance = Guidance.of(replace(model.config.sampling, gamma=sampling.gamma))
     coords = video_coords(clip, model.config.codec, model.device)
 
     def told(words: Features | None) -> Velocity:
@@ -145,11 +148,11 @@ def _velocity(
         text, mask = context["encoder_hidden_states"], context["encoder_attention_mask"]
         return dit_velocity(model.video_dit, text, coords, guidance, mask, context["ego"])
 
-    if settings.cfg == 1:
+    if sampling.cfg == 1:
         return told(features)
     if negative is None or model.config.video.text != "prompt":
-        raise ConfigError(f"cfg={settings.cfg} needs prompts", "take a model with them, or cfg=1")
-    return cfg_velocity(told(features), told({**(features or {}), **negative}), settings.cfg)
+        raise ConfigError(f"cfg={sampling.cfg} needs prompts", "take a model with them, or cfg=1")
+    return cfg_velocity(told(features), told({**(features or {}), **negative}), sampling.cfg)
 
 
 def _check_history(history: Tensor, clip: ClipConfig) -> None:

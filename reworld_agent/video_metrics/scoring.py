@@ -2,56 +2,49 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from reworld_agent.core.errors import ConfigError, DataError
+from reworld_agent.core.errors import ConfigError, DataError, UsageError
+from reworld_agent.core.provenance import code_version
+from reworld_agent.core.text import shown
 from reworld_agent.video_metrics.clip_sets import Clip, list_clips
 from reworld_agent.video_metrics.encode import Encoder, encode, view, view_key
-from reworld_agent.video_metrics.estimate import ENOUGH, Estimate, estimate, mean_interval
+from reworld_agent.video_metrics.estimate import Estimate, estimate, mean_interval
 from reworld_agent.video_metrics.frechet import Moments, frechet_distance
-from reworld_agent.video_metrics.i3d import CLASSES, I3D_WEIGHTS, MIN_FRAMES, i3d_logits, load_i3d
-from reworld_agent.video_metrics.lpips import LPIPS_WEIGHTS, Lpips, load_lpips
-from reworld_agent.video_metrics.pairs import PAIR_METRICS, pair_metrics
+from reworld_agent.video_metrics.i3d import CLASSES, I3D_WEIGHTS, i3d_logits, load_i3d
+from reworld_agent.video_metrics.lpips_network import LPIPS_WEIGHTS, Lpips, load_lpips
+from reworld_agent.video_metrics.names import ENOUGH, MIN_FRAMES, PAIR_METRICS, SET_METRICS
+from reworld_agent.video_metrics.pairs import pair_metrics
 from reworld_agent.video_metrics.records import Records
-from reworld_agent.video_metrics.settings import SET_METRICS, ScoreSettings, Side
+from reworld_agent.video_metrics.score_table import Score
+from reworld_agent.video_metrics.settings import ScoreSettings, Side
 from reworld_agent.video_metrics.views import check_pair
 
-FEW_HINT = "give more clips, or say allow_few=true: the number is then marked as worth little"
-
-
-@dataclass(frozen=True)
-class Score:
-    """What a comparison found.
-
-    Attributes:
-        summary: a row a metric: metric, value, unbiased, low, high, real, generated, few.
-        pairs: a row a frame of each pair: clip, frame and the metrics; None where none were asked.
-        features: logits float32 [N,400] of both sets and the clips' names, for FVD alone.
-        protocol: everything that the numbers depend on.
-    """
-
-    summary: pd.DataFrame
-    pairs: pd.DataFrame | None
-    features: dict[str, NDArray[Any]] = field(repr=False)
-    protocol: dict[str, Any] = field(repr=False)
+_RESIZE = "bilinear, no antialiasing, aspect not kept"
+FEW_HINT = "give more clips, or add allow_few=true: the number is then marked as worth little"
 
 
 def score(settings: ScoreSettings) -> Score:
-    """Compare two sets of clips.
+    """Compare two sets of clips, and write what was found.
 
     Raises:
-        ConfigError: too few clips without allow_few; settings that the clips do not allow.
+        ConfigError: too few clips without allow_few; settings that the clips do not allow; a
+            device that is not there.
         DataError: clips of unequal length, without a partner, or that cannot be read.
         WeightsError: the networks' weights cannot be had.
     """
-    sides = {"real": settings.real, "generated": settings.generated}
+    _require_device(settings.device)
+    sides = settings.sides
     fps, split = settings.fps, settings.split
     clips = {name: list_clips(side.path, fps, split, side.root) for name, side in sides.items()}
     _check_number(settings, {name: len(group) for name, group in clips.items()})
@@ -71,8 +64,58 @@ def score(settings: ScoreSettings) -> Score:
     if settings.wants(*PAIR_METRICS):
         pairs = _pair_table(settings, clips, frames, records)
         rows += _pair_rows(settings, pairs, len(clips["real"]))
-    protocol = settings.protocol(frames, len(clips["real"]), len(clips["generated"]))
-    return Score(pd.DataFrame(rows), pairs, features, protocol)
+    protocol = protocol_of(settings, frames, {name: len(group) for name, group in clips.items()})
+    scored = Score(pd.DataFrame(rows), pairs, features, protocol)
+    return replace(scored, written=scored.write(settings.output))
+
+
+def _require_device(name: str) -> None:
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise UsageError(f"device={name}: no CUDA device here", "set device=cpu")
+
+
+def protocol_of(settings: ScoreSettings, frames: int, clips: dict[str, int]) -> dict[str, Any]:
+    """What a number must be printed with to mean anything."""
+    sides = settings.sides
+    hashes = {}
+    if settings.wants("fvd"):
+        hashes[I3D_WEIGHTS.name] = I3D_WEIGHTS.sha256
+    if settings.wants("fid", "lpips"):
+        source = LPIPS_WEIGHTS[settings.lpips]
+        hashes[source.name] = source.sha256
+    resize = {"method": _RESIZE, "fvd_fid": settings.size, "pairs": settings.pair_pixels}
+    return {
+        "protocol": "video_score_1",
+        "code_version": code_version(),
+        "metrics": list(settings.metrics),
+        "clips": clips,
+        "too_few_clips": min(clips.values()) < ENOUGH and settings.wants(*SET_METRICS),
+        "frames": frames,
+        "fps": settings.fps,
+        "split": settings.split,
+        "paths": {name: shown(side.path) for name, side in sides.items()},
+        "start": {name: side.start for name, side in sides.items()},
+        "crop": {name: str(side.crop) for name, side in sides.items()},
+        "resize": resize,
+        "fid_encoder": settings.fid_name if settings.wants("fid") else None,
+        "weights_sha256": hashes,
+        "bootstrap": {"resamples": settings.resamples, "seed": settings.seed},
+        "generator": _generator(settings.generator or ""),
+        "torch": torch.__version__,
+    }
+
+
+def _generator(text: str) -> str:
+    """The text, or what the JSON file of that name holds."""
+    if not text.endswith(".json"):
+        return text
+    try:
+        return json.dumps(
+            json.loads(Path(text).expanduser().read_text(encoding="utf-8")), sort_keys=True
+        )
+    except (OSError, ValueError) as error:
+        message = f"generator={text} cannot be read ({error})"
+        raise ConfigError(message, "name a JSON file") from error
 
 
 def _check_number(settings: ScoreSettings, numbers: dict[str, int]) -> None:
@@ -136,7 +179,7 @@ def _encoders(settings: ScoreSettings) -> list[Encoder]:
         model = _lpips(settings)
         found.append(
             Encoder(
-                f"frames {LPIPS_WEIGHTS[settings.lpips_network].sha256}",
+                f"frames {LPIPS_WEIGHTS[settings.lpips].sha256}",
                 lambda views: model.frame_features(
                     views.flatten(0, 1).to(settings.device)
                 ).unflatten(0, views.shape[:2]),
@@ -146,7 +189,7 @@ def _encoders(settings: ScoreSettings) -> list[Encoder]:
 
 
 def _lpips(settings: ScoreSettings) -> Lpips:
-    return load_lpips(settings.lpips_network, settings.lpips_weights, settings.device)
+    return load_lpips(settings.lpips, settings.lpips_weights, settings.device)
 
 
 def _set_metrics(
@@ -164,7 +207,7 @@ def _set_metrics(
     moments = {name: Moments() for name in sides}
     for name, side in sides.items():
         found = encode(
-            clips[name], side, frames, settings.size, encoders, records, settings.batch, name
+            clips[name], side, frames, settings.size, encoders, records, settings.batch_size, name
         )
         for number, features in enumerate(found):
             if settings.wants("fvd"):
@@ -196,18 +239,19 @@ def _pair_table(
     """clip, frame and each metric; one pair of clips in memory at a time."""
     metrics = tuple(name for name in PAIR_METRICS if settings.wants(name))
     model = _lpips(settings) if settings.wants("lpips") else None
+    sides = settings.sides
     partners = {clip.name: clip for clip in clips["generated"]}
     values = {name: np.empty((len(clips["real"]), frames)) for name in metrics}
     for number, real in enumerate(tqdm(clips["real"], desc="pairs", unit="clip")):
-        both = (real, settings.real), (partners[real.name], settings.generated)
+        both = (real, sides["real"]), (partners[real.name], sides["generated"])
         key = {
-            "pair": [view_key(clip, side, frames, settings.pair_size) for clip, side in both],
+            "pair": [view_key(clip, side, frames, settings.pair_pixels) for clip, side in both],
             "metrics": metrics,
-            "lpips": LPIPS_WEIGHTS[settings.lpips_network].sha256 if model else None,
+            "lpips": LPIPS_WEIGHTS[settings.lpips].sha256 if model else None,
         }
         found = records.get(key)
         if found is None:
-            views = [view(clip, side, frames, settings.pair_size) for clip, side in both]
+            views = [view(clip, side, frames, settings.pair_pixels) for clip, side in both]
             check_pair(views[0], views[1], real.name)
             moved = [seen.to(settings.device) for seen in views]
             found = pair_metrics(moved[0], moved[1], metrics, model)

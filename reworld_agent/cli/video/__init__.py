@@ -1,1 +1,0 @@
-"""`reworld video index|generate|latents|prompts`."""

@@ -1,0 +1,68 @@
+"""From data on disk to an index of clips, as its settings say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reworld_agent.clips.build import Findings, build_index, split_counts
+from reworld_agent.clips.index import ClipIndex, write_index
+from reworld_agent.clips.settings import IndexSettings
+from reworld_agent.clips.sources import ClipSource, Options, open_source
+from reworld_agent.clips.splits import split_rule
+from reworld_agent.clips.windows import ClipShape
+from reworld_agent.core.errors import UsageError
+from reworld_agent.scenes import synthetic
+
+_SERVED = {"data_split": "part", "images": "images", "licence": "licence"}
+
+
+@dataclass(frozen=True)
+class MadeIndex:
+    """An index that was written.
+
+    Attributes:
+        index: the clips.
+        findings: what was met on the way.
+        shape: of the clips.
+    """
+
+    index: ClipIndex
+    findings: Findings
+    shape: ClipShape
+
+    def text(self) -> str:
+        """What was met, and how many clips each split has."""
+        return "\n".join([*self.findings.lines(self.shape.fps), *split_counts(self.index)])
+
+
+def make_index(settings: IndexSettings) -> MadeIndex:
+    """Cut recordings into clips and write one row a clip.
+
+    Raises:
+        UsageError: a setting that the source has no use for, or a split rule that is none.
+        ConfigError: the source cannot be imported.
+        DataError: the data cannot be read, or give no clip at all.
+    """
+    source, rule = open_source(settings.source), split_rule(settings.split or "")
+    _check_served(settings, source)
+    shape = ClipShape(settings.fps or source.fps, settings.frames, settings.stride)
+    options = Options(
+        camera=settings.camera,
+        part=settings.data_split,
+        images=settings.images,
+        licence=settings.licence or "unknown",
+        fps=shape.fps,
+    )
+    root = settings.root or synthetic.default_root()
+    index, findings = build_index(settings.source, root, shape, rule, options, settings.content)
+    write_index(settings.output, index)
+    return MadeIndex(index, findings, shape)
+
+
+def _check_served(settings: IndexSettings, source: ClipSource) -> None:
+    read = [name for name, option in _SERVED.items() if option in source.options]
+    for name in _SERVED:
+        if getattr(settings, name) is not None and name not in read:
+            message = f"{name}= has no meaning with source={settings.source}"
+            known = ", ".join(f"{one}=" for one in read) or "none of its kind"
+            raise UsageError(message, f"leave it out: this source reads {known}")
