@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reworld_agent.cli.video.main import main
+from reworld_agent.cli.main import main
 from reworld_agent.clips.decode import read_frames
 from reworld_agent.clips.fit import fit_image
 from reworld_agent.core.errors import ConfigError, DataError

@@ -11,7 +11,7 @@ from reworld_agent.generation.model_choice import clip_of, config_of, load_model
 from reworld_agent.generation.settings import IndexedSettings
 from reworld_agent.training.datasets.clip_settings import LatentSettings, PromptSettings
 from reworld_agent.training.datasets.latents import Forecast, LatentCache
-from reworld_agent.training.datasets.prompted import clip_sentences
+from reworld_agent.training.datasets.prompt_samples import clip_sentences
 from reworld_agent.video.text import PromptBook, T5Encoder
 
 logger = logging.getLogger(__name__)
