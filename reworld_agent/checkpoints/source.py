@@ -102,7 +102,9 @@ def _opened(file: Path) -> Any:
     try:
         return safe_open(file, framework="pt")
     except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{file} is no readable safetensors file: {error}", COPY_HINT) from error
+        raise WeightsError(
+            f"{file} is not a readable safetensors file: {error}", COPY_HINT
+        ) from error
 
 
 def _load_torch(file: Path) -> dict[str, Tensor]:
@@ -110,12 +112,12 @@ def _load_torch(file: Path) -> dict[str, Tensor]:
     try:
         content = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        message = f"{file} is no readable file of tensors: {str(error).splitlines()[0]}"
+        message = f"{file} is not a readable file of tensors: {str(error).splitlines()[0]}"
         raise WeightsError(message, SOURCE_HINT) from error
     for wrapper in ("state_dict", "model", "module"):
         content = content.get(wrapper, content) if isinstance(content, dict) else content
     if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
-        raise WeightsError(f"{file} is no dictionary of tensors", SOURCE_HINT)
+        raise WeightsError(f"{file} is not a dictionary of tensors", SOURCE_HINT)
     return content
 
 

@@ -27,7 +27,7 @@ class ArrayFile:
         try:
             self._array = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
-            raise DataError(f"{path}: is no numpy array ({error})", _LAYOUT) from error
+            raise DataError(f"{path} is not a numpy array ({error})", _LAYOUT) from error
         shape, kind = self._array.shape, self._array.dtype
         frames = len(shape) == 4 and 3 in (shape[1], shape[3])
         if not frames or not (kind == np.uint8 or kind.kind == "f"):

@@ -45,23 +45,25 @@ class Findings:
     notes: list[str] = field(default_factory=list)
 
     def lines(self, fps: float) -> list[str]:
-        """The findings in words, the unremarkable left out."""
-        said = [f"{self.recordings} recordings, {self.clips} clips"]
+        """The findings as text, the unremarkable left out."""
+        lines = [f"{self.recordings} recordings, {self.clips} clips"]
         if self.rates:
-            said.append(f"the recordings have {np.median(self.rates):.3g} frames a second (median)")
+            lines.append(
+                f"the recordings have {np.median(self.rates):.3g} frames a second (median)"
+            )
         if self.gaps:
-            said.append(
+            lines.append(
                 f"gaps: {self.gaps} places at {fps:g} fps have no frame within {0.5 / fps:.3g} s; "
                 f"{self.dropped} clips that would reach over one are left out"
             )
         if self.missing:
-            said.append(
+            lines.append(
                 f"images that are not on disk: {len(self.missing)}, {listing(self.missing)}"
             )
         if self.motionless:
             named = listing(self.motionless)
-            said.append(f"recordings without the ego's motion: {len(self.motionless)}, {named}")
-        return said + [f"note: {note}" for note in self.notes]
+            lines.append(f"recordings without the ego's motion: {len(self.motionless)}, {named}")
+        return lines + [f"note: {note}" for note in self.notes]
 
     def to_dict(self) -> dict[str, Any]:
         """Counts for the metadata of the index."""

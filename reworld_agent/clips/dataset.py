@@ -56,7 +56,7 @@ class ClipDataset(Dataset[Clip]):
         lengths = sorted({int(n) for n in index.rows["frames"]})
         if frames is None and len(lengths) > 1:
             message = f"the clips have {lengths[0]} to {lengths[-1]} frames"
-            raise ConfigError(message, f"say frames={lengths[0]}")
+            raise ConfigError(message, f"use frames={lengths[0]}")
         if lengths and frames is not None and frames > lengths[0]:
             message = f"the index has clips of {lengths[0]} frames, {frames} are asked for"
             raise ConfigError(message, f"make the index again with frames={frames}")
@@ -103,8 +103,9 @@ def read_row(
 def _motion(row: dict[str, Any], count: slice) -> dict[str, Tensor]:
     length = len(np.asarray(row["indices"])[count])
     known = row["speed"] is not None
-    words = list(row["command"])[count] if known else ["unknown"] * length
-    one_hot = np.eye(len(COMMANDS), dtype=np.float32)[[COMMANDS.index(word) for word in words]]
+    commands = list(row["command"])[count] if known else ["unknown"] * length
+    numbers = [COMMANDS.index(command) for command in commands]
+    one_hot = np.eye(len(COMMANDS), dtype=np.float32)[numbers]
 
     def columns(names: tuple[str, ...]) -> Tensor:
         if not known:

@@ -116,6 +116,6 @@ def _check(start: int, count: int | None, fps: float | None, size: tuple[int, in
     if start < 0 or (count is not None and count < 1):
         raise ConfigError(f"start={start} count={count}", "start counts from 0, count from 1")
     if fps is not None and not 0 < fps < float("inf"):
-        raise ConfigError(f"fps={fps} is no frame rate", "say fps=8")
+        raise ConfigError(f"fps={fps} is not a frame rate", "use fps=8")
     if size is not None and min(size) < 1:
-        raise ConfigError(f"size={size} is empty", "say size=HxW in pixels")
+        raise ConfigError(f"size={size} is empty", "use size=HxW in pixels")

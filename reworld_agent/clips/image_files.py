@@ -127,7 +127,7 @@ def _folder_stamps(folder: Path, paths: list[Path]) -> NDArray[np.float64] | Non
     try:
         stamps = np.array([known[p.name] for p in paths], dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise DataError(f"{table}: a timestamp is no number ({error})", TABLE_HINT) from error
+        raise DataError(f"{table}: a timestamp is not a number ({error})", TABLE_HINT) from error
     if not np.isfinite(stamps).all() or (np.diff(stamps) <= 0).any():
         row = _first_fault(stamps)
         raise DataError(

@@ -154,7 +154,7 @@ def read_index(path: Path, root: Path | None = None) -> ClipIndex:
         raise DataError(f"{shown(path)}: cannot be read ({error})", hint) from error
     missing = [name for name in COLUMNS if name not in rows]
     if provenance.get("format") != FORMAT or missing:
-        raise DataError(f"{shown(path)}: is no index of clips", hint)
+        raise DataError(f"{shown(path)} is not an index of clips", hint)
     twice = [name for name, count in Counter(rows["clip_id"]).items() if count > 1]
     if twice:
         raise DataError(f"{shown(path)}: names clips twice: {listing(twice)}", hint)

@@ -28,7 +28,7 @@ def records(path: Path) -> Iterator[dict[str, Any]]:
     except FileNotFoundError as error:
         raise DataError(f"{path}: the table is missing", _HINT) from error
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is no JSON table ({error})", _HINT) from error
+        raise DataError(f"{path}: is not a JSON table ({error})", _HINT) from error
 
 
 def _objects(stream: Any, path: Path) -> Iterator[dict[str, Any]]:
@@ -51,6 +51,6 @@ def _objects(stream: Any, path: Path) -> Iterator[dict[str, Any]]:
             text, at = text[at:] + more, 0
             continue
         if not isinstance(record, dict):
-            raise DataError(f"{path}: record {count} is no object", _HINT)
+            raise DataError(f"{path}: record {count} is not an object", _HINT)
         count += 1
         yield record

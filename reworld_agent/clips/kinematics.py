@@ -93,7 +93,7 @@ def motion_at(track: EgoTrack, stamps: NDArray[np.int64]) -> dict[str, Array | l
 
     Returns:
         x, y (m), heading (rad) seen from the first frame, speed, yaw_rate, acceleration: [T];
-        command: T words, of the nearest time.
+        command: T of COMMANDS, at the nearest time.
     """
     clock = (track.stamps - track.stamps[0]) * _US
     wanted = (stamps - track.stamps[0]) * _US

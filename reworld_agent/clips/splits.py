@@ -64,7 +64,7 @@ def split_rule(text: str) -> SplitRule:
 def _bounds(text: str) -> list[float]:
     parts = text.split("/")
     if len(parts) != 3 or not all(part.isdigit() for part in parts):
-        raise UsageError(f"split={text} is no split", _HINT)
+        raise UsageError(f"split={text} is not a split", _HINT)
     shares = [int(part) for part in parts]
     if sum(shares) != 100:
         raise UsageError(f"split={text}: the shares sum to {sum(shares)}, not 100", _HINT)
@@ -92,7 +92,7 @@ def _read_table(path: Path) -> dict[str, str]:
             table = pd.read_csv(path, dtype=str)
             pairs = list(zip(table["scene"], table["split"], strict=True))
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise DataError(f"{path}: is no table of splits ({error})", _HINT) from error
+        raise DataError(f"{path} is not a table of splits ({error})", _HINT) from error
     known: dict[str, str] = {}
     for scene, name in pairs:
         if known.setdefault(scene, name) != name:

@@ -31,7 +31,7 @@ def write_video(path: Path, frames: NDArray[np.uint8], fps: float, lossless: boo
         DataError: no frames, or the file cannot be written; an old file stays as it was.
     """
     if frames.ndim != 4 or frames.shape[1] != 3 or not len(frames):
-        raise DataError(f"{path}: {frames.shape} are no frames [T, 3, H, W]", "nothing to write")
+        raise DataError(f"{path}: {frames.shape} are not frames [T, 3, H, W]", "nothing to write")
     codec = "libx264rgb" if lossless else "libx264"
     odd = frames.shape[2] % 2 or frames.shape[3] % 2
     pixels = "rgb24" if lossless else ("yuv444p" if odd else "yuv420p")

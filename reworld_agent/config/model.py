@@ -130,7 +130,7 @@ class ClipConfig:
             )
         require(
             self.future_frames % temporal == 0,
-            f"clip.future_frames = {self.future_frames} is no multiple of {temporal}",
+            f"clip.future_frames = {self.future_frames} is not a multiple of {temporal}",
             f"a causal clip has {temporal}k+1 frames, the first of them not of the future",
         )
         require(

@@ -49,7 +49,7 @@ def _load_lightning(path: Path, config: ModelConfig) -> ReWorldModel:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
         state = {key.removeprefix("agent."): v for key, v in content["state_dict"].items()}
     except (OSError, KeyError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        message = f"{path} is no readable Lightning checkpoint: {error}"
+        message = f"{path} is not a readable Lightning checkpoint: {error}"
         raise WeightsError(message, "name a folder of save_pretrained, or a .ckpt") from error
     state = {
         k.removeprefix(MODEL_PREFIX): v for k, v in state.items() if k.startswith(MODEL_PREFIX)

@@ -213,7 +213,7 @@ def shards(file: Path) -> list[Path]:
     try:
         names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
     except (ValueError, KeyError, AttributeError) as error:
-        raise WeightsError(f"{index} is no index of weights: {error}", COPY_HINT) from error
+        raise WeightsError(f"{index} is not an index of weights: {error}", COPY_HINT) from error
     return [index.with_name(Path(name).name) for name in sorted(names)]
 
 
@@ -225,7 +225,7 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
         return load_file(file)
     except (SafetensorError, OSError) as error:
         raise WeightsError(
-            f"{file} is no readable safetensors file: {error}", TRAIN_HINT
+            f"{file} is not a readable safetensors file: {error}", TRAIN_HINT
         ) from error
 
 

@@ -1,6 +1,6 @@
-"""What the Video DiT is told: kinematics and command as one sentence (DriveLaW, arXiv 2512.23421).
+"""Text conditioning: kinematics and command as one sentence (DriveLaW, arXiv 2512.23421).
 
-The paper's s and g reach the video branch as text alone; the planner is always told the same.
+The paper's s and g reach the video branch as text alone; the planner's prompt is always the same.
 """
 
 from __future__ import annotations

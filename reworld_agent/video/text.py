@@ -1,7 +1,7 @@
-"""Sentences to embeddings: T5 from a local folder, each sentence once, kept as safetensors.
+"""Prompts to embeddings: T5 from a local folder, each prompt once, kept as safetensors.
 
-Where every sentence is in the cache, T5 is neither needed nor imported.
-Shapes: B sentences, M tokens of the longest, C caption channels.
+Where every prompt is in the cache, T5 is neither needed nor imported.
+Shapes: B prompts, M tokens of the longest, C caption channels.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import DataError, WeightsError
 
 MAX_TOKENS = 256
-WIDTH_HINT = "embed the sentences with the T5 encoder of the model's size"
+WIDTH_HINT = "embed the prompts with the T5 encoder of the model's size"
 T5_HINT = "name a local folder with text_encoder/ and tokenizer/ (LTX-Video's): t5=PATH"
 
 
@@ -31,7 +31,7 @@ class T5Encoder:
 
     Args:
         folder: holds `text_encoder/` and `tokenizer/`, as LTX-Video's does.
-        max_tokens: length to which T5 sees every sentence padded (without a mask, as LTX-Video
+        max_tokens: length to which T5 sees every prompt padded (without a mask, as LTX-Video
             and DriveLaW were trained); longer ones are cut.
         device: of the encoder.
         dtype: of the encoder.
@@ -44,7 +44,7 @@ class T5Encoder:
         device: str = "cpu",
         dtype: torch.dtype = torch.bfloat16,
     ) -> None:
-        # an extra, and slow to import: sentences that are in the cache need none of it
+        # an extra, and slow to import: prompts that are in the cache need none of it
         from transformers import AutoTokenizer, T5EncoderModel  # noqa: PLC0415
 
         self.max_tokens = max_tokens
@@ -68,10 +68,10 @@ class T5Encoder:
         return int(self.model.config.d_model)
 
     @torch.no_grad()
-    def encode(self, sentence: str) -> Tensor:
-        """Embeddings [M, C] of the sentence's own tokens, without those of the padding."""
+    def encode(self, prompt: str) -> Tensor:
+        """Embeddings [M, C] of the prompt's own tokens, without those of the padding."""
         found = self.tokenizer(
-            sentence,
+            prompt,
             padding="max_length",
             max_length=self.max_tokens,
             truncation=True,
@@ -82,10 +82,10 @@ class T5Encoder:
 
 
 class PromptBook:
-    """Embeddings of sentences, each computed once and kept in a folder.
+    """Embeddings of prompts, each computed once and kept in a folder.
 
     Args:
-        folder: of the cache; one safetensors file for each sentence.
+        folder: of the cache; one safetensors file for each prompt.
         encoder: computes what is not there; None = nothing may be missing.
         width: C, of the model that they condition; None = any.
 
@@ -101,20 +101,20 @@ class PromptBook:
             message = f"the T5 encoder has {encoder.width} channels, the model takes {width}"
             raise WeightsError(message, WIDTH_HINT)
 
-    def file(self, sentence: str) -> Path:
-        """Where a sentence's embeddings are kept."""
-        return self.folder / f"{hashlib.sha256(sentence.encode()).hexdigest()[:32]}.safetensors"
+    def file(self, prompt: str) -> Path:
+        """Where a prompt's embeddings are kept."""
+        return self.folder / f"{hashlib.sha256(prompt.encode()).hexdigest()[:32]}.safetensors"
 
-    def prepare(self, sentences: Sequence[str]) -> None:
+    def prepare(self, prompts: Sequence[str]) -> None:
         """Compute what is missing.
 
         Raises:
             WeightsError: there is no encoder for it.
             DataError: it cannot be written.
         """
-        missing = [s for s in dict.fromkeys(sentences) if not self.file(s).is_file()]
+        missing = [s for s in dict.fromkeys(prompts) if not self.file(s).is_file()]
         if missing and self.encoder is None:
-            message = f"{len(missing)} sentences are not embedded in {self.folder}: {missing[0]!r}"
+            message = f"{len(missing)} prompts are not embedded in {self.folder}: {missing[0]!r}"
             command = f"reworld video prompts index=... output_dir={self.folder} t5=PATH"
             raise WeightsError(message, f"{T5_HINT}; for all clips of an index: {command}")
         try:
@@ -122,42 +122,42 @@ class PromptBook:
         except OSError as error:
             message = f"{self.folder} cannot be made ({error.strerror})"
             raise DataError(message, "name a folder that can be written") from error
-        for sentence in tqdm(missing, desc="embedding prompts", disable=len(missing) < 2):
-            self._write(sentence)
+        for prompt in tqdm(missing, desc="embedding prompts", disable=len(missing) < 2):
+            self._write(prompt)
 
-    def _write(self, sentence: str) -> None:
+    def _write(self, prompt: str) -> None:
         assert self.encoder is not None
-        tensors = {"tokens": self.encoder.encode(sentence).contiguous()}
-        about = {"prompt": sentence, "max_tokens": str(self.encoder.max_tokens)}
+        tensors = {"tokens": self.encoder.encode(prompt).contiguous()}
+        about = {"prompt": prompt, "max_tokens": str(self.encoder.max_tokens)}
         data = save(tensors, about)
-        write_atomically(self.file(sentence), lambda partial: partial.write_bytes(data))
+        write_atomically(self.file(prompt), lambda partial: partial.write_bytes(data))
 
-    def length(self, sentence: str) -> int:
-        """Tokens M of a sentence that is in the cache; its embeddings are not read.
+    def length(self, prompt: str) -> int:
+        """Tokens M of a prompt that is in the cache; its embeddings are not read.
 
         Raises:
             WeightsError: the file is damaged, or of another T5 than the model's.
         """
-        path = self.file(sentence)
+        path = self.file(prompt)
         try:
             with safe_open(path, framework="pt") as file:
                 length, width = file.get_slice("tokens").get_shape()
         except (OSError, SafetensorError, ValueError) as error:
-            message = f"{path} is no embedded sentence: {error}"
+            message = f"{path} is not an embedded prompt: {error}"
             raise WeightsError(message, "remove it, and embed it again") from error
         if self.width not in (None, width):
             message = f"{path} has {width} channels, the model takes {self.width}"
             raise WeightsError(message, WIDTH_HINT)
         return int(length)
 
-    def tokens(self, sentence: str) -> Tensor:
-        """Embeddings [M, C] of a sentence that is in the cache."""
-        return load_file(self.file(sentence))["tokens"]
+    def tokens(self, prompt: str) -> Tensor:
+        """Embeddings [M, C] of a prompt that is in the cache."""
+        return load_file(self.file(prompt))["tokens"]
 
-    def embeddings(self, sentences: Sequence[str]) -> dict[str, Tensor]:
+    def embeddings(self, prompts: Sequence[str]) -> dict[str, Tensor]:
         """`prompt` [B, M, C] and `prompt_mask` [B, M], 1 where a token counts; see `context`."""
-        self.prepare(sentences)
-        rows = [self.tokens(sentence) for sentence in sentences]
+        self.prepare(prompts)
+        rows = [self.tokens(prompt) for prompt in prompts]
         mask = [torch.ones(len(row), dtype=torch.long) for row in rows]
         return {
             "prompt": pad_sequence(rows, batch_first=True),

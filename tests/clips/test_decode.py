@@ -17,8 +17,6 @@ from reworld_agent.clips.fit import fit_image
 from reworld_agent.core.errors import ConfigError, DataError
 from tests.clips.media import frame, levels, write_images, write_video
 
-pytest.importorskip("av")
-
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -98,7 +98,7 @@ def test_split_of_files(tmp_path: Path) -> None:
     official = {"train": ["a"], "val": ["b"], "train_detect": ["a"], "mini_val": ["b"]}
     lists.write_text(json.dumps(official))
     assert [split_rule(str(lists))(scene, "") for scene in "ab"] == ["train", "val"]
-    with pytest.raises(DataError, match="is no table of splits"):
+    with pytest.raises(DataError, match="is not a table of splits"):
         split_rule(str(tmp_path / "nothing.csv"))
 
 
@@ -143,7 +143,11 @@ def test_json_records_over_chunk_borders(tmp_path: Path, monkeypatch: pytest.Mon
     for chunk in (7, 100, 1 << 20):
         monkeypatch.setattr("reworld_agent.clips.json_stream._CHUNK", chunk)
         assert list(records(path)) == rows
-    for text, message in (("{}", "does not start"), ('[{"a": 1}', "ends"), ("[3]", "no object")):
+    for text, message in (
+        ("{}", "does not start"),
+        ('[{"a": 1}', "ends"),
+        ("[3]", "not an object"),
+    ):
         path.write_text(text)
         with pytest.raises(DataError, match=message):
             list(records(path))
@@ -177,7 +181,7 @@ def test_index_that_is_none(tmp_path: Path, index: ClipIndex) -> None:
     with pytest.raises(DataError, match="cannot be read"):
         read_index(path)
     index.rows.to_parquet(path)
-    with pytest.raises(DataError, match="is no index of clips"):
+    with pytest.raises(DataError, match="is not an index of clips"):
         read_index(path)
     write_index(path, ClipIndex(index.rows.iloc[[0, 0]], index.root, index.provenance))
     with pytest.raises(DataError, match="names clips twice"):

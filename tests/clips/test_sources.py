@@ -122,7 +122,7 @@ def test_nuplan_bad(tmp_path: Path) -> None:
     root = write_nuplan(tmp_path)
     base = next(root.rglob("*.db"))
     base.write_bytes(base.read_bytes()[:3000] + b"\0" * 100)
-    with pytest.raises(DataError, match="no readable nuPlan database"):
+    with pytest.raises(DataError, match="not a readable nuPlan database"):
         index_of("nuplan", root)
 
 
@@ -173,7 +173,7 @@ def test_folder_of_videos_and_images(tmp_path: Path) -> None:
 def test_folder_bad(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds neither"):
         index_of("folder", tmp_path)
-    with pytest.raises(DataError, match="is no folder"):
+    with pytest.raises(DataError, match="is not a folder"):
         index_of("folder", tmp_path / "nowhere")
     write_images(tmp_path / "short", [frame(k) for k in range(3)])
     with pytest.raises(DataError, match="gives no clip of 17 frames"):

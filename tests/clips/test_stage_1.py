@@ -76,7 +76,7 @@ def test_what_cannot_be_trained(table: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"12 frames, \d+ are asked for"):
         phases = "+agent.overrides.phases=[{share: 1.0, clip: {future_frames: 12}}]"
         run(config(table, tmp_path, phases))
-    with pytest.raises(ConfigError, match=r"phase 1: .*future_frames = 3 is no multiple of 4"):
+    with pytest.raises(ConfigError, match=r"phase 1: .*future_frames = 3 is not a multiple of 4"):
         run(config(table, tmp_path, phases.replace("12", "3")))
     with pytest.raises(ConfigError, match=r"nothing\.parquet: no such file"):
         run(config(tmp_path / "nothing.parquet", tmp_path))
@@ -181,7 +181,7 @@ def test_prompts_reach_the_video_dit(
     table: Path, latents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, kept = write_t5(tmp_path / "t5", width=32), tmp_path / "prompts"
-    with pytest.raises(WeightsError, match="1 sentences are not embedded") as caught:
+    with pytest.raises(WeightsError, match="1 prompts are not embedded") as caught:
         run(config(table, tmp_path / "bare", f"prompts={kept}"))
     assert f"reworld video prompts index=... output_dir={kept} t5=PATH" in str(caught.value)
     words = ["video", "prompts", f"index={table}", "split=train", f"output={kept}", f"t5={folder}"]

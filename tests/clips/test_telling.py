@@ -99,7 +99,7 @@ def test_sentences(sample: Sample, tmp_path: Path) -> None:
     sentence = conditioning.sentence(sample)
     assert "past 1.5 seconds" in sentence and "next 4 seconds" in sentence
     assert "speed 6.00m/s" in sentence and "turning left" in sentence
-    with pytest.raises(WeightsError, match="1 sentences are not embedded"):
+    with pytest.raises(WeightsError, match="1 prompts are not embedded"):
         conditioning.features([sample])
     for number, words in enumerate((sentence, NEGATIVE_PROMPT)):
         tokens = torch.randn(5 + number, 32, generator=torch.manual_seed(number))

@@ -32,7 +32,7 @@ MISTAKES: list[tuple[str, Any, str]] = [
     ("codec.latent_channels", "64", "of type int"),
     ("codec.latent_channels", True, "of type int"),
     ("clip.height", 65, "not divisible by the codec's 16"),
-    ("clip.future_frames", 7, "no multiple of 4"),
+    ("clip.future_frames", 7, "not a multiple of 4"),
     ("clip.encoding", "clip", r"history_frames = 4 is not 4k\+1"),
     ("clip.encoding", "loose", "clip.encoding=loose"),
     ("clip.rope_time", "hours", "clip.rope_time=hours"),

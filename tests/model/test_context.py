@@ -1,4 +1,4 @@
-"""What the Video DiT is told: null token, prompts, the planner's sentence, ego and command."""
+"""The condition of the Video DiT: null token, prompts, the planner's own, ego and command."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_context_tokens_extend_the_mask() -> None:
     assert text.shape == (2, 5, 32) and mask.tolist() == [[1, 0, 0, 1, 1]] * 2
 
 
-def test_the_planners_sentence_travels_with_the_weights(tmp_path: Path) -> None:
+def test_the_planners_prompt_travels_with_the_weights(tmp_path: Path) -> None:
     model, (features, _) = moving_model(), batch(2)
     silent = model.plan(features)
     model.planning_prompt = torch.randn(1, 4, 32)
@@ -91,4 +91,4 @@ def test_the_planners_sentence_travels_with_the_weights(tmp_path: Path) -> None:
     copy.load_state_dict(micro_model().state_dict())
     assert copy.planning_prompt is None
     video = model.context(2)["encoder_hidden_states"]
-    assert video.abs().max() == 0  # the sentence is the planner's alone
+    assert video.abs().max() == 0  # the prompt is the planner's alone

@@ -166,7 +166,7 @@ def test_frames_and_sizes_of_the_ltx_vae() -> None:
     clip = config.world_clip
     changes: tuple[tuple[dict[str, Any], str], ...] = (
         ({"history_frames": 8}, r"history_frames = 8 is not 8k\+1"),
-        ({"future_frames": 25}, "future_frames = 25 is no multiple of 8"),
+        ({"future_frames": 25}, "future_frames = 25 is not a multiple of 8"),
         ({"width": 740}, "width = 740 is not divisible by the codec's 32 pixels"),
     )
     for change, message in changes:

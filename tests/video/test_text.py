@@ -103,7 +103,7 @@ def test_each_sentence_is_embedded_once(
     assert len(files) == 2 and all(stat.S_IMODE(f.stat().st_mode) == 0o644 for f in files)
     again = PromptBook(tmp_path / "book").embeddings(sentences)  # without T5
     assert torch.equal(again["prompt"], first["prompt"])
-    with pytest.raises(WeightsError, match="1 sentences are not embedded"):
+    with pytest.raises(WeightsError, match="1 prompts are not embedded"):
         PromptBook(tmp_path / "book").embeddings(["turns right"])
 
 

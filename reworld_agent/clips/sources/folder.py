@@ -33,7 +33,7 @@ class Folder:
     def recordings(self, root: Path, options: Options) -> Iterator[Recording]:
         """One recording for each video file, and each folder that holds images, at any depth."""
         if not root.is_dir():
-            raise DataError(f"{root}: is no folder", "root= is a folder of videos or images")
+            raise DataError(f"{root} is not a folder", "root= is a folder of videos or images")
         files = [path for path in root.rglob("*") if path.suffix.lower() in (*VIDEOS, *SUFFIXES)]
         if not files:
             known = f"known: {', '.join((*VIDEOS, *SUFFIXES))}"
@@ -95,7 +95,7 @@ def _read_poses(path: Path, first_stamp: int = 0) -> tuple[EgoTrack | None, tupl
         speed = table["speed"].to_numpy(np.float64) if "speed" in table else None
     except (OSError, ValueError, KeyError) as error:
         hint = f"columns: {', '.join(_COLUMNS)}, and speed where it is measured"
-        raise DataError(f"{path}: is no table of poses ({error})", hint) from error
+        raise DataError(f"{path} is not a table of poses ({error})", hint) from error
     whole = np.isfinite(values).all(axis=1)
     whole &= np.isfinite(speed) if speed is not None else True
     if not whole.all():

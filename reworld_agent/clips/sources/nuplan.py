@@ -65,7 +65,7 @@ def _recording(path: Path, images: str, camera: str) -> Recording:
             rows = base.execute(_IMAGES, (camera,)).fetchall()
             track = _track(base.execute(_POSES, (camera,)).fetchall(), path)
     except sqlite3.Error as error:
-        message = f"{path}: is no readable nuPlan database ({error})"
+        message = f"{path} is not a readable nuPlan database ({error})"
         raise DataError(message, "download the database again") from error
     files = [f"{images}/{name}" for name, _ in rows]
     stamps = np.array([stamp for _, stamp in rows], dtype=np.int64)

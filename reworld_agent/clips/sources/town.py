@@ -43,7 +43,7 @@ def _recording(root: Path, path: Path) -> Recording:
         command = np.array([COMMANDS.index(word) for word in rows["command"]])
         speed = rows["speed"].to_numpy(np.float64)
     except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{path}: is no index of a clip ({error})", _MAKE) from error
+        raise DataError(f"{path} is not an index of a clip ({error})", _MAKE) from error
     folder = path.parent
     files = [relative(folder / name, root) for name in rows["file"]]
     track = make_track(stamps, poses, speed=speed, command=command)
