@@ -63,6 +63,11 @@ class CodecConfig:
             f"it has {channels} channels, {pixels} pixels and {frames} frames per latent",
         )
 
+    @property
+    def released(self) -> bool:
+        """True for a codec that is nothing without the weights that others have trained."""
+        return self.kind in GEOMETRY
+
 
 @dataclass(frozen=True)
 class ClipConfig:

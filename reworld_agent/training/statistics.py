@@ -1,4 +1,4 @@
-"""The closed-form parts, fitted before Stage 1: patch-PCA codec and action normalisation."""
+"""The closed-form parts, fitted before Stage 1: codec and action normalisation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from reworld_agent.config import load_model_config
-from reworld_agent.core.errors import ConfigError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.scenes.splits import split_loader
 from reworld_agent.training.datasets.scene_arrays import SceneArrays, scene_arrays
@@ -47,20 +46,20 @@ class FittedStatistics:
 
 
 def fit_statistics(model: ReWorldModel, arrays: SceneArrays, seed: int) -> list[str]:
-    """Fit codec and normalisation in place; what came of it, in lines."""
-    if not isinstance(model.codec, FittedCodec):
-        message = f"model={model.config.name} has a trained codec: there is nothing to fit"
-        raise ConfigError(message, "start stage 1 from its released weights with agent.init_from=")
-    chosen = np.random.default_rng(seed).permutation(len(arrays))[:SCENES]
-    singles, clips = _pixels(model, arrays, np.sort(chosen))
-    explained = model.codec.fit(singles, clips, seed)
-    model.normaliser.fit(torch.from_numpy(arrays.trajectory))
+    """Fit codec and normalisation in place, where they are to be; what came of it, in lines."""
+    lines = []
+    if isinstance(model.codec, FittedCodec):
+        chosen = np.random.default_rng(seed).permutation(len(arrays))[:SCENES]
+        singles, clips = _pixels(model, arrays, np.sort(chosen))
+        explained = model.codec.fit(singles, clips, seed)
+        alone, inside = psnr(model.codec, singles), psnr(model.codec, clips)
+        text = f"{explained:.1%} of the variance; PSNR {alone:.2f} dB alone, {inside:.2f} dB"
+        lines.append(f"codec: {text} in a clip")
+    if model.config.planner.normalisation == "waypoint":
+        model.normaliser.fit(torch.from_numpy(arrays.trajectory))
+        lines.append(f"actions: {len(arrays)} trajectories")
     model.history = [STATISTICS]
-    return [
-        f"codec: {explained:.1%} of the variance; PSNR {psnr(model.codec, singles):.2f} dB alone, "
-        f"{psnr(model.codec, clips):.2f} dB in a clip",
-        f"actions: {len(arrays)} trajectories",
-    ]
+    return lines
 
 
 def _pixels(model: ReWorldModel, arrays: SceneArrays, scenes: np.ndarray) -> tuple[Tensor, Tensor]:

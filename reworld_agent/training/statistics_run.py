@@ -41,9 +41,10 @@ class StatisticsRun(Settings):
         return from_mapping(cls, plain(cfg), strangers=True)
 
     def check(self) -> None:
-        """Raise UsageError where the model has a trained codec."""
-        kind = load_model_config(self.model, self.recipe).codec.kind
-        if kind != "patch_pca":
+        """Raise UsageError where the model has a codec that others have trained."""
+        codec = load_model_config(self.model, self.recipe).codec
+        if codec.released:
+            kind = codec.kind
             message = f"model={self.model} has a trained codec ({kind}): there is nothing to fit"
             raise UsageError(
                 message, "start stage 1 from its released weights with agent.init_from="

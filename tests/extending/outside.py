@@ -9,15 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from reworld_agent.cli import hydra_run
 from reworld_agent.cli.main import main
 from reworld_agent.core.plugins import load_plugins
 from tests.docs.pages import DOCS, Line, command_lines, files_of
 
 SCRIPTS = {
-    "run_training.py": hydra_run.train,
-    "run_pdm_score.py": hydra_run.score,
-    "train/fit_statistics.py": hydra_run.fit_statistics,
+    "run_training.py": "train",
+    "run_pdm_score.py": "score",
+    "train/fit_statistics.py": "fit-statistics",
 }
 
 
@@ -36,10 +35,8 @@ class Outside:
 
     def run(self, line: Line, *more: str) -> int:
         """The exit code of a command of the page, with more settings behind its own."""
-        if line.program == "reworld":
-            return main([*line.arguments, *more])
-        script, *arguments = line.arguments
-        return SCRIPTS[script]([*arguments, *more])
+        first, *arguments = line.arguments
+        return main([SCRIPTS.get(first, first), *arguments, *more])
 
 
 @contextmanager

@@ -106,7 +106,7 @@ def open_codec(protocol: Protocol, folder: str | Path | None = None) -> Codec:
     """
     if folder is not None:
         return _read_vae(Path(folder))
-    if protocol.codec.kind == "ltx_vae":
+    if protocol.codec.released:
         message = "protocol=table2 model=paper needs the weights of the LTX VAE"
         raise DataError(message, "give vae=FOLDER, the vae folder of LTX-Video 0.9.5")
     return build_codec(protocol.codec)
