@@ -54,6 +54,7 @@ class Record:
         return self
 
     def __setstate__(self, state: Any) -> None:
+        """How a pickle fills them: a dict of fields, or two of them."""
         for part in state if isinstance(state, tuple) else (state,):
             self.fields.update(part or {})
 

@@ -122,7 +122,7 @@ def _run_ray(
     function: Callable[[Task], Result], tasks: Iterable[Task], workers: int | None
 ) -> Iterator[Result]:
     try:
-        import ray
+        import ray  # noqa: PLC0415 - extra `ray`
     except ImportError as error:
         raise ConfigError(
             "worker=ray, but Ray is not installed",

@@ -112,5 +112,7 @@ def test_provenance_names_weights_code_and_numerics() -> None:
         agent.mlp[0].bias[0] += 1e-3
     assert weights_hash(agent) != origin["weights_sha256"]
     assert weights_hash(HumanAgent()) == ""
+    # the devkit's constant_velocity_agent is a module that never calls Module.__init__
+    assert weights_hash(torch.nn.Module.__new__(torch.nn.Module)) == ""
     assert blas_name()
     assert code_version().startswith("0.")
