@@ -1,5 +1,7 @@
-"""Benchmark of the scorer: `python eval/benchmark_pdm.py data=DIR:SPLIT[,DIR:SPLIT] [scenes=8]
-[output=pdm_benchmark] [devkit_python=python with navsim v1.1]`; one thread.
+"""Benchmark of the scorer, one thread.
+
+`python eval/benchmark_pdm.py data=DIR:SPLIT[,DIR:SPLIT] [scenes=8] [output=pdm_benchmark]
+[devkit_python=python with navsim v1.1]`
 
 DIR holds navsim_logs/SPLIT and maps. Writes OUTPUT.csv (table), OUTPUT_growth.csv and
 OUTPUT_growth.png; the devkit's column is there if its interpreter can import navsim v1.1.

@@ -54,7 +54,7 @@ def overrides_of(settings: DoctorSettings) -> list[str]:
     A split that is no train_test_split is a folder of logs.
     """
     # the base installation has no Hydra, and the other checks need none
-    from reworld_agent.evaluation.compose import compose  # noqa: PLC0415
+    from reworld_agent.evaluation.compose import compose
 
     named = {"agent": settings.agent, "train_test_split": settings.train_test_split}
     if settings.train_test_split is not None:

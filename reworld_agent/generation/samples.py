@@ -20,7 +20,11 @@ from reworld_agent.clips.kinematics import COMMANDS
 from reworld_agent.clips.resample import nearest, steady_grid
 from reworld_agent.config import ClipConfig
 from reworld_agent.core.errors import DataError, SceneError
+from reworld_agent.features import frame_image
+from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.geometry import relative_poses
+from reworld_agent.scenes.sensors import SensorConfig
+from reworld_agent.scenes.splits import resolve_split
 from reworld_agent.video.prompts import Motion
 
 Clip = NDArray[np.uint8]
@@ -140,11 +144,6 @@ def from_scene(token: str, data_split: str, clip: ClipConfig) -> Sample:
         ConfigError, DataError, SceneError: the split or the token is not there; the clip is not
             of 2 Hz.
     """
-    from reworld_agent.features import frame_image
-    from reworld_agent.scenes.filter import SceneFilter
-    from reworld_agent.scenes.sensors import SensorConfig
-    from reworld_agent.scenes.splits import resolve_split
-
     past, ahead = clip.history_frames, clip.future_frames
     scene_filter = SceneFilter(
         num_history_frames=past,

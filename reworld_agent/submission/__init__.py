@@ -7,6 +7,6 @@ from collections.abc import Sequence
 
 def main(arguments: Sequence[str]) -> int:
     """`reworld submit`; see `submission.command`, which is imported when it runs."""
-    from reworld_agent.submission.command import main as run
+    from reworld_agent.submission.command import main as run  # noqa: PLC0415
 
     return run(arguments)

@@ -125,8 +125,10 @@ def _stages(run: Run, version: str, second: Path | None) -> dict[str, tuple[dict
 
 
 def _table(run: Run, version: str) -> pd.DataFrame | None:
-    """The run's own scores, where they are of the kind that `rescore` makes: of the version's
-    protocol, of one stage, beside traffic as it was logged."""
+    """The run's own scores, where they are of the kind that `rescore` makes.
+
+    Of the version's protocol, of one stage, beside traffic as it was logged.
+    """
     path = run.path.parent / "pdm_scores.parquet"
     kind = {"protocol": PROTOCOLS[version].name, "stages": 1, "traffic": LOG_REPLAY}
     found = {"stages": 1, "traffic": LOG_REPLAY, **run.provenance}

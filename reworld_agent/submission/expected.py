@@ -8,9 +8,14 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from reworld_agent.core.errors import ConfigError, DataError, ReWorldError
 from reworld_agent.core.text import shown
+from reworld_agent.scenes.filter import SceneFilter
+from reworld_agent.scenes.splits import resolve_split
 
 _SECOND_STAGE = "reactive_synthetic_initial_tokens"  # what the devkit's script plans in stage two
 
@@ -38,7 +43,8 @@ UNKNOWN = Expected(None, None, "nothing")
 
 def of_split(name: str) -> Expected:
     """Tokens of a train_test_split; raises ConfigError where it cannot be composed."""
-    from reworld_agent.evaluation.compose import compose
+    # Hydra, which an installation for scoring lacks
+    from reworld_agent.evaluation.compose import compose  # noqa: PLC0415
 
     return _of_settings(compose([f"train_test_split={name}"]).train_test_split, name)
 
@@ -56,10 +62,6 @@ def of_run(trajectories: Path) -> Expected:
 
 
 def _of_config(path: Path) -> Expected:
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError
-
     try:
         split = OmegaConf.load(path).train_test_split
     except (OSError, AttributeError, OmegaConfBaseException, YAMLError) as error:
@@ -69,11 +71,6 @@ def _of_config(path: Path) -> Expected:
 
 def _of_settings(split: Any, name: str) -> Expected:
     """From the settings of a split: its scene filter over the logs, or its list of tokens."""
-    from omegaconf import OmegaConf
-
-    from reworld_agent.scenes.filter import SceneFilter
-    from reworld_agent.scenes.splits import resolve_split
-
     settings: Any = OmegaConf.to_container(split.scene_filter, resolve=True)
     data_split = str(split.data_split)
     second = frozenset(settings.get(_SECOND_STAGE) or ())

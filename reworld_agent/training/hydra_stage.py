@@ -67,7 +67,10 @@ class StageCallback(Callback):
         try:
             self.merge(config)
             if self.stage.needs_future_images and "dataloader" in config:
-                from reworld_agent.training.datasets.future_images import check_host_config
+                # every Hydra program with agent=reworld comes here; data are for training alone
+                from reworld_agent.training.datasets.future_images import (  # noqa: PLC0415
+                    check_host_config,
+                )
 
                 check_host_config(config)
         except ReWorldError as error:

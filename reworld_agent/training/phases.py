@@ -1,5 +1,7 @@
-"""The resolution curriculum of Stage 1 as data: motion first, in long clips of small frames; then
-detail. DriveLaW's two phases (arXiv 2512.23421, 3.5), which the paper takes over.
+"""The resolution curriculum of Stage 1 as data.
+
+Motion first, in long clips of small frames; then detail. DriveLaW's two phases (arXiv 2512.23421,
+3.5), which the paper takes over.
 """
 
 from __future__ import annotations

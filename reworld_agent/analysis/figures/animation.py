@@ -128,7 +128,7 @@ def _save_gif(path: Path, pictures: list[Picture], colourful: list[Picture]) -> 
 
 def _save_mp4(path: Path, pictures: list[Picture]) -> None:
     try:
-        import av
+        import av  # noqa: PLC0415 - an extra; a gif does without
     except ImportError as error:
         raise ConfigError(
             "mp4 needs PyAV, which is not installed",

@@ -200,8 +200,10 @@ def draw_annotation(
 
 
 def _projected(cache: SceneCache, plan: Array, annotation: FailureAnnotation) -> list[Array]:
-    """Boxes [4, 2] of the plan driven straight on and of what it then meets; none where a failure
-    is not foreseen."""
+    """Boxes [4, 2] of the plan driven straight on and of what it then meets.
+
+    None where a failure is not foreseen.
+    """
     if not annotation.ahead_steps:
         return []
     later = min(annotation.step + annotation.ahead_steps, len(cache.track_pose) - 1)

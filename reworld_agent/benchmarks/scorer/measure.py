@@ -109,8 +109,12 @@ def measure_scene(data: DataSet, token: str) -> dict[str, float | str]:
 
 
 def first_use_s(data: DataSet, token: str) -> tuple[float, float]:
-    """From a fresh process with an empty compile cache to the first score: seconds on the wall,
-    and seconds of CPU time in that process (others compile at the same time)."""
+    """From a fresh process with an empty compile cache to the first score.
+
+    Returns:
+        Seconds on the wall, and seconds of CPU time in that process (others compile at the same
+        time).
+    """
     code = (
         "import sys,time,numpy as np; t=time.perf_counter(); c=time.process_time()\n"
         "from reworld_agent import pdm\n"

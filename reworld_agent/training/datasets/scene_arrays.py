@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +34,8 @@ from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.logs import load_log
 from reworld_agent.scenes.sensors import Cameras
 from reworld_agent.training.datasets.future_images import check_future_images
+
+logger = logging.getLogger(__name__)
 
 Sample = tuple[dict[str, Tensor], dict[str, Tensor], str]  # features, targets, token or clip
 
@@ -164,7 +167,8 @@ def _write(folder: Path, loader: SceneLoader, config: ModelConfig, future_images
             index[row, column] = slots.setdefault((window.log, window.start + column), len(slots))
     shape = (len(slots), 3, config.clip.height, config.clip.width)
     size = int(np.prod(shape))
-    print(f"training arrays: {len(loader)} scenes, {len(slots)} frames, {size:,} bytes in {folder}")
+    message = "training arrays: %d scenes, %d frames, %s bytes in %s"
+    logger.info(message, len(loader), len(slots), f"{size:,}", folder)
     _check_space(folder.parent, size)
     draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix="draft_"))
     try:
