@@ -46,10 +46,11 @@ train-demo: $(TRAIN) ## retrain the shipped tiny weights on the embedded split
 test: $(DEV) ## run the test suite, in two processes (WORKERS=8: in eight)
 	$(PY) -m pytest --numprocesses $(WORKERS) --dist worksteal
 
-check: $(DEV) ## lint, formatting, types, sizes
+check: $(DEV) ## lint, formatting, types, arrows, sizes
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	$(VENV)/bin/lint-imports
 	$(PY) -m tests.check_sizes
 
 format: $(DEV) ## let ruff fix what it can

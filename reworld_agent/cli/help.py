@@ -4,19 +4,50 @@ from __future__ import annotations
 
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from reworld_agent.core.settings import Field, as_text
-
-if TYPE_CHECKING:
-    from reworld_agent.cli.command import Command
 
 _WIDTH = 100
 _INDENT = 22
 _METAVARS = {bool: "true|false", int: "N", float: "X", str: "NAME", Path: "PATH"}
 
 
-def usage_of(command: Command) -> str:
+class Described(Protocol):
+    """What help is written from; see `command.Command`, which is one."""
+
+    @property
+    def name(self) -> str:
+        """One word, or two."""
+
+    @property
+    def summary(self) -> str:
+        """One line."""
+
+    @property
+    def about(self) -> str:
+        """Paragraphs."""
+
+    @property
+    def examples(self) -> tuple[str, ...]:
+        """Whole command lines."""
+
+    @property
+    def next(self) -> str:
+        """What one does after it."""
+
+    @property
+    def exit_codes(self) -> str:
+        """Meaning of its codes beside 2."""
+
+    def fields(self) -> tuple[Field, ...]:
+        """Of its settings."""
+
+    def needs(self, field: Field) -> bool:
+        """Whether it must be given."""
+
+
+def usage_of(command: Described) -> str:
     """One line: the command with what it needs."""
     fields = command.fields()
     plain = [_positional(field) for field in fields if field.about.positional]
@@ -29,7 +60,7 @@ def usage_of(command: Command) -> str:
     return " ".join(["reworld", command.name, *plain, *needed, *more])
 
 
-def help_of(command: Command) -> str:
+def help_of(command: Described) -> str:
     """What `reworld COMMAND --help` prints."""
     stop = "" if command.summary.endswith("?") else "."
     blocks = [usage_of(command), command.summary[:1].upper() + command.summary[1:] + stop]
