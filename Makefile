@@ -64,6 +64,7 @@ notebooks: $(DEV) ## run the notebooks and render them into docs/notebooks
 	PYTHONWARNINGS=ignore $(PY) -m nbconvert --to markdown --execute --output-dir docs/notebooks notebooks/*.ipynb
 
 docs: $(DOCS) ## build the documentation site into site/; a broken link fails
+	$(PY) -m reworld_agent.cli.reference > docs/commands.md
 	$(PY) -m zensical build --strict
 
 clean: ## remove the venv and every cache inside the checkout

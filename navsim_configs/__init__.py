@@ -11,8 +11,8 @@ from hydra.core.config_store import ConfigStore
 
 from reworld_agent.cli.hydra_node import node
 from reworld_agent.evaluation.settings import EvaluationRun
-from reworld_agent.training.mining_run import MiningRun
-from reworld_agent.training.statistics_run import StatisticsRun
+from reworld_agent.training.mining.settings import MiningRun
+from reworld_agent.training.statistics.settings import StatisticsRun
 from reworld_agent.training.train_run import TrainRun
 
 NODES = {

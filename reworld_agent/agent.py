@@ -35,8 +35,8 @@ from reworld_agent.core.sections import from_mapping
 from reworld_agent.model import ReWorldModel, load_checkpoint
 from reworld_agent.negatives.settings import NegativeSettings
 from reworld_agent.negatives.targets import NegativeTargets
+from reworld_agent.training.loop.optim import build_optimizers
 from reworld_agent.training.losses import require_finite, stage_loss
-from reworld_agent.training.optim import build_optimizers
 from reworld_agent.training.prepare import prepare_stage
 from reworld_agent.training.stages import TrainingStage, load_stage
 
@@ -271,8 +271,8 @@ class ReWorldAgent(AbstractAgent):
     def get_training_callbacks(self) -> list[Any]:
         """Export of the weights folder when training ends, and the logs of every term."""
         # Lightning takes a second to import, and whoever only plans need not have it installed
-        from reworld_agent.training.callbacks import ExportWeights, LogTerms  # noqa: PLC0415
-        from reworld_agent.training.ema import AverageWeights  # noqa: PLC0415
+        from reworld_agent.training.loop.callbacks import ExportWeights, LogTerms  # noqa: PLC0415
+        from reworld_agent.training.loop.ema import AverageWeights  # noqa: PLC0415
 
         self._prepare_training()
         model, decay = self._loaded_model(), self.stage.ema_decay

@@ -81,7 +81,8 @@ class EgoStatusMLPAgent(AbstractAgent):
     Args:
         hidden_size: width of the hidden layers.
         learning_rate: of Adam, in training.
-        checkpoint_path: safetensors file; None takes the one shipped, trained on `town_train`.
+        checkpoint_path: safetensors file, or the `agent.ckpt` of a training; None takes the one
+            shipped, trained on `town_train`.
     """
 
     requires_scene = False
@@ -112,7 +113,7 @@ class EgoStatusMLPAgent(AbstractAgent):
         if not self.checkpoint_path.is_file():
             raise WeightsError(f"{self.checkpoint_path}: no such weights", hint)
         try:
-            self.mlp.load_state_dict(load_file(self.checkpoint_path))
+            self.mlp.load_state_dict(_read(self.checkpoint_path))
         except Exception as error:  # safetensors and torch each have errors of their own
             raise WeightsError(f"{self.checkpoint_path}: {error}", hint) from error
 
@@ -140,3 +141,11 @@ class EgoStatusMLPAgent(AbstractAgent):
     def get_optimizers(self) -> Any:
         """Adam."""
         return torch.optim.Adam(self.mlp.parameters(), lr=self.learning_rate)
+
+
+def _read(file: Path) -> dict[str, Tensor]:
+    """Tensors of the MLP by name, from safetensors or a Lightning checkpoint of the agent."""
+    if file.suffix == ".safetensors":
+        return load_file(file)
+    state = torch.load(file, map_location="cpu", weights_only=True)["state_dict"]
+    return {key.removeprefix("agent.mlp."): value for key, value in state.items()}

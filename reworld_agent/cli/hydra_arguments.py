@@ -154,12 +154,11 @@ def composing_error(settings: type[Settings], error: Exception) -> UsageError:
 
 def _no_such_file(missing: str, options: list[str]) -> UsageError:
     group, _, name = missing.rpartition("/")
-    known = ", ".join(options)
-    usual = f"one of {known}" if group != "train_test_split" else f"one of {known}; {_SPLITS}"
     noun = {"agent": "agent", "train_test_split": "split"}.get(group, "file")
-    near = did_you_mean(name, options, usual, group + "={}")
-    hint = f"{near} {_SPLITS}" if group == "train_test_split" and near != usual else near
-    return UsageError(f"{group}={name}: there is no such {noun}", hint)
+    hint = did_you_mean(name, options, f"one of {', '.join(options)};", group + "={}")
+    if group == "train_test_split" and "navtest" not in options:
+        hint = f"{hint} {_SPLITS}"
+    return UsageError(f"{group}={name}: there is no such {noun}", hint.removesuffix(";"))
 
 
 def _in_hydras_words(error: Exception, override: str) -> UsageError:

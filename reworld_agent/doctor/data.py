@@ -33,7 +33,7 @@ def check_data(overrides: Sequence[str], stage: str | None = None) -> Iterator[F
     """
     from reworld_agent.evaluation.compose import TRAIN, compose
     from reworld_agent.evaluation.settings import EvaluationRun
-    from reworld_agent.scenes.camera_names import CAMERA_NAMES
+    from reworld_agent.scenes.sensors import cameras_of
     from reworld_agent.scenes.splits import resolve_split
 
     run: EvaluationRun | None = None
@@ -44,8 +44,7 @@ def check_data(overrides: Sequence[str], stage: str | None = None) -> Iterator[F
         split, chosen = _of_training(compose([*overrides, f"stage={stage}"], TRAIN))
     agent = _agent(chosen)
     sensors = agent.get_sensor_config()
-    cameras = tuple(name.upper() for name in CAMERA_NAMES if getattr(sensors, name))
-    roots = resolve_split(split.data_split, cameras or ("CAM_F0",))
+    roots = resolve_split(split.data_split, cameras_of([sensors]) or ("CAM_F0",))
     broken = list(_broken_logs(roots.logs))
     if broken:
         yield _logs_finding(roots.logs, broken)

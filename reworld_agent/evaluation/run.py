@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,8 @@ from reworld_agent.evaluation.two_stage import Staged, format_staged, groups_of,
 from reworld_agent.pdm.cache_io.folder import SceneCaches
 from reworld_agent.pdm.golden import require_golden
 from reworld_agent.pdm.protocols.aggregate import Group, read_groups
-from reworld_agent.scenes.camera_names import CAMERA_NAMES
 from reworld_agent.scenes.preflight import preflight
-from reworld_agent.scenes.sensors import SensorConfig
+from reworld_agent.scenes.sensors import cameras_of
 from reworld_agent.scenes.splits import resolve_split
 
 
@@ -95,7 +94,7 @@ def evaluate(settings: EvaluationRun) -> Evaluation:
     agents = build_agents([settings.agent, *settings.beside])
     wanted = {name: agent.get_sensor_config() for name, agent in agents.items()}
     split = settings.train_test_split
-    roots = resolve_split(split.data_split, _cameras(wanted.values()))
+    roots = resolve_split(split.data_split, cameras_of(wanted.values()))
     loaders = {name: roots.loader(split.scene_filter, wish) for name, wish in wanted.items()}
     for name, agent in agents.items():
         preflight(loaders[name], wanted[name], agent.requires_scene).raise_if_missing()
@@ -208,10 +207,3 @@ def _write(
     else:
         path.unlink(missing_ok=True)
     return result
-
-
-def _cameras(wishes: Iterable[SensorConfig]) -> tuple[str, ...]:
-    """Cameras that any agent asks for, as an embedded split names them."""
-    wishes = list(wishes)
-    wanted = [name for name in CAMERA_NAMES if any(getattr(wish, name) for wish in wishes)]
-    return tuple(name.upper() for name in wanted)

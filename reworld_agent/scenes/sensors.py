@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -149,6 +149,13 @@ class SensorConfig:
     def build_no_sensors(cls) -> SensorConfig:
         """No sensor at all."""
         return cls.build_all_sensors(False)
+
+
+def cameras_of(sensors: Iterable[SensorConfig]) -> tuple[str, ...]:
+    """Cameras that any of some wishes asks for, as an embedded split names them (CAM_F0)."""
+    wishes = list(sensors)
+    wanted = [name for name in CAMERA_NAMES if any(getattr(wish, name) for wish in wishes)]
+    return tuple(name.upper() for name in wanted)
 
 
 def read_image(path: Path, token: str = "?") -> NDArray[np.uint8]:

@@ -1,17 +1,23 @@
-"""Stages, losses, data and the loop that trains them."""
+"""Stages, losses, data and the loop that trains them; and the training of any other agent."""
 
 from typing import TYPE_CHECKING
 
 from reworld_agent.core.lazy import lazy_face
 
 if TYPE_CHECKING:
-    from reworld_agent.training.resume import Trained
-    from reworld_agent.training.stage_run import run
+    from reworld_agent.training.agents.settings import AgentTrainRun
+    from reworld_agent.training.loop.resume import Trained
+    from reworld_agent.training.start import run
     from reworld_agent.training.train_run import TrainRun
 
-__all__ = ["TrainRun", "Trained", "run"]
+__all__ = ["AgentTrainRun", "TrainRun", "Trained", "run"]
 
 __getattr__, __dir__ = lazy_face(
     __name__,
-    {"resume": ["Trained"], "stage_run": ["run"], "train_run": ["TrainRun"]},
+    {
+        "agents.settings": ["AgentTrainRun"],
+        "loop.resume": ["Trained"],
+        "start": ["run"],
+        "train_run": ["TrainRun"],
+    },
 )

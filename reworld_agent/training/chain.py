@@ -22,7 +22,7 @@ import pandas as pd
 from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import DataError, ReWorldError
 from reworld_agent.core.result_tables import write_csv
-from reworld_agent.training.resume import is_finished
+from reworld_agent.training.loop.resume import is_finished
 
 RECORD = "chain.json"
 TABLE = "stages.csv"

@@ -10,23 +10,23 @@ from lightning.pytorch.callbacks import Callback
 
 from reworld_agent.core.provenance import weights_hash
 from reworld_agent.model import ReWorldModel
-from reworld_agent.training import engine
-from reworld_agent.training.callbacks import ExportWeights
 from reworld_agent.training.datasets.loading import StageData
 from reworld_agent.training.datasets.run_samples import run_samples
-from reworld_agent.training.ema import AverageWeights
-from reworld_agent.training.module import StageModule
+from reworld_agent.training.loop import engine
+from reworld_agent.training.loop.callbacks import ExportWeights
+from reworld_agent.training.loop.ema import AverageWeights
+from reworld_agent.training.loop.module import StageModule
+from reworld_agent.training.loop.resume import Trained, resume_state, stage_record
+from reworld_agent.training.loop.state_cache import CachedStates
 from reworld_agent.training.prepare import prepare_stage
-from reworld_agent.training.resume import Trained, resume_state, stage_record
 from reworld_agent.training.stages import TrainingStage
-from reworld_agent.training.state_cache import CachedStates
 from reworld_agent.training.table2.stage import run_table2
 from reworld_agent.training.train_run import TrainRun
 
 logger = logging.getLogger(__name__)
 
 
-def run(settings: TrainRun) -> Trained:
+def run_stage(settings: TrainRun) -> Trained:
     """Train one stage; its weights are in `<output_dir>/weights`.
 
     A run that was cut short goes on from its last checkpoint, in the same `output_dir`, and ends
@@ -62,10 +62,11 @@ def run(settings: TrainRun) -> Trained:
     phases = () if settings.clips.index is None else stage.phases
     workers, count = settings.dataloader.num_workers, settings.validation.samples
     data = StageData(learned, plan, settings.seed, workers, phases, held_out, count)
-    session = engine.Session(title, plan, state.checkpoint, stage.gradient_clip)
+    session = engine.planned_session(
+        *(title, plan, state.checkpoint, stage.gradient_clip, settings, held_out is not None)
+    )
     module = StageModule(model, stage, settings.seed)
-    callbacks = _callbacks(stage, model)
-    return engine.train(session, settings, module, data, callbacks, held_out is not None)
+    return engine.train(session, settings, module, _callbacks(stage, model), datamodule=data)
 
 
 def _callbacks(stage: TrainingStage, model: ReWorldModel) -> list[Callback]:

@@ -72,10 +72,6 @@ class TrainRun(TrainingSettings):
         """
         values = plain(cfg)
         agent = dict(values["agent"])
-        if "stage" not in agent:
-            raise UsageError(
-                f"agent {agent.get('_target_')} has no training stages", "use agent=reworld"
-            )
         for name in ("stage", "recipe", "model"):  # `agent.stage=` is another word for `stage=`
             values[name] = agent.pop(name)
         values["agent"] = {key: agent[key] for key in agent if key not in _HOSTS_WORDS}

@@ -139,6 +139,28 @@ def test_hydras_own_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert re.match(r"error: .*mine\.yaml.*line 7.*\n  next: .*\n$", capsys.readouterr().err)
 
 
+def test_a_devkits_checkout_captures_no_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = tmp_path / "navsim" / "planning" / "script" / "config" / "common"
+    for name, text in (
+        ("worker/sequential.yaml", "_target_: theirs\n"),
+        ("train_test_split/navtest.yaml", "data_split: test\nscene_filter: {has_route: true}\n"),
+        ("agent/human_agent.yaml", "_target_: navsim.agents.human_agent.HumanAgent\n"),
+    ):
+        (common / name).parent.mkdir(parents=True)
+        (common / name).write_text(text)
+    monkeypatch.setenv("NAVSIM_DEVKIT_ROOT", str(tmp_path))
+    words = ["worker=sequential", "train_test_split=navtest", "agent=human_agent"]
+    assert cli.main(["score", *words, "--cfg", "job"]) == 0
+    printed = capsys.readouterr().out
+    assert "\nworker: sequential\n" in printed and "  data_split: test\n" in printed
+    assert cli.main(["score", "train_test_split=navtst"]) == 2
+    assert "did you mean train_test_split=navtest?\n" in capsys.readouterr().err
+    assert cli.main(["score", "worker=threads"]) == 2
+    assert "worker=threads must be one of sequential" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("script", "command"),
     [

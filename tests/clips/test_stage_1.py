@@ -17,8 +17,8 @@ from reworld_agent.evaluation.compose import TRAIN, compose
 from reworld_agent.model import ReWorldModel
 from reworld_agent.model.shipped import load_checkpoint
 from reworld_agent.training import TrainRun, run
+from reworld_agent.training.loop.module import StageModule
 from reworld_agent.training.losses import stage_loss
-from reworld_agent.training.module import StageModule
 from reworld_agent.training.stages import load_stage, on_clips
 from tests.clips.tables import write_openscene
 from tests.scenes.small_logs import SPLIT
@@ -141,7 +141,7 @@ def test_a_folder_of_latents_for_each_phase(
         shapes.append(tuple(arguments[2]["latents"].shape[2:]))
         return stage_loss(*arguments)
 
-    monkeypatch.setattr("reworld_agent.training.module.stage_loss", watched)
+    monkeypatch.setattr("reworld_agent.training.loop.module.stage_loss", watched)
     both = f"latents=[{small},{latents}]"
     run(config(table, tmp_path / "run", curriculum, both))
     assert shapes == [(5, 2, 3), (6, 4, 7)]

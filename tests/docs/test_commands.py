@@ -11,7 +11,7 @@ from functools import cache
 import pytest
 
 from reworld_agent.cli import main as cli
-from reworld_agent.cli import tree
+from reworld_agent.cli import reference, tree
 from tests.docs.pages import DOCS, ROOT, Line, command_lines, pages
 
 LINES = [line for page in pages() for line in command_lines(page)]
@@ -108,3 +108,9 @@ def test_the_guide_has_every_exit_code() -> None:
     text = (DOCS / "guides" / "evaluate.md").read_text(encoding="utf-8")
     told = re.findall(r"^\| (\d+) \|", text.split("## Exit codes")[1], re.MULTILINE)
     assert told == re.findall(r"^  (\d+) ", cli.EXIT_CODES, re.MULTILINE)
+
+
+def test_the_page_of_commands_has_them_all() -> None:
+    text = reference.page()
+    told = re.findall(r"^### reworld (.+)$", text, re.MULTILINE)
+    assert told == tree.names() and text.count("exit codes: ") >= len(told)

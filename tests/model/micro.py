@@ -7,7 +7,7 @@ from torch import Tensor
 
 from reworld_agent.config import ModelConfig, load_model_config
 from reworld_agent.model import ReWorldModel
-from reworld_agent.training.statistics import STATISTICS
+from reworld_agent.training.statistics.fit import STATISTICS
 
 
 def micro_config() -> ModelConfig:

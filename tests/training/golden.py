@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
+from reworld_agent.training.loop.optim import build_optimizers
 from reworld_agent.training.losses import stage_loss
-from reworld_agent.training.optim import build_optimizers
 from reworld_agent.training.prepare import set_trainable
 from reworld_agent.training.stages import STAGES, load_stage
 from tests.model.micro import batch, micro_model

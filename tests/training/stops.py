@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch import LightningModule
 
 from reworld_agent.training import TrainRun, run
-from reworld_agent.training.module import StageModule
+from reworld_agent.training.loop.module import StageModule
 
 
 def cut_short(settings: TrainRun, steps: int, module: type[LightningModule] = StageModule) -> None:

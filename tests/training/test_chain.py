@@ -24,9 +24,9 @@ from reworld_agent.training.chain import (
     setting,
     stage_scores,
 )
-from reworld_agent.training.resume import finish
-from reworld_agent.training.statistics import run_statistics
-from reworld_agent.training.statistics_run import StatisticsRun
+from reworld_agent.training.loop.resume import finish
+from reworld_agent.training.statistics.fit import run_statistics
+from reworld_agent.training.statistics.settings import StatisticsRun
 from tests.scenes.small_logs import SPLIT
 from tests.training.test_data import small_loader
 

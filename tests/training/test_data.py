@@ -18,13 +18,13 @@ from reworld_agent.features import build_features, build_targets
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.sensors import SensorConfig
-from reworld_agent.training import state_cache
 from reworld_agent.training.datasets import scene_arrays as data
 from reworld_agent.training.datasets.future_images import check_host_config
 from reworld_agent.training.datasets.scene_arrays import SceneDataset, scene_arrays
+from reworld_agent.training.loop import state_cache
+from reworld_agent.training.loop.state_cache import CachedStates
 from reworld_agent.training.losses import stage_loss
 from reworld_agent.training.stages import load_stage
-from reworld_agent.training.state_cache import CachedStates
 from tests.model.micro import micro_config, micro_model
 from tests.scenes.small_logs import make_log, write_images, write_split
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from reworld_agent.agent import ReWorldAgent
 from reworld_agent.config import load_model_config
 from reworld_agent.model import ReWorldModel
-from reworld_agent.training.module import StageModule, batch_seed
+from reworld_agent.training.loop.module import StageModule, batch_seed
 from reworld_agent.training.stages import STAGES
 
 devkit = pytest.importorskip(

@@ -20,7 +20,7 @@ from reworld_agent.model import ReWorldModel
 from reworld_agent.negatives.pool import write_pool
 from reworld_agent.objectives.sharded_rng import ShardedRng
 from reworld_agent.training import run
-from reworld_agent.training.parallel import shares, world_size
+from reworld_agent.training.loop.parallel import shares, world_size
 from reworld_agent.training.settings import LightningSettings
 from tests.scenes.small_logs import SPLIT
 from tests.training.test_data import small_loader

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reworld_agent.core.errors import ConfigError, DataError, WeightsError
-from reworld_agent.training.resume import CHECKPOINT, RECORD, ResumeState, finish, resume_state
+from reworld_agent.training.loop.resume import CHECKPOINT, RECORD, ResumeState, finish, resume_state
 
 
 def test_the_record_is_whole_at_every_moment(

@@ -14,16 +14,17 @@ import torch
 from reworld_agent.core.errors import ConfigError, DataError, UsageError, WeightsError
 from reworld_agent.evaluation.compose import FIT, TRAIN, compose
 from reworld_agent.model import ReWorldModel
-from reworld_agent.training import TrainRun, module, run
-from reworld_agent.training.callbacks import SpikeWatch
+from reworld_agent.training import TrainRun, run
 from reworld_agent.training.datasets.loading import SampleStream
-from reworld_agent.training.ema import AverageWeights
+from reworld_agent.training.loop import module
+from reworld_agent.training.loop.callbacks import SpikeWatch
+from reworld_agent.training.loop.ema import AverageWeights
+from reworld_agent.training.loop.module import StageModule
+from reworld_agent.training.loop.resume import CHECKPOINT, STOPPED
 from reworld_agent.training.losses import stage_loss
-from reworld_agent.training.module import StageModule
-from reworld_agent.training.resume import CHECKPOINT, STOPPED
 from reworld_agent.training.stages import load_stage
-from reworld_agent.training.statistics import run_statistics
-from reworld_agent.training.statistics_run import StatisticsRun
+from reworld_agent.training.statistics.fit import run_statistics
+from reworld_agent.training.statistics.settings import StatisticsRun
 from tests.model.micro import batch, micro_model
 from tests.scenes.small_logs import SPLIT
 from tests.training.stops import cut_short

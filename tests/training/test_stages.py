@@ -10,7 +10,7 @@ import torch
 from reworld_agent.config import ClipConfig, load_model_config
 from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.training.datasets.curriculum import fit_clip
-from reworld_agent.training.optim import rate_factor
+from reworld_agent.training.loop.optim import rate_factor
 from reworld_agent.training.phases import phase_clip
 from reworld_agent.training.stages import RECIPES, STAGES, load_stage
 

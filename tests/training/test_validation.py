@@ -20,7 +20,6 @@ from reworld_agent.model.shipped import shipped_folder
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.splits import resolve_split
 from reworld_agent.training import run
-from reworld_agent.training.callbacks import ValidationTable
 from reworld_agent.training.datasets.held_out import (
     HeldOutSampler,
     clips_split,
@@ -28,7 +27,8 @@ from reworld_agent.training.datasets.held_out import (
     held_out_scenes,
 )
 from reworld_agent.training.datasets.scene_arrays import scene_arrays
-from reworld_agent.training.module import StageModule, displacement
+from reworld_agent.training.loop.callbacks import ValidationTable
+from reworld_agent.training.loop.module import StageModule, displacement
 from reworld_agent.training.settings import ValidationSettings
 from reworld_agent.training.stages import load_stage
 from tests.scenes.small_logs import SPLIT

@@ -26,8 +26,8 @@ from reworld_agent.model import ReWorldModel
 from reworld_agent.planner.actions import ActionNormaliser
 from reworld_agent.planner.heads import PlannerHead, build_head
 from reworld_agent.planner.sampler import sample_plan, scene_noise
+from reworld_agent.training.loop.optim import build_optimizers
 from reworld_agent.training.losses import stage_loss
-from reworld_agent.training.optim import build_optimizers
 from reworld_agent.training.prepare import set_trainable
 from reworld_agent.training.stages import STAGES, TrainingStage, load_stage
 from reworld_agent.video.codecs import Codec, build_codec

@@ -23,8 +23,8 @@ from reworld_agent.config import ModelConfig
 from reworld_agent.model import ReWorldModel
 from reworld_agent.objectives.alignment import alignment_loss
 from reworld_agent.planner.heads import build_head
+from reworld_agent.training.loop.optim import build_optimizers
 from reworld_agent.training.losses import stage_loss
-from reworld_agent.training.optim import build_optimizers
 from reworld_agent.training.prepare import set_trainable
 from reworld_agent.training.stages import TrainingStage
 from reworld_agent.video.backbones import build_backbone

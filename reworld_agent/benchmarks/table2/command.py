@@ -22,7 +22,7 @@ from reworld_agent.core.provenance import blas_name, code_version
 from reworld_agent.core.result_tables import check_writable, write_csv, write_parquet
 from reworld_agent.core.text import shown
 from reworld_agent.objectives.baselines import REPRESENTATIONS
-from reworld_agent.training import engine
+from reworld_agent.training.loop import engine
 from reworld_agent.training.table2.build import Clips
 from reworld_agent.training.table2.data import (
     FrameClips,

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, RandomSampler
 from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import ConfigError
 from reworld_agent.core.result_tables import write_parquet
-from reworld_agent.training import engine
+from reworld_agent.training.loop import engine
 from reworld_agent.training.table2.build import (
     WEIGHTS,
     Clips,

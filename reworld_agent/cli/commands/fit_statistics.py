@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reworld_agent.cli.command import OK
 from reworld_agent.cli.hydra_command import HydraCommand
-from reworld_agent.training.statistics_run import StatisticsRun
+from reworld_agent.training.statistics.settings import StatisticsRun
 
 COMMAND = HydraCommand(
     name="fit-statistics",
@@ -28,7 +28,7 @@ those of a devkit's checkout, such as navtrain or navtest.
 
 def run(settings: StatisticsRun) -> int:
     """Fit, and say what came of it."""
-    from reworld_agent.training.statistics import run_statistics  # noqa: PLC0415 - imports torch
+    from reworld_agent.training.statistics.fit import run_statistics  # noqa: PLC0415 - imports torch
 
     fitted = run_statistics(settings)
     print("\n".join(fitted.lines))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reworld_agent.cli.command import FAILED, OK
 from reworld_agent.cli.hydra_command import HydraCommand
-from reworld_agent.training.mining_run import MiningRun
+from reworld_agent.training.mining.settings import MiningRun
 
 COMMAND = HydraCommand(
     name="mine",
@@ -28,7 +28,7 @@ those of a devkit's checkout, such as navtrain or navtest.
 
 def run(settings: MiningRun) -> int:
     """Mine, and say what the pool holds."""
-    from reworld_agent.training.mining import run_mining  # noqa: PLC0415 - imports torch
+    from reworld_agent.training.mining.run import run_mining  # noqa: PLC0415 - imports torch
 
     pool = run_mining(settings)
     print(pool.statistics.text())

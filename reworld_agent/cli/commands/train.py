@@ -5,19 +5,24 @@ from __future__ import annotations
 from reworld_agent import training
 from reworld_agent.cli.command import OK
 from reworld_agent.cli.hydra_command import HydraCommand
-from reworld_agent.training import TrainRun
+from reworld_agent.training import AgentTrainRun, TrainRun
 
 COMMAND = HydraCommand(
     name="train",
-    summary="train one stage of ReWorld",
+    summary="train one stage of ReWorld, or another agent",
     settings=TrainRun,
     run="reworld_agent.cli.commands.train:run",
     config="reworld_run_training",
+    read="reworld_agent.training.from_config:settings_of",
     about="""
 Each stage starts from the weights of the one before (agent.init_from=) and writes its own into
 OUTPUT_DIR/weights. A finished run is left alone, and resume=false trains it anew. Settings of a
 stage are changed by agent.overrides.NAME=VALUE; the arguments of Lightning's Trainer are
 trainer.params.NAME=VALUE. --cfg job prints every setting and runs nothing.
+
+Another agent (agent=ego_status_mlp, or your own) is trained by its own loss and optimiser for
+trainer.params.max_epochs=100, and its weights are OUTPUT_DIR/agent.ckpt, which
+agent.checkpoint_path= reads.
 
 train_test_split=NAME chooses a split: town_train, town_val, town_test, and with NAVSIM_DEVKIT_ROOT
 those of a devkit's checkout, such as navtrain or navtest.
@@ -33,7 +38,7 @@ those of a devkit's checkout, such as navtrain or navtest.
 )
 
 
-def run(settings: TrainRun) -> int:
+def run(settings: TrainRun | AgentTrainRun) -> int:
     """Train, and say where the weights are."""
     trained = training.run(settings)
     if not trained.is_first:

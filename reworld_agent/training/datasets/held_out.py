@@ -16,6 +16,7 @@ from torch.utils.data import Sampler
 from reworld_agent.core.errors import ConfigError
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.loader import SceneLoader
+from reworld_agent.scenes.sensors import SensorConfig, cameras_of
 from reworld_agent.scenes.splits import resolve_split
 from reworld_agent.training.settings import ValidationSettings
 
@@ -97,7 +98,10 @@ def held_out_logs(logs: Sequence[str], share: float) -> set[str]:
 
 
 def held_out_scenes(
-    settings: ValidationSettings, trained: str, training_filter: SceneFilter
+    settings: ValidationSettings,
+    trained: str,
+    training_filter: SceneFilter,
+    sensors: SensorConfig | None = None,
 ) -> SceneLoader | None:
     """A loader of the scenes of `settings.split`, or of the split that belongs to `trained`.
 
@@ -105,6 +109,7 @@ def held_out_scenes(
         settings: of the run; with `hold_out` the scenes are the training split's own.
         trained: data split that is learned from.
         training_filter: its filter, whose lengths and stride apply; its choice of scenes does not.
+        sensors: that the loader reads; None = none.
     """
     name = settings.split or COMPANIONS.get(trained)
     if not settings.every or settings.hold_out:
@@ -118,8 +123,8 @@ def held_out_scenes(
         return None
     if name == trained:
         logger.warning("validation.split=%s: these scenes are also learned from", name)
-    roots = resolve_split(name)
+    roots = resolve_split(name, cameras_of([sensors]) if sensors else ("CAM_F0",))
     free = dataclasses.replace(training_filter, max_scenes=None, log_names=None, tokens=None)
     tokens = roots.loader(free).tokens
     chosen = [tokens[number] for number in spread(len(tokens), settings.samples)]
-    return roots.loader(dataclasses.replace(free, tokens=tuple(chosen)))
+    return roots.loader(dataclasses.replace(free, tokens=tuple(chosen)), sensors)

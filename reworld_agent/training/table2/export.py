@@ -13,7 +13,7 @@ from reworld_agent.config import ModelConfig, VideoConfig, load_model_config
 from reworld_agent.model import ReWorldModel
 from reworld_agent.planner.actions import ActionNormaliser
 from reworld_agent.planner.heads import build_head
-from reworld_agent.training.ema import FOLDER as AVERAGED
+from reworld_agent.training.loop.ema import FOLDER as AVERAGED
 from reworld_agent.training.table2.build import keep_averaged
 from reworld_agent.training.table2.module import WorldModule
 from reworld_agent.training.table2_protocol import Protocol

@@ -16,12 +16,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from reworld_agent.clips.index import ClipIndex, read_index
-from reworld_agent.training import engine
 from reworld_agent.training.choices import ClipChoice, RepresentationChoice
 from reworld_agent.training.datasets.held_out import clips_split
 from reworld_agent.training.datasets.loading import StageData
 from reworld_agent.training.datasets.scene_arrays import Sample
-from reworld_agent.training.resume import Trained, resume_state, stage_record
+from reworld_agent.training.loop import engine
+from reworld_agent.training.loop.resume import Trained, resume_state, stage_record
 from reworld_agent.training.settings import ValidationSettings
 from reworld_agent.training.table2.build import WEIGHTS, Clips, RunSettings, build_module
 from reworld_agent.training.table2.data import (
@@ -85,10 +85,12 @@ def run_table2(settings: TrainRun) -> Trained:
     held_out = None if others is None else FrameSamples(others, protocol)
     workers, count = settings.dataloader.num_workers, settings.validation.samples
     data = StageData(samples, plan, seed, workers, (), held_out, count, val_batch=BATCH)
-    place = WEIGHTS if extra else "weights"
-    session = engine.Session(title, plan, state.checkpoint, stage.gradient_clip, place)
+    session = engine.planned_session(
+        *(title, plan, state.checkpoint, stage.gradient_clip, settings, others is not None),
+        WEIGHTS if extra else "weights",
+    )
     export = ExportWorld(settings.model, name)
-    return engine.train(session, settings, module, data, [export], others is not None)
+    return engine.train(session, settings, module, [export], datamodule=data)
 
 
 def _same(method: RepresentationChoice) -> dict[str, Any]:

@@ -45,3 +45,27 @@ class Checkpoints(Callback):
         if step % self.every == 0 and step != self._last:  # once, however many batches a step has
             self._last = step
             trainer.save_checkpoint(self.file)
+
+
+class EpochCheckpoints(Callback):
+    """Keeps the last checkpoint of a run of epochs: at an epoch's end, every so many steps.
+
+    Args:
+        file: the checkpoint.
+        every: optimiser steps between two, at least.
+    """
+
+    def __init__(self, file: Path, every: int) -> None:
+        super().__init__()
+        self.file, self.every = file, every
+        self._last = 0
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Lightning's hook."""
+        self._last = trainer.global_step
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Lightning's hook; validation, where it is due, is over."""
+        if trainer.global_step - self._last >= self.every:
+            self._last = trainer.global_step
+            trainer.save_checkpoint(self.file)

@@ -9,7 +9,7 @@ from diffusers.training_utils import EMAModel
 from lightning.pytorch import Callback
 
 from reworld_agent.model import ReWorldModel
-from reworld_agent.training.export import save_weights
+from reworld_agent.training.loop.export import save_weights
 
 FOLDER = "weights_ema"
 

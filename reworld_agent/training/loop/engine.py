@@ -16,11 +16,11 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from reworld_agent.core.errors import UsageError
-from reworld_agent.training.callbacks import KeepStopped, SpikeWatch, ValidationTable
-from reworld_agent.training.checkpoints import Checkpoints
 from reworld_agent.training.datasets.loading import BatchPlan
-from reworld_agent.training.parallel import shares, strategy, world_size
-from reworld_agent.training.resume import CHECKPOINT, STOPPED, Trained, finish
+from reworld_agent.training.loop.callbacks import KeepStopped, SpikeWatch, ValidationTable
+from reworld_agent.training.loop.checkpoints import Checkpoints
+from reworld_agent.training.loop.parallel import shares, strategy, world_size
+from reworld_agent.training.loop.resume import CHECKPOINT, STOPPED, Trained, finish
 from reworld_agent.training.settings import LightningSettings, LoaderSettings, TrainingSettings
 
 VALIDATION = "validation.csv"
@@ -109,44 +109,84 @@ class Session:
 
     Attributes:
         title: for messages.
-        plan: its batches, and where it goes on.
         checkpoint: that it goes on from; None = it starts at step 0.
         gradient_clip: norm, where the settings name none; 0 = none.
+        length: Lightning's arguments that say how long it trains, and when it validates.
+        keeper: saves checkpoints.
         weights: name of what its callbacks write into its folder.
     """
 
     title: str
-    plan: BatchPlan
     checkpoint: Path | None
     gradient_clip: float
+    length: Mapping[str, Any]
+    keeper: Callback
     weights: str = "weights"
+
+
+def planned_session(
+    title: str,
+    plan: BatchPlan,
+    checkpoint: Path | None,
+    gradient_clip: float,
+    settings: TrainingSettings,
+    validate: bool,
+    weights: str = "weights",
+) -> Session:
+    """A session of planned batches, one long pass over a stream of samples.
+
+    Validations cut it into equal parts; the last time is its end, or a few steps before.
+    """
+    every: int | None = None
+    length: dict[str, Any] = {"limit_val_batches": 0}
+    if validate:
+        every = plan.steps // max(1, round(plan.steps / settings.validation.every))
+        # None: batches are counted over the whole run
+        length = {"val_check_interval": every * plan.accumulate, "check_val_every_n_epoch": None}
+    length |= {
+        "max_steps": plan.steps,
+        "max_epochs": 1,  # of the sample stream, which is as long as the run
+        "accumulate_grad_batches": plan.accumulate,
+    }
+    keeper = Checkpoints(settings.output_dir / CHECKPOINT, settings.checkpoint_steps, every)
+    return Session(title, checkpoint, gradient_clip, length, keeper, weights)
 
 
 def train(
     session: Session,
     settings: TrainingSettings,
     module: pl.LightningModule,
-    data: pl.LightningDataModule,
     callbacks: Sequence[Callback],
-    validate: bool,
+    **data: Any,
 ) -> Trained:
     """Train to the end, and note that it was reached.
 
     Args:
         session, settings: of the run.
-        module, data: what is trained, and on what.
+        module: what is trained.
         callbacks: write the weights when training ends.
-        validate: whether there is something held out.
+        data: `datamodule`, or `train_dataloaders` and `val_dataloaders`, as Lightning takes them.
 
     Raises:
         NotFiniteError: the loss is; the last checkpoint is kept.
     """
     output = settings.output_dir
-    every = _validation_interval(session.plan, settings.validation.every) if validate else None
-    kept = Checkpoints(output / CHECKPOINT, settings.checkpoint_steps, every)
-    callbacks = [*callbacks, *_watchers(output), kept]
-    trainer = build_trainer(session, settings.trainer, output, callbacks, every)
-    fit(trainer, module, datamodule=data, ckpt_path=session.checkpoint)
+    params = {"log_every_n_steps": 10, **_arguments(settings.trainer), **session.length}
+    params["gradient_clip_val"] = (
+        settings.trainer.gradient_clip_val or session.gradient_clip or None
+    )
+    trainer = lightning_trainer(
+        params,
+        default_root_dir=output,
+        logger=TensorBoardLogger(output, name="tensorboard", version=""),
+        # validation is written down before a checkpoint says that it was done
+        callbacks=[*callbacks, *_watchers(output), session.keeper],
+        use_distributed_sampler=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+    fit(trainer, module, ckpt_path=session.checkpoint, **data)
     if trainer.is_global_zero:
         finish(output, session.weights)
     return Trained(session.title, output / session.weights, False, trainer.is_global_zero)
@@ -156,48 +196,3 @@ def _watchers(output: Path) -> list[Callback]:
     """What looks at every run."""
     stopped, table = KeepStopped(output / STOPPED), ValidationTable(output / VALIDATION)
     return [SpikeWatch(), stopped, table]
-
-
-def _validation_interval(plan: BatchPlan, every: int) -> int:
-    """Optimiser steps between validations: the run in equal parts of about `every`."""
-    return plan.steps // max(1, round(plan.steps / every))
-
-
-def build_trainer(
-    session: Session,
-    settings: LightningSettings,
-    output: Path,
-    callbacks: Sequence[Callback],
-    every: int | None = None,
-) -> pl.Trainer:
-    """Lightning's Trainer of a run, with TensorBoard in its folder.
-
-    Args:
-        session, settings, callbacks: of the run.
-        output: its folder.
-        every: optimiser steps between validations, the last time at the end of the run or a few
-            steps before; None = there are none.
-    """
-    plan = session.plan
-    params = {"log_every_n_steps": 10, **_arguments(settings)}
-    if every is None:
-        params["limit_val_batches"] = 0
-    else:
-        params["val_check_interval"] = every * plan.accumulate
-        params["check_val_every_n_epoch"] = None  # batches are counted over the whole run
-    params |= {
-        "max_steps": plan.steps,
-        "max_epochs": 1,  # of the sample stream, which is as long as the run
-        "use_distributed_sampler": False,
-        "accumulate_grad_batches": plan.accumulate,
-        "gradient_clip_val": settings.gradient_clip_val or session.gradient_clip or None,
-    }
-    return lightning_trainer(
-        params,
-        default_root_dir=output,
-        logger=TensorBoardLogger(output, name="tensorboard", version=""),
-        callbacks=list(callbacks),
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-    )

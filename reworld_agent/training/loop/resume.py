@@ -15,7 +15,7 @@ import torch
 from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import ConfigError, WeightsError
 from reworld_agent.model.weights_folder import config_difference
-from reworld_agent.training.parallel import world_size
+from reworld_agent.training.loop.parallel import world_size
 from reworld_agent.training.stages import TrainingStage, stage_table
 from reworld_agent.training.train_run import TrainRun
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from reworld_agent.core.result_tables import write_csv
 from reworld_agent.model import ReWorldModel
-from reworld_agent.training.export import save_weights
+from reworld_agent.training.loop.export import save_weights
 from reworld_agent.training.losses import NotFiniteError
 from reworld_agent.training.prepare import finish_stage
 from reworld_agent.training.stages import TrainingStage
@@ -115,7 +115,7 @@ class SpikeWatch(Callback):
             spread = median(abs(value - middle) for value in self.recent)
             if loss - middle > self.factor * spread:
                 self.spikes += 1
-                scenes = ", ".join(batch[2])
+                scenes = ", ".join(batch[2]) if len(batch) > 2 else "not named"
                 message = "loss spike at step %d: %.4g after %.4g; the batch's scenes: %s"
                 logger.warning(message, trainer.global_step, loss, middle, scenes)
         if math.isfinite(loss):

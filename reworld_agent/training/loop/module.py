@@ -12,9 +12,9 @@ from torch.distributed.tensor import DTensor
 
 from reworld_agent.model import ReWorldModel
 from reworld_agent.objectives.sharded_rng import ShardedRng
+from reworld_agent.training.loop.optim import build_optimizers
+from reworld_agent.training.loop.parallel import shard_model
 from reworld_agent.training.losses import Batch, NotFiniteError, require_finite, stage_loss
-from reworld_agent.training.optim import build_optimizers
-from reworld_agent.training.parallel import shard_model
 from reworld_agent.training.phases import phase_clip
 from reworld_agent.training.stages import TrainingStage
 

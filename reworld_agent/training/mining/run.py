@@ -30,7 +30,7 @@ from reworld_agent.pdm.cache_io.folder import SceneCaches, code_digest
 from reworld_agent.pdm.compiling import ensure_compiled
 from reworld_agent.scenes.splits import resolve_split
 from reworld_agent.training.datasets.scene_arrays import SceneArrays, scene_arrays
-from reworld_agent.training.mining_run import MiningRun
+from reworld_agent.training.mining.settings import MiningRun
 
 _WORTH_A_POOL = 16  # batches; a process that loads the model costs seconds
 

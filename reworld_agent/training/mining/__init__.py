@@ -1,0 +1,1 @@
+"""Mining of hard negatives: candidates of a training split, scored, as a pool."""

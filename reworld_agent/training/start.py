@@ -1,0 +1,23 @@
+"""The entry point of training."""
+
+from __future__ import annotations
+
+from reworld_agent.training.agents.run import run_agent
+from reworld_agent.training.agents.settings import AgentTrainRun
+from reworld_agent.training.loop.resume import Trained
+from reworld_agent.training.stage_run import run_stage
+from reworld_agent.training.train_run import TrainRun
+
+
+def run(settings: TrainRun | AgentTrainRun) -> Trained:
+    """Train one stage of ReWorld, or another agent.
+
+    A run that was cut short goes on in the same `output_dir`, and ends in the weights that it would
+    have had. A finished one is left alone unless `resume` is false.
+
+    Raises:
+        ReWorldError: whatever the user can fix, before the first step where possible.
+    """
+    if isinstance(settings, AgentTrainRun):
+        return run_agent(settings)
+    return run_stage(settings)
