@@ -25,6 +25,7 @@ def schema(settings: type[Settings]) -> type:
     for field in fields_of(settings):
         # OmegaConf 2.3 knows no Literal and no tuple of any length
         kind: Any = list[field.kind] if field.many else field.kind  # type: ignore[name-defined]
+        kind = Any if field.about.read else kind
         default = MISSING if field.required else field.default
         made: Any = dataclasses.field(default=default)
         if isinstance(default, tuple):
@@ -52,16 +53,20 @@ def read_arguments(settings: type[Chosen], arguments: Sequence[str], usage: str)
         _set(node, fields[name], texts)
     missing = [name for name, field in fields.items() if field.required and name not in given]
     if missing:
-        names = ", ".join(name if fields[name].about.positional else f"{name}=" for name in missing)
+        names = ", ".join(_named(fields[name]) for name in missing)
         raise UsageError(f"{names} {'is' if len(missing) == 1 else 'are'} missing", usage)
     values = OmegaConf.to_container(node)
     assert isinstance(values, dict)
-    return settings(**{str(name): value for name, value in values.items()})
+    return settings(**{name: values[name] for name in given})
+
+
+def _named(field: Field) -> str:
+    return field.word if field.about.positional else f"{field.word}="
 
 
 def _by_name(fields: Sequence[Field], arguments: Sequence[str], usage: str) -> dict[str, list[str]]:
     """Texts of every setting that is given; an existing path with `=` in its name is positional."""
-    current = {field.name: field for field in fields}
+    current = {field.word: field for field in fields}
     for field in fields:
         current.update(dict.fromkeys(field.about.old_names, field))
     given: dict[str, list[str]] = {}
@@ -71,19 +76,19 @@ def _by_name(fields: Sequence[Field], arguments: Sequence[str], usage: str) -> d
         argument = rest.pop(0)
         key, equals, text = argument.partition("=")
         known = current.get(key) or _collector(fields, key)
-        if known is not None and known.about.collects and key != known.name:
+        if known is not None and known.about.collects and key != known.word:
             given.setdefault(known.name, []).append(argument)
             continue
         if known is None or not (equals or key.startswith("--")):
             if equals and not Path(argument).exists():
-                raise unknown_key(key, [field.name for field in fields], usage)
+                raise unknown_key(key, [field.word for field in fields], usage)
             plain.append(argument)
             continue
         texts = [text] if equals else _of_option(known, rest)
-        if known.name != key:
-            print(f"notice: {key} is now {known.name}={','.join(texts)}", file=sys.stderr)
+        if known.word != key:
+            print(f"notice: {key} is now {known.word}={','.join(texts)}", file=sys.stderr)
         if known.name in given:
-            raise UsageError(f"{known.name}= is given twice", "give it once")
+            raise UsageError(f"{known.word}= is given twice", "give it once")
         given[known.name] = texts
     _take_plain([field for field in fields if field.about.positional], plain, given, usage)
     return given

@@ -119,7 +119,7 @@ def script(shell: str) -> str:
         "FIRSTS": f"{firsts}\n--help\n--version",
         "GROUPS": "\n".join(write.group(name, tree.members(name)) for name in _groups(names)),
         "VALUES": "\n".join(
-            write.values(f"{name}/{field.name}", field)
+            write.values(f"{name}/{field.word}", field)
             for name, own in fields.items()
             for field in own
             if _values(field) or _takes_paths(field)
@@ -170,7 +170,7 @@ class _Bash:
 
     @staticmethod
     def keys(name: str, fields: Sequence[Field]) -> str:
-        keys = " ".join(f"{field.name}=" for field in fields if not field.about.positional)
+        keys = " ".join(f"{field.word}=" for field in fields if not field.about.positional)
         line = f"        \"{name}\") keys='{keys}'"
         plain = [field for field in fields if field.about.positional]
         choices = [value for field in plain for value in _values(field)]
@@ -203,7 +203,7 @@ class _Zsh:
 
     @staticmethod
     def keys(name: str, fields: Sequence[Field]) -> str:
-        keys = " ".join(f"{field.name}=" for field in fields if not field.about.positional)
+        keys = " ".join(f"{field.word}=" for field in fields if not field.about.positional)
         actions = [f"compadd -S '' -- {keys}"]
         plain = [field for field in fields if field.about.positional]
         choices = [value for field in plain for value in _values(field)]

@@ -32,15 +32,6 @@ class Command:
 
 COMMANDS = (
     Command(
-        "submit",
-        "build and check the leaderboard's pickle from a run",
-        "reworld_agent.submission:main",
-        (
-            *("version", "output", "team_name", "authors", "email", "institution", "country"),
-            *("check", "second_stage", "train_test_split", "rescore"),
-        ),
-    ),
-    Command(
         "convert",
         "weights of LTX-Video, DriveLaW or the authors' release as a folder of ours",
         "reworld_agent.checkpoints.command:main",

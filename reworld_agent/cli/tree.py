@@ -10,7 +10,14 @@ from reworld_agent.core.errors import UsageError
 from reworld_agent.core.settings import Field, did_you_mean
 
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "plan, score, understand": ("score", "explain", "report", "compare"),
+    "plan, score, understand": (
+        "score",
+        "score-trajectories",
+        "explain",
+        "report",
+        "compare",
+        "submit",
+    ),
     "train": ("train", "mine", "fit-statistics", "pool convert"),
     "video": (
         *("video index", "video generate", "video latents", "video prompts"),

@@ -1,12 +1,15 @@
 """The leaderboard's file: built from a run, checked, and read back without running code from it."""
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-from collections.abc import Sequence
+from reworld_agent.core.lazy import lazy_face
 
+if TYPE_CHECKING:
+    from reworld_agent.submission.build import Verdict, submit
+    from reworld_agent.submission.settings import SubmitSettings
 
-def main(arguments: Sequence[str]) -> int:
-    """`reworld submit`; see `submission.command`, which is imported when it runs."""
-    from reworld_agent.submission.command import main as run  # noqa: PLC0415
+__all__ = ["SubmitSettings", "Verdict", "submit"]
 
-    return run(arguments)
+__getattr__, __dir__ = lazy_face(
+    __name__, {"settings": ["SubmitSettings"], "build": ["Verdict", "submit"]}
+)

@@ -9,16 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.core.findings import FAIL, OK, WARN, Finding
-from reworld_agent.submission.contents import (
-    FIELDS,
-    STAGES,
-    SYNTHETIC_TOKEN_LENGTH,
-    Plan,
-    Plans,
-    Submission,
-    field_faults,
-)
+from reworld_agent.submission.contents import SYNTHETIC_TOKEN_LENGTH, Plan, Plans, Submission
 from reworld_agent.submission.expected import Expected
+from reworld_agent.submission.fields import FIELDS, STAGES, field_faults
 
 SAMPLINGS = {8: 0.5, 40: 0.1}
 MAX_SPEED_MPS = 35.0  # nuPlan's cars stay below 30

@@ -11,7 +11,8 @@ import numpy as np
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.text import shown
 from reworld_agent.core.unpickle import _AllowListUnpickler
-from reworld_agent.submission.contents import STAGES, Plan, Submission
+from reworld_agent.submission.contents import Plan, Submission
+from reworld_agent.submission.fields import STAGES
 from reworld_agent.submission.writer import SAMPLING, TRAJECTORY
 
 _REBUILD = "build it again: reworld submit RUN version=... output=FILE.pkl"

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reworld_agent.core.errors import ConfigError
 from reworld_agent.core.findings import FAIL, OK, WARN
 from reworld_agent.submission.checks import check
-from reworld_agent.submission.contents import FIELDS, Plan, Submission, check_version, field_faults
+from reworld_agent.submission.contents import Plan, Submission
 from reworld_agent.submission.expected import UNKNOWN, Expected
+from reworld_agent.submission.fields import FIELDS, field_faults
 
 TOKENS = [f"{number:016x}" for number in range(10)]
 SYNTHETIC = [token + "f" for token in TOKENS]
@@ -98,9 +98,6 @@ def test_required_entries() -> None:
     assert (
         "unknown keys 'country/region'" in _check(_plans(), None, **{"country/region": "x"})[FAIL]
     )
-    for version in (None, "", "3.0"):
-        with pytest.raises(ConfigError, match="is unknown"):
-            check_version(version)
 
 
 def test_two_stages() -> None:

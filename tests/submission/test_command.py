@@ -11,7 +11,7 @@ import pytest
 
 from reworld_agent.cli import main as cli
 from reworld_agent.core.result_tables import write_parquet
-from reworld_agent.submission import command, reader
+from reworld_agent.submission import build, reader
 from reworld_agent.submission.runs import read_run
 from tests.submission.test_checks import SYNTHETIC, TOKENS, _straight
 
@@ -66,11 +66,13 @@ def test_second_stage_from_the_same_or_another_run(run: Path, tmp_path: Path) ->
     [
         (("version=1.1", *TEAM), 2, "output= is missing"),
         (("version=1.1", "output=s.pkl"), 2, "'team_name' is missing"),
-        (("version=3", "output=s.pkl", *TEAM), 2, "version=3 is unknown"),
-        (("output=s.pkl", *TEAM), 2, "say version=1.1"),
-        (("versoin=1.1",), 2, "versoin= is unknown"),
-        (("check=s.pkl",), 2, "name one run, or one file"),
-        (("version=1.1", "output=file/s.pkl", *TEAM), 1, "cannot write"),
+        (("version=3", "output=s.pkl", *TEAM), 2, "version=3 must be one of 1.1, 2.2"),
+        (("output=s.pkl", *TEAM), 2, "version=1.1 is of the PDMS leaderboards"),
+        (("versoin=1.1",), 2, "did you mean version=?"),
+        (("check=s.pkl",), 2, "no such file"),
+        (("check=file",), 2, "name one run, or one file"),
+        (("version=1.1", "output=file/s.pkl", *TEAM), 2, "cannot be written"),
+        (("version=1.1", "output=trajectories.parquet", *TEAM), 2, "would overwrite the input"),
     ],
 )
 def test_words_that_are_wrong(
@@ -176,7 +178,7 @@ def test_scores_are_made_again_and_compared(
     write_parquet(tmp_path / "pdm_scores.parquet", table.assign(score=0.25), origin)
     assert _submit(*words) == 1
     assert "score otherwise in the run's table" in capsys.readouterr().out
-    assert not command._parts(output).exists()
+    assert not build.shards_beside(output).exists()
 
 
 @pytest.mark.parametrize("origin", [{"stages": 2, "traffic": "reactive"}, {"traffic": "reactive"}])

@@ -13,7 +13,8 @@ import pytest
 
 from reworld_agent.core.errors import DataError
 from reworld_agent.submission import reader, writer
-from reworld_agent.submission.contents import FIELDS, Plan, Submission
+from reworld_agent.submission.contents import Plan, Submission
+from reworld_agent.submission.fields import FIELDS
 
 GOLDEN = Path(__file__).parent / "golden"  # written by the stock devkit; see make.py there
 NUMPY_2, NUMPY_1 = b"\x16numpy._core.multiarray", b"\x15numpy.core.multiarray"

@@ -8,7 +8,7 @@ from reworld_agent.core.text import shown
 from reworld_agent.evaluation.file_settings import ScoreFileSettings
 
 COMMAND = Command(
-    name="score",
+    name="score-trajectories",
     summary="score trajectories of any planner with the PDM score of NAVSIM, without the devkit",
     settings=ScoreFileSettings,
     run="reworld_agent.cli.commands.score_trajectories:run",
