@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar, get_type_hints
 
 from reworld_agent.core.errors import UsageError
-from reworld_agent.core.registry import registry_of
+from reworld_agent.core.extending.registry import registry_of
 from reworld_agent.core.settings import did_you_mean
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ def implementation(kind: str, setting: str, name: str, options: Mapping[str, Any
     """Raise UsageError unless a registry has the name; what is built in takes no options.
 
     Args:
-        kind: of the registry, see `core.registry`.
+        kind: of the registry, see `core.extending.registry`.
         setting: whose value the name is, such as `codec.kind`.
         name: of the implementation.
         options: settings of its own, which it alone can check.

@@ -24,8 +24,8 @@ from torch import Tensor, nn
 
 from reworld_agent.config import ModelConfig
 from reworld_agent.core.errors import ConfigError, WeightsError
-from reworld_agent.core.plugins import VARIABLE
-from reworld_agent.core.registry import is_path, is_trusted
+from reworld_agent.core.extending.plugins import VARIABLE
+from reworld_agent.core.extending.registry import is_path, is_trusted
 
 PART_FILE = "diffusion_pytorch_model.safetensors"
 TRAIN_HINT = "train them: reworld train stage=1, then planner, 2 and 3"
@@ -133,7 +133,7 @@ def load(build: Callable[[ModelConfig], Model], folder: Path, config: ModelConfi
     Raises:
         WeightsError: the folder is damaged, of another configuration than `config`, or its
             configuration names code from outside the package (`package.module:name`) that
-            neither `config` names nor the user trusts (`core.registry.is_trusted`).
+            neither `config` names nor the user trusts (`core.extending.registry.is_trusted`).
     """
     found = read_config(folder)
     _check_code(folder, found, config)

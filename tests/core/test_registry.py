@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reworld_agent.core.errors import ConfigError
-from reworld_agent.core.registry import REGISTRIES, Registry, load_object, registry_of
+from reworld_agent.core.extending.registry import REGISTRIES, Registry, load_object, registry_of
 
 KEY = "shape.kind"
 

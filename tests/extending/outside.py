@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reworld_agent.cli.main import main
-from reworld_agent.core.plugins import load_plugins
+from reworld_agent.core.extending.plugins import load_plugins
 from tests.docs.pages import DOCS, Line, command_lines, files_of
 
 SCRIPTS = {

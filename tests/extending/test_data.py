@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from reworld_agent.clips import read_index
-from reworld_agent.core.registry import REGISTRIES
+from reworld_agent.core.extending.registry import REGISTRIES
 from reworld_agent.model import ReWorldModel
 from tests.clips.tables import pose_at
 from tests.docs.pages import DOCS

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from reworld_agent import pdm
-from reworld_agent.pdm.metrics.protocol import Protocol
+from reworld_agent.pdm.metrics.definition.protocol import Protocol
 from reworld_agent.pdm.metrics.table import EPDMS_V2, PDMS_V1
 from reworld_agent.scenes.synthetic import ensure_split
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from reworld_agent.clips.sources.protocol import ClipSource, Options, SourceBuilder
-from reworld_agent.core.registry import Registry
+from reworld_agent.core.extending.registry import Registry
 
 __all__ = ["CLIP_SOURCES", "ClipSource", "Options", "SourceBuilder", "open_source"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reworld_agent.core.registry import Registry
+from reworld_agent.core.extending.registry import Registry
 from reworld_agent.objectives.baselines.protocol import ObjectiveBuilder, WithEncoder
 
 _HERE = "reworld_agent.objectives.baselines"

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.pdm.kernel import helper
-from reworld_agent.pdm.metrics.explainer import (
+from reworld_agent.pdm.metrics.definition.explainer import (
     BRAKE,
     EARLIER,
     SMOOTH,

@@ -14,11 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from reworld_agent.core.errors import ConfigError
-from reworld_agent.core.plugins import load_plugins
+from reworld_agent.core.extending.plugins import load_plugins
 from reworld_agent.core.vocabulary import BOTH, PROTOCOL_CHOICES, PROTOCOL_NAMES
 from reworld_agent.core.workers import at_start
-from reworld_agent.pdm.metrics.metric import Metric
-from reworld_agent.pdm.metrics.protocol import SCORE, Protocol
+from reworld_agent.pdm.metrics.definition.metric import Metric
+from reworld_agent.pdm.metrics.definition.protocol import SCORE, Protocol
 from reworld_agent.pdm.metrics.table import OFFICIAL, OFFICIAL_PROTOCOLS, TOTAL
 
 _METRICS = {metric.name: metric for metric in OFFICIAL}

@@ -18,8 +18,8 @@ from reworld_agent.pdm.metrics import (
     traffic_lights,
     ttc,
 )
-from reworld_agent.pdm.metrics.metric import Look, Metric
-from reworld_agent.pdm.metrics.protocol import SCORE, Protocol
+from reworld_agent.pdm.metrics.definition.metric import Look, Metric
+from reworld_agent.pdm.metrics.definition.protocol import SCORE, Protocol
 
 NC = Metric(
     name="no_at_fault_collisions",

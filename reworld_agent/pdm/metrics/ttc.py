@@ -20,7 +20,7 @@ from reworld_agent.pdm.metrics.contacts import (
     listed,
     object_text,
 )
-from reworld_agent.pdm.metrics.explainer import (
+from reworld_agent.pdm.metrics.definition.explainer import (
     BRAKE,
     EARLIER,
     SHIFT,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.pdm.metrics.protocol import Protocol
+from reworld_agent.pdm.metrics.definition.protocol import Protocol
 from reworld_agent.pdm.metrics.raw_columns import Raw
 from reworld_agent.pdm.metrics.records import Names, Records
 from reworld_agent.pdm.metrics.table import OFFICIAL

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from reworld_agent.core.errors import ReWorldError
-from reworld_agent.pdm.metrics.metric import Measurement, Metric, Rollouts
-from reworld_agent.pdm.metrics.protocol import Protocol
+from reworld_agent.pdm.metrics.definition.metric import Measurement, Metric, Rollouts
+from reworld_agent.pdm.metrics.definition.protocol import Protocol
 from reworld_agent.pdm.metrics.records import Records
 from reworld_agent.pdm.metrics.registry import metric
 

@@ -19,7 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from reworld_agent.core.errors import DataError
-from reworld_agent.pdm.metrics.protocol import SCORE
+from reworld_agent.pdm.metrics.definition.protocol import SCORE
 from reworld_agent.pdm.metrics.table import EC, EPDMS_V2
 from reworld_agent.pdm.metrics.two_frame_comfort import MAX_INTERVAL_S, two_frame_comfort
 from reworld_agent.pdm.poses import check_poses

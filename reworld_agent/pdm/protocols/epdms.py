@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.core.errors import SceneError
+from reworld_agent.pdm.metrics.definition.protocol import SCORE
 from reworld_agent.pdm.metrics.drivable_area import distances_outside
 from reworld_agent.pdm.metrics.extended import extended_metrics
 from reworld_agent.pdm.metrics.history_comfort import (
@@ -21,7 +22,6 @@ from reworld_agent.pdm.metrics.history_comfort import (
     past_at_10_hz,
 )
 from reworld_agent.pdm.metrics.progress import progress_share
-from reworld_agent.pdm.metrics.protocol import SCORE
 from reworld_agent.pdm.metrics.raw_columns import RAW, Raw, by_name
 from reworld_agent.pdm.metrics.records import Names, Records
 from reworld_agent.pdm.metrics.scorer import score_states

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.core.errors import SceneError
+from reworld_agent.pdm.metrics.definition.protocol import SCORE
 from reworld_agent.pdm.metrics.drivable_area import distances_outside
 from reworld_agent.pdm.metrics.progress import normalised_progress
-from reworld_agent.pdm.metrics.protocol import SCORE
 from reworld_agent.pdm.metrics.raw_columns import Raw, by_name
 from reworld_agent.pdm.metrics.records import Names, Records
 from reworld_agent.pdm.metrics.scorer import score_states

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.pdm.metrics.metric import Rollouts
+from reworld_agent.pdm.metrics.definition.metric import Rollouts
 from reworld_agent.pdm.metrics.records import Records
 from reworld_agent.pdm.metrics.registry import protocol
 from reworld_agent.pdm.metrics.table import EPDMS_V2

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.core.errors import ConfigError
-from reworld_agent.pdm.metrics.metric import Rollouts
-from reworld_agent.pdm.metrics.protocol import Protocol
+from reworld_agent.pdm.metrics.definition.metric import Rollouts
+from reworld_agent.pdm.metrics.definition.protocol import Protocol
 from reworld_agent.pdm.metrics.records import Names, Records
 from reworld_agent.pdm.metrics.registry import BOTH, PROTOCOL_NAMES, protocol
 from reworld_agent.pdm.metrics.table import EPDMS_V2

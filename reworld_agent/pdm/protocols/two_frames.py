@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.core.errors import SceneError
-from reworld_agent.pdm.metrics.protocol import SCORE
+from reworld_agent.pdm.metrics.definition.protocol import SCORE
 from reworld_agent.pdm.metrics.records import Records
 from reworld_agent.pdm.metrics.table import EC, EPDMS_V2
 from reworld_agent.pdm.metrics.two_frame_comfort import MAX_INTERVAL_S, two_frame_comfort

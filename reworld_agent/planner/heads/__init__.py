@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from reworld_agent.config import PlannerConfig, VideoConfig
-from reworld_agent.core.registry import Registry
+from reworld_agent.core.extending.registry import Registry
 from reworld_agent.planner.heads.protocol import (
     ActionOutput,
     HeadBuilder,

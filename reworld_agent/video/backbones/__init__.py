@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reworld_agent.config import VideoConfig
+from reworld_agent.core.extending.registry import Registry
 from reworld_agent.core.lazy import lazy_face
-from reworld_agent.core.registry import Registry
 from reworld_agent.video.backbones.protocol import BackboneBuilder, Condition, VideoBackbone
 
 if TYPE_CHECKING:

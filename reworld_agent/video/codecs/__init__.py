@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from reworld_agent.config import CodecConfig
-from reworld_agent.core.registry import Registry
+from reworld_agent.core.extending.registry import Registry
 from reworld_agent.video.codecs.protocol import (
     Codec,
     CodecBuilder,

@@ -18,8 +18,8 @@ from importlib import import_module
 from typing import Any, Generic, TypeVar
 
 from reworld_agent.core.errors import ConfigError, UsageError
+from reworld_agent.core.extending.plugins import installed, load_plugins, plugin_modules
 from reworld_agent.core.extras import EXTRA_OF, not_installed
-from reworld_agent.core.plugins import installed, load_plugins, plugin_modules
 from reworld_agent.core.settings import did_you_mean
 
 T = TypeVar("T")

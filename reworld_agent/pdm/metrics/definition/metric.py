@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.pdm.metrics.explainer import Explainer
+from reworld_agent.pdm.metrics.definition.explainer import Explainer
 from reworld_agent.pdm.metrics.raw_columns import Raw
 from reworld_agent.pdm.metrics.records import Names, Records
 from reworld_agent.pdm.scene_cache import SceneCache

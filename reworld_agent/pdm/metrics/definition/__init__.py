@@ -1,0 +1,1 @@
+"""What a metric and a protocol are."""
