@@ -66,9 +66,13 @@ def read_arguments(settings: type[Settings], arguments: Sequence[str], usage: st
         if not _may_be(settings, word, named, is_new=key.startswith("+")):
             raise unknown(settings, word, sorted(named or ()))
         if equals and key == word and named is not None and _is_inside(word, declared):
+            added.append(f"++{override}")
+        elif equals and key == f"+{word}" and "." in word and word in declared:
+            added.append(f"+{override}")  # `++`: Hydra's `+` refuses what has become a setting
+        else:
             added.append(override)
     # Hydra's parser wants its options behind all overrides
-    return [f"++{text}" if text in added else text for text in overrides] + options
+    return added + options
 
 
 def _is_inside(word: str, declared: set[str]) -> bool:

@@ -179,3 +179,11 @@ def test_scripts_are_their_commands(
         [sys.executable, script, "--help"], cwd=root, capture_output=True, text=True
     )
     assert done.returncode == 0 and done.stdout == capsys.readouterr().out
+
+
+def test_a_plus_before_what_has_become_a_setting_is_no_fault(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["agent=reworld", "stage=1", "+trainer.params.strategy=ddp", "--cfg", "job"]
+    assert cli.main(["train", *words]) == 0
+    assert "strategy: ddp" in capsys.readouterr().out

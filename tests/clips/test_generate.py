@@ -303,7 +303,7 @@ def test_command_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         (["index", "source=waymo", "root=.", "output=x"], "source=waymo does not exist"),
         (["index", "source=towm", "output=x"], "did you mean source=town?"),
         (["index", "source=folder", "root=.", "output=x", "part=mini"], "has no meaning"),
-        (["index", "source=folder", "root=.", "output=x", "split=1/2"], "is no split"),
+        (["index", "source=folder", "root=.", "output=x", "split=1/2"], "is not a split"),
         (["index", "source=folder", "root=.", "output=x", "split=no.csv"], "no such file"),
         (["latents", "index=a.parquet"], "output_dir= is missing"),
         (["paint"], "'video paint' is not a command"),

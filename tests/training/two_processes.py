@@ -37,12 +37,12 @@ def main() -> None:
     torch.set_num_threads(1)
     root = Path(sys.argv[1])
     for strategy in ("ddp", "fsdp2"):
-        more = ["trainer.params.devices=2", f"+trainer.params.strategy={strategy}"]
+        more = ["trainer.params.devices=2", f"trainer.params.strategy={strategy}"]
         run(config(root, "3", *words(root, strategy, *more)))
         broken = words(root, f"{strategy}_resumed", *more, "checkpoint_steps=1")
         cut_short(config(root, "3", *broken), steps=2)
         run(config(root, "3", *broken))
-    more = ["trainer.params.devices=2", "+trainer.params.strategy=ddp", "validation.split=train"]
+    more = ["trainer.params.devices=2", "trainer.params.strategy=ddp", "validation.split=train"]
     run(table2_config(root / "index.parquet", root / "rival", "representation=sra", *more))
 
 
