@@ -124,7 +124,7 @@ def test_mistakes_are_named(page: Outside) -> None:
         ReWorldError, match=r"metric wrong: values of shape \(1,\) for 2 candidates"
     ):
         pdm.score(scene(), straight(3.0, 8.0))
-    assert "wrong" not in pdm.metrics.definition.protocol("epdms_v2").added
+    assert "wrong" not in pdm.metrics.protocol("epdms_v2").added
 
 
 def test_rows_of_another_set_of_metrics_are_not_kept(page: Outside) -> None:
