@@ -23,9 +23,15 @@ if TYPE_CHECKING:
     from reworld_agent.objectives.intermediate import intermediate_loss
     from reworld_agent.objectives.repulsion import repulsion_loss
     from reworld_agent.objectives.sharded_rng import ShardedRng
+    from reworld_agent.objectives.terms import TERMS, PlanState, PlanTerm, VideoState, VideoTerm
 
 __all__ = [
+    "TERMS",
+    "PlanState",
+    "PlanTerm",
     "ShardedRng",
+    "VideoState",
+    "VideoTerm",
     "action_flow_loss",
     "alignment_loss",
     "clean_estimate",
@@ -47,5 +53,6 @@ __getattr__, __dir__ = lazy_face(
         "intermediate": ["intermediate_loss"],
         "repulsion": ["repulsion_loss"],
         "sharded_rng": ["ShardedRng"],
+        "terms": ["TERMS", "PlanState", "PlanTerm", "VideoState", "VideoTerm"],
     },
 )

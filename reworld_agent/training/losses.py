@@ -20,6 +20,7 @@ from reworld_agent.objectives.generation import generation_loss
 from reworld_agent.objectives.intermediate import intermediate_loss
 from reworld_agent.objectives.repulsion import repulsion_loss
 from reworld_agent.objectives.sharded_rng import ShardedRng
+from reworld_agent.objectives.terms import PlanState, VideoState, plan_terms, video_terms
 from reworld_agent.planner.heads import ActionOutput
 from reworld_agent.training.datasets.curriculum import fit_clip
 from reworld_agent.training.stages import TrainingStage
@@ -67,7 +68,7 @@ def stage_loss(
         found, logs = _action_terms(model, stage, features, targets, rng)
         terms.update(found)
     weights = stage.weights
-    total = torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum()
+    total = torch.stack([weights.factor(name) * term for name, term in terms.items()]).sum()
     detached = {name: value.detach() for name, value in (terms | logs).items()}
     return total, {"loss": total.detach(), **detached}
 
@@ -93,7 +94,7 @@ def _video_terms(
     rng: ShardedRng,
     clip: ClipConfig | None,
 ) -> Logs:
-    """L_Gen and L_Mid; history tokens are clean, at t = 0, and out of the loss."""
+    """L_Gen, L_Mid and others; history tokens are clean, at t = 0, and out of the loss."""
     clean = pack(_latents(model, features, targets, clip)).to(model.video_dit.dtype)
     clip = clip or model.config.clip
     grid = Grid.of(clip, model.config.codec)
@@ -111,7 +112,9 @@ def _video_terms(
     terms = {"generation": generation_loss(output.velocity, target, future)}
     if stage.weights.intermediate > 0:
         terms["intermediate"] = intermediate_loss(output.mid, target, future)
-    return terms
+    others = video_terms(stage.weights.others)
+    state = VideoState(output, target, times, future, grid)
+    return terms | {name: term.loss(state) for name, term in others.items()}
 
 
 @torch.no_grad()
@@ -137,7 +140,7 @@ def _action_terms(
     targets: Batch,
     rng: ShardedRng,
 ) -> tuple[Logs, Logs]:
-    """L_FM, L_align and L_RDE of K plans per scene, over one video forward at t = 1."""
+    """L_FM, L_align, L_RDE and others of K plans a scene, over one video forward at t = 1."""
     plans = stage.noise_draws
     states = _states(model, stage, features, rng)
     ego = features["ego"].to(states[0])
@@ -152,13 +155,19 @@ def _action_terms(
     noise = rng.normal((len(ego), plans, *clean.shape[1:]), clean).flatten(0, 1)
     noisy = interpolate(clean, noise, t)
     output = model.action_dit(noisy, t, ego, memory, tap=stage.align_blocks, states=states)
-    terms = {"action_flow": action_flow_loss(output.velocity, velocity_target(clean, noise))}
+    target = velocity_target(clean, noise)
+    terms = {"action_flow": action_flow_loss(output.velocity, target)}
     estimate = clean_estimate(noisy, output.velocity, t)
     logs = {"outside_range": (estimate.detach().abs() > 1).float().mean()}
     if stage.weights.alignment > 0:
         terms["alignment"], logs["readout_ratio"] = _alignment(output)
     if stage.weights.repulsion > 0:
         terms["repulsion"], logs["negatives"] = _repulsion(model, stage, estimate, targets, rng)
+    others = plan_terms(stage.weights.others)
+    if others:
+        plan = model.normaliser.denormalise(estimate)
+        state = PlanState(output, target, t, plan, expert, targets)
+        terms |= {name: term.loss(state) for name, term in others.items()}
     return terms, logs
 
 

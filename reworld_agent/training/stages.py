@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
@@ -17,6 +17,7 @@ import yaml
 
 from reworld_agent.config import ModelConfig, build_dataclass, load_model_config, shipped_base
 from reworld_agent.core.errors import ConfigError, UsageError
+from reworld_agent.objectives.terms import TERMS, plan_terms, video_terms
 from reworld_agent.training.phases import ClipPhase, check_phases
 
 STAGES = ("1", "planner", "2", "3")
@@ -29,13 +30,25 @@ TIME_DISTRIBUTIONS = ("uniform", "logit_normal")
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Factor of each term; 0 switches a term off."""
+    """Factor of each term; 0 switches a term off. `others`: of terms from outside, by name."""
 
     generation: float = 0.0
     intermediate: float = 0.0
     action_flow: float = 0.0
     alignment: float = 0.0
     repulsion: float = 0.0
+    others: Mapping[str, float] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        for name, factor in self.others.items():
+            TERMS.require(name, "weights.others")
+            if not isinstance(factor, int | float) or not 0 < factor < math.inf:
+                message = f"weights.others.{name}={factor}"
+                raise UsageError(message, "it must be a finite number above 0")
+
+    def factor(self, name: str) -> float:
+        """Of a term, the paper's or another."""
+        return self.others[name] if name in self.others else float(getattr(self, name))
 
 
 @dataclass(frozen=True)
@@ -112,13 +125,16 @@ class TrainingStage:
     @property
     def needs_future_images(self) -> bool:
         """Stage 1 learns from the images after the current frame; the others never see them."""
-        return self.weights.generation > 0 or self.weights.intermediate > 0
+        weights = self.weights
+        own = weights.generation > 0 or weights.intermediate > 0
+        return own or bool(video_terms(weights.others))
 
     @property
     def plans(self) -> bool:
         """True where the Action DiT is run."""
         weights = self.weights
-        return weights.action_flow > 0 or weights.alignment > 0 or weights.repulsion > 0
+        own = weights.action_flow > 0 or weights.alignment > 0 or weights.repulsion > 0
+        return own or bool(plan_terms(weights.others))
 
     def check(self, config: ModelConfig) -> None:
         """Raise ConfigError where the stage asks for blocks or heads that the model lacks."""

@@ -13,23 +13,54 @@ import torch
 from PIL import Image
 
 from reworld_agent.clips import read_index
+from reworld_agent.core.errors import UsageError
+from reworld_agent.core.extending.plugins import load_plugins
 from reworld_agent.core.extending.registry import REGISTRIES
 from reworld_agent.model import ReWorldModel
+from reworld_agent.objectives import TERMS, PlanTerm
+from reworld_agent.training.losses import stage_loss
+from reworld_agent.training.stages import load_stage
 from tests.clips.tables import pose_at
 from tests.docs.pages import DOCS
 from tests.extending.conftest import STEP
 from tests.extending.outside import outside
+from tests.model.micro import batch, micro_model
 from tests.training.test_table2_stage import write_table
 
 
 def test_objective(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(1)
     with outside("objective", tmp_path, monkeypatch) as page:
-        (train,) = page.lines
+        train, _ = page.lines
         words = [f"clips={write_table(tmp_path)}", "output_dir=run", *STEP]
         assert page.run(train, *words) == 0
         assert ReWorldModel.from_pretrained("run/weights").history == ["1"]
         assert "Dispersive" in vars(sys.modules["my_objective"])
+
+
+def test_term(tmp_path: Path, scenes: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    with outside("objective", tmp_path, monkeypatch) as page:
+        _, train = page.lines
+        assert page.run(train, *scenes, *STEP, "output_dir=run") == 2  # nothing names the module
+        monkeypatch.setenv("REWORLD_PLUGINS", "my_term")
+        load_plugins.cache_clear()
+        assert page.run(train, *scenes, *STEP, "output_dir=run") == 0
+        weights = {"action_flow": 1.0, "others": {"jerk": 0.01}}
+        stage, model = load_stage("2", overrides={"weights": weights}), micro_model()
+        features, targets = batch(2)
+        loss, logs = stage_loss(model, stage, features, targets, torch.Generator().manual_seed(0))
+        assert logs["jerk"] > 0
+        torch.testing.assert_close(loss.detach(), logs["action_flow"] + 0.01 * logs["jerk"])
+        loss.backward()
+
+
+@pytest.mark.parametrize("factor", [-1.0, float("nan"), "much"])
+def test_factors_of_terms(factor: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TERMS, "_registered", {"mine": PlanTerm(lambda state: state.target.sum())})
+    with pytest.raises(UsageError, match=r"weights.others.mine=.*\n.*finite number above 0"):
+        load_stage("2", overrides={"weights": {"others": {"mine": factor}}})
+    with pytest.raises(UsageError, match=r"weights.others=mime does not exist\n.*=mine\?"):
+        load_stage("2", overrides={"weights": {"others": {"mime": 1.0}}})
 
 
 def write_kitti(root: Path, frames: int = 40) -> None:
@@ -81,7 +112,8 @@ def test_agent_of_an_installed_package(tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("kind", ["agent", "metric", *REGISTRIES])
 def test_every_kind_has_a_page(kind: str) -> None:
-    text = (DOCS / "extending" / f"{kind}.md").read_text(encoding="utf-8")
+    name = {"term": "objective"}.get(kind, kind)
+    text = (DOCS / "extending" / f"{name}.md").read_text(encoding="utf-8")
     assert 'title="' in text
     overview = (DOCS / "extending" / "index.md").read_text(encoding="utf-8")
-    assert f"({kind}.md)" in overview and f".{kind}`" in overview
+    assert f"({name}.md" in overview and f".{kind}`" in overview

@@ -86,7 +86,7 @@ def test_weights_choose_no_code(
         ({"codec": {"kind": "patch"}}, r"codec.kind=patch does not exist\n.*patch_pca\?"),
         (
             {"planner": {"head": "mlp"}},
-            r"planner.head=mlp does not exist\n.* = action_dit, or pack",
+            r"planner.head=mlp does not exist\n.* = action_dit \| pack",
         ),
         ({"video": {"options": {"depth": 3}}}, "video.backbone=ltx, which has no options"),
         ({"video": {"num_layer": 3}}, r"unknown fields: num_layer\n.*num_layers\?"),

@@ -24,14 +24,15 @@ from reworld_agent.core.settings import did_you_mean
 
 T = TypeVar("T")
 
-# Every kind of implementation that may come from outside, and where its registry stands. The page
-# docs/extending/<kind>.md says how one is added.
+# Every kind of implementation that may come from outside, and where its registry stands. A page in
+# docs/extending says how one is added.
 REGISTRIES = {
     "backbone": "reworld_agent.video.backbones:BACKBONES",
     "clip_source": "reworld_agent.clips.sources:CLIP_SOURCES",
     "codec": "reworld_agent.video.codecs:CODECS",
     "objective": "reworld_agent.objectives.baselines:OBJECTIVES",
     "planner_head": "reworld_agent.planner.heads:PLANNER_HEADS",
+    "term": "reworld_agent.objectives.terms:TERMS",
 }
 
 
@@ -39,7 +40,7 @@ class Registry(Generic[T]):
     """The implementations of one Protocol.
 
     Args:
-        kind: what they are; also names the group of entry points and the page of the manual.
+        kind: what they are; also names the group of entry points.
         builtin: path `package.module:name` of what is built in, by name.
     """
 
@@ -81,7 +82,8 @@ class Registry(Generic[T]):
             return
         known = self.names()
         if name not in known:
-            otherwise = f"use {setting} = {' | '.join(known)}, or package.module:name of your own"
+            names = " | ".join((*known, "package.module:name of your own"))
+            otherwise = f"use {setting} = {names}"
             hint = did_you_mean(name, known, otherwise, setting + "={}")
             raise UsageError(f"{setting}={name} does not exist", hint)
 
