@@ -50,6 +50,14 @@ class LossWeights:
         """Of a term, the paper's or another."""
         return self.others[name] if name in self.others else float(getattr(self, name))
 
+    def without(self, name: str) -> LossWeights:
+        """The same with one term switched off."""
+        if name in self.others:
+            others = {other: self.others[other] for other in self.others if other != name}
+            return dataclasses.replace(self, others=others)
+        off: dict[str, Any] = {name: 0.0}
+        return dataclasses.replace(self, **off)
+
 
 @dataclass(frozen=True)
 class TrainingStage:

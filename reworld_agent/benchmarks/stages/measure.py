@@ -205,6 +205,6 @@ def peak_memory(device: torch.device) -> float:
 
 def without(stage: TrainingStage, term: str) -> TrainingStage:
     """The stage with one term switched off."""
-    weights = dataclasses.replace(stage.weights, **{term: 0.0})
+    weights = stage.weights.without(term)
     blocks = () if term == "alignment" else stage.align_blocks
     return dataclasses.replace(stage, weights=weights, align_blocks=blocks)
