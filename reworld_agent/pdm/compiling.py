@@ -18,8 +18,9 @@ from typing import Any
 import numba
 import numpy as np
 
-from reworld_agent.pdm.metrics import drivable_area, extended, scorer
+from reworld_agent.pdm.metrics import drivable_area
 from reworld_agent.pdm.pdm_closed import proposals
+from reworld_agent.pdm.scorer import common, extended
 from reworld_agent.pdm.simulate import sampling, tracker
 from reworld_agent.pdm.world import grid, grid_build, red_lights, scenery
 
@@ -53,7 +54,7 @@ def _examples() -> dict[str, tuple[Any, tuple[Any, ...]]]:
     obstacles = proposals.Obstacles(two, whole, whole, two, two, one, yes)
     marks = (short_two, yes_two, whole_two, short_two)
     return {
-        "score_states": (scorer.score_states, (three, scene, 0)),
+        "score_states": (common.score_states, (three, scene, 0)),
         "unroll": (proposals.unroll, (course, 0.0, one, hits, obstacles)),
         "simulate": (tracker.simulate, (one, three)),
         "_rasterise": (

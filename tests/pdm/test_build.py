@@ -12,9 +12,9 @@ import pytest
 from reworld_agent.core.errors import DataError, SceneError
 from reworld_agent.pdm.cache_io.build import build_from_log, build_scene_cache
 from reworld_agent.pdm.metrics.raw_columns import by_name
-from reworld_agent.pdm.metrics.scorer import score_states
 from reworld_agent.pdm.metrics.ttc import LAST_STEP_V1
 from reworld_agent.pdm.scene_cache import CARPARK, LANE, LANE_CONNECTOR, ROADBLOCK, SceneCache
+from reworld_agent.pdm.scorer.common import score_states
 from reworld_agent.pdm.simulate.tracker import simulate
 from reworld_agent.pdm.world.frames import ParsedLog
 from reworld_agent.pdm.world.scenery import make_scenery

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from reworld_agent.pdm.cache_io.build import build_scene_cache
-from reworld_agent.pdm.metrics.extended import extended_metrics
 from reworld_agent.pdm.metrics.raw_columns import by_name
-from reworld_agent.pdm.metrics.scorer import score_states
 from reworld_agent.pdm.metrics.ttc import LAST_STEP_V2
 from reworld_agent.pdm.scene_cache import SceneCache
+from reworld_agent.pdm.scorer.common import score_states
+from reworld_agent.pdm.scorer.extended import extended_metrics
 from reworld_agent.pdm.simulate.sampling import knot_times_us, reference_poses, sample_times_us
 from reworld_agent.pdm.simulate.tracker import simulate
 from reworld_agent.pdm.world.red_lights import make_red_lights

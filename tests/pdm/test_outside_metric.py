@@ -110,21 +110,29 @@ def test_mistakes_are_named(page: Outside) -> None:
     assert len(registry.protocol("pdms_v1").added) == 1
     for change, message in (
         ({"measure": None}, "has no measure"),
-        ({"name": "comfort", "short": "X"}, "is there already"),
-        ({"name": "other"}, "short name CL is that of clearance"),
-        ({"name": "other", "short": "nc"}, "short name nc is that of no_at_fault_collisions"),
+        ({"name": "comfort", "short": "X"}, "the name comfort is that of comfort"),
+        ({"name": "other"}, "the name cl is that of clearance"),
+        ({"name": "other", "short": "nc"}, "the name nc is that of no_at_fault_collisions"),
+        ({"name": "pdms", "short": "X"}, "the name pdms is that of score"),
+        ({"name": "other", "short": "X", "aliases": ("dac",)}, "the name dac is that of"),
         ({"name": "two words", "short": "X"}, "is no name of a metric"),
-        ({"name": "score", "short": "X"}, "is no name of a metric"),
+        ({"name": "score", "short": "X"}, "the name score is that of score"),
     ):
         with pytest.raises(ConfigError, match=message):
             pdm.metrics.register(dataclasses.replace(clearance, **change))  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="protocol=pdms_v9"):
+        pdm.metrics.register(clearance, to=["pdms_v9"])
+    hiding = dataclasses.replace(clearance, name="progress_m", short="PM")
+    pdm.metrics.register(hiding)
+    with pytest.raises(ConfigError, match="the column progress_m of an added metric is one of"):
+        pdm.score(scene(), straight(3.0, 8.0))
     wrong = dataclasses.replace(clearance, name="wrong", short="WR", measure=broken)
     pdm.metrics.register(wrong, to=["pdms_v1"])
-    with pytest.raises(
-        ReWorldError, match=r"metric wrong: values of shape \(1,\) for 2 candidates"
-    ):
+    with pytest.raises(ReWorldError, match=r"wrong: values of shape \(1,\) for 2 candidates"):
         pdm.score(scene(), straight(3.0, 8.0))
     assert "wrong" not in pdm.metrics.protocol("epdms_v2").added
+    twice = dataclasses.replace(clearance, title="the same module may say it anew")
+    assert pdm.metrics.register(twice) is pdm.metrics.metric("clearance")
 
 
 def test_rows_of_another_set_of_metrics_are_not_kept(page: Outside) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.pdm.metrics.definition.explainer import BRAKE, EARLIER, SHIFT, SMOOTH, SPEED
+from reworld_agent.pdm.metrics.definition.metric import BRAKE, EARLIER, SHIFT, SMOOTH, SPEED
 
 Array = NDArray[np.float64]
 

@@ -1,7 +1,14 @@
 """Metrics of PDMS and EPDMS, one file each, the one table of them, and the registry of others."""
 
-from reworld_agent.pdm.metrics.definition.explainer import Explainer, Failure, FailureAnnotation
-from reworld_agent.pdm.metrics.definition.metric import Look, Measurement, Metric, Rollouts
+from reworld_agent.pdm.metrics.definition.metric import (
+    Explainer,
+    Failure,
+    FailureAnnotation,
+    Look,
+    Measurement,
+    Metric,
+    Rollouts,
+)
 from reworld_agent.pdm.metrics.definition.protocol import SCORE, Protocol
 from reworld_agent.pdm.metrics.registry import (
     BOTH,

@@ -18,7 +18,7 @@ from reworld_agent.pdm.metrics.contacts import (
     listed,
     object_text,
 )
-from reworld_agent.pdm.metrics.definition.explainer import (
+from reworld_agent.pdm.metrics.definition.metric import (
     BRAKE,
     EARLIER,
     SHIFT,

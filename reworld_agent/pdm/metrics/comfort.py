@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.pdm.kernel import helper
-from reworld_agent.pdm.metrics.definition.explainer import (
+from reworld_agent.pdm.metrics.definition.metric import (
     BRAKE,
     EARLIER,
     SMOOTH,

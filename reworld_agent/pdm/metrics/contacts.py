@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.pdm.metrics.definition.explainer import Failure, FailureAnnotation
+from reworld_agent.pdm.metrics.definition.metric import Failure, FailureAnnotation
 from reworld_agent.pdm.metrics.raw_columns import Raw
 from reworld_agent.pdm.metrics.records import Names, Records, index, seconds
 from reworld_agent.pdm.metrics.situations import (

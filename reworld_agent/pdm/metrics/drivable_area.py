@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.pdm.kernel import helper, kernel
-from reworld_agent.pdm.metrics.definition.explainer import (
+from reworld_agent.pdm.metrics.definition.metric import (
     BRAKE,
     EARLIER,
     SHIFT,
@@ -162,7 +162,7 @@ def distances_outside(
         grid: the map.
         origin: [2] of the local coordinates.
         states: [N, 41, 11] global.
-        raw: [N, N_RAW] of `scorer.score_states`; its columns `dac_distance` and `dac_polygon` are
+        raw: [N, N_RAW] of `score_states`; its columns `dac_distance` and `dac_polygon` are
             filled for candidates that leave the road.
     """
     for i in range(len(states)):

@@ -101,7 +101,7 @@ def history_comfort(
         states: [N, 41, 11] simulated states.
         past: [H, 11] of `past_at_10_hz`; none is allowed only where HC is not asked for.
         weights: `filters(H + 41)`.
-        raw: [N, N_RAW] of `scorer.score_states`; its columns from `hc` to `hc_excess` are filled.
+        raw: [N, N_RAW] of `score_states`; its columns from `hc` to `hc_excess` are filled.
     """
     n_past, n = len(past), len(past) + states.shape[1]
     joined, work = np.empty((n, N_STATE)), np.empty((4, n))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.pdm.kernel import helper
-from reworld_agent.pdm.metrics.definition.explainer import SHIFT, SMOOTH, SPEED, Explainer, Failure
+from reworld_agent.pdm.metrics.definition.metric import SHIFT, SMOOTH, SPEED, Explainer, Failure
 from reworld_agent.pdm.metrics.raw_columns import Raw
 from reworld_agent.pdm.metrics.records import Names, Records, seconds
 from reworld_agent.pdm.metrics.situations import OFF_CENTRE

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.pdm.metrics.definition.explainer import SHIFT, SPEED, Explainer, Failure
+from reworld_agent.pdm.metrics.definition.metric import SHIFT, SPEED, Explainer, Failure
 from reworld_agent.pdm.metrics.situations import LEAD, OFF_ROUTE, SLOW, STANDSTILL, gap_ahead
 from reworld_agent.pdm.scene_cache import SceneCache
 from reworld_agent.pdm.simulate.bicycle import X, Y

@@ -13,7 +13,7 @@ Raw = NDArray[np.void]  # structured [N], fields of `RawColumns`
 class RawColumns(NamedTuple):
     """The columns of a row. Steps (of 0.1 s), indices and types are −1 where nothing fails.
 
-    `scorer.score_states` fills those up to `comfort_excess`, the kernels of EPDMS those up to
+    `score_states` fills those up to `comfort_excess`, the kernels of EPDMS those up to
     `hc_excess`, and `drivable_area.distances_outside` the last two.
     """
 

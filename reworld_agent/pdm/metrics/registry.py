@@ -105,7 +105,7 @@ def added_digest() -> str:
     """Text that changes with the added metrics and their modules' code; empty without any."""
     digest = hashlib.sha256()
     for row in added():
-        file = getattr(sys.modules.get(row.measure.__module__), "__file__", None)
+        file = getattr(sys.modules.get(_module(row)), "__file__", None)
         digest.update(row.name.encode() + (Path(file).read_bytes() if file else b""))
     return f"|{digest.hexdigest()[:16]}" if added() else ""
 
@@ -118,16 +118,15 @@ def register(new: Metric, to: Sequence[str] = PROTOCOL_NAMES) -> Metric:
         to: names of the protocols.
 
     Returns:
-        The metric. Adding the same one twice changes nothing.
+        The metric. One of the same name and module is replaced; the same one changes nothing.
 
     Raises:
         ConfigError: no `measure`, a malformed name, or a name that another metric has.
     """
     _check(new)
-    known = _METRICS.get(new.name)
-    if known is not None and known != new:
-        raise ConfigError(f"metric {new.name} is there already", "give it another name")
-    if known is None:
+    for name in to:
+        protocol(name)
+    if _METRICS.get(new.name) != new:
         at_start(register, new, tuple(to))
     _METRICS[new.name] = new
     for name in to:
@@ -142,15 +141,26 @@ def register(new: Metric, to: Sequence[str] = PROTOCOL_NAMES) -> Metric:
 
 
 def _check(new: Metric) -> None:
+    """Raise ConfigError where a metric cannot be added."""
     if new.measure is None:
         raise ConfigError(f"metric {new.name} has no measure", "say how it is computed")
     for text in (new.name, new.short):
-        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", text) or text == SCORE:
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", text):
             raise ConfigError(
                 f"{text!r} is no name of a metric", "use letters, digits, _ and -, a letter first"
             )
+    own = {new.name.lower(), new.short.lower(), *new.aliases}
     for row in (*_METRICS.values(), TOTAL):
-        if row.name != new.name and new.short.lower() in (row.short.lower(), *row.aliases):
+        if row.name == new.name and _module(row) == _module(new):
+            continue
+        taken = own & {row.name.lower(), row.short.lower(), *row.aliases}
+        if taken:
             raise ConfigError(
-                f"the short name {new.short} is that of {row.name}", "choose another short name"
+                f"metric {new.name}: the name {min(taken)} is that of {row.name}",
+                "choose another one",
             )
+
+
+def _module(row: Metric) -> str:
+    """Where a metric's `measure` is written; empty for NAVSIM's."""
+    return row.measure.__module__ if row.measure is not None else ""

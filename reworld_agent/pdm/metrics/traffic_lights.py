@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.pdm.kernel import helper
-from reworld_agent.pdm.metrics.definition.explainer import BRAKE, EARLIER, Explainer, Failure
+from reworld_agent.pdm.metrics.definition.metric import BRAKE, EARLIER, Explainer, Failure
 from reworld_agent.pdm.metrics.raw_columns import Raw
 from reworld_agent.pdm.metrics.records import Names, Records, index, seconds
 from reworld_agent.pdm.metrics.situations import RED_LIGHT

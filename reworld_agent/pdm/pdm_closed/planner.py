@@ -10,19 +10,18 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from reworld_agent.pdm.metrics.extended import extended_metrics
 from reworld_agent.pdm.metrics.progress import normalised_progress, progress_share
 from reworld_agent.pdm.metrics.raw_columns import Raw, by_name
-from reworld_agent.pdm.metrics.scorer import score_states
 from reworld_agent.pdm.metrics.table import EP, EPDMS_V2, HC, PDMS_V1, TTC
 from reworld_agent.pdm.metrics.ttc import LAST_STEP_V1, LAST_STEP_V2
-from reworld_agent.pdm.metrics.values import raw_values
 from reworld_agent.pdm.pdm_closed.corridor import corridor, find_hits, in_tree_order
 from reworld_agent.pdm.pdm_closed.forecast import Forecast
 from reworld_agent.pdm.pdm_closed.idm import FALLBACK_SPEED_LIMIT, SPEED_SHARES
 from reworld_agent.pdm.pdm_closed.path import shifted, unwrapped
 from reworld_agent.pdm.pdm_closed.proposals import Obstacles, lay_out, unroll
 from reworld_agent.pdm.scene_cache import SceneCache
+from reworld_agent.pdm.scorer.common import score_states
+from reworld_agent.pdm.scorer.extended import extended_metrics
 from reworld_agent.pdm.world.red_lights import make_red_lights
 from reworld_agent.pdm.world.scenery import make_scenery
 
@@ -81,7 +80,7 @@ def choose(states: NDArray[np.float64], expected: SceneCache) -> tuple[int, int]
 
 def _scores_v1(raw: Raw) -> NDArray[np.float64]:
     """PDMS [N] of proposals that compete with each other (EP relative to the best of all)."""
-    values = raw_values(PDMS_V1, raw)
+    values = PDMS_V1.values(raw)
     multiplier = PDMS_V1.product(values)
     best = np.max(raw["progress"] * multiplier)
     return PDMS_V1.score(
@@ -94,7 +93,7 @@ def _scores_v2(raw: Raw) -> NDArray[np.float64]:
     ttc_v2 = (raw["ttc_step"] < 0) | (raw["ttc_step"] > LAST_STEP_V2)
     # PDM-Closed does not look at its past, so that HC is always 1.
     given = {TTC.name: ttc_v2.astype(np.float64), HC.name: np.ones(len(raw))}
-    values = raw_values(EPDMS_V2, raw) | given
+    values = EPDMS_V2.values(raw) | given
     best = np.max(raw["progress"] * EPDMS_V2.product(values))
     return EPDMS_V2.score({**values, EP.name: progress_share(raw["progress"], best)})
 

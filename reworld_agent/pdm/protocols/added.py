@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from reworld_agent.core.errors import ReWorldError
+from reworld_agent.core.errors import ConfigError, ReWorldError
 from reworld_agent.pdm.metrics.definition.metric import Measurement, Metric, Rollouts
 from reworld_agent.pdm.metrics.definition.protocol import Protocol
 from reworld_agent.pdm.metrics.records import Records
@@ -55,3 +55,13 @@ def joined(parts: Sequence[Records]) -> Records:
     return {
         name: np.concatenate([part[name] for part in parts]) for name in (parts[0] if parts else ())
     }
+
+
+def beside(official: Records, added: Records) -> Records:
+    """The added columns behind the official ones; raises ConfigError where one would hide one."""
+    both = official.keys() & added.keys()
+    if both:
+        raise ConfigError(
+            f"the column {min(both)} of an added metric is one of NAVSIM's", "choose another name"
+        )
+    return official | added

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from reworld_agent.core.errors import SceneError
 from reworld_agent.pdm.metrics.definition.protocol import SCORE
 from reworld_agent.pdm.metrics.drivable_area import distances_outside
-from reworld_agent.pdm.metrics.extended import extended_metrics
 from reworld_agent.pdm.metrics.history_comfort import (
     Filters,
     filters,
@@ -24,11 +23,12 @@ from reworld_agent.pdm.metrics.history_comfort import (
 from reworld_agent.pdm.metrics.progress import progress_share
 from reworld_agent.pdm.metrics.raw_columns import RAW, Raw, by_name
 from reworld_agent.pdm.metrics.records import Names, Records
-from reworld_agent.pdm.metrics.scorer import score_states
 from reworld_agent.pdm.metrics.table import EP, EPDMS_V2
 from reworld_agent.pdm.metrics.ttc import LAST_STEP_V2
-from reworld_agent.pdm.metrics.values import failure_records, raw_values
+from reworld_agent.pdm.protocols.records import failure_records
 from reworld_agent.pdm.scene_cache import N_STEPS, SceneCache
+from reworld_agent.pdm.scorer.common import score_states
+from reworld_agent.pdm.scorer.extended import extended_metrics
 from reworld_agent.pdm.simulate.rollout import human_rollout, reference_rollout
 from reworld_agent.pdm.world.red_lights import RedLights, make_red_lights
 from reworld_agent.pdm.world.replay import replay_within_4_s
@@ -91,7 +91,7 @@ class EpdmsScene:
         The human's failures may be from another traffic.
         """
         raw = by_name(self.evaluate(pdm_closed, explain=False))
-        multiplier = EPDMS_V2.product(raw_values(EPDMS_V2, raw))
+        multiplier = EPDMS_V2.product(EPDMS_V2.values(raw))
         known = float(raw["progress"][0]), float(multiplier[0])
         return replace(self, pdm_closed=known, human_fails=human_fails)
 
@@ -146,7 +146,7 @@ class EpdmsScene:
 
 def _values(raw: Raw, reference: float) -> dict[str, NDArray[np.float64]]:
     """Metrics before the human filter; `reference` is PDM-Closed's progress · multipliers [m]."""
-    values = raw_values(EPDMS_V2, raw)
+    values = EPDMS_V2.values(raw)
     best = np.maximum(raw["progress"] * EPDMS_V2.product(values), reference)
     values[EP.name] = progress_share(raw["progress"], best)
     return {name: values[name] for name in EPDMS_V2.of_one_frame}

@@ -16,11 +16,11 @@ from reworld_agent.pdm.metrics.drivable_area import distances_outside
 from reworld_agent.pdm.metrics.progress import normalised_progress
 from reworld_agent.pdm.metrics.raw_columns import Raw, by_name
 from reworld_agent.pdm.metrics.records import Names, Records
-from reworld_agent.pdm.metrics.scorer import score_states
 from reworld_agent.pdm.metrics.table import EP, PDMS_V1
 from reworld_agent.pdm.metrics.ttc import LAST_STEP_V1
-from reworld_agent.pdm.metrics.values import failure_records, raw_values
+from reworld_agent.pdm.protocols.records import failure_records
 from reworld_agent.pdm.scene_cache import N_STEPS, SceneCache
+from reworld_agent.pdm.scorer.common import score_states
 from reworld_agent.pdm.simulate.rollout import human_rollout, reference_rollout
 from reworld_agent.pdm.world.scenery import Scenery
 
@@ -50,7 +50,7 @@ class PdmsScene:
         self._cache, self.scenery = cache, scenery
         states = reference_rollout(cache, reference)
         self.pdm_closed = by_name(self.evaluate(states, explain=False))
-        multiplier = PDMS_V1.product(raw_values(PDMS_V1, self.pdm_closed))
+        multiplier = PDMS_V1.product(PDMS_V1.values(self.pdm_closed))
         self._reference = float((self.pdm_closed["progress"] * multiplier)[0])
 
     def evaluate(self, states: NDArray[np.float64], explain: bool) -> NDArray[np.float64]:
@@ -66,7 +66,7 @@ class PdmsScene:
         With the names of the scene's tracks and polygons also the failure records.
         """
         raw = by_name(rows)
-        values = raw_values(PDMS_V1, raw)
+        values = PDMS_V1.values(raw)
         multiplier, progress = PDMS_V1.product(values), raw["progress"]
         best = np.maximum(progress * multiplier, self._reference)
         values[EP.name] = normalised_progress(progress, multiplier, best)
@@ -89,4 +89,4 @@ class PdmsScene:
         if states is None:
             return dict.fromkeys(PDMS_V1.raw, np.nan)
         raw: Raw = by_name(self.evaluate(states, explain=False))
-        return {m: float(v[0] < 1.0) for m, v in raw_values(PDMS_V1, raw).items()}
+        return {m: float(v[0] < 1.0) for m, v in PDMS_V1.values(raw).items()}

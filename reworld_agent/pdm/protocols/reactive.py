@@ -16,7 +16,7 @@ from reworld_agent.pdm.metrics.definition.metric import Rollouts
 from reworld_agent.pdm.metrics.records import Records
 from reworld_agent.pdm.metrics.registry import protocol
 from reworld_agent.pdm.metrics.table import EPDMS_V2
-from reworld_agent.pdm.protocols.added import added_columns
+from reworld_agent.pdm.protocols.added import added_columns, beside
 from reworld_agent.pdm.protocols.epdms import EpdmsScene
 from reworld_agent.pdm.protocols.scored_scene import ScoredScene
 from reworld_agent.pdm.simulate.rollout import human_rollout, reference_rollout, rollouts
@@ -87,7 +87,7 @@ def _candidate(
     found = Rollouts(scene.cache, states, own.scenery)
     added = added_columns(protocol(EPDMS_V2.name), found, explain)
     names = scene.names if explain else None
-    return own.columns(own.evaluate(states, explain), names) | added
+    return beside(own.columns(own.evaluate(states, explain), names), added)
 
 
 def _in_traffic_of(scene: ScoredScene, rails: Rails, states: NDArray[np.float64]) -> EpdmsScene:

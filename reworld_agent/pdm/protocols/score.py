@@ -13,7 +13,7 @@ from reworld_agent.pdm.metrics.definition.protocol import Protocol
 from reworld_agent.pdm.metrics.records import Names, Records
 from reworld_agent.pdm.metrics.registry import BOTH, PROTOCOL_NAMES, protocol
 from reworld_agent.pdm.metrics.table import EPDMS_V2
-from reworld_agent.pdm.protocols.added import added_columns, joined
+from reworld_agent.pdm.protocols.added import added_columns, beside, joined
 from reworld_agent.pdm.protocols.scored_scene import ProtocolScene, ScoredScene
 from reworld_agent.pdm.scene_cache import SceneCache
 from reworld_agent.pdm.simulate.rollout import rollouts
@@ -65,7 +65,7 @@ class _View:
     def columns(self, names: Names | None) -> Records:
         """Columns of all candidates."""
         rows = self._rows[0] if len(self._rows) == 1 else np.concatenate(self._rows)
-        return self._scene.columns(rows, names) | joined(self._added)
+        return beside(self._scene.columns(rows, names), joined(self._added))
 
 
 def _reactive(

@@ -45,7 +45,7 @@ class Traffic(NamedTuple):
 
 
 class Scenery(NamedTuple):
-    """Everything `scorer.score_states` needs besides the states."""
+    """Everything `scorer.common.score_states` needs besides the states."""
 
     origin: NDArray[np.float64]  # [2] local = global − origin
     grid: Grid

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reworld_agent.pdm.metrics.raw_columns import Raw
+
 SCORE = "score"
 
 
@@ -75,6 +77,10 @@ class Protocol:
     def required(self) -> tuple[str, ...]:
         """Metrics that a score cannot be computed without."""
         return tuple(n for n in (*self.multipliers, *self.weights) if n not in self.optional)
+
+    def values(self, raw: Raw) -> dict[str, NDArray[np.float64]]:
+        """Official metrics [N] that are raw columns: all of one frame but EP."""
+        return {name: raw[column].copy() for name, column in self.raw.items()}
 
     def product(self, columns: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
         """Product [N] of the multipliers from metrics [N] each."""

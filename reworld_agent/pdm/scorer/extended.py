@@ -34,7 +34,7 @@ def extended_metrics(
         states: [N, 41, 11] simulated states, global.
         scenery: the scene; its traffic is not looked at.
         lights: its traffic lights.
-        raw: [N, N_RAW] of `scorer.score_states`; its columns from `tlc` to `lk_step` are filled.
+        raw: [N, N_RAW] of `score_states`; its columns from `tlc` to `lk_step` are filled.
     """
     centers, work = np.empty((N_STEPS, 2)), np.empty(N_STEPS)
     crossing, wrong = np.empty(N_STEPS, np.bool_), np.empty(N_STEPS, np.bool_)
