@@ -69,7 +69,7 @@ def score(
 
 
 def score_many(
-    caches: Sequence[SceneCache | str | Path],
+    caches: Sequence[SceneCache | ScoredScene | str | Path],
     poses: Any,
     protocol: str = "pdms_v1",
     explain: bool = False,
@@ -102,7 +102,7 @@ def score_many(
     return list(tqdm(done, total=len(tasks), delay=5.0, unit="scene", disable=not progress))
 
 
-_Task = tuple[SceneCache | str | Path, Any, str, bool]
+_Task = tuple[SceneCache | ScoredScene | str | Path, Any, str, bool]
 
 
 def _run(tasks: list[_Task], workers: int) -> Iterator[Records]:
@@ -118,5 +118,5 @@ def _run(tasks: list[_Task], workers: int) -> Iterator[Records]:
 
 def _score_task(task: _Task) -> Records:
     cache, poses, protocol, explain = task
-    cache = cache if isinstance(cache, SceneCache) else load(cache)
-    return score(cache, poses, protocol, explain)
+    scene = load(cache) if isinstance(cache, str | Path) else cache
+    return score(scene, poses, protocol, explain)

@@ -36,6 +36,7 @@ def test_every_failure_of_the_table_is_explained(
     assert set(zip(rows["token"], rows["metric"], strict=True)) == expected
     assert {"LK", "HC"} <= set(rows["metric"]) and len(expected) >= 8
     np.testing.assert_array_equal(rows["score"], rows["table_score"])
+    assert rows.drop_duplicates("token")["decisive"].all()  # what costs most stands first
     assert main(["explain", str(run_v2), "metric=Comf", *where(caches)]) == 2
     assert main(["explain", str(run_v2), "protocol=pdms_v1", *where(caches)]) == 1
 

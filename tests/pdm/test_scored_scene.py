@@ -60,6 +60,8 @@ def test_a_scene_may_be_held_in_place_of_its_cache(built: list[str]) -> None:
         np.testing.assert_array_equal(values, plain[name])
     assert ScoredScene.of(cache) is ScoredScene.of(cache) is not held
     assert ScoredScene.of(held) is held
+    (many,) = pdm.score_many([held], straight(8.0))
+    np.testing.assert_array_equal(many["score"], plain["score"])
     assert built == ["scenery", "pdms"] * 2
 
 
