@@ -40,7 +40,7 @@ def build_scene_cache(
         SceneError: no log has the token, or the scene has no usable route.
         DataError: the log or the city's map is missing or damaged.
     """
-    # shapely and the maps' libraries take 0.7 s to import
+    # shapely and the maps' libraries take half a second to import
     from reworld_agent.pdm.cache_io.build import build_scene_cache as build  # noqa: PLC0415
 
     return build(data_root, maps_root, data_split, token)

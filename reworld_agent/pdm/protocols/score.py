@@ -75,7 +75,7 @@ def _reactive(
         raise ConfigError(
             f"protocol {name!r} replays the log", "reactive traffic needs protocol='epdms_v2'"
         )
-    # shapely and the maps take 0.7 s to import, and whoever has rails has imported them
+    # shapely and the maps take half a second to import, and whoever has rails has imported them
     from reworld_agent.pdm.protocols.reactive import epdms_v2_reactive  # noqa: PLC0415
 
     return epdms_v2_reactive(scene, rails, poses, explain)
