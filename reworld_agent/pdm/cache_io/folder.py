@@ -86,7 +86,7 @@ class SceneCaches:
         return cache
 
     def _build(self, token: str) -> SceneCache:
-        # shapely and the maps' libraries take half a second to import, and most runs find their caches
+        # the maps' libraries take half a second to import, and most runs find their caches
         from reworld_agent.pdm.cache_io.sources import build_cache  # noqa: PLC0415
 
         roots = self.data_root, self.maps_root
