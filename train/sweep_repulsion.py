@@ -1,10 +1,8 @@
-"""Factors of L_RDE side by side (the paper's Table 7); `--help` tells the settings."""
+"""`reworld benchmark repulsion`: factors of L_RDE side by side (Table 7)."""
 
 from __future__ import annotations
 
-from reworld_agent.benchmarks.repulsion_sweep import main
-from reworld_agent.core.arguments import run_script
-from reworld_agent.training.chain import KEPT
+from reworld_agent.cli.main import run_script
 
 if __name__ == "__main__":
-    run_script(main, KEPT)
+    run_script("benchmark repulsion")

@@ -62,11 +62,11 @@ def explain(settings: ExplainSettings) -> Explanation:
         _require_metric(settings.metric, known, f"not a metric of {run.table.protocol.title}")
     rows, problems = explain_run(run, settings.metric, settings.workers)
     found = Explanation(run, rows, tuple(problems))
-    written: list[Path] = [*found.write(settings.output_folder)]
+    written: list[Path] = [*found.write(settings.output)]
     if settings.pictures:
         from reworld_agent.analysis.figures.gallery import write_gallery  # noqa: PLC0415 - as above
 
-        pictures = settings.output_folder / "pictures"
+        pictures = settings.output / "pictures"
         made, undrawn = write_gallery(run, rows, pictures, settings.show, settings.workers)
         written.append(made)
         problems += undrawn

@@ -10,6 +10,7 @@ from torch import Tensor
 from tqdm import tqdm, trange
 
 from reworld_agent.baselines.ego_status_mlp import SHIPPED_WEIGHTS, EgoStatusMLPAgent
+from reworld_agent.baselines.ego_status_settings import TrainEgoStatusSettings
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.splits import resolve_split
 
@@ -28,6 +29,17 @@ def load_tensors(agent: EgoStatusMLPAgent, data_split: str) -> tuple[Tensor, Ten
         features.append(feature_builder.compute_features(agent_input)["ego_status"])
         targets.append(target_builder.compute_targets(scene)["trajectory"])
     return torch.stack(features), torch.stack(targets)
+
+
+def train_ego_status_mlp(settings: TrainEgoStatusSettings) -> float:
+    """Train and write the weights; the mean loss of the last epoch (m and rad mixed).
+
+    Raises:
+        ReWorldError: the split cannot be read.
+    """
+    return train(
+        settings.data_split, epochs=settings.epochs, seed=settings.seed, output=settings.output
+    )
 
 
 def train(

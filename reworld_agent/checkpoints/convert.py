@@ -30,8 +30,6 @@ from reworld_agent.model import ReWorldModel
 from reworld_agent.planner.actions import ActionNormaliser
 from reworld_agent.video.codecs.ltx import LTX_095
 
-ANCESTORS = ("ltx", "drivelaw", "reworld")
-TRUNKS = ("act", "source")
 # What a shape cannot tell of a transformer.
 TRANSFORMER_FIELDS = ("patch_size", "patch_size_t", "qk_norm", "norm_eps", "activation_fn")
 KEYS_HINT = "name the whole checkpoint of that ancestor; recipe= changes mid heads and projectors"
@@ -43,7 +41,7 @@ class Request:
     """What to convert.
 
     Attributes:
-        ancestor: see ANCESTORS.
+        ancestor: see `settings.ANCESTORS`.
         source: the Video DiT, with or without the planner: a folder or a file.
         act: the checkpoint with the planner where `source` has none.
         vae: diffusers folder with `vae/`, or that folder; None = in `source`.

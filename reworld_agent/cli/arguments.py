@@ -135,9 +135,10 @@ def _set(node: DictConfig, field: Field, texts: list[str]) -> None:
     if not all(texts):
         raise wrong(field, "")
     value: Any = None
-    if not (field.optional and texts == ["null"]):
+    if texts != ["null"] or not (field.optional or field.about.read):
         items = _items(texts[0]) if field.many and len(texts) == 1 else texts
-        value = [_unquoted(item) for item in items] if field.many else _unquoted(texts[0])
+        listed = field.many and not field.about.read  # what reads it takes the text as it is
+        value = [_unquoted(item) for item in items] if listed else _unquoted(texts[0])
     try:
         OmegaConf.update(node, field.name, value)
     except (OmegaConfBaseException, ValueError) as error:

@@ -21,6 +21,7 @@ from reworld_agent.core.settings import Field, Settings, fields_of
 # What every command returns; `reworld --help` prints the table.
 OK, FAILED, USAGE, BROKEN_INPUT, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
 HELP_WORDS = frozenset({"-h", "--help", "help"})
+NOTHING = "nothing was written"  # what most commands leave behind where they are interrupted
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,16 @@ class Command:
     examples: tuple[str, ...] = ()
     next: str = ""
     exit_codes: str = "0 done; 1 refused or failed"
-    kept: str = "nothing was written"
+    kept: str = NOTHING
     former: Mapping[str, str] = field(default_factory=dict)
 
     def fields(self) -> tuple[Field, ...]:
         """The settings that its arguments name, for completion."""
         return fields_of(self.settings)
+
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """Groups of files of settings that arguments choose from, with the files' names."""
+        return {}
 
     def needs(self, field: Field) -> bool:
         """Whether a setting must be among the arguments."""

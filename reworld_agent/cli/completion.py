@@ -8,9 +8,10 @@ fields, so that they offer what the parser takes, and start no Python.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from reworld_agent.cli import tree
-from reworld_agent.core.settings import Field
 
 _BASH = r"""_reworld_offer() {  # candidates, one a line, that start with the current word
     local line
@@ -109,42 +110,56 @@ fi
 """
 
 
+@dataclass(frozen=True)
+class Offer:
+    """What is offered for one setting.
+
+    Attributes:
+        word: before `=`; "" where it is given without.
+        values: after it.
+        paths: "files" or "folders" that are offered too; "" = none.
+    """
+
+    word: str
+    values: tuple[str, ...] = ()
+    paths: str = ""
+
+
+def offers(command: tree.AnyCommand) -> list[Offer]:
+    """What is offered for a command: its settings, and the files that it chooses from."""
+    groups = command.groups()
+    # settings without a word of explanation are what other programs' files may say
+    known = [field for field in command.fields() if field.about.doc and field.word not in groups]
+    found = [Offer(name, files) for name, files in groups.items()]
+    for field in known:
+        values = ("true", "false") if field.kind is bool else field.choices
+        only_folders = "folder" in (field.about.exists, field.about.writes)
+        paths = "" if field.kind is not Path else "folders" if only_folders else "files"
+        found.append(Offer("" if field.about.positional else field.word, values, paths))
+    return found
+
+
 def script(shell: str) -> str:
     """The completion script of `bash` or `zsh`."""
     names = tree.names()
-    firsts = "\n".join(dict.fromkeys(name.partition(" ")[0] for name in names))
-    fields = {name: tree.load(name).fields() for name in names}
+    firsts = list(dict.fromkeys(name.partition(" ")[0] for name in names))
+    groups = [first for first in firsts if tree.members(first)]
+    known = {name: offers(tree.load(name)) for name in names}
     template, write = (_BASH, _Bash) if shell == "bash" else (_ZSH, _Zsh)
     parts = {
-        "FIRSTS": f"{firsts}\n--help\n--version",
-        "GROUPS": "\n".join(write.group(name, tree.members(name)) for name in _groups(names)),
+        "FIRSTS": "\n".join([*firsts, "--help", "--version"]),
+        "GROUPS": "\n".join(write.group(name, tree.members(name)) for name in groups),
         "VALUES": "\n".join(
-            write.values(f"{name}/{field.word}", field)
-            for name, own in fields.items()
-            for field in own
-            if _values(field) or _takes_paths(field)
+            write.values(f"{name}/{offer.word}", offer)
+            for name, own in known.items()
+            for offer in own
+            if offer.word and (offer.values or offer.paths)
         ),
-        "KEYS": "\n".join(write.keys(name, own) for name, own in fields.items()),
+        "KEYS": "\n".join(write.keys(name, own) for name, own in known.items()),
     }
     for key, text in parts.items():
         template = template.replace(f"@{key}@", text)
     return template
-
-
-def _groups(names: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys(name.partition(" ")[0] for name in names if " " in name))
-
-
-def _values(field: Field) -> tuple[str, ...]:
-    return ("true", "false") if field.kind is bool else field.choices
-
-
-def _takes_paths(field: Field) -> bool:
-    return field.kind.__name__ == "Path"
-
-
-def _only_folders(field: Field) -> bool:
-    return "folder" in (field.about.exists, field.about.writes)
 
 
 class _Bash:
@@ -163,22 +178,19 @@ class _Bash:
         )
 
     @staticmethod
-    def values(place: str, field: Field) -> str:
-        if _takes_paths(field):
-            return f'            "{place}") files={"-d" if _only_folders(field) else "-f"} ;;'
-        return f"            \"{place}\") values='{chr(10).join(_values(field))}' ;;"
+    def values(place: str, offer: Offer) -> str:
+        if offer.paths:
+            return f'            "{place}") files={"-d" if offer.paths == "folders" else "-f"} ;;'
+        values = "\n".join(offer.values)
+        return f"            \"{place}\") values='{values}' ;;"
 
     @staticmethod
-    def keys(name: str, fields: Sequence[Field]) -> str:
-        keys = " ".join(f"{field.word}=" for field in fields if not field.about.positional)
-        line = f"        \"{name}\") keys='{keys}'"
-        plain = [field for field in fields if field.about.positional]
-        choices = [value for field in plain for value in _values(field)]
-        if choices:
-            line += f" values='{chr(10).join(choices)}'"
-        if any(_takes_paths(field) for field in plain):
-            line += " files=-f"
-        return line + " ;;"
+    def keys(name: str, offers: Sequence[Offer]) -> str:
+        keys = " ".join(f"{offer.word}=" for offer in offers if offer.word)
+        plain = [offer for offer in offers if not offer.word]
+        values = "\n".join(value for offer in plain for value in offer.values)
+        line = f"        \"{name}\") keys='{keys}' values='{values}'"
+        return f"{line} files=-f ;;" if any(offer.paths for offer in plain) else f"{line} ;;"
 
 
 class _Zsh:
@@ -196,19 +208,17 @@ class _Zsh:
         )
 
     @staticmethod
-    def values(place: str, field: Field) -> str:
-        if _takes_paths(field):
-            return f'            "{place}") _files{" -/" if _only_folders(field) else ""} ;;'
-        return f'            "{place}") compadd -- {" ".join(_values(field))} ;;'
+    def values(place: str, offer: Offer) -> str:
+        if offer.paths:
+            return f'            "{place}") _files{" -/" if offer.paths == "folders" else ""} ;;'
+        return f'            "{place}") compadd -- {" ".join(offer.values)} ;;'
 
     @staticmethod
-    def keys(name: str, fields: Sequence[Field]) -> str:
-        keys = " ".join(f"{field.word}=" for field in fields if not field.about.positional)
+    def keys(name: str, offers: Sequence[Offer]) -> str:
+        keys = " ".join(f"{offer.word}=" for offer in offers if offer.word)
+        plain = [offer for offer in offers if not offer.word]
+        values = " ".join(value for offer in plain for value in offer.values)
         actions = [f"compadd -S '' -- {keys}"]
-        plain = [field for field in fields if field.about.positional]
-        choices = [value for field in plain for value in _values(field)]
-        if choices:
-            actions.append(f"compadd -- {' '.join(choices)}")
-        if any(_takes_paths(field) for field in plain):
-            actions.append("_files")
+        actions += [f"compadd -- {values}"] if values else []
+        actions += ["_files"] if any(offer.paths for offer in plain) else []
         return f'        "{name}") {"; ".join(actions)} ;;'

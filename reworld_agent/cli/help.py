@@ -43,6 +43,9 @@ class Described(Protocol):
     def fields(self) -> tuple[Field, ...]:
         """Of its settings."""
 
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """Groups of files of settings, with the files' names."""
+
     def needs(self, field: Field) -> bool:
         """Whether it must be given."""
 
@@ -66,6 +69,11 @@ def help_of(command: Described) -> str:
     blocks = [usage_of(command), command.summary[:1].upper() + command.summary[1:] + stop]
     blocks += [_wrapped(paragraph) for paragraph in command.about.strip("\n").split("\n\n")]
     groups: dict[str, list[str]] = {"": []}
+    known = {field.word for field in command.fields()}
+    for name, files in command.groups().items():
+        if name not in known:
+            text = f"a file of settings: {', '.join(files)}, or one below --config-dir"
+            groups[""].append(_row(f"{name}=NAME", text))
     for field in command.fields():
         if not field.about.doc:  # what other programs' files may say, and nobody need know
             continue
@@ -118,6 +126,10 @@ def _line(field: Field, needed: bool) -> str:
         text += f": {', '.join(field.choices)}"
     limits = _limits(field, needed)
     text += f" [{limits}]" if limits else ""
+    return _row(head, text)
+
+
+def _row(head: str, text: str) -> str:
     indent = " " * _INDENT
     lines = textwrap.wrap(text, _WIDTH - _INDENT, break_on_hyphens=False, break_long_words=False)
     body = f"\n{indent}".join(lines)

@@ -8,8 +8,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
+import yaml
 from yaml import YAMLError
 
 from reworld_agent.cli.command import FAILED, HELP_WORDS, OK, USAGE, Command, exit_of
@@ -39,6 +42,17 @@ class HydraCommand(Command):
     def fields(self) -> tuple[Field, ...]:
         """The settings that its arguments name, those of sections included."""
         return all_fields(self.settings)
+
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """The groups of files that its configuration chooses from, and the package's own files."""
+        spec = find_spec("navsim_configs")  # to import it would bring Hydra
+        assert spec is not None and spec.origin is not None
+        folder = Path(spec.origin).parent
+        text = (folder / f"{self.config}.yaml").read_text(encoding="utf-8")
+        chosen = [entry for entry in yaml.safe_load(text)["defaults"] if isinstance(entry, dict)]
+        names = [name for entry in chosen for name in entry]
+        found = {name: sorted((folder / name).glob("*.yaml")) for name in names}
+        return {name: tuple(file.stem for file in files) for name, files in found.items()}
 
     def needs(self, field: Field) -> bool:
         """Nothing must: the files of the configuration give what has no default."""

@@ -18,12 +18,23 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "compare",
         "submit",
     ),
-    "train": ("train", "mine", "fit-statistics", "pool convert"),
+    "train": (
+        "train",
+        "mine",
+        "fit-statistics",
+        "convert",
+        "pool convert",
+        "train-demo",
+        "train-ego-status-mlp",
+    ),
     "video": (
         *("video index", "video generate", "video latents", "video prompts"),
         *("video score", "video probe"),
     ),
-    "measure": (),
+    "measure": (
+        *("benchmark scorer", "benchmark model", "benchmark stages"),
+        *("benchmark methods", "benchmark repulsion"),
+    ),
     "set up": ("doctor", "synth", "completion"),
 }
 """Names of the commands under the headings of `reworld --help`."""
@@ -48,6 +59,9 @@ class AnyCommand(Protocol):
 
     def fields(self) -> tuple[Field, ...]:
         """The settings that arguments name, for completion."""
+
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """Groups of files of settings, with the files' names, for completion."""
 
 
 def names() -> list[str]:

@@ -76,7 +76,7 @@ class ClipIndex:
                 f"{len(gone)} of {len(sizes)} files of the index are gone from {self.root}: "
                 + listing(gone),
                 "bring them back, make the index again, or name their folder with root= "
-                "(clips_root= of run_training.py, real_root= and generated_root= of the scores)",
+                "(clips_root= of `reworld train`, real_root= and generated_root= of the scores)",
             )
         known = {name: size for name, size in sizes.items() if size is not None}
         changed = [

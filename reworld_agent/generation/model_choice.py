@@ -50,7 +50,7 @@ def clip_of(settings: ModelSettings, config: ModelConfig, base: ClipConfig) -> C
     Raises:
         UsageError: the codec cannot cut it.
     """
-    height, width = settings.pixels or (None, None)
+    height, width = settings.size or (None, None)
     return resized(
         config,
         base,

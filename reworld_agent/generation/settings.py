@@ -8,6 +8,7 @@ from pathlib import Path
 
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.settings import Settings, setting
+from reworld_agent.core.sizes import read_size
 from reworld_agent.core.vocabulary import DEVICES
 from reworld_agent.scenes.roots import require_split
 
@@ -29,8 +30,12 @@ class ModelSettings(Settings):
         old_names=("checkpoint",),
         group=_MODEL,
     )
-    size: str | None = setting(
-        "pixels of a frame, such as 704x1280 (of the weights)", None, metavar="HxW", group=_MODEL
+    size: tuple[int, int] | None = setting(
+        "pixels of a frame, such as 704x1280 (of the weights)",
+        None,
+        read=read_size,
+        metavar="HxW",
+        group=_MODEL,
     )
     fps: float | None = setting("frames a second (of the weights)", None, above=0, group=_MODEL)
     history: int | None = setting(
@@ -40,20 +45,6 @@ class ModelSettings(Settings):
     device: str | None = setting(
         "where the model runs (cuda where there is one)", None, choices=DEVICES, group=_MODEL
     )
-
-    @property
-    def pixels(self) -> tuple[int, int] | None:
-        """Height and width; None = of the weights."""
-        if self.size is None:
-            return None
-        height, _, width = self.size.lower().partition("x")
-        return int(height), int(width)
-
-    def check(self) -> None:
-        """The size is one."""
-        if self.size is not None and not re.fullmatch(r"[1-9]\d*[xX][1-9]\d*", self.size):
-            message = f"size={self.size} must be height x width in pixels"
-            raise UsageError(message, "for example size=704x1280")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +127,6 @@ class GenerateSettings(ModelSettings):
 
     def check(self) -> None:
         """One source, and nothing that is of another."""
-        super().check()
         of: dict[str, dict[str, object]] = {
             "clip": {"start": self.start},
             "index": {"row": self.row, "split": self.split, "root": self.root},

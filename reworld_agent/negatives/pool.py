@@ -25,7 +25,7 @@ from reworld_agent.negatives.selection import nearest_unsafe
 from reworld_agent.negatives.settings import NegativeSettings
 
 COLUMNS = ("token", "candidate", "poses", "score")
-MINE = "make it: python train/mine_hard_negatives.py train_test_split=town_train"
+MINE = "make it: reworld mine train_test_split=town_train"
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ class SceneFilter(Settings, prefix="train_test_split.scene_filter"):
             raise UsageError(
                 f"{self.prefix}.include_synthetic_scenes=true: no filter of ours finds synthetic "
                 "scenes",
-                "set it to false; two stages are scored by run_pdm_score.py two_stage=true",
+                "set it to false; two stages are scored by `reworld score two_stage=true`",
             )
 
     @property

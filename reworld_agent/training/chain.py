@@ -6,6 +6,7 @@ statistics -> 1 -> planner -> 2 -> mine -> 3, with a score after every stage tha
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import resource
@@ -24,6 +25,7 @@ from reworld_agent.core.errors import DataError, ReWorldError
 from reworld_agent.core.result_tables import write_csv
 from reworld_agent.training.loop.resume import is_finished
 
+logger = logging.getLogger(__name__)
 RECORD = "chain.json"
 TABLE = "stages.csv"
 SCORES = "pdm_scores.csv"
@@ -38,18 +40,19 @@ class Command:
 
     Attributes:
         name: for the reader.
-        script: from the checkout's root.
-        words: its words.
+        command: of `reworld`.
+        arguments: what it takes.
         training: the folder of a stage that it trains; None = it trains none.
     """
 
     name: str
-    script: str
-    words: tuple[str, ...]
+    command: str
+    arguments: tuple[str, ...]
     training: Path | None = None
 
     def __str__(self) -> str:
-        return shlex.join(["python", self.script, *self.words])
+        """As one would type it."""
+        return shlex.join(["reworld", self.command, *self.arguments])
 
 
 @dataclass(frozen=True)
@@ -95,38 +98,38 @@ def commands(
         name = f"stage_{stage}"
         words = ("agent=reworld", f"stage={stage}", start, place(name), f"seed={seed}")
         words = (*words, *steps, *scenes, *more)
-        return Command(name, "run_training.py", words, output / name)
+        return Command(name, "train", words, output / name)
 
     def score(stage: str) -> Command:
         weights = setting("agent.checkpoint_path", output / f"stage_{stage}" / "weights")
         words = ("agent=reworld", weights, place(f"score_{stage}"))
-        return Command(f"score_{stage}", "run_pdm_score.py", words)
+        return Command(f"score_{stage}", "score", words)
 
     statistics = (place("statistics"), f"seed={seed}", *scenes)
     mined = setting("agent.checkpoint_path", output / "stage_2" / "weights")
     mine = (mined, place("pool"), f"candidates.seed={seed}", *scenes, SPARSE)
     pool = setting("hard_negatives.pool", output / "pool" / "pool.parquet")
     return [
-        Command("statistics", "train/fit_statistics.py", statistics),
+        Command("statistics", "fit-statistics", statistics),
         train("1", "statistics"),
         train("planner", "stage_1"),
         score("planner"),
         train("2", "stage_planner"),
         score("2"),
-        Command("mine", "train/mine_hard_negatives.py", mine),
+        Command("mine", "mine", mine),
         train("3", "stage_2", pool, SPARSE),
         score("3"),
     ]
 
 
-def in_a_process(command: Command, root: Path) -> int:
+def in_a_process(command: Command) -> int:
     """Run a command as a user would; its exit code.
 
     The number of threads is fixed: the order of sums, and with it the weights, depends on it.
     """
     environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
-    words = [sys.executable, str(root / command.script), *command.words]
-    return subprocess.run(words, cwd=root, env=environment).returncode
+    words = [sys.executable, "-m", "reworld_agent.cli.main", command.command, *command.arguments]
+    return subprocess.run(words, env=environment).returncode
 
 
 def run_chain(chain: Sequence[Command], output: Path, run: Callable[[Command], int]) -> None:
@@ -143,7 +146,7 @@ def run_chain(chain: Sequence[Command], output: Path, run: Callable[[Command], i
     same = [timing.command == str(step) for timing, step in zip(done, chain, strict=False)]
     kept = done[: same.index(False) if False in same else len(same)]
     for command in chain[len(kept) :]:
-        print("$", command, flush=True)
+        logger.info("$ %s", command)
         wall, cpu = time.monotonic(), _processor_time()
         code = run(_anew(command))
         if code:
@@ -151,7 +154,7 @@ def run_chain(chain: Sequence[Command], output: Path, run: Callable[[Command], i
             raise ReWorldError(f"{command.name} ended with code {code}", hint)
         wall, cpu = time.monotonic() - wall, _processor_time() - cpu
         kept.append(Timing(str(command), round(wall, 1), round(cpu, 1)))
-        print(f"{command.name}: {wall:.0f} s, {cpu:.0f} s of processor time", flush=True)
+        logger.info("%s: %.0f s, %.0f s of processor time", command.name, wall, cpu)
         _write_record(output, kept)
 
 
@@ -159,7 +162,7 @@ def _anew(command: Command) -> Command:
     """The command; where its folder holds a finished training, with the word that repeats it."""
     if command.training is None or not is_finished(command.training):
         return command
-    return replace(command, words=(*command.words, "resume=false"))
+    return replace(command, arguments=(*command.arguments, "resume=false"))
 
 
 def stage_scores(output: Path) -> pd.DataFrame:
@@ -174,7 +177,7 @@ def stage_scores(output: Path) -> pd.DataFrame:
             average = pd.read_csv(folder / SCORES).iloc[-1].drop("token")
             rows.append({"stage": folder.name.removeprefix("score_"), **average})
     if not rows:
-        raise DataError(f"{output} holds no score", "python train/train_demo.py makes it")
+        raise DataError(f"{output} holds no score", "reworld train-demo makes it")
     table = pd.DataFrame(rows)
     write_csv(output / TABLE, table)
     return table

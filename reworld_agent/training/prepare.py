@@ -47,9 +47,9 @@ def _source(
     place = init_from or shipped_folder(model.config.name)
     needed = stage.predecessor or STATISTICS
     if stage.predecessor is None:
-        hint = "fit them: python train/fit_statistics.py output_dir=…, then init_from=that folder"
+        hint = "fit them: reworld fit-statistics output_dir=…, then init_from=that folder"
     else:
-        hint = f"run_training.py agent=reworld stage={needed}, then init_from=its weights folder"
+        hint = f"reworld train agent=reworld stage={needed}, then init_from=its weights folder"
     try:
         closed_form = stage.predecessor is None and init_from is None
         source = load_checkpoint(init_from, model.config, any_recipe=closed_form)

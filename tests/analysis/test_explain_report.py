@@ -24,7 +24,7 @@ from tests.analysis.tables import scores, v2_scores, write
 def test_every_failure_of_the_table_is_explained(
     run: Path, caches: SceneCaches, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["explain", str(run), f"output={tmp_path}", *where(caches)]) == 0
+    assert main(["explain", str(run), f"output_dir={tmp_path}", *where(caches)]) == 0
     printed = capsys.readouterr().out
     rows = pd.read_parquet(tmp_path / "explanations.parquet")
     table = pd.read_parquet(run / "pdm_scores.parquet").iloc[:-1].set_index("token")
@@ -55,7 +55,7 @@ def test_counterfactuals_hold_when_scored_again(run: Path, caches: SceneCaches) 
 
 
 def test_one_metric(run: Path, caches: SceneCaches, tmp_path: Path) -> None:
-    assert main(["explain", str(run), "metric=TTC", f"output={tmp_path}", *where(caches)]) == 0
+    assert main(["explain", str(run), "metric=TTC", f"output_dir={tmp_path}", *where(caches)]) == 0
     assert set(pd.read_parquet(tmp_path / "explanations.parquet")["metric"]) <= {"TTC"}
     assert main(["explain", str(run), "metric=PDMS", *where(caches)]) == 2
 
@@ -107,7 +107,7 @@ def test_missing_map_and_missing_trajectory_are_named(
         f"maps_root={maps}",
         f"cache_dir={tmp_path / 'caches'}",
     ]
-    assert main(["explain", str(run), f"output={tmp_path}", *words]) == 1
+    assert main(["explain", str(run), f"output_dir={tmp_path}", *words]) == 1
     assert "ERROR: not explained" in capsys.readouterr().out
     copy = tmp_path / "copy"
     for name in ("pdm_scores", "trajectories"):
@@ -164,8 +164,8 @@ def test_output_that_cannot_be_written(
     run: Path, caches: SceneCaches, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("in the way")
-    assert main(["explain", str(run), f"output={tmp_path / 'file' / 'x'}", *where(caches)]) == 2
-    assert "choose another output=" in capsys.readouterr().err
+    assert main(["explain", str(run), f"output_dir={tmp_path / 'file' / 'x'}", *where(caches)]) == 2
+    assert "choose another output_dir=" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

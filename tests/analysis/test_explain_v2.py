@@ -22,7 +22,7 @@ from tests.analysis.runs import constant_velocity, where
 def test_every_failure_of_the_table_is_explained(
     run_v2: Path, caches: SceneCaches, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["explain", str(run_v2), f"output={tmp_path}", *where(caches)]) == 0
+    assert main(["explain", str(run_v2), f"output_dir={tmp_path}", *where(caches)]) == 0
     assert "epdms_v2" in capsys.readouterr().out
     rows = pd.read_parquet(tmp_path / "explanations.parquet")
     table = pd.read_parquet(run_v2 / "pdm_scores.parquet").iloc[:-1].set_index("token")

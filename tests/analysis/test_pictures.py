@@ -100,7 +100,14 @@ def test_something_moves_and_the_map_stays() -> None:
 def test_gallery_of_the_worst(
     run: Path, caches: SceneCaches, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
-    words = ["explain", str(run), "pictures=true", "show=3", f"output={tmp_path}", *where(caches)]
+    words = [
+        "explain",
+        str(run),
+        "pictures=true",
+        "show=3",
+        f"output_dir={tmp_path}",
+        *where(caches),
+    ]
     assert main(words) == 0
     names = sorted(path.name for path in (tmp_path / "pictures").iterdir())
     worst = rows["token"].drop_duplicates().head(3)

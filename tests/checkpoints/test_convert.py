@@ -12,8 +12,8 @@ import torch
 from diffusers.models.transformers.transformer_ltx import LTXVideoTransformer3DModel
 from safetensors.torch import load_file
 
-from reworld_agent.checkpoints.command import convert_to
 from reworld_agent.checkpoints.convert import Request, convert_checkpoint
+from reworld_agent.checkpoints.folder import convert_to
 from reworld_agent.checkpoints.keys import ACTION, VIDEO, OurKey, to_theirs
 from reworld_agent.model import ReWorldModel
 from tests.checkpoints import ancestors

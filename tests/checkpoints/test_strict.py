@@ -10,8 +10,9 @@ import pytest
 import torch
 from diffusers.models.transformers.transformer_ltx import LTXVideoTransformer3DModel
 
-from reworld_agent.checkpoints import command
+from reworld_agent.checkpoints import folder as convert_folder
 from reworld_agent.checkpoints.convert import Request, convert_checkpoint
+from reworld_agent.cli.main import main
 from reworld_agent.config import load_model_config
 from reworld_agent.core.errors import ConfigError, WeightsError
 from tests.checkpoints import ancestors
@@ -124,16 +125,18 @@ def test_the_command(
     ltx: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(
-        command, "load_model_config", lambda name, recipe: ancestors.small_config(recipe)
+        convert_folder, "load_model_config", lambda name, recipe: ancestors.small_config(recipe)
     )
     output = tmp_path / "out"
-    words = ["from=ltx", f"source={ltx}", f"output={output}"]
-    assert command.main(words) == 0 and (output / "config.json").is_file()
-    assert command.main(words) != 0 and "exists" in capsys.readouterr().err
-    assert command.main(["--help"]) == 0 and "example:" in capsys.readouterr().out
-    assert command.main(["from=sora", f"source={ltx}", f"output={output}2"]) == 2
-    assert "say from=ltx | drivelaw | reworld" in capsys.readouterr().err
-    assert command.main(["from=ltx"]) == 2
-    assert command.main([*words[:2], f"output={tmp_path}/r", "recipe=release"]) == 0
+    words = ["convert", "from=ltx", f"source={ltx}", f"output={output}"]
+    assert main(words) == 0 and (output / "config.json").is_file()
+    assert f"written: {output}" in capsys.readouterr().out
+    assert main(words) == 2 and "exists" in capsys.readouterr().err
+    assert main(["convert", "--help"]) == 0 and "example:" in capsys.readouterr().out
+    assert main(["convert", "from=sora", f"source={ltx}", f"output_dir={output}2"]) == 2
+    assert "from=sora must be one of ltx, drivelaw, reworld" in capsys.readouterr().err
+    assert main(["convert", "from=ltx", f"source={ltx}", f"output_dir={ltx}"]) == 2
+    assert main(["convert", "from=ltx"]) == 2
+    assert main([*words[:3], f"output_dir={tmp_path}/r", "recipe=release"]) == 0
     saved = json.loads((tmp_path / "r" / "config.json").read_text())
     assert saved["recipe"] == "release"

@@ -9,14 +9,22 @@ import pytest
 import torch
 
 from reworld_agent.benchmarks.model import measure as model_benchmark
-from reworld_agent.benchmarks.model.command import main
+from reworld_agent.cli.main import main
 from reworld_agent.config import load_model_config
 from reworld_agent.core.errors import ConfigError
 
 
 def test_every_part_has_its_rows(tmp_path: Path) -> None:
     output = tmp_path / "figures"
-    words = ["model=tiny", "dtype=float32", "size=32x32", "repeats=1", f"output={output}"]
+    words = [
+        "benchmark",
+        "model",
+        "model=tiny",
+        "dtype=float32",
+        "size=32x32",
+        "repeats=1",
+        f"output={output}",
+    ]
     assert main(words) == 0
     table = pd.read_csv(f"{output}.csv")
     assert list(table["part"]) == [
@@ -44,9 +52,20 @@ def test_random_models_are_finite_and_of_the_dtype() -> None:
     assert torch.isfinite(model.plan(features)).all()
 
 
-def test_wrong_words(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["parts=warp"]) == 2 and main(["size=big"]) == 2 and main(["colour=red"]) == 2
-    assert "say size=224x224" in capsys.readouterr().err
+def test_wrong_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    for word, said in (
+        ("parts=warp", "one of encode, forward, plan, stages"),
+        ("size=big", "height x width"),
+        ("colour=red", "colour= is unknown"),
+        ("repeats=0", "at least 1"),
+        ("output=file/x", "cannot be written"),
+    ):
+        assert main(["benchmark", "model", word]) == 2
+        assert said in capsys.readouterr().err
     if not torch.cuda.is_available():
         with pytest.raises(ConfigError, match="no GPU can be used"):
-            model_benchmark.Settings(load_model_config("tiny"), device="cuda")
+            model_benchmark.Bench(load_model_config("tiny"), device="cuda")

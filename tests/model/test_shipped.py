@@ -22,7 +22,7 @@ def test_shipped_weights_are_small_and_say_how_they_were_made() -> None:
     files = list(folder.rglob("*.safetensors"))
     assert len(files) == 4 and sum(file.stat().st_size for file in files) < LIMIT
     card = (folder / "README.md").read_text(encoding="utf-8")
-    assert "train_demo" in card and "seed" in card and "PDMS" in card
+    assert "train-demo" in card and "seed" in card and "PDMS" in card
 
 
 def test_shipped_weights_drive_on_at_the_speed_of_the_car() -> None:

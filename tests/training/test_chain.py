@@ -47,11 +47,11 @@ def test_the_commands_fit_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyP
     )
 
     def in_this_process(command: Command) -> int:
-        if command.script == "run_training.py":
-            run(TrainRun.from_config(compose([*command.words, *small], TRAIN)))
+        if command.command == "train":
+            run(TrainRun.from_config(compose([*command.arguments, *small], TRAIN)))
             return 0
-        if command.script == "train/fit_statistics.py":
-            cfg = compose([*command.words, *small[:2]], FIT)
+        if command.command == "fit-statistics":
+            cfg = compose([*command.arguments, *small[:2]], FIT)
             run_statistics(StatisticsRun.from_config(cfg))
             return 0
         if command.name == "mine":
@@ -77,12 +77,12 @@ def test_the_commands_fit_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_mining_and_scoring_words_are_known_to_their_commands(tmp_path: Path) -> None:
     configs = {
-        "train/mine_hard_negatives.py": MINE,
-        "run_pdm_score.py": SCORE,
+        "mine": MINE,
+        "score": SCORE,
     }
     for command in commands(tmp_path, seed=3, max_scenes=5):
-        if command.script in configs:
-            cfg = compose(command.words, configs[command.script])
+        if command.command in configs:
+            cfg = compose(command.arguments, configs[command.command])
             assert cfg.agent.checkpoint_path.startswith(str(tmp_path))
 
 
@@ -93,7 +93,7 @@ def test_any_path_reaches_hydra_whole(name: str, tmp_path: Path) -> None:
     parser, folder = OverridesParser.create(), tmp_path / name
     assert parser.parse_override(setting("key", folder)).value() == str(folder)
     for command in commands(folder):
-        for word in command.words:
+        for word in command.arguments:
             if word.startswith("output_dir"):
                 assert str(folder) in parser.parse_override(word).value()
 
@@ -123,7 +123,7 @@ def test_a_finished_training_that_the_record_lacks_is_repeated(tmp_path: Path) -
     finish(tmp_path / "stage_1", "weights")
     given: list[Command] = []
     run_chain(steps, tmp_path, lambda command: given.append(command) or 0)
-    assert given == [steps[0], replace(steps[1], words=(*steps[1].words, "resume=false"))]
+    assert given == [steps[0], replace(steps[1], arguments=(*steps[1].arguments, "resume=false"))]
     assert chain._read_record(tmp_path)[1].command == str(steps[1])
 
 

@@ -18,7 +18,7 @@ from reworld_agent.benchmarks.stages.measure import (
     count_operations,
     video_operations,
 )
-from reworld_agent.benchmarks.stages.report import main
+from reworld_agent.cli.main import main
 from reworld_agent.config import load_model_config
 from reworld_agent.config.sigmas import SCHEDULES
 from reworld_agent.planner.heads.action_dit import ActionDiT
@@ -103,7 +103,19 @@ def test_the_command_writes_its_tables(
     monkeypatch.setattr(
         benchmark_report, "operation_table", lambda: pd.DataFrame({"ratio": [1.0003]})
     )
-    assert main(["model=tiny", "batch_size=1", "steps=2", f"output_dir={tmp_path}"]) == 0
+    assert (
+        main(
+            [
+                "benchmark",
+                "stages",
+                "model=tiny",
+                "batch_size=1",
+                "steps=2",
+                f"output_dir={tmp_path}",
+            ]
+        )
+        == 0
+    )
     steps = pd.read_parquet(tmp_path / "steps.parquet")
     assert steps["term"].tolist() == ["L_intermediate"] * 2 + ["L_alignment"] * 2
     assert steps["clock"].tolist() == ["wall", "processor"] * 2
@@ -119,8 +131,8 @@ def test_the_slice_has_the_width_of_the_paper() -> None:
 
 
 def test_mistakes_are_named(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["modle=tiny"]) == 2 and "modle= is unknown" in capsys.readouterr().err
+    assert main(["benchmark", "stages", "modle=tiny"]) == 2
+    assert "did you mean model=?" in capsys.readouterr().err
     if not torch.cuda.is_available():
-        assert main(["device=cuda"]) == 1
+        assert main(["benchmark", "stages", "device=cuda"]) == 2
         assert "no CUDA device" in capsys.readouterr().err
-    assert main(["--help"]) == 0 and "benchmark_stages" in capsys.readouterr().out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,23 +27,27 @@ logger = logging.getLogger(__name__)
 
 
 def compare(settings: CompareSettings) -> Comparison:
-    """Read two tables and compare them scene by scene.
+    """Read two tables, compare them scene by scene, and write what the settings ask for.
 
     Where they cannot be compared, signs of a broken table are still logged: they may be why.
 
     Raises:
         ConfigError: unlike protocols, or unlike sets of scenes without `common`.
-        DataError: a table cannot be read, or they have no scene in common.
+        DataError: a table cannot be read, they have no scene in common, or a file cannot be
+            written.
     """
     a, b = (read_table(path, settings.protocol) for path in (settings.a, settings.b))
     try:
-        return compare_tables(a, b, settings.common, settings.resamples, seed=settings.seed)
+        found = compare_tables(a, b, settings.common, settings.resamples, seed=settings.seed)
     except ReWorldError:
         for letter, table in (("A", a), ("B", b)):
             for notice in notices(table):
                 level = logging.ERROR if notice.level == ERROR else logging.WARNING
                 logger.log(level, "%s: %s", letter, notice.text)
         raise
+    if settings.output is None:
+        return found
+    return replace(found, written=found.write(settings.output))
 
 
 def compare_tables(

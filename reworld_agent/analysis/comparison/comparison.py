@@ -36,6 +36,7 @@ class Comparison:
         settings: confidence, resamples, seed, common.
         notes: what was left out.
         notices: signs of broken evaluations, (`A` or `B`, notice).
+        written: the files.
     """
 
     a: ScoreTable
@@ -46,6 +47,7 @@ class Comparison:
     settings: dict[str, Any]
     notes: tuple[str, ...]
     notices: tuple[tuple[str, Notice], ...]
+    written: tuple[Path, ...] = ()
 
     @property
     def is_broken(self) -> bool:
@@ -99,7 +101,7 @@ class Comparison:
         lines += [notice_text(letter, notice) for letter, notice in self.notices]
         return "\n".join(lines)
 
-    def write(self, output: Path) -> list[Path]:
+    def write(self, output: Path) -> tuple[Path, ...]:
         """Write `<output>.parquet`, `.csv` and `<output>.scenes.parquet`, `.csv`.
 
         Raises:
@@ -117,12 +119,12 @@ class Comparison:
             **self.settings,
             "notes": [*self.notes, *(f"{letter}: {item.text}" for letter, item in self.notices)],
         }
-        written = []
+        written: list[Path] = []
         for frame, middle in ((self.metrics, ""), (self.scenes, ".scenes")):
             written += [with_ending(output, middle + suffix) for suffix in (".parquet", ".csv")]
             write_parquet(written[-2], frame, origin)
             write_csv(written[-1], frame)
-        return written
+        return tuple(written)
 
 
 def notice_text(letter: str, notice: Notice) -> str:

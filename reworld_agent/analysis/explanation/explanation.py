@@ -110,7 +110,7 @@ class Explanation:
             write_parquet(parquet, self.rows, origin)
             write_csv(parquet.with_suffix(".csv"), self.rows)
         except DataError as error:
-            raise DataError(error.message, "set output=<a folder you may write to>") from error
+            raise DataError(error.message, "set output_dir=<a folder you may write to>") from error
         return parquet, parquet.with_suffix(".csv")
 
 

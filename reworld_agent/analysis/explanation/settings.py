@@ -28,19 +28,20 @@ class ExplainSettings(RunSettings):
     )
     show: int = setting("sentences to print, worst scenes first", 20, least=0)
     pictures: bool = setting(
-        "also a picture of each scene that is shown, in the folder `pictures` of output", False
+        "also a picture of each scene that is shown, in the folder `pictures` of output_dir", False
     )
-    output: Path | None = setting(
+    output_dir: Path | None = setting(
         "where explanations.parquet and .csv go (the run's folder)",
         None,
         writes="folder",
         metavar="DIR",
+        old_names=("output",),
     )
 
     @property
-    def output_folder(self) -> Path:
+    def output(self) -> Path:
         """Where the tables go."""
-        return self.output or self.folder
+        return self.output_dir or self.folder
 
     def check(self) -> None:
         """One scene or all, and a place to write to."""
@@ -54,5 +55,5 @@ class ExplainSettings(RunSettings):
                 if given:
                     message = f"{name}= is of all scenes, token= of one"
                     raise UsageError(message, f"leave {name}= out, or token=")
-        elif self.output is None:
-            require_writable("output", self.folder)
+        elif self.output_dir is None:
+            require_writable("output_dir", self.folder)

@@ -49,7 +49,7 @@ def find_file(path: Path) -> Path:
     if not others:
         raise DataError(
             f"{shown(path)}: no pdm_scores.parquet and no csv file",
-            "finish the run: python run_pdm_score.py output_dir=<this folder>",
+            "finish the run: reworld score with output_dir=<this folder>",
         )
     raise DataError(
         f"{shown(path)}: {len(others)} csv files: {', '.join(shown(p.name) for p in others[:5])}",

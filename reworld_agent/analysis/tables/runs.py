@@ -90,7 +90,7 @@ def _poses(path: Path) -> pd.Series:
     if not path.is_file():
         raise DataError(
             f"{shown(path)}: no such file; the scores alone do not say where the ego drove",
-            "name the output folder of run_pdm_score.py",
+            "name the output folder of `reworld score`",
         )
     poses = open_table(path).read(["token", "poses"]).set_index("token")["poses"]
     if poses.index.has_duplicates:

@@ -10,7 +10,7 @@ import dataclasses
 import resource
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any, cast
 
@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from reworld_agent.benchmarks.model.settings import PARTS
 from reworld_agent.config import ModelConfig
 from reworld_agent.config.sigmas import SCHEDULES
 from reworld_agent.core.errors import ConfigError
@@ -38,7 +39,7 @@ Row = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class Bench:
     """What to measure.
 
     Attributes:
@@ -152,27 +153,27 @@ def random_batch(config: ModelConfig, batch: int) -> tuple[dict[str, Tensor], di
 
 
 @torch.no_grad()
-def encode_rows(settings: Settings) -> Iterator[Row]:
+def encode_rows(bench: Bench) -> Iterator[Row]:
     """The codec's work for a plan: the history's images to latents."""
-    config = settings.config
+    config = bench.config
     with torch.device("meta"):
         built = cast(nn.Module, build_codec(config.codec))
-    codec = cast(Codec, randomised(built, settings.device, settings.dtype))
-    images = random_batch(config, settings.batch)[0]["images"].to(settings.device)
-    seconds = settings.median(lambda: encode_history(codec, config.clip, images))
-    yield settings.row("encode", seconds, Grid.of(config.clip, config.codec).tokens)
+    codec = cast(Codec, randomised(built, bench.device, bench.dtype))
+    images = random_batch(config, bench.batch)[0]["images"].to(bench.device)
+    seconds = bench.median(lambda: encode_history(codec, config.clip, images))
+    yield bench.row("encode", seconds, Grid.of(config.clip, config.codec).tokens)
 
 
 @torch.no_grad()
-def forward_rows(settings: Settings) -> Iterator[Row]:
+def forward_rows(bench: Bench) -> Iterator[Row]:
     """One Video DiT forward on random latents, then the Action DiT with its steps; their sum."""
-    config = settings.config
-    model = random_model(config, settings.device, settings.dtype, codec=False)
-    noise, grid = model.future_noise(settings.batch), model.grid
+    config = bench.config
+    model = random_model(config, bench.device, bench.dtype, codec=False)
+    noise, grid = model.future_noise(bench.batch), model.grid
     history = noise[:, :, :1].expand(-1, -1, grid.history, -1, -1)
-    features = {"ego": torch.rand(settings.batch, 8).to(noise)}
+    features = {"ego": torch.rand(bench.batch, 8).to(noise)}
     shape = (config.planner.horizon, 3)
-    plan_noise = scene_noise(shape, settings.batch, 0, model.normaliser.centre)
+    plan_noise = scene_noise(shape, bench.batch, 0, model.normaliser.centre)
     states: list[Tensor] = []
 
     def imagine() -> None:
@@ -182,29 +183,29 @@ def forward_rows(settings: Settings) -> Iterator[Row]:
         memory = model.action_dit.cache(states)
         sample_plan(model.action_dit, memory, features["ego"], plan_noise, config.planner)
 
-    first, second = settings.median(imagine), settings.median(plan)
+    first, second = bench.median(imagine), bench.median(plan)
     for name, seconds in (("video", first), ("planner", second), ("together", first + second)):
-        yield settings.row(f"{name} forward", seconds, grid.tokens)
+        yield bench.row(f"{name} forward", seconds, grid.tokens)
 
 
 @torch.no_grad()
-def plan_rows(settings: Settings) -> Iterator[Row]:
+def plan_rows(bench: Bench) -> Iterator[Row]:
     """All steps of a plan, keys and values once and at every step, alternating."""
-    config = settings.config
+    config = bench.config
     with torch.device("meta"):
         built = cast(nn.Module, build_head(config.planner, config.video))
-    dit = cast(PlannerHead, randomised(built, settings.device, settings.dtype))
+    dit = cast(PlannerHead, randomised(built, bench.device, bench.dtype))
     tokens = Grid.of(config.clip, config.codec).tokens
     generator = torch.Generator().manual_seed(0)
     states = [
-        torch.randn(settings.batch, tokens, config.video.width, generator=generator).to(
-            settings.device, settings.dtype
+        torch.randn(bench.batch, tokens, config.video.width, generator=generator).to(
+            bench.device, bench.dtype
         )
         for _ in range(config.video.num_layers)
     ]
-    ego = torch.rand(settings.batch, 8).to(states[0])
-    like = torch.zeros(1, device=settings.device)
-    noise = scene_noise((config.planner.horizon, 3), settings.batch, 0, like)
+    ego = torch.rand(bench.batch, 8).to(states[0])
+    like = torch.zeros(1, device=bench.device)
+    noise = scene_noise((config.planner.horizon, 3), bench.batch, 0, like)
     pairs = _levels(config)
 
     def once() -> Tensor:
@@ -220,10 +221,10 @@ def plan_rows(settings: Settings) -> Iterator[Row]:
 
     if not torch.equal(once(), recomputed()):
         raise ConfigError("the two ways to plan disagree", "this is a fault of ReWorld: report it")
-    times = [(settings.timed(once), settings.timed(recomputed)) for _ in range(settings.repeats)]
+    times = [(bench.timed(once), bench.timed(recomputed)) for _ in range(bench.repeats)]
     steps = len(pairs)
     for name, index in ((f"{steps} steps, K/V once", 0), (f"{steps} steps, K/V each step", 1)):
-        yield settings.row(name, statistics.median(pair[index] for pair in times), tokens)
+        yield bench.row(name, statistics.median(pair[index] for pair in times), tokens)
 
 
 def _levels(config: ModelConfig) -> list[tuple[float, float]]:
@@ -231,35 +232,33 @@ def _levels(config: ModelConfig) -> list[tuple[float, float]]:
     return list(zip(levels, [*levels[1:], 0.0], strict=True))
 
 
-def stage_rows(settings: Settings) -> Iterator[Row]:
+def stage_rows(bench: Bench) -> Iterator[Row]:
     """One optimiser step of each stage at the batch asked for: forward, backward, AdamW."""
     for name in STAGES:
-        stage = load_stage(name, settings.config.recipe, settings.config.name)
-        config = settings.config
+        stage = load_stage(name, bench.config.recipe, bench.config.name)
+        config = bench.config
         if stage.needs_future_images:
             config = dataclasses.replace(config, clip=config.world_clip)
-        if settings.device == "cuda":
+        if bench.device == "cuda":
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
-        step = training_step(settings, config, stage)
-        seconds = settings.median(step)
+        step = training_step(bench, config, stage)
+        seconds = bench.median(step)
         tokens = Grid.of(config.clip, config.codec).tokens
-        yield settings.row(f"stage {name} step", seconds, tokens)
+        yield bench.row(f"stage {name} step", seconds, tokens)
 
 
-def training_step(
-    settings: Settings, config: ModelConfig, stage: TrainingStage
-) -> Callable[[], None]:
+def training_step(bench: Bench, config: ModelConfig, stage: TrainingStage) -> Callable[[], None]:
     """A function that makes one step of a stage, float32 weights, under autocast to the dtype."""
-    model = random_model(config, settings.device, torch.float32)
+    model = random_model(config, bench.device, torch.float32)
     set_trainable(model, stage)
     model.video_dit.enable_gradient_checkpointing()
     optimizer = build_optimizers(model, stage)["optimizer"]
-    features, targets = random_batch(config, settings.batch)
-    half = settings.dtype != torch.float32
+    features, targets = random_batch(config, bench.batch)
+    half = bench.dtype != torch.float32
 
     def step() -> None:
-        with torch.autocast(settings.device, settings.dtype) if half else nullcontext():
+        with torch.autocast(bench.device, bench.dtype) if half else nullcontext():
             loss, _ = stage_loss(model, stage, features, targets)
         loss.backward()
         optimizer.step()
@@ -268,7 +267,7 @@ def training_step(
     return step
 
 
-PARTS: dict[str, Callable[[Settings], Iterator[Row]]] = {
+_ROWS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "encode": encode_rows,
     "forward": forward_rows,
     "plan": plan_rows,
@@ -276,7 +275,7 @@ PARTS: dict[str, Callable[[Settings], Iterator[Row]]] = {
 }
 
 
-def measure(settings: Settings, parts: list[str]) -> pd.DataFrame:
+def measure(bench: Bench, parts: Sequence[str] = PARTS) -> pd.DataFrame:
     """The rows of all parts asked for."""
-    rows = [row for part in parts for row in tqdm(PARTS[part](settings), desc=part)]
+    rows = [row for part in parts for row in tqdm(_ROWS[part](bench), desc=part)]
     return pd.DataFrame(rows)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,41 +17,26 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from reworld_agent.core.errors import ConfigError
+from reworld_agent.benchmarks.scorer.settings import DataSet
 from reworld_agent.pdm.api import load, score
 from reworld_agent.pdm.cache_io.build import build_scene_cache
 from reworld_agent.pdm.scene_cache import SceneCache
+from reworld_agent.scenes.logs import load_log
 
 COUNTS = (1, 64, 8192)
 GROWTH = (1, 4, 16, 64, 256, 1024, 4096, 16384)
 _REPEATS = 5
+logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class DataSet:
-    """A split on disk: `root` holds navsim_logs and maps."""
-
-    root: Path
-    split: str
-
-    @classmethod
-    def parse(cls, text: str) -> DataSet:
-        """Read `DIR:SPLIT`; raises ConfigError."""
-        root, colon, split = text.rpartition(":")
-        if not colon or not (Path(root) / "navsim_logs" / split).is_dir():
-            raise ConfigError(f"{text}: no folder {root}/navsim_logs/{split}", "data=DIR:SPLIT")
-        return cls(Path(root), split)
-
-    def tokens(self, count: int) -> list[str]:
-        """Scenes spread over all logs, each with 3 frames before and 10 after."""
-        from reworld_agent.scenes.logs import load_log
-
-        found = []
-        for path in sorted((self.root / "navsim_logs" / self.split).glob("*.pkl")):
-            log = load_log(path)
-            found += [f["token"] for f in log[3 : len(log) - 10] if len(f["roadblock_ids"])]
-        step = max(len(found) // count, 1)
-        return [str(token) for token in found[::step][:count]]
+def tokens_of(data: DataSet, count: int) -> list[str]:
+    """Scenes spread over all logs, each with 3 frames before and 10 after."""
+    found = []
+    for path in sorted((data.root / "navsim_logs" / data.split).glob("*.pkl")):
+        log = load_log(path)
+        found += [f["token"] for f in log[3 : len(log) - 10] if len(f["roadblock_ids"])]
+    step = max(len(found) // count, 1)
+    return [str(token) for token in found[::step][:count]]
 
 
 def candidates(n: int, speed: float, seed: int = 0) -> NDArray[np.float64]:
@@ -166,7 +151,7 @@ def measure_devkit(
         words = [python, str(script), str(data.root), data.split, *scenes[data.split]]
         done = subprocess.run(words, capture_output=True, text=True, env=_one_thread())
         if done.returncode:
-            print(f"no devkit column: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
+            logger.warning("no devkit column: %s", done.stderr.strip().splitlines()[-1:])
             return None
         frames.append(pd.DataFrame(json.loads(done.stdout.splitlines()[-1])))
     return pd.concat(frames, ignore_index=True)
@@ -174,7 +159,7 @@ def measure_devkit(
 
 def run(sets: list[DataSet], n_scenes: int, devkit_python: str) -> tuple[pd.DataFrame, ...]:
     """All measurements: (scenes, growth, devkit or an empty table)."""
-    scenes = {data.split: data.tokens(n_scenes) for data in sets}
+    scenes = {data.split: tokens_of(data, n_scenes) for data in sets}
     todo = [(data, token) for data in sets for token in scenes[data.split]]
     data, token = todo[0]
     measure_scene(data, token)  # compiles what is not compiled yet

@@ -5,16 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 
 def draw_growth(curves: pd.DataFrame, path: Path) -> None:
     """Draw milliseconds against candidates (columns split, candidates, ms), both logarithmic."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(5.2, 3.4), layout="constrained")
+    figure = Figure(figsize=(5.2, 3.4), layout="constrained")
+    axes = figure.add_subplot()
     for split, curve in curves.groupby("split", sort=False):
         axes.loglog(curve["candidates"], curve["ms"], marker="o", ms=4, label=str(split))
         last = curve.iloc[-1]
@@ -25,4 +22,3 @@ def draw_growth(curves: pd.DataFrame, path: Path) -> None:
     axes.set_title("Scoring grows linearly (grey: proportional)", fontsize=10)
     axes.legend(frameon=False)
     figure.savefig(path, dpi=150)
-    plt.close(figure)

@@ -1,8 +1,7 @@
-"""`python train/benchmark_stages.py`: what each stage's step costs, with and without its term."""
+"""What each stage's step costs, with and without its term."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
@@ -19,56 +18,36 @@ from reworld_agent.benchmarks.stages.measure import (
     video_operations,
     without,
 )
-from reworld_agent.config import CONFIG_NAMES, ModelConfig, load_model_config
-from reworld_agent.core.arguments import Words, run_command
-from reworld_agent.core.errors import ConfigError
+from reworld_agent.benchmarks.stages.settings import SLICE, StagesBenchmarkSettings
+from reworld_agent.config import ModelConfig, load_model_config
+from reworld_agent.core.errors import UsageError
 from reworld_agent.core.result_tables import write_csv, write_parquet
 from reworld_agent.model import ReWorldModel
 from reworld_agent.training.stages import TrainingStage, load_stage
 from reworld_agent.video.conditioning import Grid
 
-HELP = """python train/benchmark_stages.py model=tiny|slice|paper [batch_size=4] [steps=20]
-
-Operations of a Stage 1 step with and without L_Mid, and of a Stage 2 step with and without L_align
-(meta device, the paper's size), then the time of real steps with random weights, in turns: the
-median of the paired ratios, with the 95 % interval of a bootstrap, by the clock and in processor
-time, beside the ratio that the operations of these very steps have.
-
-  model=         configuration of the timed steps; slice = the paper's width, 4 blocks, 48 tokens,
-                 the closed-form codec: what a machine without a GPU can time
-  device=        cpu (default) or cuda
-  output_dir=    also write operations.parquet and steps.parquet, with csv twins
-
-example:
-  python train/benchmark_stages.py model=slice batch_size=2 steps=24
-"""
-KNOWN = ("model", "batch_size", "steps", "device", "output_dir")
 EXTRA = {"1": "intermediate", "2": "alignment"}  # the paper's term of a stage
 TARGETS = {"intermediate": 1.003, "alignment": 1.01}  # of the ratio of times
-SLICE = "slice"
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Entry point; 0 when the tables were printed and written."""
-    return run_command(arguments, HELP, KNOWN, _run)
+def benchmark_stages(settings: StagesBenchmarkSettings) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Operations and times of the stages' steps; the tables, which are also written.
 
-
-def _run(words: Words) -> int:
-    name = words.choice("model", (*CONFIG_NAMES, SLICE)) or "tiny"
-    device = words.choice("device", ("cpu", "cuda")) or "cpu"
+    Raises:
+        UsageError: the device is not there.
+    """
+    name, device = settings.model, settings.device
     if device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device=cuda, but no CUDA device is here", "say device=cpu")
+        raise UsageError("device=cuda, but no CUDA device is here", "set device=cpu")
     operations = operation_table()
-    print(operations.to_string(index=False))
-    times = step_table(name, device, words.number("batch_size", 4), words.number("steps", 20))
-    print(times.to_string(index=False))
-    folder = words.path("output_dir")
+    times = step_table(name, device, settings.batch_size, settings.steps)
+    folder = settings.output_dir
     if folder is not None:
         origin = {"model": name, "device": device, "torch": torch.__version__}
         for title, table in (("operations", operations), ("steps", times)):
             write_parquet(folder / f"{title}.parquet", table, origin)
             write_csv(folder / f"{title}.csv", table)
-    return 0
+    return operations, times
 
 
 def operation_table(model: str = "paper") -> pd.DataFrame:
@@ -102,7 +81,7 @@ def step_table(model: str, device: str, batch_size: int, steps: int) -> pd.DataF
     Columns: stage, term, clock (wall | processor), steps, with_term_s, without_term_s (medians),
     ratio, low, high, expected (ratio of the operations), target, met (yes | no | open: the target
     lies within the interval), peak_gib. Other stages, and the memory of each:
-    train/benchmark_model.py.
+    `reworld benchmark model`.
     """
     torch.manual_seed(0)
     config = sliced_config() if model == SLICE else load_model_config(model)

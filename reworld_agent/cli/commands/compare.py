@@ -29,9 +29,9 @@ excludes zero; `detectable` is the true difference that is found four times in f
 
 
 def run(settings: CompareSettings) -> int:
-    """Print the comparison, and write it where that is asked for."""
+    """Print the comparison and name the files."""
     found = analysis.compare(settings)
     print(found.text())
-    if settings.output is not None:
-        print(f"written: {', '.join(shown(path) for path in found.write(settings.output))}")
+    if found.written:
+        print(f"written: {', '.join(shown(path) for path in found.written)}")
     return BROKEN_INPUT if found.is_broken else OK

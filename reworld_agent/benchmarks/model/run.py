@@ -1,0 +1,33 @@
+"""The benchmark of the model, as its settings say."""
+
+from __future__ import annotations
+
+import pandas as pd
+import torch
+
+from reworld_agent.benchmarks.model.measure import Bench, measure, with_size
+from reworld_agent.benchmarks.model.settings import ModelBenchmarkSettings
+from reworld_agent.config import load_model_config
+from reworld_agent.core.provenance import code_version
+from reworld_agent.core.result_tables import write_csv, write_parquet
+from reworld_agent.core.setting_paths import with_ending
+
+
+def benchmark_model(settings: ModelBenchmarkSettings) -> pd.DataFrame:
+    """Time the model; the table, which is also written.
+
+    Raises:
+        ConfigError: the configuration, its size or the device cannot be had.
+    """
+    config = load_model_config(settings.model, settings.recipe)
+    if settings.size is not None:
+        config = with_size(config, *settings.size)
+    dtype = getattr(torch, settings.dtype)
+    bench = Bench(
+        config, settings.device, dtype, settings.batch_size, settings.repeats, settings.warm_up
+    )
+    table = measure(bench, settings.parts)
+    origin = {"code_version": code_version(), "torch": torch.__version__, "recipe": config.recipe}
+    write_parquet(with_ending(settings.output, ".parquet"), table, origin)
+    write_csv(with_ending(settings.output, ".csv"), table)
+    return table
