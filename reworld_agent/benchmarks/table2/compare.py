@@ -19,7 +19,7 @@ from reworld_agent.core.errors import UsageError
 from reworld_agent.core.provenance import blas_name, code_version
 from reworld_agent.core.result_tables import write_csv, write_parquet
 from reworld_agent.objectives.baselines import REPRESENTATIONS
-from reworld_agent.training import engine
+from reworld_agent.training.loop import engine
 from reworld_agent.training.table2.build import Clips
 from reworld_agent.training.table2.data import (
     FrameClips,
