@@ -68,6 +68,36 @@ def test_validation_changes_nothing_and_survives_a_stop(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(rows(tmp_path / "broken"), found)
 
 
+def test_a_stop_between_a_checkpoint_and_its_validation_loses_no_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are due at the same steps, as they are by default."""
+    fit(tmp_path)
+    more = [init(tmp_path, "fit"), "trainer.params.max_steps=4", "checkpoint_steps=2"]
+    more += [f"validation.split={SPLIT}", "validation.every=2"]
+    run(config(tmp_path, "1", *more, f"output_dir={tmp_path / 'straight'}"))
+    broken = config(tmp_path, "1", *more, f"output_dir={tmp_path / 'broken'}")
+    for step in (2, 4):  # before any checkpoint, and after one
+
+        def fail(self: Any, batch: Any, batch_idx: int, step: int = step) -> None:
+            if self.global_step == step:
+                raise OSError("power cut")
+            validate(self, batch, batch_idx)
+
+        validate = StageModule.validation_step
+        with monkeypatch.context() as cut:
+            cut.setattr(StageModule, "validation_step", fail)
+            with pytest.raises(OSError, match="power cut"):
+                run(broken)
+    run(broken)
+    pd.testing.assert_frame_equal(rows(tmp_path / "broken"), rows(tmp_path / "straight"))
+    assert rows(tmp_path / "broken")["step"].tolist() == [2, 4]
+    models = [
+        ReWorldModel.from_pretrained(tmp_path / k / "weights") for k in ("straight", "broken")
+    ]
+    assert not differ(*models)
+
+
 def test_plans_of_held_out_scenes_are_measured(tmp_path: Path) -> None:
     fit(tmp_path)
     run(config(tmp_path, "1", init(tmp_path, "fit")))
