@@ -1,4 +1,4 @@
-"""Scenes of both stages of NAVSIM v2's evaluation, behind the door of a scene loader."""
+"""Scenes of both stages of NAVSIM v2's evaluation, as a scene loader gives them."""
 
 from __future__ import annotations
 

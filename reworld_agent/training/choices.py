@@ -65,7 +65,7 @@ class ClipChoice(Settings):
     Attributes:
         latents: folders of `reworld video latents`, one a phase; none = frames are encoded on the
             way.
-        prompts: of a model that is told sentences; None = it is not.
+        prompts: of a model conditioned on sentences; None = it is not.
     """
 
     index: Path | None = setting(
@@ -83,7 +83,7 @@ class ClipChoice(Settings):
         "folder of `reworld video latents`; one a phase: [DIR,DIR]", (), group=_CLIPS
     )
     prompts: Path | None = setting(
-        "folder of embedded sentences; the model is told them", None, group=_CLIPS
+        "folder of embedded sentences, which the model is conditioned on", None, group=_CLIPS
     )
     t5: Path | None = setting(
         "folder with text_encoder/ and tokenizer/, for sentences not embedded yet",

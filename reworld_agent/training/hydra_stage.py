@@ -24,7 +24,7 @@ from reworld_agent.training.table2_protocol import table2_stage
 
 
 def host_settings(stage: TrainingStage) -> dict[str, Any]:
-    """The stage in the words of the hosts' configs (`trainer.params` are Lightning's)."""
+    """The stage under the names of the hosts' configs (`trainer.params` are Lightning's)."""
     return {
         "trainer": {
             "params": {
@@ -80,7 +80,7 @@ class StageCallback(Callback):
             raise SystemExit(message) from error
 
     def merge(self, config: DictConfig) -> None:
-        """Merge into the blocks that this program has, mark the stage, re-apply the words given."""
+        """Merge into the blocks of this program, mark the stage, apply its arguments again."""
         stage = self._stage(config)
         with read_write(config), open_dict(config):
             for block, settings in host_settings(stage).items():
@@ -94,7 +94,7 @@ class StageCallback(Callback):
                     OmegaConf.update(config, key, value, merge=True)
 
     def _stage(self, config: DictConfig) -> TrainingStage:
-        """The stage; where a program has a word `protocol` that says so, with Table 2's numbers."""
+        """The stage; where a program has a key `protocol` that says so, with Table 2's numbers."""
         if config.get("protocol") != "table2" or self.stage.name != "1":
             return self.stage
         return table2_stage(str(config.agent.model), plain_overrides(config.agent.overrides))

@@ -14,7 +14,7 @@ from reworld_agent.core.signatures import argument_names
 from reworld_agent.scenes.split_settings import SplitSettings
 
 _TRAINER = "lightning.pytorch.trainer.trainer.Trainer"
-_NO_LIMIT = -1  # Lightning's word for it
+_NO_LIMIT = -1  # as Lightning writes it
 FSDP2 = "fsdp2"
 _RUN, _BATCHES, _LIGHTNING = "the run", "batches", "Lightning's Trainer, with all its arguments"
 _VALIDATION = "validation: losses, ADE and FDE of what is not learned from"

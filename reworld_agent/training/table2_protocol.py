@@ -1,6 +1,6 @@
 """The one protocol under which all representations are compared (the paper's Table 2).
 
-Also in the words of a training stage.
+Also as a training stage.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ class TrainRun(TrainingSettings):
         """
         values = plain(cfg)
         agent = dict(values["agent"])
-        for name in ("stage", "recipe", "model"):  # `agent.stage=` is another word for `stage=`
+        for name in ("stage", "recipe", "model"):  # `agent.stage=` is another name of `stage=`
             values[name] = agent.pop(name)
         values["agent"] = {key: agent[key] for key in agent if key not in _HOSTS_WORDS}
         return from_mapping(cls, values, strangers=True)
@@ -84,7 +84,7 @@ class TrainRun(TrainingSettings):
 
     @cached_property
     def config(self) -> ModelConfig:
-        """The model; with `prompts=`, one that is told sentences."""
+        """The model; with `prompts=`, one conditioned on sentences."""
         config = load_model_config(self.model, self.recipe)
         if self.clips.prompts is None:
             return config
@@ -137,9 +137,9 @@ class TrainRun(TrainingSettings):
         given += [] if method.protocol == PAPER else [f"protocol={method.protocol}"]
         given += [] if method.representation == OWN else [f"representation={method.representation}"]
         if given:
-            word = given[0] if "=" in given[0] else f"{given[0]}="
-            hint = f"{word.partition('=')[0]}= is for stage=1, which trains the video half"
-            raise UsageError(f"{word} with stage={self.stage}", hint)
+            named = given[0] if "=" in given[0] else f"{given[0]}="
+            hint = f"{named.partition('=')[0]}= is for stage=1, which trains the video half"
+            raise UsageError(f"{named} with stage={self.stage}", hint)
         if clips.index is not None:
             raise UsageError(f"stage {self.stage} cannot learn from clips", "clips= is for stage=1")
 

@@ -83,9 +83,9 @@ def test_two_processes_learn_what_one_learns(
     assert tables[0]["step"].tolist() == [3] and "ade_m" in tables[0]
     for table in tables[1:]:  # of weights that differ by what Adam made of rounding
         pd.testing.assert_frame_equal(table[list(tables[0])], tables[0], rtol=2e-3, atol=1e-4)
-    rival = pd.read_csv(tmp_path / "rival" / "validation.csv")
-    assert np.isfinite(rival["velocity_error"]).all() and len(rival) == 1
-    assert ReWorldModel.from_pretrained(tmp_path / "rival" / "weights_ema").history == ["1"]
+    baseline = pd.read_csv(tmp_path / "baseline" / "validation.csv")
+    assert np.isfinite(baseline["velocity_error"]).all() and len(baseline) == 1
+    assert ReWorldModel.from_pretrained(tmp_path / "baseline" / "weights_ema").history == ["1"]
 
 
 def test_shares_of_the_numbers_are_those_of_one_process() -> None:

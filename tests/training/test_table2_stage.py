@@ -204,7 +204,7 @@ def test_the_callback_takes_the_protocols_numbers(table: Path, tmp_path: Path) -
     cfg.protocol = "paper"
     StageCallback("1").merge(cfg)
     assert cfg.trainer.params.max_steps == load_stage("1").steps
-    # ours: shared out to the processes; a host with a number of its own is told the stage's
+    # ours: shared out to the processes; a host with a number of its own gets the stage's
     assert cfg.dataloader.params.batch_size is None
     cfg.dataloader.params.batch_size = 64
     StageCallback("1").merge(cfg)

@@ -77,6 +77,7 @@ def test_a_stop_between_a_checkpoint_and_its_validation_loses_no_row(
     more += [f"validation.split={SPLIT}", "validation.every=2"]
     run(config(tmp_path, "1", *more, f"output_dir={tmp_path / 'straight'}"))
     broken = config(tmp_path, "1", *more, f"output_dir={tmp_path / 'broken'}")
+    validate = StageModule.validation_step
     for step in (2, 4):  # before any checkpoint, and after one
 
         def fail(self: Any, batch: Any, batch_idx: int, step: int = step) -> None:
@@ -84,7 +85,6 @@ def test_a_stop_between_a_checkpoint_and_its_validation_loses_no_row(
                 raise OSError("power cut")
             validate(self, batch, batch_idx)
 
-        validate = StageModule.validation_step
         with monkeypatch.context() as cut:
             cut.setattr(StageModule, "validation_step", fail)
             with pytest.raises(OSError, match="power cut"):
@@ -153,16 +153,16 @@ def test_a_stage_3_leaves_out_what_held_out_scenes_have_not() -> None:
     module = StageModule(
         ReWorldModel.from_pretrained(shipped_folder("tiny")), load_stage("3", "paper", "tiny")
     )
-    told: dict[str, float] = {}
-    module.log_dict = lambda named, **how: told.update(named)  # type: ignore[method-assign]
+    logged: dict[str, float] = {}
+    module.log_dict = lambda named, **how: logged.update(named)  # type: ignore[method-assign]
     module._trainer = OmegaConf.create({"world_size": 1, "global_step": 0, "global_rank": 0})  # type: ignore[assignment]
     clip = module.model.config.clip
     images = torch.zeros(2, clip.history_frames, 3, clip.height, clip.width, dtype=torch.uint8)
     batch = {"images": images, "ego": torch.zeros(2, 8)}, {"trajectory": torch.zeros(2, 8, 3)}
     with torch.no_grad():
         module.validation_step((*batch, ["a", "b"]), 0)
-    assert {"val/loss", "val/action_flow", "val/ade_m", "val/fde_m"} <= set(told)
-    assert not {"val/repulsion", "val/negatives"} & set(told)
+    assert {"val/loss", "val/action_flow", "val/ade_m", "val/fde_m"} <= set(logged)
+    assert not {"val/repulsion", "val/negatives"} & set(logged)
     assert module.stage.weights.repulsion > 0
 
 

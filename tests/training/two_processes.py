@@ -43,7 +43,7 @@ def main() -> None:
         cut_short(config(root, "3", *broken), steps=2)
         run(config(root, "3", *broken))
     more = ["trainer.params.devices=2", "trainer.params.strategy=ddp", "validation.split=train"]
-    run(table2_config(root / "index.parquet", root / "rival", "representation=sra", *more))
+    run(table2_config(root / "index.parquet", root / "baseline", "representation=sra", *more))
 
 
 if __name__ == "__main__":

@@ -49,8 +49,8 @@ class Judge:
             label: its name.
             gamma: self-guidance (Eq. 9); 1 = the plain velocity.
         """
-        told = f"{self._stamp} {weights_hash(module.averaged)} {self.steps} {gamma}"
-        mark = hashlib.sha256(told.encode()).hexdigest()[:12]
+        about = f"{self._stamp} {weights_hash(module.averaged)} {self.steps} {gamma}"
+        mark = hashlib.sha256(about.encode()).hexdigest()[:12]
         file = self.folder / JUDGED / f"{label}_gamma{gamma:g}_{mark}.json"
         if file.is_file():
             known: Row = json.loads(file.read_text(encoding="utf-8"))

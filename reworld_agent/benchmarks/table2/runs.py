@@ -117,8 +117,8 @@ def _fingerprint(
     protocol: Protocol, settings: RunSettings, clips: Clips, trainer: dict[str, Any] | None
 ) -> str:
     """Changes with everything that the result depends on, the code apart."""
-    told = [asdict(protocol), asdict(settings), len(clips.train), *([trainer] if trainer else [])]
-    digest = hashlib.sha256(json.dumps(told).encode())
+    about = [asdict(protocol), asdict(settings), len(clips.train), *([trainer] if trainer else [])]
+    digest = hashlib.sha256(json.dumps(about).encode())
     digest.update(clips.validation[:4].numpy().tobytes())
     return digest.hexdigest()[:16]
 

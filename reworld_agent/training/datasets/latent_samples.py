@@ -33,12 +33,12 @@ class LatentSamples(Dataset[Sample]):
         return len(self.cache)
 
     def __getitem__(self, number: int) -> Sample:
-        told = self.cache.dataset.motion(number)
+        motion = self.cache.dataset.motion(number)
         features = {
             "latents": self.cache.read(number),
-            "ego": ego_state(told, self.history - 1),
+            "ego": ego_state(motion, self.history - 1),
         }
-        return features, {}, told["clip_id"]
+        return features, {}, motion["clip_id"]
 
 
 def open_latents(
@@ -75,8 +75,8 @@ def latents_command(
     table: Path, split: str, folder: Path, clip: ClipConfig, checkpoint: str | None
 ) -> str:
     """The command that encodes one split of an index for a clip."""
-    words = [f"index={shown(table)}", f"split={split}", f"output_dir={shown(folder)}"]
-    words += [f"checkpoint_path={checkpoint}"] if checkpoint else []
-    words += [f"size={clip.height}x{clip.width}"]
-    words += [f"history={clip.history_frames}", f"future={clip.future_frames}"]
-    return " ".join(["reworld video latents", *words])
+    arguments = [f"index={shown(table)}", f"split={split}", f"output_dir={shown(folder)}"]
+    arguments += [f"checkpoint_path={checkpoint}"] if checkpoint else []
+    arguments += [f"size={clip.height}x{clip.width}"]
+    arguments += [f"history={clip.history_frames}", f"future={clip.future_frames}"]
+    return " ".join(["reworld video latents", *arguments])

@@ -1,4 +1,4 @@
-"""Sentences beside the samples of Stage 1, for models that are told them (`video.text: prompt`)."""
+"""Sentences beside the samples of Stage 1, for models conditioned on them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class PromptedSamples(Dataset[Sample]):
     def __init__(self, samples: Any, sentences: Sequence[str], book: PromptBook) -> None:
         self.samples, self.sentences, self.book = samples, sentences, book
         book.prepare(sentences)
-        self.longest = max(book.length(words) for words in dict.fromkeys(sentences))
+        self.longest = max(book.length(text) for text in dict.fromkeys(sentences))
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -46,14 +46,14 @@ class PromptedSamples(Dataset[Sample]):
         tokens = self.book.tokens(self.sentences[number])
         free = self.longest - len(tokens)
         mask = pad(torch.ones(len(tokens), dtype=torch.long), (0, free))
-        told = {"prompt": pad(tokens, (0, 0, 0, free)), "prompt_mask": mask}
-        return {**features, **told}, targets, name
+        prompt = {"prompt": pad(tokens, (0, 0, 0, free)), "prompt_mask": mask}
+        return {**features, **prompt}, targets, name
 
 
 def clip_sentences(index: ClipIndex, clip: ClipConfig) -> list[str]:
     """The sentence of every clip of an index; DataError names the first of unknown motion."""
     motions = zip(index.rows["clip_id"], told_of_rows(index, clip), strict=True)
-    return [sentence(str(name), told, clip) for name, told in motions]
+    return [sentence(str(name), motion, clip) for name, motion in motions]
 
 
 def scene_sentences(loader: SceneLoader, clip: ClipConfig) -> dict[str, str]:

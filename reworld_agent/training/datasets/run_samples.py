@@ -132,7 +132,7 @@ def phased_clips(
         clips: the index, its latents.
         split: of the index.
         stage, model: of the run.
-        book: embedded sentences, for models that are told them; None = they are not.
+        book: embedded sentences, for models conditioned on them; None = they are not.
         checkpoint: names the codec in errors; None = the shipped one.
 
     Raises:
@@ -209,7 +209,7 @@ def _of_scenes(
 def _with_sentences(
     scenes: SceneDataset, loader: SceneLoader, clip: ClipConfig, book: PromptBook | None
 ) -> Samples:
-    """The scenes; with the sentence of each where the model is told them."""
+    """The scenes; with the sentence of each where the model is conditioned on them."""
     if book is None:
         return scenes
     sentences = scene_sentences(loader, clip)

@@ -149,8 +149,8 @@ class ValidationTable(Callback):
         if not found or not trainer.is_global_zero:
             return
         step = trainer.global_step
-        told = ", ".join(f"{name} {value:.4g}" for name, value in found.items())
-        logger.info("validation at step %d: %s", step, told)
+        text = ", ".join(f"{name} {value:.4g}" for name, value in found.items())
+        logger.info("validation at step %d: %s", step, text)
         rows = pd.DataFrame([{"step": step, **found}])
         if self.file.is_file():
             known = pd.read_csv(self.file)

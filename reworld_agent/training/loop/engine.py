@@ -81,7 +81,7 @@ def lightning_trainer(
         return pl.Trainer(**params, **ours)
     except (TypeError, ValueError, RuntimeError, MisconfigurationException) as error:
         reason = str(error).strip().splitlines()[0]
-        hint = "these words are arguments of Lightning's Trainer: change or leave out this one"
+        hint = "they are arguments of Lightning's Trainer: change or leave out this one"
         raise UsageError(f"{where}: {reason}", hint) from error
 
 

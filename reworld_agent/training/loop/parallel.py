@@ -53,7 +53,7 @@ def shares(batch_size: int, processes: int, per_process: int | None) -> tuple[in
         batch_size: of the stage, over all processes.
         processes: that share it.
         per_process: what the user wants in one forward; None = all of its share at once. Larger
-            than the share, it is taken at its word.
+            than the share, it is taken as it is.
 
     Raises:
         ConfigError: the batch cannot be shared out evenly.

@@ -85,7 +85,7 @@ class MiningRun(Settings):
         refuse_held_out((choices or {}).get("train_test_split", ""))
         values = plain(cfg)
         agent = dict(values["agent"])
-        for name in ("recipe", "model"):  # `agent.model=` is another word for `model=`
+        for name in ("recipe", "model"):  # `agent.model=` is another name of `model=`
             values[name] = agent.pop(name)
         values["agent"] = {key: agent[key] for key in agent if key not in _HOSTS_WORDS}
         return from_mapping(cls, values, strangers=True)

@@ -1,1 +1,1 @@
-"""Rivals under one roof: the unified protocol of the paper's Table 2, its costs and sweeps."""
+"""Baselines under one roof: the unified protocol of the paper's Table 2."""

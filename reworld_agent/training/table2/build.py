@@ -79,7 +79,7 @@ def build_module(
 
 
 def _fitting(clips: Any) -> Iterator[Tensor]:
-    """Some training clips in parts [B, T, 3, H, W]; none is decoded before it is asked for."""
+    """Some training clips in batches [B, T, 3, H, W]; none is decoded before it is asked for."""
     yield from drawn(clips, FIT_CLIPS).split(32)
 
 
