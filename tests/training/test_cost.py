@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,21 +29,23 @@ from reworld_agent.video.conditioning import Grid
 from tests.model.micro import micro_model
 
 PAPER = load_model_config("paper")
+# Eight of its 28 layers: a term of one block is a larger share of these than of all.
+SHALLOW = replace(PAPER, video=replace(PAPER.video, num_layers=8))
 TOKENS = 196  # 25 frames of 224 x 224, the paper's Table 2: longer clips make the terms cheaper
 
 
 def test_intermediate_supervision_is_nearly_free() -> None:
-    ratio = video_operations(PAPER, TOKENS, True) / video_operations(PAPER, TOKENS, False)
+    ratio = video_operations(SHALLOW, TOKENS, True) / video_operations(SHALLOW, TOKENS, False)
     assert 1 < ratio <= 1.001
 
 
 def test_alignment_is_nearly_free() -> None:
-    with_term = action_operations(PAPER, TOKENS, (12,))
-    assert with_term / action_operations(PAPER, TOKENS, ()) <= 1.001
+    with_term = action_operations(SHALLOW, TOKENS, (8,))
+    assert with_term / action_operations(SHALLOW, TOKENS, ()) <= 1.001
 
 
 def test_keys_and_values_once_save_most_of_a_plan() -> None:
-    planner, video = PAPER.planner, PAPER.video
+    planner, video = SHALLOW.planner, SHALLOW.video
     with torch.device("meta"), torch.no_grad():
         dit = ActionDiT.build(planner, video)
         states = [torch.zeros(1, TOKENS, video.width) for _ in range(video.num_layers)]
