@@ -76,11 +76,14 @@ def build_agent(choice: AgentChoice) -> Any:
     try:
         return hydra.utils.instantiate(dict(choice.config))
     except InstantiationException as error:
-        if isinstance(error.__cause__, ReWorldError):
-            raise error.__cause__ from error
+        cause = error.__cause__
+        if isinstance(cause, ReWorldError):
+            raise cause from error
+        # Hydra's own line says where it was called, and not why it failed
+        reason = _first_line(error) if cause is None else f"{type(cause).__name__}: {cause}"
         raise ConfigError(
-            f"the agent '{choice.name}' cannot be built: {_first_line(error)}",
-            "check the settings under `agent`",
+            f"the agent '{choice.name}' cannot be built: {reason}",
+            f"check agent.NAME= of {choice.target}",
         ) from error
 
 

@@ -74,7 +74,8 @@ def score_trajectories(
             "give each trajectory of a scene its own candidate name",
         )
     salt = f"{protocol}|{traffic}|{explain}|{caches.digest}{added_digest()}"
-    wanted["digest"] = [_digest(poses, salt) for poses in trajectories["poses"]]
+    digests = [_digest(poses, salt) for poses in trajectories["poses"]]
+    wanted["digest"] = pd.Series(digests, index=wanted.index, dtype=object)  # also where all failed
     finished = _finished(store)
     todo = [
         index

@@ -7,10 +7,18 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from reworld_agent.cli import main as cli
+from reworld_agent.core.sections import all_fields
+from reworld_agent.core.settings import checked
+from reworld_agent.evaluation.compose import FIT, MINE, SCORE, TRAIN
+from reworld_agent.training import TrainRun
+
+ROOT = Path(__file__).resolve().parents[2]
 
 REFUSED = [
     # words
@@ -112,6 +120,26 @@ def test_refused_before_anything_heavy_is_imported(command: str, words: str) -> 
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("name", [SCORE, TRAIN, MINE, FIT])
+def test_no_default_stands_in_a_yaml(name: str) -> None:
+    """They stand in the dataclass; a YAML has what Hydra needs, and interpolations."""
+    content = yaml.safe_load((ROOT / "navsim_configs" / f"{name}.yaml").read_text())
+    assert set(content) == {"defaults", "hydra", "output_dir"} and "${" in content["output_dir"]
+
+
+def test_the_agents_own_yaml_says_what_the_dataclass_does() -> None:
+    """Alone: the devkit's scripts, which know no dataclass of ours, read it too."""
+    content = yaml.safe_load((ROOT / "navsim_configs" / "agent" / "reworld.yaml").read_text())
+    words = {field.word: field for field in all_fields(TrainRun)}
+    keys = ("stage", "recipe", "model", "agent.init_from", "agent.overrides")
+    keys += tuple(f"hard_negatives.{key}" for key in ("pool", "delta", "space"))
+    for key in (*keys, "trainer.params.max_steps"):
+        value: Any = content
+        for part in key.split("."):
+            value = value[part]
+        assert checked(words[key], value) == checked(words[key], words[key].default), key
+
+
 def test_an_output_that_cannot_be_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -174,9 +202,8 @@ def test_scripts_are_their_commands(
     script: str, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main([command, "--help"]) == 0
-    root = Path(__file__).resolve().parents[2]
     done = subprocess.run(
-        [sys.executable, script, "--help"], cwd=root, capture_output=True, text=True
+        [sys.executable, script, "--help"], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 0 and done.stdout == capsys.readouterr().out
 

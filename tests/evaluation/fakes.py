@@ -28,6 +28,20 @@ class LookingAgent(ConstantVelocityAgent):
         return config
 
 
+class FailingAgent(ConstantVelocityAgent):
+    """Never plans."""
+
+    def compute_trajectory(self, agent_input: AgentInput) -> Trajectory:
+        raise RuntimeError("no plan today")
+
+
+class UnbuiltAgent(ConstantVelocityAgent):
+    """Cannot be made."""
+
+    def __init__(self) -> None:
+        raise ValueError("no luck")
+
+
 class BatchAgent(ConstantVelocityAgent):
     """Plans batches; remembers their sizes."""
 

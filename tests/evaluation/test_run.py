@@ -254,6 +254,15 @@ def test_another_agent_in_an_old_folder_is_refused(
         run(_config(tmp_path / "out", "reworld_agent.baselines.ConstantVelocityAgent"))
 
 
+def test_an_agent_that_never_plans_says_why(
+    small_split: Path, scorer: FakeScorer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(_config(tmp_path / "out", "tests.evaluation.fakes.FailingAgent")) == 1
+    printed = capsys.readouterr()
+    assert "INCOMPLETE 0/14" in printed.out and "RuntimeError: no plan today" in printed.err
+    assert len(pd.read_csv(tmp_path / "out" / "failures.csv")) == 14
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -263,6 +272,7 @@ def test_another_agent_in_an_old_folder_is_refused(
         ({"beside": ["nobody"]}, "the agent 'nobody' cannot be composed"),
         ({"beside": "nobody"}, "the agent 'nobody' cannot be composed"),
         ({"agent": "tests.evaluation.fakes.NoSuchAgent"}, "cannot be built"),
+        ({"agent": "tests.evaluation.fakes.UnbuiltAgent"}, r"cannot be built: ValueError: no luck"),
         (
             {"scene_filter": {"has_rout": True}},
             r"scene_filter.has_rout= is unknown\n.*scene_filter.has_route=",
