@@ -6,6 +6,7 @@ Imports Hydra alone: Hydra loads every module of `hydra_plugins` at the start of
 from __future__ import annotations
 
 import os
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
@@ -43,6 +44,9 @@ def _is_offered(config_path: str) -> bool:
 class ReWorldSearchPathPlugin(SearchPathPlugin):
     """Appends the folder `navsim_configs` (last, so that nothing of the host is overridden).
 
+    Installed packages that name a package of configurations as an entry point of the group
+    `reworld_agent.agent` are appended too: their agents are found by name.
+
     Where `NAVSIM_DEVKIT_ROOT` names a checkout of the devkit, its splits (`navtest`, `navtrain`
     with their token lists) and agents are appended too: the built-in host then reads them without
     installing the devkit.
@@ -51,6 +55,8 @@ class ReWorldSearchPathPlugin(SearchPathPlugin):
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Hydra's hook."""
         search_path.append(provider="reworld", path="pkg://navsim_configs")
+        for entry in entry_points(group="reworld_agent.agent"):
+            search_path.append(provider=entry.name, path=f"pkg://{entry.value}")
         checkout = os.environ.get("NAVSIM_DEVKIT_ROOT")
         if checkout and (Path(checkout) / DEVKIT_CONFIGS).is_dir():
             folder = (Path(checkout) / DEVKIT_CONFIGS).resolve()
