@@ -10,7 +10,7 @@ import gc
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 import numba
 import numba._dynfunc as dynfunc
@@ -18,7 +18,19 @@ from numba.core.caching import IndexDataCacheFile
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result", covariant=True)
+
+
+class Compiled(Protocol[Parameters, Result]):
+    """A function that numba compiles."""
+
+    @property
+    def py_func(self) -> Callable[Parameters, Result]:
+        """The function itself, run by Python."""
+
+    def __call__(self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        """The compiled function."""
 
 
 # Files of constants that kernels compile in; no kernel is in them.
@@ -82,17 +94,18 @@ def _no_executable(library: Any, description: Any, environment: Any) -> Any:
     return dynfunc.make_function(module, name, "", 0, environment, (library,))
 
 
-def helper(function: Function) -> Function:
+def helper(function: Callable[Parameters, Result]) -> Compiled[Parameters, Result]:
     """Compile `function` as a part of the kernels that call it; Python cannot call it."""
     options: dict[str, Any] = {
         "no_cpython_wrapper": True,
         "no_cfunc_wrapper": True,
         "pipeline_class": _HelperCompiler,
     }
-    return cast(Function, numba.njit(error_model="numpy", **options)(function))
+    compiled: Any = numba.njit(error_model="numpy", **options)(function)
+    return cast("Compiled[Parameters, Result]", compiled)
 
 
-def kernel(function: Function) -> Function:
+def kernel(function: Callable[Parameters, Result]) -> Compiled[Parameters, Result]:
     """Compile `function` at first use; the result is kept on disk for later processes.
 
     Numba renews a compiled function when the file of that function changes, not when a function
@@ -107,4 +120,4 @@ def kernel(function: Function) -> Function:
         cache._cache_file = IndexDataCacheFile(cache._cache_path, name, _CODE_STAMP)
     except (AttributeError, TypeError):
         pass
-    return cast(Function, compiled)
+    return cast("Compiled[Parameters, Result]", compiled)

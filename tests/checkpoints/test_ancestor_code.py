@@ -50,10 +50,10 @@ def their_model(monkeypatch: pytest.MonkeyPatch) -> Any:
         module = types.ModuleType(name)
         module.__path__ = [str(folder)]
         monkeypatch.setitem(sys.modules, name, module)
-    timm = types.ModuleType("timm.models.layers")
-    timm.Mlp = Mlp  # type: ignore[attr-defined]
-    einops = types.ModuleType("einops")
-    einops.rearrange = None  # type: ignore[attr-defined]
+    timm: Any = types.ModuleType("timm.models.layers")
+    timm.Mlp = Mlp
+    einops: Any = types.ModuleType("einops")
+    einops.rearrange = None
     stubs = {"timm": types.ModuleType("timm"), "timm.models": types.ModuleType("timm.models")}
     for key, stub in {**stubs, "timm.models.layers": timm, "einops": einops}.items():
         monkeypatch.setitem(sys.modules, key, stub)

@@ -21,17 +21,18 @@ _LIMITS = re.compile(r"\[([^\[\]]*(?:\[[^\]]*\][^\[\]]*)?)\]$")
 
 def entries(help_text: str) -> Iterator[tuple[str, str, str]]:
     """(key, what stands for its value, text) of every setting of a help."""
-    found: list[list[str]] = []
+    found: list[tuple[str, str, str]] = []
     for line in help_text.splitlines():
         start = _SETTING.match(line)
         if start:
-            found.append([start[1], start[2], line[start.end() :].strip()])
+            found.append((start[1], start[2], line[start.end() :].strip()))
         elif found and line.startswith(" " * 10) and line.strip():
-            found[-1][2] = f"{found[-1][2]} {line.strip()}".strip()
+            key, value, text = found[-1]
+            found[-1] = (key, value, f"{text} {line.strip()}".strip())
         elif line.strip() and not line.startswith("  "):
-            yield from (tuple(entry) for entry in found)  # type: ignore[misc]
+            yield from found
             found = []
-    yield from (tuple(entry) for entry in found)  # type: ignore[misc]
+    yield from found
 
 
 def limits(text: str) -> list[str]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from reworld_agent.cli import main as cli
 from reworld_agent.cli import tree
+from reworld_agent.cli.command import Command
 from reworld_agent.cli.hydra_command import HydraCommand
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.setting_paths import why_not_writable
@@ -137,7 +139,8 @@ def test_an_output_may_not_be_an_input_by_another_name(
 
 def test_settings_in_python_are_refused_alike(tmp_path: Path) -> None:
     command = tree.load("compare")
-    settings = command.settings  # type: ignore[attr-defined]
+    assert isinstance(command, Command)
+    settings: Any = command.settings
     with pytest.raises(UsageError, match=r"a=.*nowhere: no such file or folder"):
         settings(a=tmp_path / "nowhere", b=tmp_path)
     with pytest.raises(UsageError, match="resamples=0 must be an integer of at least 1"):

@@ -131,7 +131,7 @@ def test_the_agents_own_yaml_says_what_the_dataclass_does() -> None:
     """Alone: the devkit's scripts, which know no dataclass of ours, read it too."""
     content = yaml.safe_load((ROOT / "navsim_configs" / "agent" / "reworld.yaml").read_text())
     words = {field.word: field for field in all_fields(TrainRun)}
-    keys = ("stage", "recipe", "model", "agent.init_from", "agent.overrides")
+    keys: tuple[str, ...] = ("stage", "recipe", "model", "agent.init_from", "agent.overrides")
     keys += tuple(f"hard_negatives.{key}" for key in ("pool", "delta", "space"))
     for key in (*keys, "trainer.params.max_steps"):
         value: Any = content

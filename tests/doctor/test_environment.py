@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,8 +29,8 @@ def test_golden_scene_scores_as_shipped() -> None:
 def test_deviating_scores_are_refused(monkeypatch: pytest.MonkeyPatch, error: float) -> None:
     score = golden.score
 
-    def wrong(*args: object, **kwargs: object) -> dict:
-        result = score(*args, **kwargs)  # type: ignore[arg-type]
+    def wrong(*args: Any, **kwargs: Any) -> dict[str, np.ndarray]:
+        result = score(*args, **kwargs)
         return {key: value + error for key, value in result.items()}
 
     monkeypatch.setattr(golden, "score", wrong)

@@ -40,7 +40,7 @@ def test_tables_follow_the_loader(loader: SceneLoader, tmp_path: Path) -> None:
     assert record["log_name"].tolist() == ["a"] * 7 + ["b"] * 7
     saved = pd.read_parquet(tmp_path / "trajectories.parquet")
     assert saved.columns.tolist() == ["token", "poses"]
-    poses = np.stack(saved["poses"]).reshape(14, 8, 3)
+    poses = np.stack(list(saved["poses"])).reshape(14, 8, 3)
     np.testing.assert_allclose(poses[0, :, 0], 2.5 * np.arange(1, 9))
     np.testing.assert_allclose(poses[7, :, 0], 4.0 * np.arange(1, 9))
     assert read_provenance(tmp_path / "trajectories.parquet") == {"agent": "x"}
@@ -49,7 +49,7 @@ def test_tables_follow_the_loader(loader: SceneLoader, tmp_path: Path) -> None:
 
 def test_human_sees_the_scene(loader: SceneLoader, tmp_path: Path) -> None:
     planned, _ = _plan(HumanAgent(), loader, tmp_path)
-    poses = np.stack(planned["poses"]).reshape(14, 8, 3)
+    poses = np.stack(list(planned["poses"])).reshape(14, 8, 3)
     np.testing.assert_allclose(poses[0, :, 0], 2.5 * np.arange(1, 9), atol=1e-9)
 
 

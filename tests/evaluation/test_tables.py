@@ -108,8 +108,10 @@ def test_provenance_names_weights_code_and_numerics() -> None:
     }
     assert len(origin["weights_sha256"]) == 64
     assert origin["tokens"] == 3
+    layer = agent.mlp[0]
+    assert isinstance(layer, torch.nn.Linear)
     with torch.no_grad():
-        agent.mlp[0].bias[0] += 1e-3
+        layer.bias[0] += 1e-3
     assert weights_hash(agent) != origin["weights_sha256"]
     assert weights_hash(HumanAgent()) == ""
     # the devkit's constant_velocity_agent is a module that never calls Module.__init__

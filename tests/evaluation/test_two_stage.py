@@ -32,11 +32,12 @@ def mapping(
     devkit_reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> list[list[Any]]:
     """Two groups of split `toy`, with two pairs of synthetic scenes each in `tmp_path`."""
-    nuplan, groups = NuPlan(monkeypatch), []
+    nuplan = NuPlan(monkeypatch)
+    groups: list[list[Any]] = []
     logs = sorted((devkit_reference / "navsim_logs" / "toy").glob("*.pkl"))[:2]
     for path in logs:
         frames = load_log(path)
-        pairs = []
+        pairs: list[list[str]] = []
         for shift in ((0.5, 0.2), (-0.3, -0.6)):
             pair = [f"{len(groups)}{len(pairs)}{back}{'f' * 14}" for back in (0, 1)]
             for back, token in enumerate(pair):
@@ -86,7 +87,8 @@ def test_a_file_of_plans_for_both_stages(
     request = parse(_words(devkit_reference, tmp_path, "traffic=log_replay"))
     assert score_command(request) == 0
     caches = caches_of(request)
-    rows = [plan_row(caches.get(r.token), np.reshape(r.poses, (8, 3))) for r in plans.itertuples()]
+    pairs = zip(plans["token"], plans["poses"], strict=True)
+    rows = [plan_row(caches.get(token), np.reshape(poses, (8, 3))) for token, poses in pairs]
     expected = two_stages(pd.DataFrame(rows), read_groups(mapping)).summary
     table = pd.read_parquet(request.stages_output).set_index("token")
     assert table.index[-3:].tolist() == list(SUMMARIES.values())

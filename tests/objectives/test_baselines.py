@@ -97,7 +97,7 @@ def test_cosine_and_smooth_l1_against_numpy() -> None:
 
 def test_sra2_is_zero_where_the_head_says_the_latent() -> None:
     method, batch = SRA2(SHAPE), _batch()
-    method.head = torch.nn.Identity()  # type: ignore[assignment]
+    method.head = torch.nn.Sequential(torch.nn.Identity())
     output = VideoOutput(states=[batch.clean])
     assert float(method.extra(batch, output, None)) == 0.0
 

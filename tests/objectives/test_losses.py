@@ -78,7 +78,8 @@ def test_alignment_by_hand_and_without_gradient_on_the_readout() -> None:
     assert readout.grad is None
     # d(1 - cos)/da = -(r/|r| - cos a/|a|)/|a|, over two waypoints
     expected = -(torch.tensor([0.8, 0.6]) - 24 / 25 * torch.tensor([0.6, 0.8])) / 5 / 2
-    torch.testing.assert_close(state.grad[0, 0], expected)  # type: ignore[index]
+    assert state.grad is not None
+    torch.testing.assert_close(state.grad[0, 0], expected)
     with pytest.raises(ConfigError, match="no block"):
         alignment_loss([])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,14 @@ def frames(
         frame["ego2global_translation"] = np.append(ORIGIN + np.array([x, y]) + ahead, 0.0)
         frame["ego2global_rotation"] = np.array([np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)])
         frame["roadblock_ids"] = ["1", "2", "3"]
-        frame["anns"] = annotations({})
+        frame["anns"] = annotated({})
         log.append(frame)
     return log
 
 
-def annotations(objects: dict[str, tuple[str, list[float], list[float]]]) -> dict[str, Any]:
+def annotated(
+    objects: Mapping[str, tuple[str, Sequence[float], Sequence[float]]],
+) -> dict[str, Any]:
     """Track token → class, box (x, y, z, length, width, height, yaw) and velocity, ego frame."""
     values = list(objects.values())
     return {

@@ -36,7 +36,7 @@ def check_against_table(root: Path, split: str, table: pd.DataFrame, human: pd.S
     for token, progress in wanted.items():
         cache = build_scene_cache(root, root / "maps", split, str(token))
         assert pdm_closed_progress(cache) == pytest.approx(progress, abs=1e-6), token
-        poses = np.array(logged[token]).reshape(8, 3)
+        poses = np.array(logged[str(token)]).reshape(8, 3)
         np.testing.assert_allclose(cache.human_poses, poses, atol=1e-6)
 
 
@@ -98,7 +98,7 @@ def test_a_scene_made_by_hand(tmp_path: Path, maps_root: Path) -> None:
 
 
 def test_the_ego_stops_behind_a_wall_and_at_red(maps_root: Path) -> None:
-    wall = small_scene.annotations({"w": ("barrier", [40, 0, 0, 1, 8, 1, 0], [0, 0, 0])})
+    wall = small_scene.annotated({"w": ("barrier", [40, 0, 0, 1, 8, 1, 0], [0, 0, 0])})
     log = small_scene.frames(speed=8.0)
     for frame in log:
         frame["anns"] = wall
@@ -118,7 +118,7 @@ def test_what_overlaps_the_ego_is_ignored(maps_root: Path) -> None:
     log = small_scene.frames()
     free = cache_of(log, maps_root).pdm_closed_poses
     for frame in log:
-        frame["anns"] = small_scene.annotations(
+        frame["anns"] = small_scene.annotated(
             {"p": ("generic_object", [3, 0, 0, 1, 1, 1, 0], [0, 0, 0])}
         )
     np.testing.assert_array_equal(cache_of(log, maps_root).pdm_closed_poses, free)
@@ -154,7 +154,7 @@ def test_what_epdms_reads(maps_root: Path) -> None:
         frame["traffic_lights"] = [(22, k >= 5), (41, True), (21, False)]
         seen = {"a": ("vehicle", [20, 4, 0, 4, 2, 1, 0], [0, 0, 0])} if k in (3, 6, 12) else {}
         once = {"b": ("vehicle", [30, 4, 0, 4, 2, 1, 0], [0, 0, 0])} if k >= 11 else {}
-        frame["anns"] = small_scene.annotations({**seen, **once})
+        frame["anns"] = small_scene.annotated({**seen, **once})
     cache = cache_of(log, maps_root)
     assert cache.light_id.tolist() == ["22"]  # 41 is off the route, 21 is green
     assert cache.light_red[:, 0].tolist() == [False] * 2 + [True] * 7

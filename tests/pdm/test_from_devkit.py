@@ -69,7 +69,7 @@ class _Frame:
         return self._boxes[token]
 
 
-class _Observation(list):  # type: ignore[type-arg]
+class _Observation(list[_Frame]):
     unique_objects: dict[str, Any]
 
 

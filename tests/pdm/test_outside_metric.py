@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -108,7 +109,7 @@ def test_mistakes_are_named(page: Outside) -> None:
     (clearance,) = pdm.metrics.added()
     assert pdm.metrics.register(clearance) is clearance  # twice is once
     assert len(registry.protocol("pdms_v1").added) == 1
-    for change, message in (
+    changes: list[tuple[dict[str, Any], str]] = [
         ({"measure": None}, "has no measure"),
         ({"name": "comfort", "short": "X"}, "the name comfort is that of comfort"),
         ({"name": "other"}, "the name cl is that of clearance"),
@@ -117,9 +118,10 @@ def test_mistakes_are_named(page: Outside) -> None:
         ({"name": "other", "short": "X", "aliases": ("dac",)}, "the name dac is that of"),
         ({"name": "two words", "short": "X"}, "is no name of a metric"),
         ({"name": "score", "short": "X"}, "the name score is that of score"),
-    ):
+    ]
+    for change, message in changes:
         with pytest.raises(ConfigError, match=message):
-            pdm.metrics.register(dataclasses.replace(clearance, **change))  # type: ignore[arg-type]
+            pdm.metrics.register(dataclasses.replace(clearance, **change))
     with pytest.raises(ConfigError, match="protocol=pdms_v9"):
         pdm.metrics.register(clearance, to=["pdms_v9"])
     hiding = dataclasses.replace(clearance, name="progress_m", short="PM")

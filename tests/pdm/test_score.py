@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -180,7 +182,7 @@ def test_scenes_that_cannot_be_scored() -> None:
         pdm.score(scene(), straight(1.0), protocol="pdms_v9")
 
 
-def test_many_scenes_in_processes(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_many_scenes_in_processes(tmp_path: Path) -> None:
     paths = []
     for i, x in enumerate((15.0, 25.0, 60.0)):
         paths.append(tmp_path / f"{i}.npz")

@@ -6,6 +6,7 @@ import gc
 import weakref
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,9 +31,9 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         found.append("scenery")
         return make_scenery(cache)
 
-    def counted_scene(self: PdmsScene, *arguments: object) -> None:
+    def counted_scene(self: PdmsScene, *arguments: Any) -> None:
         found.append("pdms")
-        rollout_of_reference(self, *arguments)  # type: ignore[arg-type]
+        rollout_of_reference(self, *arguments)
 
     monkeypatch.setattr(scored_scene, "make_scenery", counted_scenery)
     monkeypatch.setattr(PdmsScene, "__init__", counted_scene)

@@ -43,9 +43,9 @@ def test_fits_equal_dense_least_squares(scale: float) -> None:
     along = scale * (0.8 + 0.1 * rng.normal(size=N))
     turn = 0.02 * rng.normal(size=N)
     speed, curvature = np.empty(N), np.empty(N)
-    tracker._fit_speed.py_func(along, speed)  # type: ignore[attr-defined]
+    tracker._fit_speed.py_func(along, speed)
     np.testing.assert_allclose(speed, _dense_speed(along), atol=1e-10)
-    tracker._fit_curvature.py_func(speed, turn, curvature, np.empty((2, N)))  # type: ignore[attr-defined]
+    tracker._fit_curvature.py_func(speed, turn, curvature, np.empty((2, N)))
     np.testing.assert_allclose(curvature, _dense_curvature(speed, turn), atol=1e-8)
 
 

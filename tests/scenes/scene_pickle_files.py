@@ -44,10 +44,11 @@ class NuPlan:
         self._add(
             monkeypatch, types, {"TrackedObjectType": enum.Enum("TrackedObjectType", members)}
         )
-        light_names = {"GREEN": 0, "YELLOW": 1, "RED": 2}
-        lights = enum.IntEnum("TrafficLightStatusType", light_names)  # type: ignore[misc]
+        name, light_names = "TrafficLightStatusType", {"GREEN": 0, "YELLOW": 1, "RED": 2}
         self._add(
-            monkeypatch, "nuplan.common.maps.maps_datatypes", {"TrafficLightStatusType": lights}
+            monkeypatch,
+            "nuplan.common.maps.maps_datatypes",
+            {name: enum.IntEnum(name, light_names)},
         )
 
     def _add(self, monkeypatch: pytest.MonkeyPatch, name: str, content: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,8 +20,8 @@ from tests.scenes.small_logs import SPLIT, make_log, write_images, write_split
 FRONT = SensorConfig(**{**SensorConfig.build_no_sensors().__dict__, "cam_f0": True})
 
 
-def _loader(folder: Path, **settings: object) -> SceneLoader:
-    return SceneLoader(folder, None, SceneFilter(**settings))  # type: ignore[arg-type]
+def _loader(folder: Path, **settings: Any) -> SceneLoader:
+    return SceneLoader(folder, None, SceneFilter(**settings))
 
 
 @pytest.fixture
@@ -98,9 +99,14 @@ def test_a_filter_that_lets_nothing_pass_is_told(logs: Path) -> None:
     loader = _loader(logs, num_future_frames=40)
     with pytest.raises(ConfigError, match="no scene passes the filter"):
         preflight(loader, SensorConfig.build_no_sensors()).raise_if_missing()
-    for bad in ({"frame_interval": 0}, {"num_history_frames": 0}, {"num_future_frames": -1}):
+    wrong: list[dict[str, Any]] = [
+        {"frame_interval": 0},
+        {"num_history_frames": 0},
+        {"num_future_frames": -1},
+    ]
+    for bad in wrong:
         with pytest.raises(ConfigError, match="scene_filter"):
-            SceneFilter(**bad)  # type: ignore[arg-type]
+            SceneFilter(**bad)
     with pytest.raises(ConfigError, match="synthetic scenes"):
         SceneFilter(include_synthetic_scenes=True)
 

@@ -55,7 +55,8 @@ def test_frames_without_objects_pass() -> None:
 
 
 def test_a_log_must_be_a_list_of_frames(tmp_path: Path) -> None:
-    folder = write_split(tmp_path, {"a": {"not": "a list"}, "b": [{"no": "token"}]})  # type: ignore[dict-item]
+    logs: dict[str, Any] = {"a": {"not": "a list"}, "b": [{"no": "token"}]}
+    folder = write_split(tmp_path, logs)
     for name, message in (("a", "list of frame dicts"), ("b", "frame 0 has no 'token'")):
         with pytest.raises(DataError, match=message):
             load_log(folder / f"{name}.pkl")

@@ -137,7 +137,7 @@ def test_sampling_completes_and_refuses() -> None:
     with pytest.raises(ValueError, match="contradict"):
         TrajectorySampling(8, 4.0, 0.4)
     with pytest.raises(ValueError, match="int"):
-        TrajectorySampling(num_poses=8.0, time_horizon=4.0)  # type: ignore[arg-type]
+        TrajectorySampling(num_poses=8.0, time_horizon=4.0)  # type: ignore[arg-type]  # a count is no float
 
 
 def test_geometry_near_half_turns() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -77,7 +78,9 @@ def test_tokens_are_compared_with_the_split() -> None:
         (lambda p: p[:7], FAIL, "no 8 poses at 2 Hz"),
     ],
 )
-def test_poses_that_no_car_drives(change, status: str, message: str) -> None:  # type: ignore[no-untyped-def]
+def test_poses_that_no_car_drives(
+    change: Callable[[np.ndarray], np.ndarray], status: str, message: str
+) -> None:
     found = _check(_plans(change(_straight())))
     assert message in found[status]
     assert status == FAIL or FAIL not in found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -99,7 +100,8 @@ def test_no_words(capsys: pytest.CaptureFixture[str]) -> None:
 def test_runs_that_are_wrong(
     run: Path, tmp_path: Path, case: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tokens, poses = list(TOKENS), [_straight(4.0 + i).ravel().tolist() for i in range(10)]
+    tokens = list(TOKENS)
+    poses: list[Any] = [_straight(4.0 + i).ravel().tolist() for i in range(10)]
     if case == "missing":
         tokens, poses = tokens[1:], poses[1:]
     elif case == "extra":
@@ -111,7 +113,7 @@ def test_runs_that_are_wrong(
     elif case == "shape":
         poses[2] = poses[2][:21]
     elif case == "text":
-        poses = [str(row) for row in poses]  # type: ignore[misc]
+        poses = [str(row) for row in poses]
     _write(run / "trajectories.parquet", tokens, poses)
     if case == "column":
         write_parquet(run / "trajectories.parquet", pd.DataFrame({"token": tokens}), {})

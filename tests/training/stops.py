@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
+import pytest
 from lightning.pytorch import LightningModule
 
 from reworld_agent.training import TrainRun, run
@@ -15,17 +15,16 @@ def cut_short(settings: TrainRun, steps: int, module: type[LightningModule] = St
     """Start a run that loses its power after so many steps, in every process at once."""
     step = module.training_step
 
-    def fail(self: Any, batch: Any, batch_idx: int) -> torch.Tensor:
+    def fail(self: Any, batch: Any, batch_idx: int) -> Any:
         if batch_idx >= steps * self.trainer.accumulate_grad_batches:
             raise OSError("power cut")
-        return step(self, batch, batch_idx)  # type: ignore[return-value]
+        return step(self, batch, batch_idx)
 
-    module.training_step = fail  # type: ignore[method-assign]
-    try:
-        run(settings)
-    except OSError:
-        print("power cut")
-    else:
-        raise AssertionError("the run came to its end")
-    finally:
-        module.training_step = step  # type: ignore[method-assign]
+    with pytest.MonkeyPatch.context() as cut:
+        cut.setattr(module, "training_step", fail)
+        try:
+            run(settings)
+        except OSError:
+            print("power cut")
+        else:
+            raise AssertionError("the run came to its end")

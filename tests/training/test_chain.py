@@ -95,7 +95,8 @@ def test_any_path_reaches_hydra_whole(name: str, tmp_path: Path) -> None:
     for command in commands(folder):
         for word in command.arguments:
             if word.startswith("output_dir"):
-                assert str(folder) in parser.parse_override(word).value()
+                value = parser.parse_override(word).value()
+                assert isinstance(value, str) and str(folder) in value
 
 
 def test_a_chain_goes_on_after_what_is_done(tmp_path: Path) -> None:
@@ -106,14 +107,18 @@ def test_a_chain_goes_on_after_what_is_done(tmp_path: Path) -> None:
         seen.append(command.name)
         return int(command.name == "stage_planner")
 
+    def whole(command: Command) -> int:
+        seen.append(command.name)
+        return 0
+
     with pytest.raises(ReWorldError, match="stage_planner ended with code 1"):
         run_chain(steps, tmp_path, until_planner)
     assert seen == ["statistics", "stage_1", "stage_planner"]
     seen.clear()
-    run_chain(steps, tmp_path, lambda command: seen.append(command.name) or 0)
+    run_chain(steps, tmp_path, whole)
     assert seen[0] == "stage_planner" and len(seen) == 7
     seen.clear()
-    run_chain(commands(tmp_path, seed=2), tmp_path, lambda c: seen.append(c.name) or 0)
+    run_chain(commands(tmp_path, seed=2), tmp_path, whole)
     assert len(seen) == 9  # other words: all of it again
 
 
@@ -122,7 +127,12 @@ def test_a_finished_training_that_the_record_lacks_is_repeated(tmp_path: Path) -
     steps = commands(tmp_path, seed=1)[:2]
     finish(tmp_path / "stage_1", "weights")
     given: list[Command] = []
-    run_chain(steps, tmp_path, lambda command: given.append(command) or 0)
+
+    def noted(command: Command) -> int:
+        given.append(command)
+        return 0
+
+    run_chain(steps, tmp_path, noted)
     assert given == [steps[0], replace(steps[1], arguments=(*steps[1].arguments, "resume=false"))]
     assert chain._read_record(tmp_path)[1].command == str(steps[1])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,9 +23,10 @@ from reworld_agent.benchmarks.stages.measure import (
 from reworld_agent.cli.main import main
 from reworld_agent.config import load_model_config
 from reworld_agent.config.sigmas import SCHEDULES
+from reworld_agent.model import ReWorldModel
 from reworld_agent.planner.heads.action_dit import ActionDiT
 from reworld_agent.planner.sampler import sample_plan
-from reworld_agent.training.stages import load_stage
+from reworld_agent.training.stages import TrainingStage, load_stage
 from reworld_agent.video.conditioning import Grid
 from tests.model.micro import micro_model
 
@@ -60,7 +62,7 @@ def test_steps_are_timed_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[float] = []
     loss = benchmark.stage_loss
 
-    def watched(model, stage, *batch):  # type: ignore[no-untyped-def]
+    def watched(model: ReWorldModel, stage: TrainingStage, *batch: Any) -> Any:
         seen.append(stage.weights.alignment)
         time.sleep(0.002 if stage.weights.alignment else 0.0)
         return loss(model, stage, *batch)

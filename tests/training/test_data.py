@@ -160,7 +160,7 @@ def test_kept_states_are_those_of_planning(tmp_path: Path, monkeypatch: pytest.M
     assert token == loader.tokens[3] and torch.equal(features["ego"], scenes[3][0]["ego"])
     stage = load_stage("2", overrides={"noise_draws": 1})
     batch = torch.utils.data.default_collate([kept[n][:2] for n in (0, 3)])
-    loss, _ = stage_loss(model, stage, *batch, torch.Generator().manual_seed(0))
+    loss, _ = stage_loss(model, stage, batch[0], batch[1], torch.Generator().manual_seed(0))
     assert torch.isfinite(loss)
     monkeypatch.setattr(state_cache, "MEMORY_SHARE", 1e-9)
     with pytest.raises(ConfigError, match=r"the video states of 6 scenes take [\d,]+ bytes"):
@@ -172,6 +172,6 @@ def test_no_space_and_no_scene_are_said(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(data.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 10}))
     with pytest.raises(DataError, match=r"10 bytes left, the training arrays need 55,296"):
         scene_arrays(loader, CONFIG, False, tmp_path / "cache")
-    empty = SceneLoader(loader.data_path, None, SceneFilter(tokens=["none"]))
+    empty = SceneLoader(loader.data_path, None, SceneFilter(tokens=("none",)))
     with pytest.raises(DataError, match="no scene"):
         scene_arrays(empty, CONFIG, False, tmp_path / "cache")

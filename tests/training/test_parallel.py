@@ -50,8 +50,8 @@ def test_two_processes_learn_what_one_learns(
     model.history = ["statistics", "1", "planner", "2"]
     model.save_pretrained(tmp_path / "start" / "weights")
     tokens = loader.tokens[::2]  # the others have no negative: counts differ between processes
-    rows = pd.DataFrame({"token": tokens, "candidate": "0", "score": 0.1})
-    rows["poses"] = [np.full(24, 3.0)] * len(tokens)
+    poses = [np.full(24, 3.0)] * len(tokens)
+    rows = pd.DataFrame({"token": tokens, "candidate": "0", "score": 0.1, "poses": poses})
     write_pool(tmp_path / "pool.parquet", rows, {"split": SPLIT})
     monkeypatch.setenv("OPENSCENE_DATA_ROOT", str(tmp_path))
     monkeypatch.setenv("NUPLAN_MAPS_ROOT", str(tmp_path))

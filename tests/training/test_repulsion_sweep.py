@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import hydra
 import pandas as pd
@@ -64,7 +65,8 @@ def test_its_trainings_are_stage_3_with_the_factor(tmp_path: Path) -> None:
         words = list(chain[0].arguments)
         cfg = hydra.compose("reworld_run_training", words, return_hydra_config=True)
     StageCallback(cfg.stage).merge(cfg)
-    stage = load_stage("3", overrides=OmegaConf.to_container(cfg.agent.overrides))
+    overrides: Any = OmegaConf.to_container(cfg.agent.overrides)
+    stage = load_stage("3", overrides=overrides)
     paper = load_stage("3")
     assert stage == replace(paper, weights=replace(paper.weights, repulsion=0.03))
     assert cfg.seed == 1 and cfg.trainer.params.max_steps == 2

@@ -18,7 +18,8 @@ def test_the_record_is_whole_at_every_moment(
     resume_state(tmp_path, settings)
     (tmp_path / CHECKPOINT).parent.mkdir()
     (tmp_path / CHECKPOINT).touch()
-    known, write, full = record.read_bytes(), Path.write_text, []
+    known, write = record.read_bytes(), Path.write_text
+    full: list[bool] = []
 
     def watched(self: Path, text: str, **how: str) -> int:
         assert record.read_bytes() == known  # what another process finds meanwhile

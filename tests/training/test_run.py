@@ -14,6 +14,7 @@ import torch
 from reworld_agent.core.errors import ConfigError, DataError, UsageError, WeightsError
 from reworld_agent.evaluation.compose import FIT, TRAIN, compose
 from reworld_agent.model import ReWorldModel
+from reworld_agent.planner.heads import PlannerHead
 from reworld_agent.training import TrainRun, run
 from reworld_agent.training.datasets.loading import SampleStream
 from reworld_agent.training.loop import module
@@ -25,10 +26,14 @@ from reworld_agent.training.losses import stage_loss
 from reworld_agent.training.stages import load_stage
 from reworld_agent.training.statistics.fit import run_statistics
 from reworld_agent.training.statistics.settings import StatisticsRun
+from reworld_agent.video.backbones import VideoBackbone
+from reworld_agent.video.codecs import Codec
 from tests.model.micro import batch, micro_model
 from tests.scenes.small_logs import SPLIT
 from tests.training.stops import cut_short
 from tests.training.test_data import small_loader
+
+Part = torch.nn.Module | Codec | VideoBackbone | PlannerHead
 
 
 @pytest.fixture(autouse=True)
@@ -92,7 +97,7 @@ def test_chain_of_stages(tmp_path: Path) -> None:
     assert differ(second.video_dit, third.video_dit)
 
 
-def differ(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+def differ(one: Part, other: Part) -> bool:
     """True where two modules have other parameters."""
     pairs = zip(one.parameters(), other.parameters(), strict=True)
     return any(not torch.equal(a, b) for a, b in pairs)
@@ -191,7 +196,7 @@ def test_a_leap_of_the_loss_is_logged_with_its_scenes(caplog: pytest.LogCaptureF
     trainer = SimpleNamespace(accumulate_grad_batches=1, global_step=7)
     course = [1.0 + 0.01 * (n % 5) for n in range(20)]
     for number, loss in enumerate([*course, 1.03, 0.2, 3.0, 1.01]):
-        batch = ({}, {}, [f"token-{number}"])
+        batch: tuple[Any, Any, list[str]] = ({}, {}, [f"token-{number}"])
         watch.on_train_batch_end(trainer, None, {"loss": torch.tensor(loss)}, batch, number)
     assert watch.spikes == 1 and "token-22" in caplog.text and "token-21" not in caplog.text
 

@@ -76,10 +76,10 @@ def test_a_method_is_trained_saved_and_used(name: str, table: Path, tmp_path: Pa
 def test_clips_that_have_moved(tmp_path: Path) -> None:
     table = write_table(tmp_path)
     (tmp_path / "data").rename(tmp_path / "moved")
-    words = [table, tmp_path / "run", "trainer.params.max_steps=1"]
+    words = ["trainer.params.max_steps=1"]
     with pytest.raises(DataError, match="1 of 1 files of the index are gone"):
-        run(config(*words))
-    run(config(*words, f"clips_root={tmp_path / 'moved'}"))
+        run(config(table, tmp_path / "run", *words))
+    run(config(table, tmp_path / "run", *words, f"clips_root={tmp_path / 'moved'}"))
 
 
 def test_redi_keeps_its_average_alone(

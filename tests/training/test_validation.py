@@ -149,13 +149,16 @@ def test_displacement() -> None:
     assert found["fde_m"] == pytest.approx(2.5)
 
 
-def test_a_stage_3_leaves_out_what_held_out_scenes_have_not() -> None:
+def test_a_stage_3_leaves_out_what_held_out_scenes_have_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     module = StageModule(
         ReWorldModel.from_pretrained(shipped_folder("tiny")), load_stage("3", "paper", "tiny")
     )
     logged: dict[str, float] = {}
-    module.log_dict = lambda named, **how: logged.update(named)  # type: ignore[method-assign]
-    module._trainer = OmegaConf.create({"world_size": 1, "global_step": 0, "global_rank": 0})  # type: ignore[assignment]
+    monkeypatch.setattr(module, "log_dict", lambda named, **how: logged.update(named))
+    trainer = OmegaConf.create({"world_size": 1, "global_step": 0, "global_rank": 0})
+    monkeypatch.setattr(module, "_trainer", trainer)
     clip = module.model.config.clip
     images = torch.zeros(2, clip.history_frames, 3, clip.height, clip.width, dtype=torch.uint8)
     batch = {"images": images, "ego": torch.zeros(2, 8)}, {"trajectory": torch.zeros(2, 8, 3)}
@@ -199,7 +202,7 @@ def test_settings_that_cannot_be(words: dict[str, Any], message: str) -> None:
 
 
 def test_where_held_out_scenes_are_from(caplog: pytest.LogCaptureFixture) -> None:
-    every = SceneFilter(frame_interval=1, max_scenes=2, log_names=["nothing"])
+    every = SceneFilter(frame_interval=1, max_scenes=2, log_names=("nothing",))
     scenes = held_out_scenes(ValidationSettings(samples=4, split=SPLIT), "other", every)
     assert scenes is not None and len(scenes) == 4
     assert {token[:8] for token in scenes.tokens} == {token[:8] for token in _all_tokens()}

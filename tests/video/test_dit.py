@@ -18,11 +18,11 @@ from tests.video.small import inputs, stock_and_ours
 @pytest.mark.parametrize("masked", [True, False])
 def test_forward_is_the_stock_forward_bit_for_bit(per_token: bool, masked: bool) -> None:
     stock, ours = stock_and_ours()
-    arguments = inputs()
+    arguments: dict[str, Any] = {**inputs()}
     if not per_token:
         arguments["timestep"] = arguments["timestep"][:, 0]
     if not masked:
-        arguments["encoder_attention_mask"] = None  # type: ignore[assignment]
+        arguments["encoder_attention_mask"] = None
     with torch.no_grad():
         assert torch.equal(stock(**arguments).sample, ours(**arguments).sample)
 
