@@ -11,7 +11,7 @@ WORKERS ?= 2
 PIP := $(PY) -m pip install --quiet --no-compile --disable-pip-version-check \
        --constraint constraints.txt
 
-.PHONY: help install evaluate train-demo test check format golden notebooks docs clean
+.PHONY: help install evaluate train-demo test test-slow check format golden notebooks docs clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -44,7 +44,10 @@ train-demo: $(TRAIN) ## retrain the shipped tiny weights on the embedded split
 	$(PY) train/train_demo.py
 
 test: $(DEV) ## run the test suite, in two processes (WORKERS=8: in eight)
-	$(PY) -m pytest --numprocesses $(WORKERS) --dist worksteal
+	$(PY) -m pytest -m "not slow" --numprocesses $(WORKERS) --dist worksteal
+
+test-slow: $(DEV) ## run the tests that take long (marked slow), as every night
+	$(PY) -m pytest -m slow --numprocesses $(WORKERS) --dist worksteal
 
 check: $(DEV) ## lint, formatting, types, arrows, sizes
 	$(PY) -m ruff check .

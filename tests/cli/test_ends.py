@@ -94,7 +94,7 @@ def test_a_terminated_command_says_what_is_kept(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         text=True,
     )
-    while process.poll() is None and not list(tmp_path.rglob("*.pkl")):
+    while process.poll() is None and not list(tmp_path.rglob("*.gpkg")):
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
     _, error = process.communicate()

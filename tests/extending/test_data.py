@@ -101,7 +101,7 @@ def test_agent_of_an_installed_package(tmp_path: Path, monkeypatch: pytest.Monke
         (about / "METADATA").write_text("Metadata-Version: 2.1\nName: their-agent\nVersion: 1.0\n")
         (about / "entry_points.txt").write_text("[reworld_agent.agent]\ntheirs = my_configs\n")
         (tmp_path / "my_configs" / "__init__.py").touch()
-        (line,) = page.lines
+        line, *_ = page.lines
         script, _, _, agent = line.arguments  # without --config-dir
         named = replace(line, arguments=(script, agent))
         words = ["train_test_split.scene_filter.max_scenes=2", "worker=sequential"]

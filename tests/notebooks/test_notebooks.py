@@ -16,7 +16,13 @@ def test_there_are_notebooks() -> None:
     assert [path.stem[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05"]
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+RUNS = [
+    pytest.param(path, id=path.stem, marks=() if path.stem == "01_failures" else pytest.mark.slow)
+    for path in NOTEBOOKS
+]
+
+
+@pytest.mark.parametrize("path", RUNS)
 def test_notebook_runs(path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))

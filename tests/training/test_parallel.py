@@ -38,6 +38,7 @@ def history(folder: Path) -> dict[str, list[float]]:
     return {name: [e.value for e in events.Scalars(f"train/{name}")] for name in TERMS}
 
 
+@pytest.mark.slow  # each process imports torch and Lightning, and trains six times
 def test_two_processes_learn_what_one_learns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -196,6 +196,7 @@ def test_unknown_words_and_gamma_without_futures(clips: Clips, tmp_path: Path) -
     assert set(SWEEPS) == {"representations", "blocks", "gamma", "convergence"}
 
 
+@pytest.mark.slow  # 2 billion parameters' worth of operations are counted
 def test_cost_of_the_mid_head_at_paper_size() -> None:
     paper = load_protocol("paper")
     vanilla, reworld = (costs.step_flops(paper, name) for name in ("vanilla", "reworld"))

@@ -58,7 +58,10 @@ def shuffled(clips: Clips, share: float) -> Clips:
     return found
 
 
-@pytest.mark.parametrize(("spoil", "levels"), [(blurred, (2.0, 6.0)), (shuffled, (0.4, 1.0))])
+@pytest.mark.parametrize(
+    ("spoil", "levels"),
+    [(blurred, (2.0, 6.0)), pytest.param(shuffled, (0.4, 1.0), marks=pytest.mark.slow)],
+)
 def test_fvd_grows_with_the_damage(
     real: Clips,
     clean: NDArray[np.float64],
