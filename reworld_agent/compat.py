@@ -126,7 +126,8 @@ else:
 def init_agent(agent: Any, sampling: TrajectorySampling, requires_scene: bool = False) -> None:
     """Call `AbstractAgent.__init__` with the arguments that this host's version takes."""
     if NAVSIM.version == 2:
-        AbstractAgent.__init__(agent, sampling, requires_scene=requires_scene)  # type: ignore[arg-type, misc]
+        init: Any = AbstractAgent.__init__  # its arguments are not those of v1
+        init(agent, sampling, requires_scene=requires_scene)
     else:
         AbstractAgent.__init__(agent, requires_scene=requires_scene)
 

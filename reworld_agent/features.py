@@ -6,7 +6,7 @@ them in feature and target builders.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -26,7 +26,8 @@ def resize_image(image: npt.NDArray[np.uint8], height: int, width: int) -> npt.N
         return image
     shrinks = image.shape[0] >= height and image.shape[1] >= width
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return cv2.resize(image, (width, height), interpolation=method)  # type: ignore[return-value]
+    resized = cv2.resize(image, (width, height), interpolation=method)
+    return cast("npt.NDArray[np.uint8]", resized)  # of the image's own type
 
 
 def frame_image(cameras: Any, clip: ClipConfig, where: str) -> npt.NDArray[np.uint8]:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from types import GenericAlias
 from typing import Any, Optional, TypeVar
 
 from omegaconf import MISSING, DictConfig, OmegaConf
@@ -24,7 +25,7 @@ def schema(settings: type[Settings]) -> type:
     fields = []
     for field in fields_of(settings):
         # OmegaConf 2.3 knows no Literal and no tuple of any length
-        kind: Any = list[field.kind] if field.many else field.kind  # type: ignore[name-defined]
+        kind: Any = GenericAlias(list, field.kind) if field.many else field.kind
         kind = Any if field.about.read else kind
         default = MISSING if field.required else field.default
         made: Any = dataclasses.field(default=default)

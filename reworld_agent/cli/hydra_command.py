@@ -67,8 +67,9 @@ class HydraCommand(Command):
 
     def settings_of(self, cfg: Any, choices: Mapping[str, str]) -> Settings:
         """The settings of a composed configuration; raises ReWorldError."""
+        made_by: Any = self.settings  # a Hydra command's settings have `from_config`
         read: Callable[[Any, Mapping[str, str]], Settings]
-        read = _function(self.read) if self.read else self.settings.from_config  # type: ignore[attr-defined]
+        read = _function(self.read) if self.read else made_by.from_config
         return read(cfg, choices)
 
     def _run(self, arguments: Sequence[str]) -> int:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import types
 from collections.abc import Mapping
-from typing import Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.extending.registry import registry_of
 from reworld_agent.core.settings import did_you_mean
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
 
 
 def require(condition: bool, message: str, hint: str) -> None:
@@ -69,8 +72,9 @@ def merged(table: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     result = dict(table)
     for key, value in changes.items():
         old = result.get(key)
-        both = isinstance(old, Mapping) and isinstance(value, Mapping)
-        result[key] = merged(old, value) if both else value  # type: ignore[arg-type]
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            value = merged(old, value)
+        result[key] = value
     return result
 
 
@@ -84,7 +88,7 @@ def listed(value: Any) -> Any:
 def build_dataclass(kind: type[T], values: Any, where: str) -> T:
     """A dataclass from a mapping, nested ones included; `where` names it in a UsageError."""
     values = _table(values, where)
-    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    fields = {field.name: field for field in dataclasses.fields(kind)}
     unknown = sorted(map(str, set(values) - set(fields)))
     hint = did_you_mean(unknown[0], list(fields), f"known: {list(fields)}") if unknown else ""
     require(not unknown, f"{where} has unknown fields: {', '.join(unknown)}", hint)
@@ -106,8 +110,8 @@ def _table(value: Any, where: str) -> Mapping[str, Any]:
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
     """The value as its field's type; ints pass as floats, lists as tuples, nothing else bends."""
-    if dataclasses.is_dataclass(hint):
-        return build_dataclass(hint, value, where)  # type: ignore[arg-type]
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        return build_dataclass(hint, value, where)
     if getattr(hint, "__origin__", None) is tuple:
         require(isinstance(value, list | tuple), f"{where} = {value!r}", f"{where} must be a list")
         return tuple(_convert(hint.__args__[0], item, where) for item in value)

@@ -59,7 +59,7 @@ def _write_whole(path: Path, **arrays: NDArray[np.uint8]) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with partial.open("wb") as stream:  # given a name, numpy would end it in .npz
-                np.savez(stream, **arrays)  # type: ignore[arg-type]
+                np.savez(stream, **arrays)  # type: ignore[arg-type]  # none is `allow_pickle`
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)

@@ -38,11 +38,12 @@ class AdaLNHead(nn.Module):
     def __init__(self, width: int, channels: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width, eps=1e-6, elementwise_affine=False)
-        self.modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 2 * width))
+        modulation = nn.Linear(width, 2 * width)
+        self.modulation = nn.Sequential(nn.SiLU(), modulation)
         self.proj = nn.Linear(width, channels)
-        for layer in (self.modulation[1], self.proj):
-            nn.init.zeros_(layer.weight)  # type: ignore[arg-type]
-            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        for layer in (modulation, self.proj):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
 
     def forward(self, states: Tensor, embedded_time: Tensor) -> Tensor:
         """Velocity [B, N, C] of block states [B, N, D]; embedded_time [B, 1 or N, D]."""

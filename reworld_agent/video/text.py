@@ -60,7 +60,7 @@ class T5Encoder:
         except (OSError, ValueError, ImportError) as error:
             reason = str(error).splitlines()[0]
             raise WeightsError(f"T5 at {folder} cannot be loaded: {reason}", T5_HINT) from error
-        self.model.to(device).eval()  # type: ignore[arg-type]
+        self.model.to(device).eval()  # type: ignore[arg-type]  # a wrapper hides its arguments
 
     @property
     def width(self) -> int:

@@ -64,8 +64,9 @@ class FileClip:
     def length(self) -> int:
         """Frames at `fps`, as `read_frames` counts them."""
         reader = open_reader(self.path)
-        resampled = self.fps is not None and reader.times is not None
-        return len(steady_grid(reader.times, self.fps)) if resampled else len(reader)  # type: ignore[arg-type]
+        if self.fps is None or reader.times is None:
+            return len(reader)
+        return len(steady_grid(reader.times, self.fps))
 
     def identity(self) -> list[Any]:
         """Path, size and time of change of each of its files; the rate it is read at."""

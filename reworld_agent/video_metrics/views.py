@@ -24,7 +24,9 @@ def scaled(frames: Frames, size: int | None) -> Tensor:
     for first in range(0, len(frames), _CHUNK):
         part = torch.from_numpy(np.ascontiguousarray(frames[first : first + _CHUNK])).float()
         part = part / 127.5 - 1
-        parts.append(part if size in (None, *_square(frames)) else resize(part, (size, size)))  # type: ignore[arg-type]
+        if size is not None and size not in _square(frames):
+            part = resize(part, (size, size))
+        parts.append(part)
     return torch.cat(parts)
 
 

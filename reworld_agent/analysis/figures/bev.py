@@ -222,7 +222,9 @@ def set_window(
     every = every[np.isfinite(every).all(axis=1)]
     low, high = every.min(axis=0) - _MARGIN_M, every.max(axis=0) + _MARGIN_M
     box = axes.get_position()
-    size = axes.get_figure(root=True).get_size_inches()  # type: ignore[union-attr]
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    size = figure.get_size_inches()
     shape = (box.width * size[0]) / max(box.height * size[1], 1e-9)
     width = max(high[0] - low[0] + _MARGIN_M, (high[1] - low[1]) * shape, LEAST_SPAN_M)
     middle = (low + high) / 2

@@ -64,7 +64,9 @@ def place(
     boxes = [np.array(artist.get_window_extent(renderer).extents) for artist in taken]
     frame = np.array(axes.get_window_extent(renderer).extents)
     pixels = axes.transData.transform(visible.reshape(-1, 2))
-    per_point = axes.get_figure(root=True).dpi / 72.0  # type: ignore[union-attr]
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    per_point = figure.dpi / 72.0
     written = []
     for label in labels:
         text = _write(axes, label)

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,17 +60,14 @@ def _measure(root: Path, split: str, tokens: list[str], folder: Path) -> list[di
         scene = loader.get_scene_from_token(token)
         scenario = NavSimScenario(scene, map_root=maps, map_version="nuplan-maps-v1.0")
         processor = MetricCacheProcessor(str(folder / "cache"), True)
-        build = _best_ms(lambda s=scenario, p=processor: p.compute_metric_cache(s), 3)  # type: ignore[misc]
+        build = _best_ms(partial(processor.compute_metric_cache, scenario), 3)
         path = next((folder / "cache").rglob(f"{token}/metric_cache.pkl"))
 
         def load(path: Path = path) -> Any:
             return pickle.loads(lzma.decompress(path.read_bytes()))
 
         cache, plan = load(), Trajectory(straight)
-        one = _best_ms(
-            lambda c=cache, t=plan: pdm_score(c, t, sampling, simulator, scorer),  # type: ignore[misc]
-            _CALLS,
-        )
+        one = _best_ms(partial(pdm_score, cache, plan, sampling, simulator, scorer), _CALLS)
         rows.append(
             {
                 "split": split,

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -82,9 +83,13 @@ def measure_scene(data: DataSet, token: str) -> dict[str, float | str]:
         path = Path(folder) / "scene.npz"
         cache.save(path)
         row["load"] = best_ms(lambda: load(path), 50)
+
+        def loaded(count: int) -> object:
+            return score(load(path), poses[:count])
+
         for count in COUNTS:  # from the file: the raster and PDM-Closed's drive are made anew
             repeats = 30 if count <= 64 else _REPEATS
-            row[f"score {count}"] = best_ms(lambda n=count: score(load(path), poses[:n]), repeats)  # type: ignore[misc]
+            row[f"score {count}"] = best_ms(partial(loaded, count), repeats)
     plain, explained = [], []
     for _ in range(40):  # in turns, so that the machine's other work meets both alike
         plain.append(best_ms(lambda: score(cache, poses[:64]), 1))
@@ -130,10 +135,7 @@ def growth(data: DataSet, token: str) -> pd.DataFrame:
     cache = build_scene_cache(data.root, data.root / "maps", data.split, token)
     poses = candidates(max(GROWTH), float(cache.ego_state[3]))
     score(cache, poses[:1])
-    rows = [
-        {"candidates": n, "ms": best_ms(lambda n=n: score(cache, poses[:n]), 3)}  # type: ignore[misc]
-        for n in GROWTH
-    ]
+    rows = [{"candidates": n, "ms": best_ms(partial(score, cache, poses[:n]), 3)} for n in GROWTH]
     return pd.DataFrame(rows).assign(split=data.split)
 
 

@@ -63,7 +63,7 @@ class ActionBlock(nn.Module):
         return Readout(*(stream.reshape(plans) for stream in (x, state, readout, output)))
 
 
-class ActionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]
+class ActionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers' bases disagree
     """Velocity of noisy waypoints, given the video states of a scene and its ego state."""
 
     alignment_parameters = ("projectors.",)

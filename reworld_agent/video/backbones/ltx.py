@@ -158,7 +158,8 @@ class VideoDiT(LTXVideoTransformer3DModel):
 
     def _run_block(self, block: nn.Module, *inputs: Any) -> Tensor:
         if torch.is_grad_enabled() and self.gradient_checkpointing:
-            return self._gradient_checkpointing_func(block, *inputs)  # type: ignore[misc]
+            run: Any = self._gradient_checkpointing_func  # diffusers sets it with the flag
+            return run(block, *inputs)
         return block(*inputs)
 
     def start_head_from_output(self, block: int | str) -> None:

@@ -17,7 +17,7 @@ from reworld_agent.video.codecs.protocol import Decoded, Encoded, PointDistribut
 MAX_PATCHES = 20000  # that a fit draws of each kind
 
 
-class PatchPCACodec(ModelMixin, ConfigMixin):  # type: ignore[misc]
+class PatchPCACodec(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers' bases disagree
     """Linear codec of patches; the first frame is repeated `temporal_ratio` times to fill its own.
 
     Args:
