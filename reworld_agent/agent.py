@@ -43,7 +43,6 @@ from reworld_agent.training.stages import TrainingStage, load_stage
 logger = logging.getLogger(__name__)
 
 HISTORY_FRAMES = (0, 1, 2, 3)
-NUM_POSES, INTERVAL_S = 8, 0.5
 
 
 class ReWorldFeatureBuilder(AbstractFeatureBuilder):
@@ -129,9 +128,12 @@ class ReWorldAgent(AbstractAgent):
         hard_negatives: Mapping[str, Any] | None = None,
         split: str | None = None,
     ) -> None:
-        self.sampling = TrajectorySampling(time_horizon=4, interval_length=INTERVAL_S)
-        init_agent(self, self.sampling)
         self.config = load_model_config(model, recipe)
+        planner = self.config.planner
+        self.sampling = TrajectorySampling(
+            num_poses=planner.horizon, interval_length=planner.interval
+        )
+        init_agent(self, self.sampling)
         self.stage: TrainingStage = load_stage(stage, recipe, model, overrides or {})
         self.stage_applied = stage_applied
         self.checkpoint_path = checkpoint_path
@@ -204,7 +206,9 @@ class ReWorldAgent(AbstractAgent):
                 self._mark(index, error)
         poses = self._plan_batch(model, features)
         return [
-            make_trajectory(poses.get(i, constant_velocity(agent_input)), self.sampling)
+            make_trajectory(
+                poses.get(i, constant_velocity(agent_input, self.sampling)), self.sampling
+            )
             for i, agent_input in enumerate(agent_inputs)
         ]
 
@@ -300,13 +304,14 @@ _SENSORS = (
 )
 
 
-def constant_velocity(agent_input: AgentInput) -> NDArray[np.float32]:
-    """Poses [8, 3] straight ahead at the present speed; standing still where that is not finite."""
+def constant_velocity(agent_input: AgentInput, sampling: TrajectorySampling) -> NDArray[np.float32]:
+    """Poses [L, 3] straight ahead at the present speed; standing still where that is not finite."""
     velocity = np.asarray(agent_input.ego_statuses[-1].ego_velocity, dtype=np.float64)
     speed = float(np.hypot(velocity[0], velocity[1]))
-    poses = np.zeros((NUM_POSES, 3), dtype=np.float32)
+    steps = np.arange(1, (sampling.num_poses or 0) + 1)
+    poses = np.zeros((len(steps), 3), dtype=np.float32)
     if np.isfinite(speed):
-        poses[:, 0] = speed * INTERVAL_S * np.arange(1, NUM_POSES + 1)
+        poses[:, 0] = speed * (sampling.interval_length or 0.0) * steps
     return poses
 
 

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from reworld_agent.config import ClipConfig, ModelConfig
-from reworld_agent.core.errors import SceneError
+from reworld_agent.core.errors import ConfigError, SceneError
+from reworld_agent.scenes.scene import NAVSIM_INTERVAL_LENGTH
 
 CAMERA = "cam_f0"
 
@@ -107,8 +108,16 @@ def build_targets(scene: Any, config: ModelConfig, future_images: bool) -> dict[
     Returns:
         `trajectory` float32 [L, 3], the expert's poses (m, m, rad; ego frame, 2 Hz), and
         `future_images` uint8 [T, 3, H, W] where asked.
+
+    Raises:
+        ConfigError: the model's plans are not at the logs' 2 Hz.
     """
-    horizon = config.planner.horizon
+    horizon, interval = config.planner.horizon, config.planner.interval
+    if interval != NAVSIM_INTERVAL_LENGTH:
+        raise ConfigError(
+            f"planner.interval = {interval}: logs have a pose every {NAVSIM_INTERVAL_LENGTH} s",
+            "such a model can plan; train with interval: 0.5",
+        )
     poses = scene.get_future_trajectory(num_trajectory_frames=horizon).poses
     targets = {"trajectory": torch.as_tensor(np.asarray(poses), dtype=torch.float32)}
     if future_images:

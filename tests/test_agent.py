@@ -87,7 +87,7 @@ def test_one_bad_scene_falls_back_alone(agent: ReWorldAgent) -> None:
     plans = agent.compute_trajectories([agent_input(0), bad, agent_input(2)])
     assert agent.fallback_reasons[0] is None and agent.fallback_reasons[2] is None
     assert "front camera" in (agent.fallback_reasons[1] or "")
-    np.testing.assert_array_equal(plans[1].poses, constant_velocity(bad))
+    np.testing.assert_array_equal(plans[1].poses, constant_velocity(bad, agent.sampling))
     assert agent.fallback_count == 1
 
 
@@ -102,7 +102,7 @@ def test_plan_that_is_not_finite_falls_back(agent: ReWorldAgent) -> None:
     with torch.no_grad():
         next(agent.model.action_dit.parameters()).fill_(float("nan"))
     plan = agent.compute_trajectory(agent_input())
-    np.testing.assert_array_equal(plan.poses, constant_velocity(agent_input()))
+    np.testing.assert_array_equal(plan.poses, constant_velocity(agent_input(), agent.sampling))
     assert "not finite" in (agent.fallback_reasons[0] or "")
 
 

@@ -90,11 +90,13 @@ def explain_token(run: Run, token: str) -> Explanation:
         ReWorldError: the run has no trajectory of it, or the scene cannot be scored.
     """
     plan, protocol = run.plan(token), run.table.protocol
-    scene = SceneTask(token, plan.ravel(), np.nan)
+    interval = run.intervals.get(token)
+    scene = SceneTask(token, plan.ravel(), np.nan, interval)
     found, problems = explain_chunk(ExplainTask(run.caches, (scene,), protocol.name))
     if problems:
         raise DataError(f"token {token}: {problems[0][1]}")
-    tried, results, _ = try_variants(run.caches.get(token), dense(plan), protocol.name)
+    changed = dense(plan, interval)
+    tried, results, _ = try_variants(run.caches.get(token), changed, protocol.name)
     values = {short_name(name): results[name] for name in (*protocol.explained, SCORE)}
     table = pd.DataFrame(values, index=[variant.text for variant in tried])
     return Explanation(run, found.to_pandas(), token=token, tried=table)
@@ -152,7 +154,7 @@ def _failed(run: Run, metric: str | None) -> tuple[list[SceneTask], list[tuple[s
             problems.append((str(token), "it has a score and no row in trajectories.parquet"))
             continue
         poses = np.asarray(run.poses[token], np.float64)
-        tasks.append(SceneTask(str(token), poses, scores[SCORE]))
+        tasks.append(SceneTask(str(token), poses, scores[SCORE], run.intervals.get(str(token))))
     return tasks, problems
 
 

@@ -30,7 +30,7 @@ from reworld_agent.evaluation.two_stage import (
 )
 from reworld_agent.pdm.cache_io.folder import SceneCaches, code_digest
 from reworld_agent.pdm.metrics import columns
-from reworld_agent.pdm.poses import looks_like_degrees
+from reworld_agent.pdm.poses import INTERVAL, intervals_of, looks_like_degrees
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def score_file(settings: ScoreFileSettings) -> FileScores:
             cannot be read; or the output cannot be written (finished rows are kept beside it).
         ConfigError: the mapping is not of this split, or a frame of it has several trajectories.
     """
-    table = read_trajectories(settings.trajectories)
+    table = read_trajectories(settings.trajectories, settings.interval_s)
     if degrees_suspected(table):
         logger.warning("headings look like degrees; they are read as radians")
     groups = None
@@ -128,11 +128,16 @@ def caches_of(settings: ScoreFileSettings) -> SceneCaches:
     return SceneCaches(*roots, settings.data_split, settings.cache_dir, synthetic)
 
 
-def read_trajectories(path: Path) -> pd.DataFrame:
-    """The input table with columns token, candidate, poses (flat float64 arrays).
+def read_trajectories(path: Path, interval_s: float | None = None) -> pd.DataFrame:
+    """The input table with columns token, candidate, poses (flat float64 arrays), interval_s.
+
+    Args:
+        path: parquet.
+        interval_s: of every row, where the file has no column of that name.
 
     Raises:
-        DataError: no such file, not parquet, columns missing, or no rows.
+        DataError: no such file, not parquet, columns missing, no rows, tokens that are no text, or
+            intervals that are no numbers or are given twice.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file", "name a parquet file with trajectories=")
@@ -144,7 +149,14 @@ def read_trajectories(path: Path) -> pd.DataFrame:
     if missing:
         raise DataError(
             f"{path}: no column {' and no column '.join(missing)}; it has {list(table.columns)}",
-            "columns: token, candidate (optional), poses (24 or 120 numbers); see --help",
+            "columns: token, candidate (optional), poses (24 or 120 numbers, or any with "
+            f"{INTERVAL}); see --help",
+        )
+    _check_tokens(path, table["token"])
+    if interval_s is not None and INTERVAL in table:
+        raise DataError(
+            f"{path} has a column {INTERVAL}, and {INTERVAL}={interval_s:g} is given",
+            f"leave {INTERVAL}= out, or drop the column",
         )
     if table.empty:
         raise DataError(f"{path}: no rows")
@@ -153,25 +165,44 @@ def read_trajectories(path: Path) -> pd.DataFrame:
         table["candidate"] = 0
     poses = pd.Series([_flat(value) for value in table["poses"]], dtype=object)
     table["poses"] = poses
-    return table[["token", "candidate", "poses"]]
+    column = [interval_s] * len(table) if INTERVAL not in table else table[INTERVAL]
+    table[INTERVAL] = pd.Series(intervals_of(column, len(table)), dtype=object)
+    return table[["token", "candidate", "poses", INTERVAL]]
+
+
+def _check_tokens(path: Path, tokens: pd.Series) -> None:
+    """Raise DataError where a token is no text: what it was before is not known from a number."""
+    for row, token in enumerate(tokens):
+        if not isinstance(token, str):
+            raise DataError(
+                f"{path}: the token of row {row} is {token!r} ({type(token).__name__}), no text",
+                "write tokens as text: as numbers they lose leading zeros and digits",
+            )
 
 
 def _flat(value: Any) -> np.ndarray:
-    """Numbers of one trajectory, nested or flat; empty where they are no numbers."""
+    """Numbers of one trajectory, from [L, 3] or flat; empty where they are no numbers.
+
+    Another shape, such as [3, L], stays as it is: its order would be a guess.
+    """
     try:
         nested = np.asarray(value)
         if nested.dtype == object:
             nested = np.array([np.asarray(row, np.float64) for row in nested])
-        return nested.astype(np.float64).reshape(-1)
+        numbers = nested.astype(np.float64)
     except (TypeError, ValueError):
         return np.empty(0)
+    is_plan = numbers.ndim == 2 and numbers.shape[1] == 3
+    return numbers.reshape(-1) if is_plan else np.atleast_1d(numbers)
 
 
 def degrees_suspected(table: pd.DataFrame) -> bool:
     """Whether headings of the first trajectories look like degrees."""
-    sizes = table["poses"].map(len)
-    usual = table.loc[sizes == sizes.mode().iloc[0], "poses"].head(256)
-    stacked = np.stack(list(usual))
+    flat = table.loc[table["poses"].map(np.ndim) == 1, "poses"]
+    if flat.empty:
+        return False
+    sizes = flat.map(len)
+    stacked = np.stack(list(flat[sizes == sizes.mode().iloc[0]].head(256)))
     if stacked.shape[1] % 3 or stacked.shape[1] < 6 or not np.isfinite(stacked).all():
         return False
     return looks_like_degrees(stacked.reshape(len(stacked), -1, 3))
@@ -183,6 +214,7 @@ def provenance_of(settings: ScoreFileSettings, table: pd.DataFrame) -> dict[str,
         "protocol": settings.protocol,
         "traffic": settings.traffic_used,
         "code_version": code_version(),
+        INTERVAL: settings.interval_s,
         "trajectories_sha256": hashlib.sha256(settings.trajectories.read_bytes()).hexdigest(),
         "split": settings.data_split,
         "tokens": int(table["token"].nunique()),

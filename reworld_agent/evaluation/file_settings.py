@@ -32,6 +32,12 @@ class ScoreFileSettings(Settings):
         exists="file",
         metavar="FILE.parquet",
     )
+    interval_s: float | None = setting(
+        "seconds between the poses of every row, where they are not 8 at 2 Hz or 40 at 10 Hz; or "
+        "give the file a column interval_s",
+        None,
+        above=0,
+    )
     data_root: Path = setting(
         "folder with navsim_logs/<data_split>/*.pkl ($OPENSCENE_DATA_ROOT)",
         exists="folder",

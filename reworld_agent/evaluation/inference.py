@@ -14,11 +14,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from reworld_agent.core.errors import ReWorldError
+from reworld_agent.core.errors import DataError, ReWorldError
 from reworld_agent.core.result_tables import write_parquet
 from reworld_agent.core.shards import PartStore
 from reworld_agent.evaluation.staged_loader import StagedLoader
-from reworld_agent.pdm.poses import pose_fault
+from reworld_agent.pdm.poses import INTERVAL, intervals_of, pose_fault, usual
 from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.scene import AgentInput, Scene
 
@@ -60,7 +60,8 @@ def plan_split(
         batch_size: scenes planned at once.
 
     Returns:
-        Trajectories (token, poses: 24 or 120 numbers, ego frame, m and rad), and the record of
+        Trajectories (token, poses: 24 or 120 numbers, ego frame, m and rad; of an agent that
+        samples its plans otherwise also interval_s, the seconds between poses), and the record of
         all scenes (token, log_name, status ok | fallback | failed, reason, milliseconds), both in
         the loader's order.
 
@@ -80,10 +81,19 @@ def plan_split(
             store.flush()
     table = store.rows().set_index("token").loc[loader.tokens].reset_index()
     record = table[_LOG_COLUMNS]
-    planned = table.loc[table["status"] != FAILED, ["token", "poses"]].reset_index(drop=True)
+    planned = _planned(table[table["status"] != FAILED].reset_index(drop=True))
     write_parquet(folder / "inference.parquet", record, provenance)
     write_parquet(folder / "trajectories.parquet", planned, provenance)
     return planned, record
+
+
+def _planned(rows: pd.DataFrame) -> pd.DataFrame:
+    """Columns token and poses, and interval_s where it is not known from the number of poses."""
+    intervals = intervals_of(rows.get(INTERVAL), len(rows))
+    counts = [len(poses) // 3 for poses in rows["poses"]]
+    if all(usual(count, own) for count, own in zip(counts, intervals, strict=True)):
+        return rows[["token", "poses"]]
+    return rows[["token", "poses", INTERVAL]]
 
 
 def _logs(loader: Loader) -> dict[str, dict[str, str]]:
@@ -179,21 +189,45 @@ def _fallback_reasons(agent: Any, count: int) -> list[str]:
 
 
 def _row(token: str, trajectory: Any, reason: str, milliseconds: float) -> dict[str, Any]:
-    status, poses = (FALLBACK if reason else OK), _flat_poses(trajectory)
-    fault = None if poses is None else pose_fault(poses)
+    status, fault = (FALLBACK if reason else OK), None
+    poses: NDArray[np.float64] | None = None
+    interval_s: float | None = None
+    if trajectory is not None:
+        try:
+            poses, interval_s = _plan(trajectory)
+            fault = pose_fault(poses, interval_s)
+        except DataError as error:
+            fault = error.message
     if poses is None or fault:
-        status, poses, reason = FAILED, None, fault or reason
+        status, poses, interval_s, reason = FAILED, None, None, fault or reason
     return {
         "token": token,
         "status": status,
         "reason": reason,
         "milliseconds": milliseconds,
         "poses": None if poses is None else poses.tolist(),
+        INTERVAL: interval_s,
     }
 
 
-def _flat_poses(trajectory: Any) -> NDArray[np.float64] | None:
-    return None if trajectory is None else np.asarray(trajectory.poses, dtype=np.float64).ravel()
+def _plan(trajectory: Any) -> tuple[NDArray[np.float64], float]:
+    """Poses, flat, of an agent's trajectory, and the seconds between them, as it declares them.
+
+    Raises:
+        DataError: it is no trajectory of NAVSIM: without poses [L, 3] or without its sampling.
+    """
+    try:
+        sampling = trajectory.trajectory_sampling
+        interval_s = float(sampling.interval_length)
+        poses = np.asarray(trajectory.poses, dtype=np.float64)
+    except (AttributeError, TypeError, ValueError) as error:
+        kind = type(trajectory).__name__
+        message = f"the agent returned a {kind}, no Trajectory with its sampling ({error})"
+        raise DataError(message) from error
+    if poses.shape != (sampling.num_poses, 3):
+        wanted = [sampling.num_poses, 3]
+        raise DataError(f"poses have shape {list(poses.shape)}, their sampling says {wanted}")
+    return poses.ravel(), interval_s
 
 
 def _reason(error: Exception) -> str:

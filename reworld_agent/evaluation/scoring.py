@@ -25,6 +25,7 @@ from reworld_agent.pdm.batch import (
 from reworld_agent.pdm.cache_io.folder import SceneCaches
 from reworld_agent.pdm.compiling import ensure_compiled
 from reworld_agent.pdm.metrics import added_digest, check_protocol, columns
+from reworld_agent.pdm.poses import INTERVAL, intervals_of
 
 ROW_KEYS = ("token", "candidate", "digest")
 _CHUNK = 8  # scenes a task: small enough for an honest progress bar
@@ -45,7 +46,8 @@ def score_trajectories(
 
     Args:
         trajectories: columns token, candidate, poses (24 or 120 numbers: [8, 3] at 2 Hz or
-            [40, 3] at 10 Hz; x, y m, heading rad; ego rear-axle frame).
+            [40, 3] at 10 Hz; x, y m, heading rad; ego rear-axle frame) and, where poses are
+            sampled otherwise, interval_s: the seconds between them.
         caches: scene caches of the split.
         store: keeps finished rows; rows that are in it are not scored again.
         protocol: `pdms_v1`, `epdms_v2` or `both`.
@@ -74,7 +76,11 @@ def score_trajectories(
             "give each trajectory of a scene its own candidate name",
         )
     salt = f"{protocol}|{traffic}|{explain}|{caches.digest}{added_digest()}"
-    digests = [_digest(poses, salt) for poses in trajectories["poses"]]
+    intervals = intervals_of(trajectories.get(INTERVAL), len(trajectories))
+    digests = [
+        _digest(poses, interval, salt)
+        for poses, interval in zip(trajectories["poses"], intervals, strict=True)
+    ]
     wanted["digest"] = pd.Series(digests, index=wanted.index, dtype=object)  # also where all failed
     finished = _finished(store)
     todo = [
@@ -84,7 +90,7 @@ def score_trajectories(
     ]
     if todo:
         caches.write_manifest()
-        chunks = _chunks(trajectories, wanted, todo)
+        chunks = _chunks(trajectories["poses"].tolist(), intervals, wanted, todo)
         tasks = [ChunkTask(caches, protocol, explain, scenes, traffic) for scenes in chunks]
         if workers is None and len(tasks) < _WORTH_A_POOL and worker == "processes":
             worker = "sequential"
@@ -112,19 +118,22 @@ def _run(
 
 
 def _chunks(
-    trajectories: pd.DataFrame, wanted: pd.DataFrame, todo: list[int]
+    poses: Sequence[Any],
+    intervals: Sequence[float | None],
+    wanted: pd.DataFrame,
+    todo: list[int],
 ) -> list[tuple[TokenTask, ...]]:
     """Scenes in the order of the table, which is that of their logs, a few to a task."""
     groups: dict[str, list[int]] = {}
     for index in todo:
         groups.setdefault(str(wanted["token"].iloc[index]), []).append(index)
-    poses = trajectories["poses"].tolist()
     scenes = [
         TokenTask(
             token=token,
             candidates=tuple(str(wanted["candidate"].iloc[i]) for i in rows),
             digests=tuple(wanted["digest"].iloc[i] for i in rows),
             poses=tuple(np.asarray(poses[i], dtype=np.float64) for i in rows),
+            intervals=tuple(intervals[i] for i in rows),
         )
         for token, rows in groups.items()
     ]
@@ -139,7 +148,7 @@ def _finished(store: PartStore) -> set[tuple[str, ...]]:
     return set(rows.loc[rows["reason"] == "", list(ROW_KEYS)].itertuples(index=False, name=None))
 
 
-def _digest(poses: Any, salt: str) -> str:
+def _digest(poses: Any, interval_s: float | None, salt: str) -> str:
     """Of a trajectory's numbers and of all that its score depends on besides."""
-    content = salt.encode() + np.asarray(poses, dtype=np.float64).tobytes()
+    content = f"{salt}|{interval_s}".encode() + np.asarray(poses, dtype=np.float64).tobytes()
     return hashlib.sha256(content).hexdigest()[:16]

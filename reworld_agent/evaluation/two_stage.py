@@ -16,6 +16,7 @@ from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.pdm.cache_io.folder import SceneCaches
 from reworld_agent.pdm.metrics import SCORE, short_name
 from reworld_agent.pdm.metrics.table import EPDMS_V2
+from reworld_agent.pdm.poses import INTERVAL, intervals_of
 from reworld_agent.pdm.protocols.aggregate import (
     COLUMNS,
     Group,
@@ -102,7 +103,7 @@ def staged(
 
     Args:
         rows: of `score_trajectories`, one for each frame of both stages (token, reason, metrics).
-        trajectories: token and poses (24 or 120 numbers) of the same plans.
+        trajectories: token, poses and, where there is one, interval_s of the same plans.
         caches: the scenes.
         groups: of the split.
 
@@ -121,16 +122,18 @@ def staged(
     good = mine[mine["reason"] == ""].set_index("token")
     if len(good) < len(wanted):
         return Staged(_table(good, first, second, None), None, len(wanted))
-    poses = trajectories.set_index("token")["poses"]
-    geometry = pd.DataFrame([_geometry(caches.get(token), poses[token]) for token in wanted])
+    intervals = intervals_of(trajectories.get(INTERVAL), len(trajectories))
+    plans = zip(trajectories["poses"], intervals, strict=True)
+    by_token = dict(zip(trajectories["token"], plans, strict=True))
+    geometry = pd.DataFrame([_geometry(caches.get(token), *by_token[token]) for token in wanted])
     result = two_stages(good.reset_index().merge(geometry, on="token"), list(groups))
     frames = result.frames.set_index("token")
     return Staged(_table(frames, first, second, result), result, len(wanted))
 
 
-def _geometry(cache: Any, flat: Any) -> dict[str, Any]:
+def _geometry(cache: Any, flat: Any, interval_s: float | None) -> dict[str, Any]:
     poses: NDArray[np.float64] = np.asarray(flat, np.float64).reshape(1, -1, 3)
-    return plan_geometry(cache, poses)
+    return plan_geometry(cache, poses, interval_s)
 
 
 def _table(

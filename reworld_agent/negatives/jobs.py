@@ -79,12 +79,14 @@ def draw_candidates(job: BatchJob) -> Candidates:
     images = torch.from_numpy(_open_frames(job.frames)[job.frame_index])
     features = {"images": images, "ego": torch.from_numpy(job.ego)}
     with _one_thread():
-        plans = generate(load_model(job.weights), features, job.tokens, job.settings)
+        model = load_model(job.weights)
+        plans = generate(model, features, job.tokens, job.settings)
     if not torch.isfinite(plans).all():
         message = f"candidates of {', '.join(job.tokens[:4])} are not finite"
         raise DataError(message, "use other weights: agent.checkpoint_path=")
     poses = plans.flatten(2).double().cpu().numpy()
-    return Candidates(job.number, job.caches, job.tokens, poses)
+    interval_s = model.config.planner.interval
+    return Candidates(job.number, job.caches, job.tokens, poses, interval_s)
 
 
 def mine_batch(job: BatchJob) -> ScoredBatch:

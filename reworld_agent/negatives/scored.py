@@ -38,12 +38,14 @@ class Candidates:
         caches: scene caches of the split.
         tokens: B scenes.
         poses: float64 [B, K, 3 L] (m, m, rad; ego frame).
+        interval_s: between poses [s].
     """
 
     number: int
     caches: SceneCaches
     tokens: tuple[str, ...]
     poses: NDArray[np.float64]
+    interval_s: float
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def score_batch(batch: Candidates) -> ScoredBatch:
     count = batch.poses.shape[1]
     names = tuple(str(number) for number in range(count))
     scenes = tuple(
-        TokenTask(token, names, names, tuple(poses))
+        TokenTask(token, names, names, tuple(poses), (batch.interval_s,) * count)
         for token, poses in zip(batch.tokens, batch.poses, strict=True)
     )
     rows = score_chunk(ChunkTask(batch.caches, PROTOCOL, False, scenes))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from reworld_agent.core.errors import DataError
 from reworld_agent.negatives.settings import NegativeSettings
 from reworld_agent.planner.actions import DRIVELAW_RANGE
 
@@ -22,7 +23,15 @@ def nearest_unsafe(
         scores: [N] PDM scores in [0, 1]; NaN = not scored, never a negative.
         expert: [L, 3].
         settings: see there.
+
+    Raises:
+        DataError: candidates of another number of poses than the expert's.
     """
+    if candidates.shape[1:] != expert.shape:
+        raise DataError(
+            f"candidates of {candidates.shape[1]} poses, the expert has {len(expert)}",
+            "take a pool of the model's own horizon",
+        )
     unsafe = np.flatnonzero(scores < settings.delta)
     if not len(unsafe):
         return None

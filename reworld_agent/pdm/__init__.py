@@ -4,7 +4,7 @@
 from reworld_agent import pdm
 
 cache = pdm.build_scene_cache(data_root, maps_root, data_split, token)
-scores = pdm.score(cache, poses)  # poses [N, 8 or 40, 3], ego frame
+scores = pdm.score(cache, poses)  # [N, 8 or 40, 3], ego frame; else interval_s=
 ```
 """
 

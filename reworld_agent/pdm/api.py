@@ -36,6 +36,7 @@ def score(
     protocol: str = "pdms_v1",
     explain: bool = False,
     rails: Rails | None = None,
+    interval_s: float | None = None,
 ) -> Records:
     """Score N candidates of one scene, each alone with PDM-Closed as the devkit does.
 
@@ -43,7 +44,8 @@ def score(
         cache: the scene. What is computed once for it (`ScoredScene`) is kept as long as the cache
             object is, whose arrays must therefore not change; or the `ScoredScene` itself.
         poses: float [N, 8, 3] at 2 Hz or [N, 40, 3] at 10 Hz: x, y [m] and heading [rad] of the
-            rear axle in the ego frame at t0 (x forward, y left), 0.5 … 4.0 or 0.1 … 4.0 s.
+            rear axle in the ego frame at t0 (x forward, y left), 0.5 … 4.0 or 0.1 … 4.0 s; with
+            `interval_s` any [N, L, 3].
         protocol: `pdms_v1` (PDMS of NAVSIM v1.1), `epdms_v2` (EPDMS of v2.2, see
             `protocols.epdms`), or `both` in one go, with each column named by its protocol:
             `pdms_v1_score` …
@@ -52,6 +54,9 @@ def score(
             future).
         rails: of `traffic.rails.build_rails`: the vehicles around react to each candidate, as in
             NAVSIM v2.2 with `traffic_agents=reactive`; None replays the log. Only `epdms_v2`.
+        interval_s: seconds between two poses, and from t0 to the first: the `interval_length` of
+            the devkit's `TrajectorySampling`. What lies beyond 4 s is cut off, and a plan that
+            ends before stands still at its last pose, as in the devkit.
 
     Returns:
         For `pdms_v1` float64 [N] each: no_at_fault_collisions, drivable_area_compliance,
@@ -65,7 +70,8 @@ def score(
         ReWorldError: a metric that was added from outside fails.
     """
     scene = ScoredScene.of(cache)
-    return score_scene(scene, check_poses(poses, scene.cache.token), protocol, explain, rails)
+    checked = check_poses(poses, scene.cache.token, interval_s)
+    return score_scene(scene, checked, protocol, explain, rails, interval_s)
 
 
 def score_many(
@@ -75,34 +81,46 @@ def score_many(
     explain: bool = False,
     workers: int = 1,
     progress: bool = True,
+    interval_s: float | Sequence[float | None] | None = None,
 ) -> list[Records]:
     """Score the candidates of many scenes.
 
     Args:
         caches: the scenes, or the files of their caches (each is read where it is scored).
-        poses: one array of candidates for each scene, or one [N, 8 or 40, 3] for all of them.
+        poses: one array of candidates for each scene, or one [N, L, 3] for all of them.
         protocol: as for `score`.
         explain: as for `score`.
         workers: processes; 1 stays in this one. They are spawned: a script that asks for more
             needs `if __name__ == "__main__":`.
         progress: show a bar when it takes more than five seconds.
+        interval_s: as for `score`; one for all scenes, or one for each.
 
     Returns:
         The result of `score` for each scene, in order.
 
     Raises:
-        DataError: as for `score`, or the number of scenes and candidate arrays differ.
+        DataError: as for `score`, or the numbers of scenes, candidate arrays or intervals differ.
     """
     shared = isinstance(poses, np.ndarray) and poses.ndim == 3
     each = [poses] * len(caches) if shared else list(poses)
     if len(each) != len(caches):
         raise DataError(f"{len(caches)} scenes but candidates for {len(each)}")
-    tasks = [(cache, own, protocol, explain) for cache, own in zip(caches, each, strict=True)]
+    intervals: list[float | None]
+    if isinstance(interval_s, Sequence):
+        intervals = list(interval_s)
+    else:
+        intervals = [interval_s] * len(caches)
+    if len(intervals) != len(caches):
+        raise DataError(f"{len(caches)} scenes but intervals for {len(intervals)}")
+    tasks = [
+        (cache, own, protocol, explain, interval)
+        for cache, own, interval in zip(caches, each, intervals, strict=True)
+    ]
     done = _run(tasks, workers)
     return list(tqdm(done, total=len(tasks), delay=5.0, unit="scene", disable=not progress))
 
 
-_Task = tuple[SceneCache | ScoredScene | str | Path, Any, str, bool]
+_Task = tuple[SceneCache | ScoredScene | str | Path, Any, str, bool, float | None]
 
 
 def _run(tasks: list[_Task], workers: int) -> Iterator[Records]:
@@ -117,6 +135,6 @@ def _run(tasks: list[_Task], workers: int) -> Iterator[Records]:
 
 
 def _score_task(task: _Task) -> Records:
-    cache, poses, protocol, explain = task
+    cache, poses, protocol, explain, interval_s = task
     scene = load(cache) if isinstance(cache, str | Path) else cache
-    return score(scene, poses, protocol, explain)
+    return score(scene, poses, protocol, explain, interval_s=interval_s)

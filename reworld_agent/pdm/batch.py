@@ -16,7 +16,7 @@ from reworld_agent.core.vocabulary import LOG_REPLAY, REACTIVE
 from reworld_agent.pdm.api import score
 from reworld_agent.pdm.cache_io.folder import SceneCaches
 from reworld_agent.pdm.metrics.registry import columns, score_columns
-from reworld_agent.pdm.poses import POSE_COUNTS, pose_fault
+from reworld_agent.pdm.poses import pose_fault
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,15 @@ class TokenTask:
         token: the scene.
         candidates: name of each trajectory.
         digests: of each trajectory, the data, the protocol and the code.
-        poses: each a flat float64 array of 24 or 120 numbers.
+        poses: each a flat float64 array of 3 numbers a pose.
+        intervals: seconds between the poses of each; None: known from their count.
     """
 
     token: str
     candidates: tuple[str, ...]
     digests: tuple[str, ...]
     poses: tuple[NDArray[np.float64], ...]
+    intervals: tuple[float | None, ...]
 
 
 @dataclass(frozen=True)
@@ -53,21 +55,21 @@ def score_chunk(task: ChunkTask) -> list[dict[str, Any]]:
 
 
 def _score_scene(task: ChunkTask, scene: TokenTask) -> list[dict[str, Any]]:
-    faults = [pose_fault(poses) for poses in scene.poses]
+    plans = list(zip(scene.poses, scene.intervals, strict=True))
+    faults = [pose_fault(poses, interval) for poses, interval in plans]
     rows: list[dict[str, Any]] = [
         {"token": scene.token, "candidate": name, "digest": digest, "reason": fault or ""}
         for name, digest, fault in zip(scene.candidates, scene.digests, faults, strict=True)
     ]
     totals = score_columns(task.protocol)
-    for count in POSE_COUNTS:
-        good = [
-            i for i, fault in enumerate(faults) if not fault and len(scene.poses[i]) == 3 * count
-        ]
-        if not good:
-            continue
-        poses = np.stack([scene.poses[i].reshape(count, 3) for i in good])
+    alike: dict[tuple[int, float | None], list[int]] = {}
+    for i, (poses, interval) in enumerate(plans):
+        if not faults[i]:
+            alike.setdefault((len(poses) // 3, interval), []).append(i)
+    for (count, interval), good in alike.items():
         try:
-            scores = _scores(task, scene.token, poses)
+            stacked = np.stack([scene.poses[i].reshape(count, 3) for i in good])
+            scores = _scores(task, scene.token, stacked, interval)
         except Exception as error:
             message = error.message if isinstance(error, ReWorldError) else repr(error)
             for i in good:
@@ -81,9 +83,13 @@ def _score_scene(task: ChunkTask, scene: TokenTask) -> list[dict[str, Any]]:
     return [{**empty, **row} for row in rows]
 
 
-def _scores(task: ChunkTask, token: str, poses: NDArray[np.float64]) -> dict[str, Any]:
+def _scores(
+    task: ChunkTask, token: str, poses: NDArray[np.float64], interval_s: float | None
+) -> dict[str, Any]:
     cache = task.caches.get(token)
     options: dict[str, Any] = {"protocol": task.protocol, "explain": task.explain}
+    if interval_s is not None:
+        options["interval_s"] = interval_s
     if task.traffic == REACTIVE:
         options["rails"] = task.caches.rails(cache)
     scores: dict[str, Any] = score(cache, poses, **options)

@@ -40,15 +40,22 @@ class TrajectorySampling:
         self.interval_length = float(interval or (horizon or 0.0) / (count or 1))
         self.time_horizon = float(horizon or (count or 0) * self.interval_length)
         steps = self.time_horizon / self.interval_length
-        remainder = abs(math.remainder(self.time_horizon, self.interval_length))
-        if not count and remainder > _TOLERANCE:
+        if not count and not self._is_multiple():
             raise ValueError(
                 f"time_horizon {self.time_horizon} s must be a multiple of interval_length "
                 f"{self.interval_length} s"
             )
         if count and not math.isclose(count, steps, rel_tol=1e-9, abs_tol=_TOLERANCE):
             raise ValueError(f"the settings contradict each other: {self}")
-        self.num_poses = count or round(steps)
+        # nuPlan truncates: 0.6 s every 0.2 s are 2 poses, for 0.6 / 0.2 is 2.9999999999999996
+        self.num_poses = count or int(steps)
+
+    def _is_multiple(self) -> bool:
+        """Whether nuPlan takes the horizon for a multiple of the interval."""
+        horizon, interval = self.time_horizon or 0.0, self.step_time
+        rest = math.fmod(horizon, interval)
+        near = (math.isclose(rest, whole, abs_tol=_TOLERANCE) for whole in (0.0, interval))
+        return any(near)
 
     @property
     def step_time(self) -> float:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-HORIZON_S = 4.0
+HORIZON_S = 4.0  # that is scored
 SYNTHETIC_TOKEN_LENGTH = 17
 
 

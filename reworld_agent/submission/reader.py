@@ -11,6 +11,7 @@ import numpy as np
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.text import shown
 from reworld_agent.core.unpickle import _AllowListUnpickler
+from reworld_agent.pdm.poses import interval_of
 from reworld_agent.submission.contents import Plan, Submission
 from reworld_agent.submission.fields import STAGES
 from reworld_agent.submission.writer import SAMPLING, TRAJECTORY
@@ -106,8 +107,17 @@ def _plan(trajectory: _Trajectory, where: str) -> Plan:
     if not isinstance(interval, float):
         raise DataError(f"{where}: it has no sampling with an interval_length", _REBUILD)
     count = getattr(sampling, "num_poses", None)
+    horizon = getattr(sampling, "time_horizon", None)
     if poses.ndim != 2 or poses.shape != (count, 3):
         raise DataError(
             f"{where}: poses of shape {poses.shape}, its sampling says ({count}, 3)", _REBUILD
         )
+    try:
+        interval_of(len(poses), interval)
+    except DataError as error:
+        raise DataError(f"{where}: {error.message}", _REBUILD) from error
+    # The devkit gives times to as many poses as fit into the horizon, and forgets the others.
+    if not isinstance(horizon, float) or not np.ceil(horizon / interval) >= len(poses):
+        what = f"{count} poses every {interval:g} s do not fit into its time_horizon {horizon}"
+        raise DataError(f"{where}: {what}", _REBUILD)
     return Plan(poses, interval)

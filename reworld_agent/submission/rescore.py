@@ -15,6 +15,7 @@ from reworld_agent.core.shards import PartStore
 from reworld_agent.evaluation.scoring import ROW_KEYS, score_trajectories
 from reworld_agent.pdm.cache_io.folder import SceneCaches
 from reworld_agent.pdm.metrics.table import OFFICIAL_PROTOCOLS
+from reworld_agent.pdm.poses import INTERVAL
 from reworld_agent.scenes.splits import resolve_split
 from reworld_agent.submission.contents import SYNTHETIC_TOKEN_LENGTH, Plan, Submission
 
@@ -70,7 +71,8 @@ def _scores(plans: dict[str, Plan], version: str, data_split: str, parts: Path) 
     caches = SceneCaches(roots.data_root, roots.maps_root, roots.data_split)
     rows = {"token": list(plans), "candidate": "submission"}
     poses = [np.asarray(plan.poses, np.float64).ravel() for plan in plans.values()]
-    table = pd.DataFrame({**rows, "poses": pd.Series(poses, dtype=object)})
+    intervals = [plan.interval_s for plan in plans.values()]
+    table = pd.DataFrame({**rows, "poses": pd.Series(poses, dtype=object), INTERVAL: intervals})
     store = PartStore(parts, ROW_KEYS, {}, resume=True)
     scored = score_trajectories(table, caches, store, PROTOCOLS[version].name)
     shutil.rmtree(parts, ignore_errors=True)

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.result_tables import METADATA_KEY
 from reworld_agent.core.text import shown
-from reworld_agent.submission.contents import HORIZON_S, SYNTHETIC_TOKEN_LENGTH, Plan
+from reworld_agent.pdm.poses import INTERVAL, interval_of, intervals_of
+from reworld_agent.submission.contents import SYNTHETIC_TOKEN_LENGTH, Plan
 
 _HINT = "name the output folder of reworld score, or an agent's folder in it"
 _SHOWN = 3
@@ -48,9 +49,12 @@ class Run:
 def read_run(place: Path) -> Run:
     """Read a run folder, or a parquet file with the columns token and poses.
 
+    A column interval_s says the seconds between the poses of a row; without it they are 8 at 2 Hz
+    or 40 at 10 Hz.
+
     Raises:
         DataError: nothing is there, columns are missing, a token comes twice, or a trajectory is
-            no [8, 3] (2 Hz) or [40, 3] (10 Hz) of numbers.
+            no [L, 3] of numbers with known times.
     """
     path = place / "trajectories.parquet" if place.is_dir() else place
     if not path.is_file():
@@ -70,7 +74,10 @@ def read_run(place: Path) -> Run:
             f"{shown(path)}: token {twice} has several trajectories",
             "a submission takes one for each scene: keep one candidate",
         )
-    return Run(path, _provenance(table), _plans(tokens, table["poses"].to_pylist(), path))
+    column = table[INTERVAL].to_pylist() if INTERVAL in table.column_names else None
+    intervals = intervals_of(column, len(tokens))
+    rows = list(zip(table["poses"].to_pylist(), intervals, strict=True))
+    return Run(path, _provenance(table), _plans(tokens, rows, path))
 
 
 def _provenance(table: pa.Table) -> dict[str, Any]:
@@ -81,34 +88,37 @@ def _provenance(table: pa.Table) -> dict[str, Any]:
     return found
 
 
-def _plans(tokens: Sequence[str], rows: Sequence[Any], path: Path) -> dict[str, Plan]:
-    arrays, faults = {}, []
-    for token, row in zip(tokens, rows, strict=True):
-        poses = _array(row)
-        if poses is None:
+def _plans(
+    tokens: Sequence[str], rows: Sequence[tuple[Any, float | None]], path: Path
+) -> dict[str, Plan]:
+    arrays, intervals, faults = {}, {}, []
+    for token, (row, interval) in zip(tokens, rows, strict=True):
+        try:
+            arrays[token] = _array(row)
+            intervals[token] = interval_of(len(arrays[token]), interval)
+        except (DataError, TypeError, ValueError):
             faults.append(token)
-        else:
-            arrays[token] = poses
     if faults:
         more = f" and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
         raise DataError(
             f"{shown(path)}: the trajectories of {', '.join(faults[:_SHOWN])}{more} are no 24 "
-            "numbers ([8, 3] at 2 Hz) or 120 ([40, 3] at 10 Hz)",
+            f"numbers ([8, 3] at 2 Hz) or 120 ([40, 3] at 10 Hz), nor [L, 3] with {INTERVAL}",
             "plan these scenes again",
         )
     # The devkit's agents give float32; what float32 cannot hold stays as it is.
     exact = all(_same(poses, poses.astype(np.float32)) for poses in arrays.values())
     kind = np.float32 if exact else np.float64
-    return {t: Plan(poses.astype(kind), HORIZON_S / len(poses)) for t, poses in arrays.items()}
+    return {t: Plan(poses.astype(kind), intervals[t]) for t, poses in arrays.items()}
 
 
-def _array(row: Any) -> NDArray[np.float64] | None:
-    """Poses [8, 3] or [40, 3], or None."""
-    try:
-        flat = np.asarray(row, np.float64).ravel()
-    except (TypeError, ValueError):
-        return None
-    return flat.reshape(-1, 3) if flat.size in (24, 120) else None
+def _array(row: Any) -> NDArray[np.float64]:
+    """Poses [L, 3], from flat numbers or nested ones; raises ValueError for another layout."""
+    poses = np.asarray(row, np.float64)
+    if poses.ndim == 1:
+        poses = poses.reshape(-1, 3)
+    if poses.ndim != 2 or poses.shape[1] != 3:
+        raise ValueError(f"poses of shape {poses.shape}")
+    return poses
 
 
 def _same(one: NDArray[np.float64], other: NDArray[np.float32]) -> bool:

@@ -13,7 +13,7 @@ from reworld_agent.submission.fields import FIELDS, STAGES, field_faults
 _BUILD = "to build a file"
 _RUN = (
     "output folder of `reworld score`, an agent's folder in it, or a parquet file with the columns "
-    "token and poses"
+    "token and poses (and interval_s, where they are not 8 at 2 Hz or 40 at 10 Hz)"
 )
 
 

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, ClassVar
 import numpy as np
 
 from reworld_agent.core.atomic import write_atomically
-from reworld_agent.submission.contents import HORIZON_S, Plans, Submission
+from reworld_agent.submission.contents import Plans, Submission
 
 PROTOCOL = 4  # what Python 3.9, the devkit's, writes
 TRAJECTORY = ("navsim.common.dataclasses", "Trajectory")
@@ -105,7 +105,11 @@ def _instances(plans: Plans, samplings: dict[tuple[int, float], _Instance]) -> d
         if key not in samplings:
             samplings[key] = _Instance(
                 _NAMES[SAMPLING],
-                {"num_poses": key[0], "time_horizon": HORIZON_S, "interval_length": key[1]},
+                {
+                    "num_poses": key[0],
+                    "time_horizon": key[0] * key[1],
+                    "interval_length": key[1],
+                },
             )
         poses = np.ascontiguousarray(plan.poses)
         attributes = {"poses": poses, "trajectory_sampling": samplings[key]}

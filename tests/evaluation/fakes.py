@@ -97,7 +97,12 @@ class FakeScorer:
         return FakeCache(text)
 
     def score(
-        self, cache: FakeCache, poses: np.ndarray, protocol: str, explain: bool = False
+        self,
+        cache: FakeCache,
+        poses: np.ndarray,
+        protocol: str,
+        explain: bool = False,
+        interval_s: float | None = None,
     ) -> dict[str, Any]:
         self.scored += [cache.token] * len(poses)
         first = poses[:, 0, 0] / 100

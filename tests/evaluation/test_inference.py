@@ -104,7 +104,7 @@ def test_bad_plans_fail_and_fallbacks_are_marked(loader: SceneLoader, tmp_path: 
     assert record["status"].tolist()[:4] == ["failed", "failed", "fallback", "ok"]
     assert record["reason"].tolist()[:3] == [
         "poses are not finite",
-        "poses hold 21 numbers, not 24 ([8, 3] at 2 Hz) or 120 ([40, 3] at 10 Hz)",
+        "poses have shape [7, 3], their sampling says [8, 3]",
         "no image",
     ]
     assert len(planned) == 12

@@ -96,7 +96,7 @@ def test_faults_are_told_row_by_row(
     rows = _score(table, caches, tmp_path / "parts")
     reasons = rows["reason"].tolist()
     assert reasons[0] == "poses are not finite"
-    assert reasons[1].startswith("poses hold 21 numbers")
+    assert reasons[1].startswith("poses hold 21 numbers ([7, 3])")
     assert reasons[2] == reasons[3] == ""
     assert reasons[4] == f"scene {tokens[1]} has no route"
     assert reasons[5].startswith("token beefbeefbeefbeef is in none of the 2 logs")

@@ -16,13 +16,17 @@ from reworld_agent.pdm.simulate import rollout as simulation
 from tests.pdm.straight_road import scene, straight
 
 
-def _counting(driven: list[int]) -> Callable[[pdm.SceneCache, np.ndarray], np.ndarray]:
+def _counting(
+    driven: list[int],
+) -> Callable[[pdm.SceneCache, np.ndarray, float | None], np.ndarray]:
     """The simulation, which notes how many candidates each call has."""
     rollout = simulation.rollout
 
-    def counted(cache: pdm.SceneCache, poses: np.ndarray) -> np.ndarray:
+    def counted(
+        cache: pdm.SceneCache, poses: np.ndarray, interval_s: float | None = None
+    ) -> np.ndarray:
         driven.append(len(poses))
-        return rollout(cache, poses)
+        return rollout(cache, poses, interval_s)
 
     return counted
 

@@ -141,7 +141,8 @@ def dataclass_copy(cache: pdm.SceneCache) -> pdm.SceneCache:
     [
         (np.full((1, 8, 3), np.nan), "NaN or infinite"),
         (np.full((2, 8, 3), np.inf), "2 candidates"),
-        (np.zeros((1, 7, 3)), r"\[1, 7, 3\]"),
+        (np.zeros((1, 7, 3)), r"\[7, 3\].* interval_s is not given"),
+        (np.zeros((1, 3, 8)), r"\[1, 3, 8\]"),
         (np.zeros((8, 3)), r"\[8, 3\]"),
         (np.zeros((1, 8, 2)), r"\[1, 8, 2\]"),
         (np.zeros((0, 8, 3)), "no candidate"),

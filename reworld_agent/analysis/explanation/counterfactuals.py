@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.pdm.metrics.definition.metric import BRAKE, EARLIER, SHIFT, SMOOTH, SPEED
+from reworld_agent.pdm.poses import interval_of
 
 Array = NDArray[np.float64]
 
@@ -48,11 +49,15 @@ class Variant:
     poses: Array
 
 
-def dense(poses: Array) -> Array:
-    """Plan [41, 3] from poses [8, 3] at 2 Hz or [40, 3] at 10 Hz, joined as the devkit does."""
+def dense(poses: Array, interval_s: float | None = None) -> Array:
+    """Plan [41, 3] from poses [L, 3], joined as the devkit does: it stands still after the last.
+
+    Without the seconds between them, 8 poses are at 2 Hz and 40 at 10 Hz.
+    """
+    interval = interval_of(len(poses), interval_s)
     knots = np.concatenate([np.zeros((1, 3)), poses])
     knots[:, 2] = np.unwrap(knots[:, 2])
-    times = np.linspace(0.0, 4.0, len(knots))
+    times = np.arange(len(knots)) * interval
     return np.stack([np.interp(TIMES, times, knots[:, i]) for i in range(3)], axis=1)
 
 

@@ -63,11 +63,15 @@ GROUPS: dict[str, str | None] = {
 
 @dataclass(frozen=True)
 class SceneTask:
-    """One failed scene: its token, poses (24 or 120 numbers) and the score that its table gives."""
+    """One failed scene: its token, flat poses, and the score that its table gives.
+
+    `interval_s` is the time between poses; None where 8 are at 2 Hz or 40 at 10 Hz.
+    """
 
     token: str
     poses: Array
     table_score: float
+    interval_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -105,13 +109,14 @@ def explain_chunk(task: ExplainTask) -> tuple[pa.Table, list[tuple[str, str]]]:
     rows: list[dict[str, Any]] = []
     problems = []
     for scene in task.scenes:
-        fault = pose_fault(scene.poses)
+        fault = pose_fault(scene.poses, scene.interval_s)
         if fault:
             problems.append((scene.token, fault))
             continue
         try:
             cache = task.caches.get(scene.token)
-            found = explain_scene(cache, scene.poses.reshape(-1, 3), task.protocol)
+            poses = scene.poses.reshape(-1, 3)
+            found = explain_scene(cache, poses, task.protocol, scene.interval_s)
         except ReWorldError as error:
             problems.append((scene.token, error.message))
             continue
@@ -120,13 +125,19 @@ def explain_chunk(task: ExplainTask) -> tuple[pa.Table, list[tuple[str, str]]]:
     return pa.Table.from_pylist(rows, schema=SCHEMA), problems
 
 
-def explain_scene(cache: SceneCache, poses: Array, protocol: str = PDMS_V1) -> list[dict[str, Any]]:
+def explain_scene(
+    cache: SceneCache,
+    poses: Array,
+    protocol: str = PDMS_V1,
+    interval_s: float | None = None,
+) -> list[dict[str, Any]]:
     """Explain one plan.
 
     Args:
         cache: the scene.
-        poses: [8, 3] at 2 Hz or [40, 3] at 10 Hz, ego frame, m and rad.
+        poses: [8, 3] at 2 Hz or [40, 3] at 10 Hz, ego frame, m and rad; else [L, 3].
         protocol: `pdms_v1` or `epdms_v2`; of the latter without EC, which needs two frames.
+        interval_s: between poses [s], where it is another.
 
     Returns:
         One dict (keys of `SCHEMA`) for each failed metric, what costs most first.
@@ -134,13 +145,14 @@ def explain_scene(cache: SceneCache, poses: Array, protocol: str = PDMS_V1) -> l
     Raises:
         ReWorldError: the poses or the scene cannot be scored.
     """
-    scored = _first(pdm.score(cache, poses[None], protocol, explain=True))
+    own = pdm.score(cache, poses[None], protocol, explain=True, interval_s=interval_s)
+    scored = _first(own)
     failed = _failed(scored, protocol)
     if not failed:
         return []
-    plan = dense(poses)
+    plan = dense(poses, interval_s)
     tried, results, human = try_variants(cache, plan, protocol)
-    states: Array = rollout(cache, poses[None])[0]
+    states: Array = rollout(cache, poses[None], interval_s)[0]
     common = {
         "token": cache.token,
         "log_name": cache.log_name,

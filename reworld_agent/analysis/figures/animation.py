@@ -37,15 +37,17 @@ def write(
     poses: Array,
     annotation: FailureAnnotation | None = None,
     title: str = "",
+    interval_s: float | None = None,
 ) -> None:
     """Write the animation of one scene.
 
     Args:
         path: `.gif` (by pillow) or `.mp4` (by PyAV, H.264).
         cache: the scene.
-        poses: [8 or 40, 3] the plan, ego frame.
+        poses: [8, 3] at 2 Hz or [40, 3] at 10 Hz: the plan, ego frame; else [L, 3].
         annotation: the failure; its instant is held for 0.8 s.
         title: text above.
+        interval_s: between poses [s], where it is another.
 
     Raises:
         UsageError: another suffix. ConfigError: PyAV is not installed.
@@ -53,7 +55,7 @@ def write(
     """
     path = Path(path)
     require_kind("path", path, MOVING)
-    pictures = list(frames(cache, poses, annotation, title))
+    pictures = list(frames(cache, poses, annotation, title, interval_s))
     if kind_of(path) == "mp4":
         write_atomically(path, lambda partial: _save_mp4(partial, pictures))
         return
@@ -62,13 +64,17 @@ def write(
 
 
 def frames(
-    cache: SceneCache, poses: Array, annotation: FailureAnnotation | None = None, title: str = ""
+    cache: SceneCache,
+    poses: Array,
+    annotation: FailureAnnotation | None = None,
+    title: str = "",
+    interval_s: float | None = None,
 ) -> Iterator[Picture]:
     """Pictures uint8 [480, 720, 3] at 10 Hz: 41 steps, and the instant of failure held."""
     figure = Figure(figsize=(7.2, 4.8), dpi=100)
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_axes((0.07, 0.09, 0.92, 0.79))
-    who = bev.drivers(cache, poses)
+    who = bev.drivers(cache, poses, interval_s)
     bev.draw_map(axes, cache)
     for name, own in who.items():
         axes.plot(*own[:, :2].T, linewidth=1.2, alpha=0.7, zorder=5, **WHO[name])

@@ -49,13 +49,13 @@ _MARKER = 13.0  # points, around the corner that left the road
 _CLASSES = ("vehicle", "pedestrian", "bicycle", "other object")
 
 
-def drivers(cache: SceneCache, poses: Array) -> dict[str, Array]:
+def drivers(cache: SceneCache, poses: Array, interval_s: float | None = None) -> dict[str, Array]:
     """Poses [41, 3] at 10 Hz in the ego frame of t0, by driver.
 
     The simulated plan, the human (where the log has a future), PDM-Closed.
     """
     ego = cache.ego_state[:3]
-    states = rollout(cache, poses[None])[0]
+    states = rollout(cache, poses[None], interval_s)[0]
     who = {PLAN: poses_to_ego(states[:, [X, Y, HEADING]], ego)}
     if len(cache.human_poses) and np.isfinite(cache.human_poses).all():
         who[HUMAN] = dense(np.array(cache.human_poses))
@@ -70,19 +70,21 @@ def draw(
     step: int | None = None,
     annotation: FailureAnnotation | None = None,
     title: str = "",
+    interval_s: float | None = None,
 ) -> None:
     """One scene on given axes.
 
     Args:
         axes: where to draw; x is forward and points right.
         cache: the scene.
-        poses: [8, 3] plan at 2 Hz or [40, 3] at 10 Hz, ego frame (m, m, rad).
+        poses: [8, 3] plan at 2 Hz or [40, 3] at 10 Hz, ego frame (m, m, rad); else [L, 3].
         step: instant at which everybody is drawn, in steps of 0.1 s; the annotation's, else 0.
         annotation: the failure to show.
         title: text above the picture.
+        interval_s: between poses [s], where it is another.
     """
     step = (annotation.step if annotation else 0) if step is None else step
-    who = drivers(cache, poses)
+    who = drivers(cache, poses, interval_s)
     draw_map(axes, cache)
     draw_trails(axes, cache)
     draw_tracks(axes, cache, step, annotation.track if annotation else None)
@@ -325,11 +327,12 @@ def save_scene(
     step: int | None = None,
     title: str = "",
     annotation: FailureAnnotation | None = None,
+    interval_s: float | None = None,
 ) -> None:
     """Draw one scene into a picture file (arguments of `draw`; no display is needed)."""
     figure = Figure(figsize=(8, 5.0), dpi=120)
     axes = figure.add_axes((0.07, 0.09, 0.91, 0.84))
-    draw(axes, cache, poses, step, annotation, title)
+    draw(axes, cache, poses, step, annotation, title, interval_s)
     path = Path(path)
     kind = path.suffix.lstrip(".") or "png"
     write_atomically(path, lambda partial: figure.savefig(partial, format=kind))

@@ -132,6 +132,7 @@ def draw(
     cache: SceneCache,
     poses: Array,
     annotation: FailureAnnotation | None = None,
+    interval_s: float | None = None,
 ) -> None:
     """The image of t0 with the plan painted on the road.
 
@@ -142,15 +143,16 @@ def draw(
         axes: where to draw.
         view: of `load_front`.
         cache: the same scene.
-        poses: [8 or 40, 3] plan, ego frame.
+        poses: [8, 3] plan at 2 Hz or [40, 3] at 10 Hz, ego frame; else [L, 3].
         annotation: the failure to show.
+        interval_s: between poses [s], where it is another.
     """
     width, height = view.size
     axes.imshow(view.image, interpolation="antialiased")
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
     axes.set_axis_off()
-    who = drivers(cache, poses)
+    who = drivers(cache, poses, interval_s)
     _carpet(axes, view, who[PLAN])
     if HUMAN in who:
         line = _on_road(view, _ahead_of_bumper(who[HUMAN])[:, :2])

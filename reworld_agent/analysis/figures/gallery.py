@@ -91,7 +91,9 @@ def run_pictures(function: Any, tasks: Sequence[Any], workers: int | None = None
 def alone(run: Run, token: str) -> Run:
     """The run with one scene: what a worker process needs, and no more."""
     kept = run.poses.loc[run.poses.index == token]
-    return replace(run, poses=kept, table=replace(run.table, frame=run.table.frame.loc[[token]]))
+    own = {name: value for name, value in run.intervals.items() if name == token}
+    table = replace(run.table, frame=run.table.frame.loc[[token]])
+    return replace(run, poses=kept, intervals=own, table=table)
 
 
 def draw_one(task: PictureTask) -> tuple[str, str]:

@@ -36,11 +36,12 @@ class SceneView:
 
     Attributes:
         cache: the scene.
-        poses: [8 or 40, 3] the plan, ego frame.
+        poses: [L, 3] the plan, ego frame.
         rows: its failures (`explain.explain_scene`), worst first; empty where it passes.
         front: the front camera at t0, None where there is no image.
         no_front: why there is none.
         scores: its row of the run's table, by short names.
+        interval_s: between poses [s]; None where 8 are at 2 Hz or 40 at 10 Hz.
     """
 
     cache: SceneCache
@@ -49,13 +50,19 @@ class SceneView:
     front: camera.FrontView | None = None
     no_front: str = ""
     scores: Mapping[str, float] = field(default_factory=dict)
+    interval_s: float | None = None
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """The plan, as what draws it takes it."""
+        return {"poses": self.poses, "interval_s": self.interval_s}
 
     @property
     def annotation(self) -> FailureAnnotation | None:
         """The failure that costs most."""
         if not self.rows:
             return None
-        states = rollout(self.cache, self.poses[None])[0]
+        states = rollout(self.cache, self.poses[None], self.interval_s)[0]
         return annotation_of(self.cache, states, self.rows[0])
 
     @property
@@ -78,9 +85,9 @@ def open_view(
     Raises:
         ReWorldError: the scene or its trajectory cannot be had.
     """
-    poses, cache = run.plan(token), run.caches.get(token)
+    poses, interval, cache = run.plan(token), run.intervals.get(token), run.caches.get(token)
     if rows is None:
-        rows = explain_scene(cache, poses, protocol=run.table.protocol.name)
+        rows = explain_scene(cache, poses, run.table.protocol.name, interval)
     front, reason = None, "not asked for"
     if images:
         try:
@@ -88,7 +95,7 @@ def open_view(
         except ReWorldError as error:
             reason = error.message
     scores = run.scores(token)
-    return SceneView(cache, poses, tuple(rows), front, reason, scores)
+    return SceneView(cache, poses, tuple(rows), front, reason, scores, interval)
 
 
 def compose(view: SceneView) -> Figure:
@@ -96,11 +103,11 @@ def compose(view: SceneView) -> Figure:
     figure = Figure(figsize=(10, 4.1), dpi=110, facecolor="white")
     annotation = view.annotation
     left = figure.add_axes((0.055, 0.105, 0.53, 0.73))
-    bev.draw(left, view.cache, view.poses, annotation=annotation)
+    bev.draw(left, view.cache, annotation=annotation, **view.plan)
     right = figure.add_axes((0.6, 0.26, 0.39, 0.575))
     right.set_anchor("N")
     if view.front is not None:
-        camera.draw(right, view.front, view.cache, view.poses, annotation)
+        camera.draw(right, view.front, view.cache, annotation=annotation, **view.plan)
     else:
         right.set_axis_off()
         right.text(0.5, 0.5, "no camera image", ha="center", color=style.GREY)
@@ -138,7 +145,8 @@ def write_picture(
     kind = kind_of(path)
     view = open_view(run, token, rows, images=kind in STILLS)
     if kind in MOVING:
-        animation.write(path, view.cache, view.poses, view.annotation, title=view.sentence)
+        told: dict[str, Any] = {"annotation": view.annotation, "title": view.sentence}
+        animation.write(path, view.cache, **told, **view.plan)
         return path
     figure = compose(view)
     write_atomically(path, lambda partial: figure.savefig(partial, format=kind))

@@ -60,14 +60,14 @@ def draw_one(task: ImageTask) -> SceneImages:
         return SceneImages(task.token, reason=error.message)
     annotation = view.annotation
     figure = Figure(figsize=(5.2, 3.3), dpi=135)
-    bev.draw(
-        figure.add_axes((0.09, 0.13, 0.9, 0.85)), view.cache, view.poses, annotation=annotation
-    )
+    axes = figure.add_axes((0.09, 0.13, 0.9, 0.85))
+    bev.draw(axes, view.cache, annotation=annotation, **view.plan)
     if view.front is None:
         return SceneImages(task.token, _uri(figure), reason=view.no_front)
     width, height = view.front.size
     front = Figure(figsize=(5.4, 5.4 * height / width), dpi=100)
-    camera.draw(front.add_axes((0, 0, 1, 1)), view.front, view.cache, view.poses, annotation)
+    axes = front.add_axes((0, 0, 1, 1))
+    camera.draw(axes, view.front, view.cache, annotation=annotation, **view.plan)
     return SceneImages(task.token, _uri(figure), _uri(front))
 
 

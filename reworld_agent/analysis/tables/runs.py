@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from reworld_agent.core.text import shown
 from reworld_agent.core.vocabulary import PDMS_V1
 from reworld_agent.pdm.cache_io.folder import SceneCaches
 from reworld_agent.pdm.metrics import short_name
-from reworld_agent.pdm.poses import pose_fault
+from reworld_agent.pdm.poses import INTERVAL, intervals_of, pose_fault
 from reworld_agent.scenes.splits import resolve_split
 
 
@@ -28,16 +29,18 @@ class Run:
 
     Attributes:
         table: the scores.
-        poses: index token, flat arrays of 24 or 120 numbers (m, m, rad; ego frame).
+        poses: index token, flat arrays of three numbers a pose (m, m, rad; ego frame).
+        intervals: seconds between the poses of a token, of those that have an own interval.
         caches: where its scenes lie.
     """
 
     table: ScoreTable
     poses: pd.Series
     caches: SceneCaches
+    intervals: Mapping[str, float] = field(default_factory=dict)
 
     def plan(self, token: str) -> NDArray[np.float64]:
-        """Poses [8 or 40, 3] of one scene.
+        """Poses [L, 3] of one scene, `intervals` apart.
 
         Raises:
             SceneError: the run has no trajectory of it, or one that cannot be driven.
@@ -48,7 +51,7 @@ class Run:
                 f"token {token} has no trajectory in this run", f"check the token{example}"
             )
         flat = np.asarray(self.poses[token], np.float64)
-        fault = pose_fault(flat)
+        fault = pose_fault(flat, self.intervals.get(token))
         if fault:
             raise SceneError(f"token {token}: {fault}", "plan this scene again")
         return flat.reshape(-1, 3)
@@ -82,24 +85,28 @@ def open_run(settings: RunSettings) -> Run:
             f"{shown(table.path)}: no column for {', '.join(missing)}",
             "score the run again with this version",
         )
-    poses = _poses(table.path.parent / TRAJECTORIES)
-    return Run(table, poses, find_scenes(table, settings))
+    poses, intervals = _poses(table.path.parent / TRAJECTORIES)
+    return Run(table, poses, find_scenes(table, settings), intervals)
 
 
-def _poses(path: Path) -> pd.Series:
+def _poses(path: Path) -> tuple[pd.Series, dict[str, float]]:
     if not path.is_file():
         raise DataError(
             f"{shown(path)}: no such file; the scores alone do not say where the ego drove",
             "name the output folder of `reworld score`",
         )
-    poses = open_table(path).read(["token", "poses"]).set_index("token")["poses"]
+    file = open_table(path)
+    names = ["token", "poses", *({INTERVAL} & set(file.columns))]
+    table = file.read(names).set_index("token")
+    poses = table["poses"]
     if poses.index.has_duplicates:
         twice = poses.index[poses.index.duplicated()][0]
         raise DataError(
             f"{shown(path)}: several trajectories of one scene, first token {twice}",
             "keep one candidate of each scene",
         )
-    return poses
+    own = zip(poses.index, intervals_of(table.get(INTERVAL), len(table)), strict=True)
+    return poses, {str(token): value for token, value in own if value is not None}
 
 
 def find_scenes(table: ScoreTable, settings: RunSettings) -> SceneCaches:

@@ -14,8 +14,10 @@ COMMAND = Command(
     run="reworld_agent.cli.commands.score_trajectories:run",
     about="""
 Poses are 24 numbers = [8, 3] at 2 Hz, or 120 = [40, 3] at 10 Hz: x, y [m], heading [rad] of the
-rear axle in the ego frame at t0 (x forward, y left), up to 4 s. Every trajectory is scored alone
-beside PDM-Closed, as the devkit does it. Rows that cannot be scored have valid = false and a
+rear axle in the ego frame at t0 (x forward, y left), up to 4 s. Of plans that are sampled otherwise
+say the seconds between poses: interval_s=0.25 for all rows, or a column interval_s. As in the
+devkit, what lies beyond 4 s is cut off, and a shorter plan stands still at its last pose. Every
+trajectory is scored alone beside PDM-Closed. Rows that cannot be scored have valid = false and a
 reason.
 """,
     examples=(

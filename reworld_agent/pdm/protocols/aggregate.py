@@ -94,12 +94,13 @@ def read_groups(mapping: Iterable[Sequence[Any]]) -> list[Group]:
     return groups
 
 
-def plan_row(cache: SceneCache, poses: Any) -> dict[str, Any]:
+def plan_row(cache: SceneCache, poses: Any, interval_s: float | None = None) -> dict[str, Any]:
     """What the aggregation needs of one plan.
 
     Args:
         cache: the frame.
-        poses: [8 or 40, 3] x, y [m], heading [rad], ego frame.
+        poses: [L, 3] x, y [m], heading [rad], ego frame.
+        interval_s: between them [s]; None where 8 are at 2 Hz or 40 at 10 Hz.
 
     Returns:
         token, log_name, start_time_s, the eight metrics of EPDMS after the human filter,
@@ -109,18 +110,22 @@ def plan_row(cache: SceneCache, poses: Any) -> dict[str, Any]:
         DataError: the poses cannot be scored.
         SceneError: the frame cannot.
     """
-    checked = check_poses(np.asarray(poses)[None], cache.token)
-    scores = score_scene(ScoredScene.of(cache), checked, EPDMS_V2.name, explain=False)
+    checked = check_poses(np.asarray(poses)[None], cache.token, interval_s)
+    scene = ScoredScene.of(cache)
+    scores = score_scene(scene, checked, EPDMS_V2.name, explain=False, interval_s=interval_s)
     return {
-        **plan_geometry(cache, checked),
+        **plan_geometry(cache, checked, interval_s),
         **{metric: float(scores[metric][0]) for metric in METRICS},
     }
 
 
-def plan_geometry(cache: SceneCache, poses: NDArray[np.float64]) -> dict[str, Any]:
-    """What the aggregation needs of a plan [1, 8 or 40, 3] (ego frame) besides its metrics.
+def plan_geometry(
+    cache: SceneCache, poses: NDArray[np.float64], interval_s: float | None = None
+) -> dict[str, Any]:
+    """What the aggregation needs of a plan [1, L, 3] (ego frame) besides its metrics.
 
-    See `plan_row`, of whose keys these are all but the metrics.
+    See `plan_row`, of whose keys these are all but the metrics. The end point is the plan's last
+    pose, whenever that is, as in the devkit.
     """
     x, y, heading = cache.ego_state[:3].tolist()
     ahead, left = poses[0, -1, :2].tolist()
@@ -133,7 +138,7 @@ def plan_geometry(cache: SceneCache, poses: NDArray[np.float64]) -> dict[str, An
         "endpoint_y": y + ahead * sin + left * cos,
         "start_point_x": x,
         "start_point_y": y,
-        "states": rollout(cache, poses)[0],
+        "states": rollout(cache, poses, interval_s)[0],
     }
 
 

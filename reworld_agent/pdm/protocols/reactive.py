@@ -7,6 +7,7 @@ human filter, in the traffic that answers to him.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +20,7 @@ from reworld_agent.pdm.metrics.table import EPDMS_V2
 from reworld_agent.pdm.protocols.added import added_columns, beside
 from reworld_agent.pdm.protocols.epdms import EpdmsScene
 from reworld_agent.pdm.protocols.scored_scene import ScoredScene
-from reworld_agent.pdm.simulate.rollout import human_rollout, reference_rollout, rollouts
+from reworld_agent.pdm.simulate.rollout import human_rollout, reference_rollout
 from reworld_agent.pdm.traffic.idm_traffic import Unsolvable, reactive_poses
 from reworld_agent.pdm.traffic.rails import Rails
 from reworld_agent.pdm.world.scenery import make_traffic
@@ -28,14 +29,14 @@ _NOTHING = {"f": np.nan, "U": "", "O": ""}  # by the kind of a column
 
 
 def epdms_v2_reactive(
-    scene: ScoredScene, rails: Rails, poses: NDArray[np.float64], explain: bool
+    scene: ScoredScene, rails: Rails, drives: Iterable[NDArray[np.float64]], explain: bool
 ) -> Records:
     """Columns of `EpdmsScene.columns` with reactive traffic.
 
     Args:
         scene: the scene.
         rails: its `traffic.rails.build_rails`.
-        poses: [N, 8 or 40, 3] x, y [m], heading [rad], ego frame.
+        drives: states of the candidates, [N, 41, 11] each (`rollouts`).
         explain: also the failure records.
 
     Returns:
@@ -49,7 +50,7 @@ def epdms_v2_reactive(
     if human is not None:
         fails = _in_traffic_of(scene, rails, human[0]).failed_by_human(human)
     rows = []
-    for states in rollouts(cache, poses):
+    for states in drives:
         for own in states:
             rows.append(_candidate(scene, rails, own[None], closed, fails, explain))
     known = next((row for row in rows if row is not None), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,13 +29,15 @@ def score_scene(
     name: str,
     explain: bool,
     rails: Rails | None = None,
+    interval_s: float | None = None,
 ) -> Records:
-    """Columns of a protocol for checked poses [N, 8 or 40, 3]; see `api.score`."""
+    """Columns of a protocol for checked poses [N, L, 3]; see `api.score`."""
+    drives = rollouts(scene.cache, poses, interval_s)
     if rails is not None:
-        return _reactive(scene, rails, poses, name, explain)
+        return _reactive(scene, rails, drives, name, explain)
     names = PROTOCOL_NAMES if name == BOTH else (name,)
     views = [_View(protocol(one), scene.seen_by(one)) for one in names]
-    for states in rollouts(scene.cache, poses):
+    for states in drives:
         for view in views:
             view.add(scene.cache, states, explain)
     texts = scene.names if explain else None
@@ -69,7 +72,11 @@ class _View:
 
 
 def _reactive(
-    scene: ScoredScene, rails: Rails, poses: NDArray[np.float64], name: str, explain: bool
+    scene: ScoredScene,
+    rails: Rails,
+    drives: Iterator[NDArray[np.float64]],
+    name: str,
+    explain: bool,
 ) -> Records:
     if name != EPDMS_V2.name:
         raise ConfigError(
@@ -78,4 +85,4 @@ def _reactive(
     # shapely and the maps take half a second to import, and whoever has rails has imported them
     from reworld_agent.pdm.protocols.reactive import epdms_v2_reactive  # noqa: PLC0415
 
-    return epdms_v2_reactive(scene, rails, poses, explain)
+    return epdms_v2_reactive(scene, rails, drives, explain)

@@ -21,12 +21,14 @@ def score_two_frames(
     poses: NDArray[np.float64],
     before: SceneCache,
     poses_before: NDArray[np.float64],
+    sampling_s: float | None = None,
 ) -> Records:
     """EPDMS with EC: N plans of a frame, each beside the plan of the frame before it.
 
     Args:
-        now, poses: the later scene and its candidates [N, 8 or 40, 3].
-        before, poses_before: the same log's scene at most 0.55 s earlier, and [N, 8 or 40, 3].
+        now, poses: the later scene and its candidates [N, L, 3].
+        before, poses_before: the same log's scene at most 0.55 s earlier, and [N, L, 3].
+        sampling_s: between the poses of both [s]; None where 8 are at 2 Hz or 40 at 10 Hz.
 
     Returns:
         `epdms_v2` of the later frame with two_frame_extended_comfort [N] and `score` including it.
@@ -40,8 +42,9 @@ def score_two_frames(
             f"scenes {before.token} and {now.token} are {interval_s:.2f} s apart",
             "EC compares frames of one log that are less than 0.55 s apart",
         )
-    result = score_scene(ScoredScene.of(now), poses, EPDMS_V2.name, explain=False)
-    states = rollout(now, poses), rollout(before, poses_before)
+    scene = ScoredScene.of(now)
+    result = score_scene(scene, poses, EPDMS_V2.name, explain=False, interval_s=sampling_s)
+    states = rollout(now, poses, sampling_s), rollout(before, poses_before, sampling_s)
     result[EC.name] = two_frame_comfort(*states, interval_s)
     result[SCORE] = EPDMS_V2.score(result)
     return result

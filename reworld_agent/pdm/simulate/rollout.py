@@ -14,20 +14,26 @@ from reworld_agent.pdm.simulate.tracker import simulate
 _CHUNK = 256  # candidates whose states are in memory at once
 
 
-def rollout(cache: SceneCache, poses: NDArray[np.float64]) -> NDArray[np.float64]:
-    """States [N, 41, 11] of the ego that follows poses [N, 8 or 40, 3].
+def rollout(
+    cache: SceneCache, poses: NDArray[np.float64], interval_s: float | None = None
+) -> NDArray[np.float64]:
+    """States [N, 41, 11] of the ego that follows poses [N, L, 3], one every `interval_s`.
 
-    Poses are in the ego frame at t0, states global (see `bicycle`).
+    Poses are in the ego frame at t0, states global (see `bicycle`). Without an interval 8 poses
+    are 0.5 s apart and 40 are 0.1 s; raises DataError for other counts.
     """
-    knots, samples = knot_times_us(cache.time_us, poses.shape[1]), sample_times_us(cache.time_us)
+    knots = knot_times_us(cache.time_us, poses.shape[1], interval_s)
+    samples = sample_times_us(cache.time_us)
     ego_state = np.array(cache.ego_state)
     return simulate(ego_state, reference_poses(ego_state, np.array(poses), knots, samples))
 
 
-def rollouts(cache: SceneCache, poses: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
+def rollouts(
+    cache: SceneCache, poses: NDArray[np.float64], interval_s: float | None = None
+) -> Iterator[NDArray[np.float64]]:
     """`rollout` for at most 256 candidates at a time."""
     for start in range(0, len(poses), _CHUNK):
-        yield rollout(cache, poses[start : start + _CHUNK])
+        yield rollout(cache, poses[start : start + _CHUNK], interval_s)
 
 
 def human_rollout(cache: SceneCache) -> NDArray[np.float64] | None:

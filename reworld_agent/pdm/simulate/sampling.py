@@ -1,7 +1,8 @@
 """From planned poses to the 41 reference poses at 10 Hz that the tracker follows.
 
-The planner's poses (ego frame) become global, the ego pose at t0 goes before them, and x, y and
-the unwrapped heading are interpolated linearly in time.
+The planner's poses (ego frame), at whatever times it has them, become global, the ego pose at t0
+goes before them, and x, y and the unwrapped heading are interpolated linearly in time. What lies
+beyond 4 s is cut off; a plan that ends before stands still at its last pose, as in the devkit.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from reworld_agent.core.errors import DataError
 from reworld_agent.pdm.kernel import helper, kernel
+from reworld_agent.pdm.poses import interval_of
 from reworld_agent.pdm.scene_cache import N_STEPS
 from reworld_agent.pdm.world.geometry import TWO_PI, principal_value
 
@@ -29,11 +32,22 @@ def sample_times_us(time_us: int) -> NDArray[np.int64]:
     return np.maximum(_microseconds(np.arange(N_STEPS) * STEP_S, time_us), time_us)
 
 
-def knot_times_us(time_us: int, n_poses: int) -> NDArray[np.int64]:
-    """int64 [n_poses + 1]: t0 and the log times [µs] of `n_poses` poses that end at 4 s."""
-    interval = 4.0 / n_poses
-    later = _microseconds(np.arange(n_poses) * interval + interval, time_us)
-    return np.concatenate([np.array([time_us]), later])
+def knot_times_us(time_us: int, n_poses: int, interval_s: float | None = None) -> NDArray[np.int64]:
+    """int64 [n_poses + 1]: t0 and the log times [µs] of poses every `interval_s` after it.
+
+    Raises:
+        DataError: the interval is not known from the number of poses, or is no time; or two poses
+            fall on the same microsecond.
+    """
+    interval_s = interval_of(n_poses, interval_s)
+    later = _microseconds(np.arange(n_poses) * interval_s + interval_s, time_us)
+    knots = np.concatenate([np.array([time_us]), later])
+    if (np.diff(knots) <= 0).any():
+        raise DataError(
+            f"poses every {interval_s:g} s have no times of their own in µs",
+            "give the seconds between two poses",
+        )
+    return knots
 
 
 @helper

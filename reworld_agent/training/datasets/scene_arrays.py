@@ -149,7 +149,7 @@ def _key(loader: SceneLoader, config: ModelConfig, future_images: bool) -> str:
     stamps = [(str(log), log.stat().st_mtime_ns, log.stat().st_size) for log in logs]
     clip = config.clip
     shape = (clip.height, clip.width, clip.history_frames, clip.future_frames, future_images)
-    content = json.dumps([sorted(windows), stamps, shape])
+    content = json.dumps([sorted(windows), stamps, shape, config.planner.horizon])
     return f"{loader.data_path.name}_{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 
