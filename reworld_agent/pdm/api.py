@@ -105,11 +105,7 @@ def score_many(
     each = [poses] * len(caches) if shared else list(poses)
     if len(each) != len(caches):
         raise DataError(f"{len(caches)} scenes but candidates for {len(each)}")
-    intervals: list[float | None]
-    if isinstance(interval_s, Sequence):
-        intervals = list(interval_s)
-    else:
-        intervals = [interval_s] * len(caches)
+    intervals = interval_s if isinstance(interval_s, Sequence) else [interval_s] * len(caches)
     if len(intervals) != len(caches):
         raise DataError(f"{len(caches)} scenes but intervals for {len(intervals)}")
     tasks = [

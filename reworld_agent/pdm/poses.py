@@ -32,8 +32,8 @@ def interval_of(count: int, interval_s: float | None = None) -> float:
     found = USUAL_INTERVALS_S.get(count) if interval_s is None else float(interval_s)
     if found is None:
         raise DataError(
-            f"poses hold {3 * count} numbers ([{count}, 3]), not 24 ([8, 3] at 2 Hz) or 120 ([40, 3] "
-            f"at 10 Hz), and their {INTERVAL} is not given",
+            f"poses hold {3 * count} numbers ([{count}, 3]), not 24 ([8, 3] at 2 Hz) or 120 "
+            f"([40, 3] at 10 Hz), and their {INTERVAL} is not given",
             f"give the seconds between them: {INTERVAL}",
         )
     if not (math.isfinite(found) and found > 0.0 and found * count < _LONGEST_S):

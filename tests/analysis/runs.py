@@ -57,14 +57,15 @@ def make_run(
     caches: SceneCaches,
     poses: dict[str, NDArray[np.float64]],
     protocol: str = PROTOCOL,
+    interval_s: float | None = None,
 ) -> Path:
     """Score poses [8, 3] of each token and write the run's tables; the folder."""
     rows = []
     for token, own in poses.items():
-        scored = pdm.score(caches.get(token), own[None], protocol)
+        scored = pdm.score(caches.get(token), own[None], protocol, interval_s=interval_s)
         metrics = {name: float(scored[name][0]) for name in columns(protocol)}
         rows.append({"token": token, "reason": "", **metrics})
-    return write_run(folder, pd.DataFrame(rows), poses, caches.data_split, protocol)
+    return write_run(folder, pd.DataFrame(rows), poses, caches.data_split, protocol, interval_s)
 
 
 def write_run(
@@ -73,11 +74,15 @@ def write_run(
     poses: dict[str, NDArray[np.float64]],
     split: str,
     protocol: str = PROTOCOL,
+    interval_s: float | None = None,
 ) -> Path:
     """Write the tables of scored rows (token, reason, metrics) and their poses; the folder."""
     origin: dict[str, Any] = {"protocol": protocol, "agent": "straight", "split": split}
     table = score_table(rows["token"].tolist(), rows, protocol)
     write_score_table(folder, table, origin)
-    trajectories = {"token": list(poses), "poses": [own.ravel().tolist() for own in poses.values()]}
-    write_parquet(folder / "trajectories.parquet", pd.DataFrame(trajectories), origin)
+    flat = [own.ravel().tolist() for own in poses.values()]
+    trajectories = pd.DataFrame({"token": list(poses), "poses": flat})
+    if interval_s is not None:
+        trajectories["interval_s"] = interval_s
+    write_parquet(folder / "trajectories.parquet", trajectories, origin)
     return folder

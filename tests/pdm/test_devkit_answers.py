@@ -5,6 +5,8 @@ Everything that this test reads is the project's own, so that anybody can run it
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -23,19 +25,38 @@ PRODUCT = "multiplicative_metrics_prod"  # of columns that are compared
 UNTOLD = {"pdms_v1": set(), "epdms_v2": {PRODUCT, f"{PRODUCT}_unfiltered"}}
 
 
-@pytest.mark.parametrize("split", ["town_test", "town_val"])
+FOLDERS = {"": 208, "samplings": 200}  # and how many trajectories each has
+
+
+@pytest.fixture(scope="module")
+def cache_of() -> Callable[[str, str], pdm.SceneCache]:
+    """The scene cache of a split's token, built once."""
+
+    @lru_cache
+    def build(split: str, token: str) -> pdm.SceneCache:
+        roots = ensure_split(split, cameras=())
+        return pdm.build_scene_cache(roots.data_root, roots.maps_root, split, token)
+
+    return build
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
 @pytest.mark.parametrize("protocol", [PDMS_V1, EPDMS_V2], ids=lambda protocol: protocol.name)
-def test_the_town_is_scored_as_the_devkit_scores_it(protocol: Protocol, split: str) -> None:
-    theirs = pd.read_parquet(ANSWERS / f"{protocol.name}.parquet")
-    plans = pd.read_parquet(ANSWERS / "trajectories.parquet")
-    plans = plans[plans["split"] == split]
-    roots = ensure_split(split, cameras=())
-    assert len(plans) == {"town_test": 160, "town_val": 48}[split]
+def test_the_town_is_scored_as_the_devkit_scores_it(
+    protocol: Protocol, folder: str, cache_of: Callable[[str, str], pdm.SceneCache]
+) -> None:
+    theirs = pd.read_parquet(ANSWERS / folder / f"{protocol.name}.parquet")
+    plans = pd.read_parquet(ANSWERS / folder / "trajectories.parquet")
+    plans["count"] = plans["poses"].map(len) // 3
+    plans = plans.assign(interval_s=plans.get("interval_s", 0.5))
+    assert len(plans) == FOLDERS[folder]
     compared: set[str] = set()
-    for token, rows in plans.groupby("token", sort=False):
-        cache = pdm.build_scene_cache(roots.data_root, roots.maps_root, split, str(token))
-        poses = np.stack(rows["poses"].tolist()).reshape(len(rows), 8, 3)
-        ours = pdm.score(cache, poses, protocol=protocol.name)
+    alike = ["split", "token", "count", "interval_s"]
+    for _, rows in plans.groupby(alike, sort=False):
+        split, token, count, interval = rows[alike].iloc[0]
+        poses = np.stack(rows["poses"].tolist()).reshape(len(rows), count, 3)
+        cache = cache_of(split, token)
+        ours = pdm.score(cache, poses, protocol=protocol.name, interval_s=interval)
         answers = rows[["token", "candidate"]].merge(theirs, validate="one_to_one")
         for column in answers.columns[2:]:
             own = SAME.get(column, column)
@@ -47,7 +68,7 @@ def test_the_town_is_scored_as_the_devkit_scores_it(protocol: Protocol, split: s
                 answers[column],
                 rtol=0,
                 atol=1e-9 if close else 0,
-                err_msg=f"{token} {column}",
+                err_msg=f"{token} {count} x {interval} s {column}",
             )
             compared.add(column)
     assert set(theirs.columns[2:]) - compared == UNTOLD[protocol.name]
