@@ -90,7 +90,7 @@ class Command:
         return function
 
     def _today(self, argument: str) -> str:
-        """What stands in the place of an argument of an earlier grammar; told on stderr."""
+        """Today's spelling of an argument of an earlier grammar, with a notice on stderr."""
         new = self.former.get(argument)
         if new is None:
             return argument
@@ -120,7 +120,7 @@ def terminated_like_interrupted() -> Iterator[None]:
 
 
 def exit_of(body: Callable[[], int], kept: str) -> int:
-    """The exit code of a command's work; what ends it early is told on stderr.
+    """The exit code of a command's work; what ends it early is printed on stderr.
 
     Args:
         body: gives an exit code, or raises a ReWorldError.

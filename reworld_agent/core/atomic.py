@@ -57,7 +57,7 @@ def _clear_write_errors(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def only_process(file: Path, hint: str, told: bool = True) -> Iterator[bool]:
+def only_process(file: Path, hint: str, announce: bool = True) -> Iterator[bool]:
     """Wait until no other process holds the lock `file`, and keep others waiting.
 
     The system lets go of the lock when its holder ends, however it ends.
@@ -65,7 +65,7 @@ def only_process(file: Path, hint: str, told: bool = True) -> Iterator[bool]:
     Args:
         file: of the lock; it and its folder are made where they are not there, and stay.
         hint: what to do where they cannot be made.
-        told: say on the terminal that another process is waited for.
+        announce: say on the terminal that another process is waited for.
 
     Yields:
         False where the disk knows no locks: others may be at work too.
@@ -77,7 +77,7 @@ def only_process(file: Path, hint: str, told: bool = True) -> Iterator[bool]:
     lock = FileLock(file, fallback_to_soft=False)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        held = _take(lock, file.parent, told)
+        held = _take(lock, file.parent, announce)
     except OSError as error:
         message = f"{file.parent}: cannot be written ({error.strerror})"
         raise DataError(message, hint) from error
@@ -87,13 +87,13 @@ def only_process(file: Path, hint: str, told: bool = True) -> Iterator[bool]:
         lock.release()
 
 
-def _take(lock: BaseFileLock, folder: Path, told: bool) -> bool:
+def _take(lock: BaseFileLock, folder: Path, announce: bool) -> bool:
     """Take the lock; False where the disk knows none."""
     try:
         try:
             lock.acquire(blocking=False)
         except Timeout:
-            if told:
+            if announce:
                 tqdm.write(f"waiting for another process that writes {folder}", file=sys.stderr)
             lock.acquire()
     except OSError as error:

@@ -66,7 +66,7 @@ def run_checks(checks: Iterable[Check]) -> Iterator[Finding]:
         except ReWorldError as error:
             yield Finding(name, FAIL, error.message, error.hint or "")
         except ModuleNotFoundError as error:
-            told = not_installed(error.name or "")
-            yield Finding(name, FAIL, told.message, told.hint or "")
+            missing = not_installed(error.name or "")
+            yield Finding(name, FAIL, missing.message, missing.hint or "")
         except Exception as error:
             yield Finding(name, FAIL, f"{type(error).__name__}: {error}", "report this")

@@ -83,4 +83,6 @@ def why_not_writable(folder: Path) -> str:
             return ""
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        return "" if full else f"{shown(nearest)}: {error.strerror}"  # full: told when it is met
+        return (
+            "" if full else f"{shown(nearest)}: {error.strerror}"
+        )  # full: reported when it is met

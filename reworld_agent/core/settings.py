@@ -89,7 +89,7 @@ def setting(
 
 @dataclass(frozen=True)
 class _About:
-    """What `setting` was told; see there."""
+    """The arguments of `setting`; see there."""
 
     doc: str
     choices: Choices

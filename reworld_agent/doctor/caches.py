@@ -98,14 +98,14 @@ def _finding(folder: _Folder, stale: bool) -> Finding:
     name = f"caches {folder.path.name}"
     what = f"{folder.whole:,} scenes, {folder.size / 1e6:.1f} MB"
     remove = f"rm -r '{folder.path}' ; the next run builds them anew"
-    told = f"{manifest.get('data_split')}-{manifest.get('digest')}"
+    named = f"{manifest.get('data_split')}-{manifest.get('digest')}"
     if folder.misnamed:
         shown = _names(folder.misnamed)
         return Finding(
             name, FAIL, f"{what}; files hold another scene than their name: {shown}", remove
         )
-    if folder.manifest is not None and told != folder.path.name:
-        return Finding(name, FAIL, f"{what}; its manifest is of another folder ({told})", remove)
+    if folder.manifest is not None and named != folder.path.name:
+        return Finding(name, FAIL, f"{what}; its manifest is of another folder ({named})", remove)
     if folder.damaged:
         files = " ".join(f"'{folder.path / item}'" for item in folder.damaged[:20])
         what += f"; not whole, or of another version: {_names(folder.damaged)}"

@@ -144,7 +144,7 @@ def _files(name: str, noun: str, files: Files, split: str, download: str, hint: 
         return Finding(name, OK, f"{files.total:,} {noun}, all there")
     size = files.bytes_to_fetch / 1e9
     measured = "by the size of those that are there" if files.sizes else "by their usual size"
-    what = f"{files.told(noun)}; about {size:.2g} GB to fetch ({measured})"
+    what = f"{files.summary(noun)}; about {size:.2g} GB to fetch ({measured})"
     fix = (
         f"{hint}download the {download} data of split {split}, or leave logs out: "
         "train_test_split.scene_filter.log_names=[...]"

@@ -98,13 +98,13 @@ def generate(
         clip: sizes and lengths, see `resized`.
         sampling: see there.
         first: number of the first clip, for its noise.
-        features: what else the model is told, see `ReWorldModel.context`: `ego` [B, 8] for context
-            tokens, `prompt` and `prompt_mask` for prompts.
+        features: what else the model is conditioned on, see `ReWorldModel.context`: `ego` [B, 8]
+            for context tokens, `prompt` and `prompt_mask` for prompts.
         negative: the prompt that classifier-free guidance leads away from.
         progress: show a bar of the steps.
 
     Raises:
-        DataError: the history is of another size, or the model is told less than it needs.
+        DataError: the history is of another size, or a condition that the model needs is missing.
         WeightsError: what comes out is not finite.
     """
     _check_history(history, clip)
@@ -143,16 +143,18 @@ def _velocity(
     guidance = Guidance.of(replace(model.config.sampling, gamma=sampling.gamma))
     coords = video_coords(clip, model.config.codec, model.device)
 
-    def told(words: Features | None) -> Velocity:
+    def conditioned(words: Features | None) -> Velocity:
         context: Any = model.context(batch, words)
         text, mask = context["encoder_hidden_states"], context["encoder_attention_mask"]
         return dit_velocity(model.video_dit, text, coords, guidance, mask, context["ego"])
 
     if sampling.cfg == 1:
-        return told(features)
+        return conditioned(features)
     if negative is None or model.config.video.text != "prompt":
         raise ConfigError(f"cfg={sampling.cfg} needs prompts", "take a model with them, or cfg=1")
-    return cfg_velocity(told(features), told({**(features or {}), **negative}), sampling.cfg)
+    return cfg_velocity(
+        conditioned(features), conditioned({**(features or {}), **negative}), sampling.cfg
+    )
 
 
 def _check_history(history: Tensor, clip: ClipConfig) -> None:

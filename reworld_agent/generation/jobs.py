@@ -66,7 +66,7 @@ def _of_file(file: Path, start: int, clip: ClipConfig) -> Job:
 def _of_rows(index: ClipIndex, numbers: range, clip: ClipConfig) -> Iterator[Job]:
     for number in numbers:
         row = index.row(number)
-        frames_of(row, clip)  # too short a row is told before any other is decoded
+        frames_of(row, clip)  # too short a row is refused before any other is decoded
         source = {key: row[key] for key in ("source", "scene", "checksum")}
         source |= {"start_s": float(row["start_s"]), "fps": float(row["fps"])}
         yield Job(number, str(row["clip_id"]), source, _reader(index, number, clip))

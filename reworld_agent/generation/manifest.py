@@ -38,8 +38,8 @@ class Manifest:
         if known["source"] != source:
             changed = [key for key in source if known["source"].get(key) != source[key]]
             first = changed[0] if changed else "source"
-            told = f"{first} {known['source'].get(first)}, not {source.get(first)}"
-            message = f"{self.output} holds a future named {name} of another source ({told})"
+            both = f"{first} {known['source'].get(first)}, not {source.get(first)}"
+            message = f"{self.output} holds a future named {name} of another source ({both})"
             raise ConfigError(message, "choose another output_dir=")
         return DONE if known["other"] == self._other else OTHER_PANELS
 

@@ -31,8 +31,8 @@ Clip = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a model can be told beside the frames.
+class Conditioning:
+    """What a model can be conditioned on beside the frames.
 
     Attributes:
         ego: [8] velocity (m/s), acceleration (m/s²), command one-hot at the present.
@@ -51,13 +51,13 @@ class Sample:
         name: names its files.
         history: the frames up to the present one.
         real: the frames after it; None where the source has not enough.
-        told: how the ego moved over the history; None where it is not known.
+        conditioning: how the ego moved over the history; None where it is not known.
     """
 
     name: str
     history: Clip
     real: Clip | None
-    told: Told | None = None
+    conditioning: Conditioning | None = None
 
 
 def from_file(path: Path, clip: ClipConfig, start: int = 0) -> Sample:
@@ -103,7 +103,7 @@ def frames_of(row: dict[str, Any], clip: ClipConfig) -> NDArray[np.int64]:
     return places
 
 
-def _told(row: dict[str, Any], places: NDArray[np.int64]) -> Told | None:
+def _told(row: dict[str, Any], places: NDArray[np.int64]) -> Conditioning | None:
     """The motion of an index row over its history, `places` of its frames."""
     if row["speed"] is None:
         return None
@@ -116,14 +116,14 @@ def _told(row: dict[str, Any], places: NDArray[np.int64]) -> Told | None:
     return _tell(np.array([speed, 0.0, pull, 0.0]), back, word)
 
 
-def told_of_rows(index: ClipIndex, clip: ClipConfig) -> Iterator[Told | None]:
+def conditioning_of_rows(index: ClipIndex, clip: ClipConfig) -> Iterator[Conditioning | None]:
     """The motion of every clip of an index over the history of `clip`; None = not known."""
     for number in range(len(index)):
         row = index.row(number)
         yield _told(row, frames_of(row, clip)[: clip.history_frames])
 
 
-def _tell(state: NDArray[np.float64], back: NDArray[np.float64], word: str) -> Told:
+def _tell(state: NDArray[np.float64], back: NDArray[np.float64], word: str) -> Conditioning:
     """From velocity and acceleration [4], the first pose seen from the present [3], the command."""
     one_hot = [float(word == name) for name in COMMANDS]
     motion = Motion(
@@ -134,7 +134,7 @@ def _tell(state: NDArray[np.float64], back: NDArray[np.float64], word: str) -> T
         acceleration=float(np.hypot(*state[2:])),
         command=word,
     )
-    return Told(np.array([*state, *one_hot], dtype=np.float32), motion)
+    return Conditioning(np.array([*state, *one_hot], dtype=np.float32), motion)
 
 
 def from_scene(token: str, data_split: str, clip: ClipConfig) -> Sample:
@@ -167,11 +167,11 @@ def from_scene(token: str, data_split: str, clip: ClipConfig) -> Sample:
         real = np.stack([frame_image(frame.cameras, clip, where) for frame in later])
     except DataError:  # NAVSIM's own splits have images of the history alone
         real = None
-    told = told_of_statuses(given.ego_statuses)
-    return Sample(token, history, real, told)
+    conditioning = conditioning_of_statuses(given.ego_statuses)
+    return Sample(token, history, real, conditioning)
 
 
-def told_of_statuses(statuses: Sequence[Any]) -> Told:
+def conditioning_of_statuses(statuses: Sequence[Any]) -> Conditioning:
     """The motion of NAVSIM's ego statuses, whose poses the present sees."""
     present = statuses[-1]
     state = np.concatenate([present.ego_velocity, present.ego_acceleration]).astype(np.float64)

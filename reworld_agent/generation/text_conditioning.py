@@ -1,4 +1,4 @@
-"""What a model is told of a clip beside its frames: ego state and command, and a sentence."""
+"""What a model is conditioned on beside a clip's frames: ego state, command and a sentence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from reworld_agent.config import ClipConfig
 from reworld_agent.core.errors import DataError
-from reworld_agent.generation.samples import Sample, Told
+from reworld_agent.generation.samples import Conditioning, Sample
 from reworld_agent.model import ReWorldModel
 from reworld_agent.video.prompts import NEGATIVE_PROMPT, world_prompt
 from reworld_agent.video.text import PromptBook, T5Encoder
@@ -21,7 +21,7 @@ class TextConditioning:
     """Features of samples, as far as the model asks for them.
 
     Args:
-        model: whose configuration says what it is told.
+        model: whose configuration says what it is conditioned on.
         clip: rate and lengths, which the sentences name.
         folder: keeps embedded sentences.
         t5: folder of the T5 encoder; None where all sentences are in `folder`.
@@ -36,14 +36,14 @@ class TextConditioning:
         self.book = PromptBook(folder, encoder)
 
     def features(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
-        """`ego`, `prompt` and `prompt_mask` where the model is told them.
+        """`ego`, `prompt` and `prompt_mask` where the model is conditioned on them.
 
         Raises:
             DataError: a sample's motion is not known. WeightsError: a sentence is not embedded.
         """
         features: dict[str, Tensor] = {}
         if self.model.config.video.context_tokens:
-            states = [_known(sample.name, sample.told).ego for sample in samples]
+            states = [_known(sample.name, sample.conditioning).ego for sample in samples]
             features["ego"] = torch.from_numpy(np.stack(states))
         if self.speaks:
             features |= self.book.embeddings([self.sentence(sample) for sample in samples])
@@ -57,23 +57,23 @@ class TextConditioning:
 
     def sentence(self, sample: Sample) -> str:
         """The sentence of a sample; DataError where its motion is not known."""
-        return sentence(sample.name, sample.told, self.clip)
+        return sentence(sample.name, sample.conditioning, self.clip)
 
 
-def sentence(name: str, told: Told | None, clip: ClipConfig) -> str:
-    """What a model is told of a clip at this rate and of these lengths, in words.
+def sentence(name: str, conditioning: Conditioning | None, clip: ClipConfig) -> str:
+    """The sentence for a clip at this rate and of these lengths, in words.
 
     Raises:
         DataError: its motion is not known; names the clip.
     """
     past, ahead = (clip.history_frames - 1) / clip.fps, clip.future_frames / clip.fps
-    return world_prompt(_known(name, told).motion, past, ahead)
+    return world_prompt(_known(name, conditioning).motion, past, ahead)
 
 
-def _known(name: str, told: Told | None) -> Told:
-    if told is None:
+def _known(name: str, conditioning: Conditioning | None) -> Conditioning:
+    if conditioning is None:
         raise DataError(
-            f"{name}: the model is told how the car moved, and this clip does not say",
+            f"{name}: the model is conditioned on how the car moved, and this clip has no motion",
             "take a clip of an index with poses, or a scene",
         )
-    return told
+    return conditioning

@@ -59,7 +59,7 @@ class Files:
         mean = sum(self.sizes) / len(self.sizes) if self.sizes else self.usual_bytes
         return self.missing * mean
 
-    def told(self, what: str) -> str:
+    def summary(self, what: str) -> str:
         """`3 images of 10 are missing: a, b, c`."""
         more = self.missing - len(self.first)
         rest = f" and {more} more" if more > 0 else ""
@@ -114,7 +114,7 @@ class Preflight:
             (self.point_clouds, "point clouds", self.download.format("lidar data")),
         ):
             if files.missing:
-                yield DataError(files.told(what), hint)
+                yield DataError(files.summary(what), hint)
 
 
 def preflight(

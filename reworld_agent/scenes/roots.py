@@ -53,14 +53,14 @@ def require_split(data_split: str, data_root: Path | None = None) -> None:
         require_logs(data_root, data_split, f"data_root={shown(data_root)}")
 
 
-def require_logs(data_root: Path, data_split: str, told: str) -> None:
-    """Raise UsageError where there is no folder of logs of this split; `told` says who names it."""
+def require_logs(data_root: Path, data_split: str, source: str) -> None:
+    """Raise UsageError without a folder of logs of this split; `source` says what names it."""
     logs = data_root / LOGS
     if (logs / data_split).is_dir():
         return
     present = sorted(path.name for path in logs.iterdir()) if logs.is_dir() else []
     known = ", ".join(present[:_SHOWN]) + (" ..." if len(present) > _SHOWN else "")
     raise UsageError(
-        f"{told} has no {LOGS}/{shown(data_split)}; present: {known or 'none'}",
+        f"{source} has no {LOGS}/{shown(data_split)}; present: {known or 'none'}",
         did_you_mean(data_split, present, "name one of them as data_split, or download the split"),
     )

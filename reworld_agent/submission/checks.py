@@ -52,8 +52,8 @@ def _fields(submission: Submission) -> Finding:
         faults.append(f"unknown keys {', '.join(map(repr, strange))}")
     if faults:
         return Finding("fields", FAIL, "; ".join(faults), f"keys: {', '.join(sorted(known))}")
-    told = ", ".join(submission.fields[key] for key in FIELDS.values())
-    return Finding("fields", OK, f"version {submission.version}; {told}")
+    fields = ", ".join(submission.fields[key] for key in FIELDS.values())
+    return Finding("fields", OK, f"version {submission.version}; {fields}")
 
 
 def _tokens(name: str, plans: Plans, wanted: frozenset[str] | None, source: str) -> Finding:

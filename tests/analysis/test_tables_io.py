@@ -18,7 +18,7 @@ from tests.analysis.tables import scores, tokens, v2_scores, with_footer, write
 def test_navsim_v1_csv_with_index_and_average(tmp_path: Path) -> None:
     frame = scores()
     table = read_table(write(with_footer(frame), tmp_path / "x.csv", index=True))
-    assert table.protocol.name == "pdms_v1" and table.told_by == "columns"
+    assert table.protocol.name == "pdms_v1" and table.protocol_from == "columns"
     assert list(table.frame.index) == tokens(40)  # also those that look like numbers
     assert table.frame["score"].tolist() == frame["score"].tolist()
     assert table.footer["score"] == pytest.approx(frame["score"].mean())
@@ -72,18 +72,18 @@ def test_our_run_folder_brings_provenance_and_logs(tmp_path: Path) -> None:
     record = pd.DataFrame({"token": frame["token"], "log_name": "a"})
     write_parquet(tmp_path / "inference.parquet", record, {})
     table = read_table(tmp_path)
-    assert (table.label, table.told_by) == ("reworld", "metadata")
+    assert (table.label, table.protocol_from) == ("reworld", "metadata")
     assert table.logs is not None and set(table.logs) == {"a"}
 
 
 def test_protocol_is_never_guessed(tmp_path: Path) -> None:
     frame = scores()[["token", "score"]]
     path = write(frame, tmp_path / "x.csv")
-    with pytest.raises(ConfigError, match="do not tell the protocol"):
+    with pytest.raises(ConfigError, match="fit no single protocol"):
         read_table(path)
     assert read_table(path, "epdms_v2").protocol.name == "epdms_v2"
     both = write(v2_scores().assign(comfort=1.0), tmp_path / "y.csv")
-    with pytest.raises(ConfigError, match="do not tell"):
+    with pytest.raises(ConfigError, match="fit no single"):
         read_table(both)
     with pytest.raises(ConfigError, match="contradictory"):
         read_table(write(scores(), tmp_path / "z.csv"), "epdms_v2")

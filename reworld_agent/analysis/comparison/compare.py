@@ -74,8 +74,8 @@ def compare_tables(
     """
     if a.protocol.name != b.protocol.name:
         raise ConfigError(
-            f"unlike protocols: {shown(a.path)} is {a.protocol.name} (told by its {a.told_by}), "
-            f"{shown(b.path)} is {b.protocol.name} (told by its {b.told_by})",
+            f"unlike protocols: {shown(a.path)} is {a.protocol.name} (from its {a.protocol_from}), "
+            f"{shown(b.path)} is {b.protocol.name} (from its {b.protocol_from})",
             "score both under one protocol; their numbers mean different things",
         )
     notes: list[str] = []

@@ -133,8 +133,12 @@ def notice_text(letter: str, notice: Notice) -> str:
 
 
 def _name(table: ScoreTable) -> str:
-    told = f"protocol told by its {table.told_by}" if table.told_by != "protocol=" else "protocol="
-    return f"{table.label}  ({shown(table.path)}; {told})"
+    origin = (
+        f"protocol from its {table.protocol_from}"
+        if table.protocol_from != "protocol="
+        else "protocol="
+    )
+    return f"{table.label}  ({shown(table.path)}; {origin})"
 
 
 def _table(found: Comparison, percent: str) -> Iterator[str]:

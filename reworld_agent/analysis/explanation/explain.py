@@ -213,8 +213,8 @@ def sentence(row: Metric, found: Mapping[str, Any]) -> str:
         human = "the human fails too" if found["human_fails"] else "the human would not have"
     if not found["counterfactual"]:
         change = f"none of {found['variants_tried']} small changes passes"
-    told = f"{row.short} {found['value']:.2g}: {row.explainer.sentence(found)}"
-    return "; ".join(part for part in (told, human, change) if part)
+    reason = f"{row.short} {found['value']:.2g}: {row.explainer.sentence(found)}"
+    return "; ".join(part for part in (reason, human, change) if part)
 
 
 def _human_fails(row: Metric, scored: Mapping[str, Any], human: Mapping[str, float]) -> float:

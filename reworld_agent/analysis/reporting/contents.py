@@ -124,7 +124,7 @@ def provenance(table: ScoreTable) -> list[tuple[str, str]]:
     known = [(text, table.provenance.get(key)) for key, text in _PROVENANCE.items()]
     rows = [(text, str(value)) for text, value in known if value not in (None, "")]
     if not any(text == "protocol" for text, _ in rows):
-        rows.insert(0, ("protocol", f"{table.protocol.name} (told by its {table.told_by})"))
+        rows.insert(0, ("protocol", f"{table.protocol.name} (from its {table.protocol_from})"))
     return [*rows, ("table", shown(table.path))]
 
 

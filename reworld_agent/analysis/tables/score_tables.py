@@ -44,7 +44,7 @@ class ScoreTable:
         label: name of the agent, else of the file.
         path: the file.
         protocol: how it was scored.
-        told_by: what says so: `metadata`, `columns` or `protocol=`.
+        protocol_from: what says so: `metadata`, `columns` or `protocol=`.
         frame: index token; the metrics that the table has, float64, NaN in a scene without score.
         logs: log name of each token, or None where it is not known.
         footer: values of the table's summary row, empty where it has none.
@@ -55,7 +55,7 @@ class ScoreTable:
     label: str
     path: Path
     protocol: Protocol
-    told_by: str
+    protocol_from: str
     frame: pd.DataFrame
     logs: pd.Series | None = None
     footer: dict[str, float] = field(default_factory=dict)
@@ -76,7 +76,7 @@ def read_table(
 
     Raises:
         DataError: no table, not readable, no tokens, a token twice, or values that are no numbers.
-        ConfigError: the protocol cannot be told, or contradicts what the table says.
+        ConfigError: the protocol cannot be inferred, or contradicts what the table says.
     """
     file = find_file(Path(path))
     raw = open_table(file)
@@ -91,16 +91,16 @@ def read_table(
     _check_tokens(frame, file)
     frame[TOKEN] = frame[TOKEN].astype(object)  # pandas looks up plain strings ten times faster
     recorded = prefix.rstrip("_") or raw.provenance.get("protocol")
-    told, told_by = _protocol([str(name) for name in frame], recorded, protocol, file)
+    found, protocol_from = _protocol([str(name) for name in frame], recorded, protocol, file)
     if prefix:
-        notes.append(f"scored by both protocols; read here: {told.name}")
+        notes.append(f"scored by both protocols; read here: {found.name}")
     logs = _logs(frame, file)
-    scores = _scores(frame.set_index(TOKEN), told, file, notes)
+    scores = _scores(frame.set_index(TOKEN), found, file, notes)
     return ScoreTable(
         label=str(raw.provenance.get("agent") or _label(file)),
         path=file,
-        protocol=told,
-        told_by=told_by,
+        protocol=found,
+        protocol_from=protocol_from,
         frame=scores,
         logs=logs,
         footer={key: value for key, value in footer.items() if key in scores},
@@ -213,11 +213,11 @@ def _protocol(
     answers = {"metadata": recorded, "columns": seen, "protocol=": asked}
     given = {source: name for source, name in answers.items() if name}
     if len(set(given.values())) > 1:
-        told = ", ".join(f"{source} {name}" for source, name in given.items())
-        raise ConfigError(f"{shown(file)}: contradictory protocols ({told})", "fix the table")
+        both = ", ".join(f"{source} {name}" for source, name in given.items())
+        raise ConfigError(f"{shown(file)}: contradictory protocols ({both})", "fix the table")
     if not given:
         raise ConfigError(
-            f"{shown(file)}: its columns ({', '.join(columns)}) do not tell the protocol",
+            f"{shown(file)}: its columns ({', '.join(columns)}) fit no single protocol",
             f"say protocol={' | '.join(PROTOCOL_NAMES)}",
         )
     source, name = next(iter(given.items()))

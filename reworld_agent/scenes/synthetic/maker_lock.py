@@ -15,7 +15,7 @@ UNFINISHED = "unfinished"
 
 
 @contextmanager
-def only_maker(root: Path, told: bool = True) -> Iterator[None]:
+def only_maker(root: Path, announce: bool = True) -> Iterator[None]:
     """Wait until nobody else makes anything in `root`, and keep others waiting.
 
     What lies unfinished when the lock is taken is nobody's: it is removed before anything is made,
@@ -24,13 +24,13 @@ def only_maker(root: Path, told: bool = True) -> Iterator[None]:
 
     Args:
         root: the town's folder; made where it is not there.
-        told: say on the terminal that another process is waited for.
+        announce: say on the terminal that another process is waited for.
 
     Raises:
         DataError: the folder cannot be made or written.
     """
     hint = "set REWORLD_HOME to a folder that can be written"
-    with only_process(root / LOCK, hint, told) as held:
+    with only_process(root / LOCK, hint, announce) as held:
         if held:
             _clear(root)
         try:

@@ -91,7 +91,7 @@ def ensure_split(
         return roots
     if cameras or clips:
         require_installed("cv2")
-    with only_maker(root, told=progress):
+    with only_maker(root, announce=progress):
         if _is_made(manifest, wanted):  # by whom this process has waited for
             return roots
         write_manifest(root, manifest, _merged(manifest, {**wanted, **_NOTHING}))

@@ -34,7 +34,7 @@ def check_future_images(loader: SceneLoader, clip: ClipConfig) -> None:
     sensors = dataclasses.replace(SensorConfig.build_no_sensors(), cam_f0=frames)
     found = preflight(loader, sensors, whole_scene=True, maps=False).images
     if found.missing:
-        raise DataError(found.told("images"), HINT.format(count=clip.future_frames))
+        raise DataError(found.summary("images"), HINT.format(count=clip.future_frames))
 
 
 def check_host_config(config: DictConfig) -> None:

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from reworld_agent.clips.index import ClipIndex
 from reworld_agent.config import ClipConfig
-from reworld_agent.generation.samples import told_of_rows, told_of_statuses
+from reworld_agent.generation.samples import conditioning_of_rows, conditioning_of_statuses
 from reworld_agent.generation.text_conditioning import sentence
 from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.training.datasets.scene_arrays import Sample
@@ -52,7 +52,7 @@ class PromptedSamples(Dataset[Sample]):
 
 def clip_sentences(index: ClipIndex, clip: ClipConfig) -> list[str]:
     """The sentence of every clip of an index; DataError names the first of unknown motion."""
-    motions = zip(index.rows["clip_id"], told_of_rows(index, clip), strict=True)
+    motions = zip(index.rows["clip_id"], conditioning_of_rows(index, clip), strict=True)
     return [sentence(str(name), motion, clip) for name, motion in motions]
 
 
@@ -62,5 +62,5 @@ def scene_sentences(loader: SceneLoader, clip: ClipConfig) -> dict[str, str]:
     for token in tqdm(loader.tokens, desc="reading motion", delay=5.0):
         statuses = loader.get_agent_input_from_token(token).ego_statuses
         past = statuses[-clip.history_frames :]
-        found[token] = sentence(token, told_of_statuses(past), clip)
+        found[token] = sentence(token, conditioning_of_statuses(past), clip)
     return found

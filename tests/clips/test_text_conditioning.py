@@ -1,4 +1,4 @@
-"""What a model is told beside the frames: ego state, sentences, the negative prompt."""
+"""What a model is conditioned on beside the frames: ego state, sentences, the negative prompt."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from reworld_agent.clips.windows import ClipShape
 from reworld_agent.config import load_model_config
 from reworld_agent.core.errors import ConfigError, DataError, WeightsError
 from reworld_agent.generation.futures import Sampling, generate
-from reworld_agent.generation.samples import Sample, from_index, told_of_rows
+from reworld_agent.generation.samples import Sample, conditioning_of_rows, from_index
 from reworld_agent.generation.text_conditioning import TextConditioning
 from reworld_agent.model import ReWorldModel
 from reworld_agent.model.shipped import shipped_folder
@@ -51,9 +51,9 @@ def model_with(**video: Any) -> ReWorldModel:
 
 
 def test_motion_over_the_history(sample: Sample) -> None:
-    assert sample.told is not None
-    np.testing.assert_allclose(sample.told.ego, [SPEED, 0, 0.5, 0, 1, 0, 0, 0])
-    motion = sample.told.motion
+    assert sample.conditioning is not None
+    np.testing.assert_allclose(sample.conditioning.ego, [SPEED, 0, 0.5, 0, 1, 0, 0, 0])
+    motion = sample.conditioning.motion
     # 1.5 s on a circle to the left; the chord in the frame of its end
     radius, angle = SPEED / TURN, 1.5 * TURN
     assert motion.forward == pytest.approx(radius * np.sin(angle), abs=1e-6)
@@ -65,14 +65,14 @@ def test_motion_over_the_history(sample: Sample) -> None:
 @pytest.mark.parametrize("fps", [1.0, 2.0])
 def test_rows_are_told_at_the_rate_of_the_model(index: ClipIndex, fps: float) -> None:
     clip = replace(CONFIG.world_clip, fps=fps, history_frames=3, future_frames=2)
-    told = next(told_of_rows(index, clip))
-    shown = next(from_index(index, [0], clip)).told
-    assert told is not None and shown is not None and told.motion == shown.motion
+    conditioning = next(conditioning_of_rows(index, clip))
+    shown = next(from_index(index, [0], clip)).conditioning
+    assert conditioning is not None and shown is not None and conditioning.motion == shown.motion
     radius, angle = SPEED / TURN, 2 / fps * TURN
-    assert told.motion.forward == pytest.approx(radius * np.sin(angle), abs=1e-6)
+    assert conditioning.motion.forward == pytest.approx(radius * np.sin(angle), abs=1e-6)
     faster = replace(clip, fps=8.0)
     with pytest.raises(DataError, match="has 2 frames a second, 8 are wanted"):
-        next(told_of_rows(index, faster))
+        next(conditioning_of_rows(index, faster))
 
 
 def test_ego_reaches_the_video_dit(sample: Sample, tmp_path: Path) -> None:
@@ -82,15 +82,15 @@ def test_ego_reaches_the_video_dit(sample: Sample, tmp_path: Path) -> None:
     assert set(features) == {"ego"} and features["ego"].shape == (1, 8)
     past = torch.from_numpy(sample.history)[None]
     sampling = Sampling(steps=2)
-    told = generate(model, past, CONFIG.world_clip, sampling, features=features)
+    conditioned = generate(model, past, CONFIG.world_clip, sampling, features=features)
     other = generate(
         model, past, CONFIG.world_clip, sampling, features={"ego": -5 * features["ego"]}
     )
-    assert not torch.equal(told, other)
+    assert not torch.equal(conditioned, other)
     with pytest.raises(DataError, match="context tokens"):
         generate(model, past, CONFIG.world_clip, sampling)
-    with pytest.raises(DataError, match="this clip does not say"):
-        conditioning.features([replace(sample, told=None)])
+    with pytest.raises(DataError, match="this clip has no motion"):
+        conditioning.features([replace(sample, conditioning=None)])
 
 
 def test_sentences(sample: Sample, tmp_path: Path) -> None:
