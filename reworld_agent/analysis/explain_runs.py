@@ -26,6 +26,7 @@ from reworld_agent.analysis.explanation.explanation import Explanation
 from reworld_agent.analysis.explanation.settings import ExplainSettings
 from reworld_agent.analysis.tables.runs import Run, open_run
 from reworld_agent.core.errors import DataError, UsageError
+from reworld_agent.core.extending.plugins import VARIABLE
 from reworld_agent.core.extras import require_installed
 from reworld_agent.core.settings import did_you_mean
 from reworld_agent.core.workers import run_tasks
@@ -79,7 +80,12 @@ def _require_metric(metric: str, known: Iterable[str], why: str) -> None:
     if metric not in names:
         raise UsageError(
             f"metric={metric} is {why}",
-            did_you_mean(metric, names, f"use one of {', '.join(names)}", "metric={}"),
+            did_you_mean(
+                metric,
+                names,
+                f"use one of {', '.join(names)}; {VARIABLE}=MODULE brings one of your own",
+                "metric={}",
+            ),
         )
 
 

@@ -109,7 +109,7 @@ class EgoStatusMLPAgent(AbstractAgent):
 
     def initialize(self) -> None:
         """Load the weights; raises WeightsError where they are missing or of another size."""
-        hint = "reworld train-ego-status-mlp makes them"
+        hint = "reworld train-ego-status-mlp makes them, and agent.ckpt of reworld train is one"
         if not self.checkpoint_path.is_file():
             raise WeightsError(f"{self.checkpoint_path}: no such weights", hint)
         try:

@@ -54,15 +54,11 @@ def read_arguments(settings: type[Chosen], arguments: Sequence[str], usage: str)
         _set(node, fields[name], texts)
     missing = [name for name, field in fields.items() if field.required and name not in given]
     if missing:
-        names = ", ".join(_named(fields[name]) for name in missing)
+        names = ", ".join(fields[name].named for name in missing)
         raise UsageError(f"{names} {'is' if len(missing) == 1 else 'are'} missing", usage)
     values = OmegaConf.to_container(node)
     assert isinstance(values, dict)
     return settings(**{name: values[name] for name in given})
-
-
-def _named(field: Field) -> str:
-    return field.word if field.about.positional else f"{field.word}="
 
 
 def _by_name(fields: Sequence[Field], arguments: Sequence[str], usage: str) -> dict[str, list[str]]:

@@ -128,7 +128,9 @@ def exit_of(body: Callable[[], int], kept: str) -> int:
     """
     try:
         with terminated_like_interrupted():
-            return body()
+            code = body()
+            sys.stdout.flush()  # at the end of the process it is too late for a closed pipe
+            return code
     except ReWorldError as error:
         return report_error(error)
     except ModuleNotFoundError as error:

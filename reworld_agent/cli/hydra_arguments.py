@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
@@ -23,7 +23,9 @@ _OPTIONS = {
 }
 _OTHER_FILES = {"--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp"}
 _OVERRIDE = re.compile(r"(?:Error merging override (\S.*)|Could not override '([^']+)')")
+_NO_FOLDER = re.compile(r"Additional config directory '(.*)' not found")
 _QUOTES = "\"key='a value'\""
+_DEVKIT = "nav"  # how names of the devkit's splits begin
 _SPLITS = (
     "the devkit's splits (navtest, navtrain ...) need NAVSIM_DEVKIT_ROOT; a folder of logs below "
     "OPENSCENE_DATA_ROOT is train_test_split.data_split=NAME"
@@ -141,6 +143,9 @@ def _may_be(settings: type[Settings], word: str, named: set[str] | None, is_new:
 def composing_error(settings: type[Settings], error: Exception) -> UsageError:
     """What Hydra says of arguments that it cannot compose, in our words where there are any."""
     said = _OVERRIDE.search(str(error))
+    folder = _NO_FOLDER.search(str(error))
+    if folder:
+        return UsageError(f"--config-dir {folder[1]}: no such folder", "check the path")
     override = str(getattr(error, "override", None) or (said and (said[1] or said[2])) or "")
     key, _, value = override.partition("=")
     word = key.lstrip("+~")
@@ -149,17 +154,32 @@ def composing_error(settings: type[Settings], error: Exception) -> UsageError:
     if word in fields and type(cause).__name__ == "ValidationError":
         return wrong(fields[word], None if value == "null" else value)
     if type(cause).__name__ in ("ConfigAttributeError", "ConfigKeyError") and override:
-        return unknown(settings, word)
+        return _no_such_key(settings, word, getattr(cause, "parent_node", None))
     missing = str(getattr(error, "missing_cfg_file", None) or "")
     if "/" in missing:
         return _no_such_file(missing, list(getattr(error, "options", None) or ()))
     return _in_hydras_words(error, override)
 
 
+def _no_such_key(settings: type[Settings], word: str, table: Any) -> UsageError:
+    """The error of a word that no setting has; those of an agent's own file are known by now."""
+    above = word.rpartition(".")[0]
+    if above != "agent" or not isinstance(table, Mapping):
+        return unknown(settings, word)
+    known = [str(key) for key in table if not str(key).startswith("_")]
+    hint = f"the agent's file has {', '.join(known) or 'no arguments'}; +{word}= adds one"
+    near = did_you_mean(word.removeprefix("agent."), known, hint, "agent.{}=")
+    return UsageError(f"{shown(word)}= is unknown", near)
+
+
 def _no_such_file(missing: str, options: list[str]) -> UsageError:
     group, _, name = missing.rpartition("/")
     noun = {"agent": "agent", "train_test_split": "split"}.get(group, "file")
-    hint = did_you_mean(name, options, f"one of {', '.join(options)};", group + "={}")
+    hint = f"one of {', '.join(options)};"
+    if group == "agent":
+        hint += " --config-dir DIR finds one of your own, DIR/agent/NAME.yaml"
+    if not name.startswith(_DEVKIT):
+        hint = did_you_mean(name, options, hint, group + "={}")
     if group == "train_test_split" and "navtest" not in options:
         hint = f"{hint} {_SPLITS}"
     return UsageError(f"{group}={name}: there is no such {noun}", hint.removesuffix(";"))

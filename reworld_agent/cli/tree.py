@@ -89,10 +89,11 @@ def find(arguments: Sequence[str]) -> tuple[str, list[str]]:
             return name, list(arguments[count:])
     group = members(arguments[0])
     if group:
-        second = arguments[1] if len(arguments) > 1 else ""
-        said = f"'{arguments[0]} {second}' is not a command" if second else f"{arguments[0]} what?"
+        first, second = arguments[0], arguments[1] if len(arguments) > 1 else ""
+        said = f"'{first} {second}' is not a command"
+        said = said if second else f"reworld {first} needs a second word"
         usual = f"one of {', '.join(group)}"
-        raise UsageError(said, did_you_mean(second, group, usual, f"reworld {arguments[0]} {{}}"))
+        raise UsageError(said, did_you_mean(second, group, usual, f"reworld {first} {{}}"))
     firsts = list(dict.fromkeys(name.partition(" ")[0] for name in known))
     hint = did_you_mean(arguments[0], firsts, f"one of {', '.join(firsts)}; reworld --help")
     raise UsageError(f"'{arguments[0]}' is not a command", hint)

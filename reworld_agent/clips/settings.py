@@ -66,6 +66,6 @@ class IndexSettings(Settings):
         """The source is known and has a folder; a table of splits is there."""
         CLIP_SOURCES.require(self.source, "source")
         if self.root is None and self.source != TOWN:
-            raise UsageError("root= is missing", f"add root=<the folder of the {self.source} data>")
+            raise UsageError("root= is missing", "add root=DIR, the folder of the data")
         if self.split is not None and self.split.endswith((".csv", ".json")):
             require("split", Path(self.split).expanduser(), "file")

@@ -139,6 +139,13 @@ class Field:
         return self.about.key or self.name
 
     @property
+    def named(self) -> str:
+        """What a person calls it: `RUN` where it needs no name, else `resamples=`."""
+        if not self.about.positional:
+            return f"{self.word}="
+        return self.about.metavar or self.name.upper()
+
+    @property
     def required(self) -> bool:
         """True where there is no default."""
         return self.default is MISSING
@@ -329,16 +336,15 @@ def _typed(field: Field, value: Any) -> Any:
 
 def wrong(field: Field, value: Any) -> UsageError:
     """The error of a value that the field cannot take."""
-    named = field.about.metavar or field.name.upper() if field.about.positional else ""
     if value is None or value == "":
-        return UsageError(f"{named or field.word + '='} has no value", f"it must be {field.wanted}")
-    text = as_text(value)
+        return UsageError(f"{field.named} has no value", f"it must be {field.wanted}")
+    text, plain = as_text(value), field.about.positional
     if field.required or field.default is None:
-        hint = f"see --help for {named or field.word + '='}"
+        hint = f"see --help for {field.named}"
     else:
         hint = f"the default is {field.word}={as_text(field.default)}"
-    hint = did_you_mean(text, field.choices, hint, "{}" if named else f"{field.word}={{}}")
-    return UsageError(f"{named or field.word + '='}{text} must be {field.wanted}", hint)
+    hint = did_you_mean(text, field.choices, hint, "{}" if plain else f"{field.word}={{}}")
+    return UsageError(f"{field.named}{' ' * plain}{text} must be {field.wanted}", hint)
 
 
 def did_you_mean(given: str, known: Sequence[str], otherwise: str, pattern: str = "{}") -> str:

@@ -1,4 +1,4 @@
-"""Names of a class's arguments, read from its source: to import Lightning takes seconds."""
+"""Classes and names of their arguments, from sources: to import Lightning takes seconds."""
 
 from __future__ import annotations
 
@@ -31,6 +31,47 @@ def argument_names(target: str) -> tuple[str, ...] | None:
         ):
             return argument_names(f"{_absolute(node, module, file)}.{name}")
     return None
+
+
+def absent(target: str) -> tuple[str, tuple[str, ...]]:
+    """Why there is no class or function of a name, as far as sources tell.
+
+    Args:
+        target: `package.module.Class`.
+
+    Returns:
+        In words: "" where it is there, or only an import could tell; and the full names of the
+        module's classes.
+    """
+    module, _, name = target.rpartition(".")
+    file = _source(module)
+    if file is None:
+        first = module.partition(".")[0]
+        return ("" if _is_there(first) else f"there is no module {first or target}"), ()
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    bound = set(_bound_names(tree))
+    if name in bound or {"*", "__getattr__"} & bound or (file.parent / name).is_dir():
+        return "", ()
+    classes = [node.name for node in _statements(tree) if isinstance(node, ast.ClassDef)]
+    return f"{module} has no {name}", tuple(f"{module}.{one}" for one in classes)
+
+
+def _bound_names(tree: ast.Module) -> Iterator[str]:
+    """Every name that a module may have after it is run, and some that only its functions have."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            yield node.name
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            yield from (alias.asname or alias.name for alias in node.names)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return bool(module) and importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return True  # `__main__` and the like
 
 
 def _statements(module: ast.Module) -> Iterator[ast.stmt]:

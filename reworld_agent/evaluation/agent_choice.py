@@ -8,7 +8,9 @@ from typing import Any
 
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.settings import did_you_mean
-from reworld_agent.core.signatures import argument_names
+from reworld_agent.core.signatures import absent, argument_names
+
+_FIND = "_target_ is package.module.Class; its package is installed, or its folder on PYTHONPATH"
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,8 @@ class AgentChoice:
         config: `_target_`, the class, and its arguments; nested ones may have `_target_` too.
 
     Raises:
-        UsageError: no class is named, or it takes no argument of a given name.
+        UsageError: no class is named, there is none of that name, or it takes no argument of a
+            given name.
     """
 
     name: str
@@ -28,6 +31,10 @@ class AgentChoice:
 
     def __post_init__(self) -> None:
         """See the class; its source is read, and nothing imported."""
+        fault, known_classes = absent(self.target)
+        if fault:
+            hint = did_you_mean(self.target, known_classes, _FIND)
+            raise UsageError(f"the agent '{self.name}' cannot be built: {fault}", hint)
         known = argument_names(self.target)
         if known is None:
             return
@@ -43,7 +50,7 @@ class AgentChoice:
         target = self.config.get("_target_")
         if not target:
             hint = "name its class: _target_: package.module.Class"
-            raise UsageError(f"the agent {self.name} has no _target_", hint)
+            raise UsageError("the settings of the agent have no agent._target_", hint)
         return str(target)
 
     def given(self, **arguments: Any) -> AgentChoice:

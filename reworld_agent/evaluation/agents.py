@@ -80,7 +80,8 @@ def build_agent(choice: AgentChoice) -> Any:
         if isinstance(cause, ReWorldError):
             raise cause from error
         # Hydra's own line says where it was called, and not why it failed
-        reason = _first_line(error) if cause is None else f"{type(cause).__name__}: {cause}"
+        said = " ".join(str(cause).split())
+        reason = _first_line(error) if cause is None else f"{type(cause).__name__}: {said}"
         raise ConfigError(
             f"the agent '{choice.name}' cannot be built: {reason}",
             f"check agent.NAME= of {choice.target}",

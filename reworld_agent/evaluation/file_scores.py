@@ -31,6 +31,7 @@ from reworld_agent.evaluation.two_stage import (
 from reworld_agent.pdm.cache_io.folder import SceneCaches, code_digest
 from reworld_agent.pdm.metrics import columns
 from reworld_agent.pdm.poses import INTERVAL, intervals_of, looks_like_degrees
+from reworld_agent.scenes.splits import resolve_split
 
 logger = logging.getLogger(__name__)
 
@@ -123,7 +124,11 @@ def _score_rows(settings: ScoreFileSettings, table: pd.DataFrame) -> pd.DataFram
 
 def caches_of(settings: ScoreFileSettings) -> SceneCaches:
     """The scene caches; those of synthetic scenes too where there are two stages."""
-    roots = (settings.data_root.absolute(), settings.maps_root.absolute())
+    if settings.data_root is None or settings.maps_root is None:
+        found = resolve_split(settings.data_split, cameras=())  # scores need no images
+        roots = (found.data_root, found.maps_root)
+    else:
+        roots = (settings.data_root.absolute(), settings.maps_root.absolute())
     synthetic = settings.synthetic_scenes if settings.two_stage else None
     return SceneCaches(*roots, settings.data_split, settings.cache_dir, synthetic)
 

@@ -17,7 +17,7 @@ from reworld_agent.core.vocabulary import (
     check_traffic,
 )
 from reworld_agent.core.workers import WORKERS
-from reworld_agent.scenes.roots import require_split
+from reworld_agent.scenes.roots import DATA_VARIABLE, MAPS_VARIABLE, require_split
 
 _STAGES = "two stages of NAVSIM v2"
 _WORK = "how it is done"
@@ -38,15 +38,21 @@ class ScoreFileSettings(Settings):
         None,
         above=0,
     )
-    data_root: Path = setting(
-        "folder with navsim_logs/<data_split>/*.pkl ($OPENSCENE_DATA_ROOT)",
+    data_root: Path | None = setting(
+        f"folder with navsim_logs/<data_split>/*.pkl (${DATA_VARIABLE}, or the embedded town)",
+        None,
         exists="folder",
         metavar="DIR",
     )
-    maps_root: Path = setting(
-        "folder with <city>/<version>/map.gpkg ($NUPLAN_MAPS_ROOT)", exists="folder", metavar="DIR"
+    maps_root: Path | None = setting(
+        f"folder with <city>/<version>/map.gpkg (${MAPS_VARIABLE}, or the embedded town's)",
+        None,
+        exists="folder",
+        metavar="DIR",
     )
-    data_split: str = setting("folder of logs below navsim_logs: mini, trainval, test ...")
+    data_split: str = setting(
+        "folder of logs below navsim_logs: mini, trainval, test, town_test ..."
+    )
     output: Path = setting(
         "parquet to write; a .csv twin is written beside it",
         writes=("", ".csv", ".stages.parquet", ".stages.csv"),
@@ -114,4 +120,7 @@ class ScoreFileSettings(Settings):
         for name in ("synthetic_scenes", "mapping"):
             if self.two_stage and getattr(self, name) is None:
                 raise UsageError(f"two_stage=true without {name}=", f"add {name}=")
+        if (self.data_root is None) != (self.maps_root is None):
+            given, absent = ("data", "maps") if self.maps_root is None else ("maps", "data")
+            raise UsageError(f"{given}_root= without {absent}_root=", f"add {absent}_root=DIR")
         require_split(self.data_split, self.data_root)

@@ -9,6 +9,7 @@ import pytest
 
 from reworld_agent.analysis.tables.sanity import ERROR, WARNING, notices
 from reworld_agent.analysis.tables.score_tables import read_table
+from reworld_agent.pdm.metrics import Measurement, Metric, Rollouts, registry
 from tests.analysis.tables import scores, with_footer, write
 
 
@@ -43,6 +44,25 @@ def test_all_scenes_passing_is_no_error(tmp_path: Path) -> None:
 def test_each_sign(tmp_path: Path, column: str, value: float, level: str, text: str) -> None:
     signs = found(tmp_path, scores().assign(**{column: value}))
     assert any(own == level and text in sentence for own, sentence in signs)
+
+
+def test_a_metric_of_ones_own_may_be_negative(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_METRICS", "_PROTOCOLS"):
+        monkeypatch.setattr(registry, name, dict(getattr(registry, name)))
+    margin = Metric("margin", "MG", "margin", low=-2.0, bound=0.0, measure=_never_measured)
+    registry.register(margin)
+    frame = scores()
+    frame["margin"] = [-1.5 + 0.01 * row for row in range(len(frame))]
+    assert found(tmp_path, frame) == []
+    frame["margin"] -= 1.0
+    ((level, text),) = found(tmp_path, frame)
+    assert level == ERROR and "MG is not between -2 and 1" in text and "low= and high=" in text
+
+
+def _never_measured(rollouts: Rollouts) -> Measurement:
+    raise AssertionError
 
 
 def test_summary_row_that_is_not_the_mean(tmp_path: Path) -> None:

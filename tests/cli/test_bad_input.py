@@ -36,13 +36,15 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["fly"], "'fly' is not a command"),
         (["scor"], "did you mean score?"),
         (["vidoe", "index"], "did you mean video?"),
-        (["video"], "video what?"),
+        (["video"], "reworld video needs a second word"),
         (["video", "genrate"], "did you mean reworld video generate?"),
         (["benchmark", "modle"], "did you mean reworld benchmark model?"),
         (["--agent=human"], "is not a command"),
+        (["explain"], "RUN is missing"),
+        (["doctor", "dta"], "SUBJECT dta must be one of"),
     ],
 )
-def test_commands_that_are_none(
+def test_commands_and_plain_arguments_that_are_none(
     words: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert message in refused(words, capsys)
@@ -77,7 +79,7 @@ def test_a_word_for_both_lines_of_every_command(capsys: pytest.CaptureFixture[st
     """Without arguments: a command that needs some says which, in two lines."""
     for name in PLAIN:
         command = tree.load(name)
-        needed = [field.word for field in command.fields() if field.required]
+        needed = [field.named for field in command.fields() if field.required]
         if needed:
             said = refused(name.split(), capsys)
             assert all(word in said for word in needed), said

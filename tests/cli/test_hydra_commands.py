@@ -101,6 +101,44 @@ def test_refused_in_two_lines_with_2_and_nothing_written(
 
 
 @pytest.mark.parametrize(
+    ("target", "words", "message"),
+    [
+        ("their_agent.Agent", "agent.rat=1", r"agent\.rat= is unknown\n.*agent\.rate=\?"),
+        ("their_agent.Agent", "agent.speed=1", r"file has rate; \+agent\.speed= adds one"),
+        ("their_agent.Agnt", "", r"their_agent has no Agnt\n.*did you mean their_agent\.Agent\?"),
+        ("theirs.Agent", "", r"there is no module theirs\n.*PYTHONPATH"),
+        ("", "", r"have no agent\._target_\n.*package\.module\.Class"),
+        ("their_agent.Agent", "agent=thers", r"did you mean agent=theirs\?"),
+        ("their_agent.Agent", "agent=xyz", r"no such agent\n.*--config-dir DIR"),
+        ("their_agent.Agent", "--config-dir nowhere", r"--config-dir .*nowhere: no such folder"),
+    ],
+)
+def test_an_agent_from_outside_is_refused_in_two_lines(
+    target: str,
+    words: str,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "their_agent.py").write_text("class Agent:\n    def __init__(self, rate): ...\n")
+    (tmp_path / "conf" / "agent").mkdir(parents=True)
+    about = f"{{_target_: '{target}', rate: 2}}"
+    (tmp_path / "conf" / "agent" / "theirs.yaml").write_text(
+        f"# @package _global_\nagent: {about}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    agent = [] if "agent=" in words else ["agent=theirs"]
+    folder = [] if "--config-dir" in words else ["--config-dir", "conf"]
+    before = sorted(tmp_path.iterdir())
+    assert cli.main(["score", *agent, *folder, *words.split(), "output_dir=out"]) == 2
+    error = capsys.readouterr().err
+    assert re.search(message, error) and error.count("\n") == 2, error
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
     ("command", "words"),
     [
         ("score", "+agent.video.context_tokens=true"),

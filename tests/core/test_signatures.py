@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from reworld_agent.core.signatures import argument_names
+from reworld_agent.core.signatures import absent, argument_names
 
 
 def test_names_are_those_of_the_class() -> None:
@@ -46,3 +46,19 @@ def test_classes_of_any_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for name in ("inner.agents.Open", "inner.agents.Child", "inner.agents.Nobody", "nowhere.X"):
         assert argument_names(f"somebodys.{name}") is None
     assert argument_names("nobodys.X") is None
+
+
+def test_classes_that_are_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "theirs.py").write_text(
+        "from somewhere import Other as Theirs\n"
+        "try:\n    class Tried: ...\nexcept ImportError:\n    Tried = None\n"
+        "class Agent: ...\nmade = Agent\n1 / 0\n"
+    )
+    (tmp_path / "open_one.py").write_text("from elsewhere import *\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in ("theirs.Agent", "theirs.Theirs", "theirs.Tried", "theirs.made", "open_one.Any"):
+        assert absent(name) == ("", ())
+    assert absent("theirs.Agnt") == ("theirs has no Agnt", ("theirs.Agent",))
+    assert absent("nobodys.Agent") == ("there is no module nobodys", ())
+    assert absent("Agent") == ("there is no module Agent", ())
+    assert absent("math.sqrt") == ("", ())  # no source tells

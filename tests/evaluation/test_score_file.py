@@ -17,7 +17,12 @@ from reworld_agent.cli.commands.score_trajectories import COMMAND as SCORE
 from reworld_agent.core.errors import DataError, UsageError
 from reworld_agent.core.result_tables import read_provenance
 from reworld_agent.evaluation import ScoreFileSettings, score_file
-from reworld_agent.evaluation.file_scores import degrees_suspected, read_trajectories, summary
+from reworld_agent.evaluation.file_scores import (
+    caches_of,
+    degrees_suspected,
+    read_trajectories,
+    summary,
+)
 
 COMMAND = Path(__file__).resolve().parents[2] / "eval" / "score_trajectories.py"
 
@@ -213,7 +218,7 @@ def test_words_that_are_wrong(
 
 def test_what_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
     assert SCORE.call(["data_split=x"]) == 2
-    assert "trajectories=, data_root=, maps_root=, output= are missing" in capsys.readouterr().err
+    assert "trajectories=, output= are missing" in capsys.readouterr().err
     with pytest.raises(UsageError, match="trajectories="):
         ScoreFileSettings(
             trajectories=Path("absent"),
@@ -222,6 +227,23 @@ def test_what_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
             data_split="x",
             output=Path("x.parquet"),
         )
+
+
+def test_where_the_scenes_lie_is_found_as_in_other_commands(
+    devkit_reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = _words(devkit_reference, tmp_path, _rows(devkit_reference, 1).head(2))
+    named = score_file(parse(words)).rows
+    roots = {"OPENSCENE_DATA_ROOT": "data_root=", "NUPLAN_MAPS_ROOT": "maps_root="}
+    for variable, key in roots.items():
+        (word,) = (word for word in words if word.startswith(key))
+        words.remove(word)
+        with pytest.raises(UsageError, match=r"_root= without|_ROOT is set"):
+            parse(words)
+        monkeypatch.setenv(variable, word.removeprefix(key))
+    pd.testing.assert_frame_equal(score_file(parse(words)).rows, named)
+    town = parse([word.replace("toy", "town_test") for word in words])
+    assert caches_of(town).data_root.is_dir()
 
 
 def test_files_that_are_wrong(tmp_path: Path) -> None:

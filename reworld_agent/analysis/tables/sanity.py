@@ -72,6 +72,8 @@ def _out_of_range(frame: pd.DataFrame) -> Iterator[Notice]:
         if off.any():
             example = f"{values[off][0]:g}"
             text = f"{row.short} is not {expected} in {off.sum()} scenes (for example {example})"
+            if row.measure is not None:
+                text += "; low= and high= of the metric say what it may be"
             yield Notice(ERROR, text)
 
 
@@ -80,7 +82,7 @@ def _no_comfort(table: ScoreTable, frame: pd.DataFrame) -> Iterator[Notice]:
     for row in _rows(frame):
         values = frame[row.name]
         mean = float(values.mean())
-        if values.count() < ENOUGH or mean >= row.least_mean:
+        if not row.least_mean or values.count() < ENOUGH or mean >= row.least_mean:
             continue
         zeros = int((values == 0.0).sum())
         is_human = "human" in table.label.lower()

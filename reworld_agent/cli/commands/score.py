@@ -62,8 +62,8 @@ def run(settings: EvaluationRun) -> int:
     if not found.incomplete:
         return OK
     print(
-        "  all of them: failures.csv in each agent's folder\n  next: fix the data and start "
-        f"again with output_dir={output}; finished scenes are kept",
+        "  all of them: failures.csv in each agent's folder\n  next: mend what the reasons name, "
+        f"and start again with output_dir={output}; finished scenes are kept",
         file=sys.stderr,
     )
     return FAILED

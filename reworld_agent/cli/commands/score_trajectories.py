@@ -21,6 +21,8 @@ trajectory is scored alone beside PDM-Closed. Rows that cannot be scored have va
 reason.
 """,
     examples=(
+        "reworld score-trajectories trajectories=plans.parquet data_split=town_test "
+        "output=scores.parquet",
         "reworld score trajectories=plans.parquet data_root=/data/openscene "
         "maps_root=/data/maps data_split=mini output=scores.parquet",
     ),

@@ -34,7 +34,8 @@ those of a devkit's checkout, such as navtrain or navtest.
     next="which files a stage needs: reworld doctor data stage=1; the stage after it takes "
     "agent.init_from=OUTPUT_DIR/weights",
     exit_codes="0 the stage ended and its weights are saved; 1 refused or failed",
-    kept="the last checkpoint is kept; the same command with its output_dir= goes on",
+    kept="a checkpoint is kept from every checkpoint_steps= on; the same command with its "
+    "output_dir= goes on from the last one, or starts anew where there is none yet",
 )
 
 
