@@ -78,7 +78,7 @@ def test_reworld_commands(line: Line, capsys: pytest.CaptureFixture[str]) -> Non
     words = line.arguments
     if not words or words[0] in ("--help", "--version", "COMMAND"):
         return
-    names = [word for word in words[:2] if word.isalpha() and word.islower()]
+    names = [word for word in words[:2] if re.fullmatch("[a-z]+(-[a-z]+)*", word)]
     nested = words[0] == "video" or tree.members(words[0])
     command = names[: 2 if nested else 1]
     assert cli.main([*command, "--help"]) == 0, f"{line}: no such command"
