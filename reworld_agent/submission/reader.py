@@ -10,7 +10,7 @@ import numpy as np
 
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.text import shown
-from reworld_agent.core.unpickle import _AllowListUnpickler
+from reworld_agent.core.unpickle import Record, load_pickle
 from reworld_agent.pdm.poses import interval_of
 from reworld_agent.submission.contents import Plan, Submission
 from reworld_agent.submission.fields import STAGES
@@ -19,39 +19,24 @@ from reworld_agent.submission.writer import SAMPLING, TRAJECTORY
 _REBUILD = "build it again: reworld submit RUN version=... output=FILE.pkl"
 
 
-class _Trajectory:
-    """Stands for `navsim.common.dataclasses.Trajectory`; unpickling sets its attributes."""
-
-    poses: Any
-    trajectory_sampling: Any
+class _Trajectory(Record):
+    """Stands for `navsim.common.dataclasses.Trajectory`."""
 
 
-class _Sampling:
+class _Sampling(Record):
     """Stands for nuPlan's `TrajectorySampling`."""
 
-    num_poses: Any
-    time_horizon: Any
-    interval_length: Any
 
-
-class _Unpickler(_AllowListUnpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        """The devkit's two classes, under their full names alone; else as for any log."""
-        known = {TRAJECTORY: _Trajectory, SAMPLING: _Sampling}
-        return known.get((module, name)) or super().find_class(module, name)
+_CLASSES = {TRAJECTORY: _Trajectory, SAMPLING: _Sampling}
 
 
 def _load(path: Path) -> Any:
+    if not path.is_file():
+        raise DataError(f"{shown(path)}: no such file", "name it with check=FILE.pkl")
     try:
-        with path.open("rb") as stream:
-            return _Unpickler(stream, path, ()).load()
-    except FileNotFoundError as error:
-        raise DataError(f"{shown(path)}: no such file", "name it with check=FILE.pkl") from error
+        return load_pickle(path, classes=_CLASSES, needed_by="submission")
     except DataError as error:
-        what = error.message.replace("no NAVSIM log needs", "no submission needs")
-        raise DataError(what, _REBUILD) from error
-    except Exception as error:  # damaged bytes make the unpickler raise nearly anything
-        raise DataError(f"{shown(path)}: not a whole pickle ({error})", _REBUILD) from error
+        raise DataError(error.message, _REBUILD) from error
 
 
 def read(path: Path) -> Submission:
@@ -99,15 +84,14 @@ def _plans(value: Mapping[Any, Any], where: str) -> dict[str, Plan]:
 
 
 def _plan(trajectory: _Trajectory, where: str) -> Plan:
-    poses = getattr(trajectory, "poses", None)
-    sampling = getattr(trajectory, "trajectory_sampling", None)
-    interval = getattr(sampling, "interval_length", None)
+    poses, sampling = (trajectory.fields.get(key) for key in ("poses", "trajectory_sampling"))
+    said = sampling.fields if isinstance(sampling, _Sampling) else {}
+    interval, count = said.get("interval_length"), said.get("num_poses")
+    horizon = said.get("time_horizon")
     if not isinstance(poses, np.ndarray) or poses.dtype.kind != "f":
         raise DataError(f"{where}: its poses are no array of real numbers", _REBUILD)
     if not isinstance(interval, float):
         raise DataError(f"{where}: it has no sampling with an interval_length", _REBUILD)
-    count = getattr(sampling, "num_poses", None)
-    horizon = getattr(sampling, "time_horizon", None)
     if poses.ndim != 2 or poses.shape != (count, 3):
         raise DataError(
             f"{where}: poses of shape {poses.shape}, its sampling says ({count}, 3)", _REBUILD

@@ -1,0 +1,154 @@
+"""numpy arrays of a pickle, built here: from bytes, with a dtype of a closed list of plain kinds.
+
+numpy's own `__setstate__` of dtypes and arrays believes what it is told: a dtype that hides that
+it holds objects makes pointers of the file's bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from pickle import UnpicklingError
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reworld_agent.core.unpickle.stand_ins import Function
+
+_PLAIN = re.compile(r"(b1|[iu][1248]|f[248]|c(8|16)|[SU]\d{1,8}|O8?)")
+_DIMENSIONS = 32
+_ROOM, _ROOM_TIMES = 1 << 24, 32  # bytes that copies may take: 16 MiB, and 32 times the file
+_LAST_CHARACTER = 0x10FFFF
+
+
+class Room:
+    """Memory that is left to what a pickle has copied.
+
+    Args:
+        size: of the file [bytes].
+    """
+
+    def __init__(self, size: int) -> None:
+        self._left = _ROOM + _ROOM_TIMES * size
+
+    def take(self, count: int) -> None:
+        """Use some of it; raises UnpicklingError where so much is not left."""
+        self._left -= count
+        if self._left < 0:
+            raise UnpicklingError("copies of its content take far more memory than the file")
+
+
+class DType:
+    """Stands for `numpy.dtype`: the same call, the same state, of which only the byte order counts.
+
+    Attributes:
+        plain: the dtype itself; None where the array holds Python objects, which come as a list.
+        checked: whether some bytes are no value of it.
+
+    Raises:
+        UnpicklingError: it is none of the plain kinds.
+    """
+
+    __slots__ = ("_name", "checked", "plain")
+
+    def __init__(self, name: Any, align: Any = False, copy: Any = False) -> None:
+        name = name if isinstance(name, str) else "no text"
+        self._name = name.lstrip("<>|=")
+        if not _PLAIN.fullmatch(self._name):
+            raise UnpicklingError(f"an array of dtype {name[:20]!r}, which is not plain")
+        self.checked = self._name[0] in "bU"
+        self._set_order(name[0])
+
+    def __setstate__(self, state: Any) -> None:
+        """(version, byte order, subarray, names, fields, item size, alignment, flags ...)."""
+        if not isinstance(state, tuple) or not 8 <= len(state) <= 9:
+            raise UnpicklingError("a dtype with a state of another layout")
+        order, structure = state[1], state[2:5]
+        if order not in ("<", ">", "|", "=") or any(part is not None for part in structure):
+            raise UnpicklingError("an array of dtype with fields, which is not plain")
+        self._set_order(order)
+
+    def _set_order(self, order: str) -> None:
+        objects = self._name.startswith("O")
+        order = order if order in "<>" else "="
+        self.plain = None if objects else np.dtype(order + self._name)
+
+
+class Array:
+    """Stands for an array whose content comes after it; `value` is the array, once it is there."""
+
+    __hash__ = None  # type: ignore[assignment]  # no key of a dict before it is an array
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self.value: NDArray[Any] | None = None
+
+    def __setstate__(self, state: Any) -> None:
+        """(version,) shape, dtype, whether in Fortran's order, content."""
+        if not isinstance(state, tuple) or len(state) not in (4, 5) or self.value is not None:
+            raise UnpicklingError("an array with a state of another layout")
+        shape, dtype, fortran, content = state[-4:]
+        if not isinstance(dtype, DType):
+            raise UnpicklingError("an array whose dtype is none")
+        if dtype.plain is None:
+            self.value = _of_objects(content, shape)
+            return
+        if isinstance(content, str):  # protocols before 3
+            content = content.encode("latin1")
+        if type(content) not in (bytes, bytearray):
+            raise UnpicklingError("an array whose content is no bytes")
+        self._room.take(len(content))
+        order = "F" if fortran else "C"
+        self.value = from_buffer(bytearray(content), dtype, shape, order)
+
+
+def from_buffer(content: Any, dtype: Any, shape: Any, order: Any = "C") -> NDArray[Any]:
+    """An array that shares the memory of some bytes (how protocol 5 writes arrays).
+
+    Raises:
+        UnpicklingError: the bytes are no whole array of that shape and plain dtype.
+    """
+    if type(content) not in (bytes, bytearray) or not isinstance(dtype, DType):
+        raise UnpicklingError("an array of no bytes, or no dtype")
+    plain = dtype.plain
+    if plain is None or type(shape) is not tuple or len(shape) > _DIMENSIONS:
+        raise UnpicklingError("an array of bytes that holds objects, or of no shape")
+    array: NDArray[Any] = np.ndarray(shape, plain, content, order=order)
+    if array.nbytes != len(content):
+        raise UnpicklingError(f"{len(content)} bytes for an array {shape} of {plain}")
+    if dtype.checked and not _is_sound(array):
+        raise UnpicklingError(f"an array of {plain} with a value that it cannot have")
+    return array
+
+
+def scalar(dtype: Any, content: Any = None) -> Any:
+    """One number or text of numpy's; raises UnpicklingError as `from_buffer`."""
+    if isinstance(content, str):
+        content = content.encode("latin1")
+    if content == b"" and isinstance(dtype, DType) and dtype.plain and not dtype.plain.itemsize:
+        return dtype.plain.type()
+    return from_buffer(content, dtype, ())[()]
+
+
+def empty_array(room: Room, kind: Any, shape: Any, typecode: Any) -> Array:
+    """`_reconstruct(ndarray, (0,), b"b")`, as every pickled array begins."""
+    if not isinstance(kind, Function) or shape != (0,):
+        raise UnpicklingError("an array of another class")
+    return Array(room)
+
+
+def _of_objects(content: Any, shape: Any) -> NDArray[Any]:
+    """An array of Python objects, from the list of them."""
+    if type(content) is not list or type(shape) is not tuple or len(shape) > _DIMENSIONS:
+        raise UnpicklingError("an array of objects whose content is no list")
+    array = np.empty(len(content), np.object_)
+    array[:] = content
+    return array.reshape(shape)
+
+
+def _is_sound(array: NDArray[Any]) -> bool:
+    """Every value is one that its dtype can have: numpy does not look when it reads them."""
+    if array.dtype.kind == "b":
+        return bool((array.view(np.uint8) <= 1).all())
+    number = np.dtype(np.uint32).newbyteorder(array.dtype.byteorder)
+    return bool((np.frombuffer(array.tobytes(), number) <= _LAST_CHARACTER).all())

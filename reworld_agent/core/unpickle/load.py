@@ -1,0 +1,189 @@
+"""`load_pickle`: a file of containers, scalars and arrays, and the errors that name it."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from reworld_agent.core.errors import DataError
+from reworld_agent.core.unpickle.arrays import (
+    DType,
+    Room,
+    empty_array,
+    from_buffer,
+    scalar,
+)
+from reworld_agent.core.unpickle.scan import scan
+from reworld_agent.core.unpickle.settle import Settler
+from reworld_agent.core.unpickle.stand_ins import Function, Record
+
+_LARGEST = 4 << 30  # bytes of a file
+_SHALLOW = 50_000  # 8 MB of stack, the usual, are enough
+_STACK, _STACK_A_TUPLE, _LARGEST_STACK = 1 << 20, 128, 1 << 30  # bytes; a hash takes some 80
+_CORES = ("numpy.core", "numpy._core")  # numpy 1 and numpy 2: either reads files of both
+_BYTES_AN_ITEM = 64  # of a set or dict
+
+
+def load_pickle(
+    path: Path,
+    records: tuple[str, ...] = (),
+    classes: Mapping[tuple[str, str], type[Record]] | None = None,
+    needed_by: str = "NAVSIM log",
+) -> Any:
+    """The object in a pickle of containers, scalars and numpy arrays.
+
+    Args:
+        path: the file.
+        records: packages whose objects are read as `Record`; nothing of them is imported or run.
+        classes: (module, name) of single classes, and the kind of `Record` that stands for each.
+        needed_by: what the file is, for the message.
+
+    Raises:
+        DataError: the file is missing, truncated, asks for far more memory than its size explains,
+            or names anything else (nothing of it is run).
+    """
+    try:
+        if not path.is_file():
+            raise FileNotFoundError(path)
+        if path.stat().st_size > _LARGEST:
+            raise pickle.UnpicklingError(f"larger than {_LARGEST >> 30} GiB")
+        data = path.read_bytes()
+        depth = scan(data)
+        reader = _Reader(data, path, records, classes or {}, needed_by)
+        value = _with_stack(reader.load, depth)
+        return Settler(len(data)).settle(value)
+    except DataError:
+        raise
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{path}: no such file", "check OPENSCENE_DATA_ROOT and train_test_split.data_split"
+        ) from error
+    except Exception as error:  # damaged bytes make the unpickler raise nearly anything
+        raise DataError(
+            f"{path}: not a whole pickle ({type(error).__name__}: {error})",
+            "the file is truncated or damaged: delete it and download it again",
+        ) from error
+
+
+class _Reader(pickle.Unpickler):
+    """Python's unpickler, every name of the file answered by a stand-in."""
+
+    def __init__(
+        self,
+        data: bytes,
+        path: Path,
+        records: tuple[str, ...],
+        classes: Mapping[tuple[str, str], type[Record]],
+        needed_by: str,
+    ) -> None:
+        super().__init__(io.BufferedReader(io.BytesIO(data)))
+        self._path, self._records, self._classes = path, records, classes
+        self._needed_by = needed_by
+        self._room = Room(len(data))
+        self._known: dict[tuple[str, str], Function] = {
+            ("numpy", "dtype"): Function(DType),
+            ("numpy", "ndarray"): Function(_refused),
+            ("collections", "OrderedDict"): Function(self._dict),
+            ("_codecs", "encode"): Function(self._encode),
+            **{
+                (f"{core}.multiarray", "_reconstruct"): Function(empty_array, self._room)
+                for core in _CORES
+            },
+            **{(f"{core}.multiarray", "scalar"): Function(scalar) for core in _CORES},
+            **{(f"{core}.numeric", "_frombuffer"): Function(from_buffer) for core in _CORES},
+        }
+        for module in ("builtins", "__builtin__"):
+            self._known |= {
+                (module, "set"): Function(self._collect, set),
+                (module, "frozenset"): Function(self._collect, frozenset),
+                (module, "bytearray"): Function(self._bytearray),
+                (module, "bytes"): Function(_no_bytes),
+                (module, "complex"): Function(_complex),
+            }
+
+    def find_class(self, module: str, name: str) -> Any:
+        """The stand-in for this name; DataError, and nothing run, where there is none."""
+        known = self._known.get((module, name)) or self._classes.get((module, name))
+        if known is not None:
+            return known
+        if module.partition(".")[0] in self._records:
+            return Record
+        raise DataError(
+            f"{self._path}: this pickle names '{module}.{name}', which no {self._needed_by} needs; "
+            "it may be hostile, and nothing of it was run",
+            "get the file from a source that you trust",
+        )
+
+    def _dict(self, *items: Any) -> dict[Any, Any]:
+        return dict(self._collect(list, *items))
+
+    def _collect(self, kind: Callable[[Any], Any], items: Any = ()) -> Any:
+        """A set or dict of a list of items."""
+        if type(items) not in (list, tuple):
+            raise pickle.UnpicklingError("a set or dict of what is no list")
+        self._room.take(_BYTES_AN_ITEM * len(items))
+        return kind(items)
+
+    def _encode(self, text: Any, encoding: Any = "latin1") -> bytes:
+        """How pickles of protocol 2 write bytes; other codecs are not needed and stay shut."""
+        if encoding not in ("latin1", "latin-1") or type(text) is not str:
+            raise pickle.UnpicklingError("bytes of another codec, or of no text")
+        self._room.take(len(text))
+        return text.encode("latin1")
+
+    def _bytearray(self, content: Any = b"", encoding: Any = "latin1") -> bytearray:
+        if type(content) is str:
+            content = self._encode(content, encoding)
+        if type(content) is not bytes:
+            raise pickle.UnpicklingError("a bytearray of no bytes")
+        self._room.take(len(content))
+        return bytearray(content)
+
+
+def _refused(*arguments: Any) -> Any:
+    raise pickle.UnpicklingError("an array that is made without its bytes")
+
+
+def _no_bytes(*arguments: Any) -> bytes:
+    """How protocol 2 writes empty bytes."""
+    if arguments:
+        raise pickle.UnpicklingError("bytes of something else")
+    return b""
+
+
+def _complex(real: Any, imaginary: Any) -> complex:
+    if type(real) is not float or type(imaginary) is not float:
+        raise pickle.UnpicklingError("a complex number of no numbers")
+    return complex(real, imaginary)
+
+
+def _with_stack(load: Callable[[], Any], depth: int) -> Any:
+    """Call `load` on a C stack that is deep enough to hash so many tuples in tuples."""
+    if depth <= _SHALLOW:
+        return load()
+    stack = _STACK + _STACK_A_TUPLE * depth
+    if stack > _LARGEST_STACK:
+        raise pickle.UnpicklingError(f"too many tuples ({depth})")
+    outcome: list[Any] = []
+
+    def run() -> None:
+        try:
+            outcome.append((load(), None))
+        except BaseException as error:
+            outcome.append((None, error))
+
+    before = threading.stack_size(-(-stack // 4096) * 4096)
+    try:
+        thread = threading.Thread(target=run)
+        thread.start()
+    finally:
+        threading.stack_size(before)
+    thread.join()
+    value, error = outcome[0]
+    if error is not None:
+        raise error
+    return value
