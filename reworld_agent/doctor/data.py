@@ -110,6 +110,9 @@ def _findings(report: Preflight, split: str, hint: str) -> Iterator[Finding]:
     else:
         what = f"{report.scenes:,} scenes of {report.logs:,} logs of split {split}"
         yield Finding("scenes", OK, what)
+    if report.faults.count:
+        faults = report.faults
+        yield Finding("scene data", FAIL, faults.told(report.scenes), faults.hint)
     broken = [path for path in report.map_paths if not _is_sqlite(path)]
     if broken:
         what = f"no GeoPackage: {', '.join(map(str, broken))}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,9 +29,12 @@ from reworld_agent.evaluation.two_stage import Staged, format_staged, groups_of,
 from reworld_agent.pdm.cache_io.folder import SceneCaches
 from reworld_agent.pdm.golden import require_golden
 from reworld_agent.pdm.protocols.aggregate import Group, read_groups
+from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.preflight import preflight
-from reworld_agent.scenes.sensors import cameras_of
+from reworld_agent.scenes.sensors import SensorConfig, cameras_of
 from reworld_agent.scenes.splits import resolve_split
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -97,7 +101,7 @@ def evaluate(settings: EvaluationRun) -> Evaluation:
     roots = resolve_split(split.data_split, cameras_of(wanted.values()))
     loaders = {name: roots.loader(split.scene_filter, wish) for name, wish in wanted.items()}
     for name, agent in agents.items():
-        preflight(loaders[name], wanted[name], agent.requires_scene).raise_if_missing()
+        _look_ahead(loaders[name], wanted[name], agent.requires_scene)
     sources: dict[str, Loader] = dict(loaders)
     groups, synthetic = second_stage(settings)
     caches = SceneCaches(
@@ -119,6 +123,14 @@ def evaluate(settings: EvaluationRun) -> Evaluation:
     ]
     results = _score(settings, caches, planned, sources[main].tokens, groups)
     return Evaluation(settings, caches.data_split, results)
+
+
+def _look_ahead(loader: SceneLoader, sensors: SensorConfig, whole_scene: bool) -> None:
+    """Raise where files are missing; warn of scenes that will fail, which end no run."""
+    report = preflight(loader, sensors, whole_scene)
+    report.raise_if_missing()
+    if report.faults.count:
+        logger.warning("%s (%s)", report.faults.told(report.scenes), report.faults.hint)
 
 
 def second_stage(settings: EvaluationRun) -> tuple[list[Group], SyntheticData | None]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from reworld_agent.core.errors import DataError, SceneError
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.log_index import LogIndex, open_index
-from reworld_agent.scenes.logs import FrameDict, load_log, validate_frame
+from reworld_agent.scenes.logs import FrameDict, LogFrames, load_log
 from reworld_agent.scenes.scene import AgentInput, Scene
 from reworld_agent.scenes.sensors import SensorConfig
 
@@ -28,6 +28,10 @@ class SceneFrames(Mapping[str, list[FrameDict]]):
     def __init__(self, windows: dict[str, Window], num_frames: int) -> None:
         self.windows = windows
         self._num_frames = num_frames
+
+    def log(self, token: str) -> LogFrames:
+        """All frames of the log that the scene lies in."""
+        return load_log(self.windows[token].log)
 
     def __getitem__(self, token: str) -> list[FrameDict]:
         window = self.windows[token]
@@ -68,7 +72,8 @@ class SceneLoader:
         self.sensor_config = sensor_config or SensorConfig.build_no_sensors()
         self.maps_root = None if maps_root is None else Path(maps_root)
         self._index = open_index(self.data_path)
-        windows = _filter_scenes(self._index, scene_filter)
+        self._ambiguous: set[str] = set()
+        windows = _filter_scenes(self._index, scene_filter, self._ambiguous)
         self.scene_frames_dicts = SceneFrames(windows, scene_filter.num_frames)
 
     @property
@@ -87,7 +92,8 @@ class SceneLoader:
 
         Raises:
             SceneError: the token is none of this loader's.
-            DataError: a frame or a sensor file is missing or damaged; names log and token.
+            DataError: a frame or a sensor file is missing or damaged, or the frames of the
+                history are not one drive at 2 Hz; names log and token.
         """
         frames = self._frames(token, annotations=False)
         return AgentInput.from_scene_dict_list(
@@ -124,6 +130,15 @@ class SceneLoader:
                 left -= set(self._index.entry(path).tokens)
         return [token for token in wanted if token in left]
 
+    def check_token(self, token: str) -> None:
+        """Raise SceneError where a token names more than one frame."""
+        if token in self._ambiguous:
+            raise SceneError(
+                f"token {token} names more than one frame of {self.data_path} (NAVSIM's devkit "
+                "would take the last)",
+                "keep one of them in this folder",
+            )
+
     def _frames(self, token: str, annotations: bool) -> list[FrameDict]:
         window = self.scene_frames_dicts.windows.get(token)
         if window is None:
@@ -131,14 +146,20 @@ class SceneLoader:
                 f"token {token} is none of the {len(self)} scenes of {self.data_path}",
                 "check the token, train_test_split.data_split and train_test_split.scene_filter",
             )
-        frames = self.scene_frames_dicts[token]
-        for frame in frames:
-            validate_frame(frame, window.log, annotations)
-        return frames
+        self.check_token(token)
+        last = window.start + self.scene_filter.num_frames
+        joined = None if annotations else self.scene_filter.num_history_frames
+        self.scene_frames_dicts.log(token).check(window.start, last, annotations, joined)
+        return self.scene_frames_dicts[token]
 
 
-def _filter_scenes(index: LogIndex, scene_filter: SceneFilter) -> dict[str, Window]:
-    """Windows by token, as the devkit finds them; stops at `max_scenes`."""
+def _filter_scenes(
+    index: LogIndex, scene_filter: SceneFilter, ambiguous: set[str]
+) -> dict[str, Window]:
+    """Windows by token, as the devkit finds them; stops at `max_scenes`.
+
+    Tokens that more than one frame bears are added to `ambiguous`.
+    """
     paths = index.paths
     if scene_filter.log_names is not None:
         names = set(scene_filter.log_names)
@@ -152,7 +173,10 @@ def _filter_scenes(index: LogIndex, scene_filter: SceneFilter) -> dict[str, Wind
         paths = [path for path in paths if path.stem in names]
     windows: dict[str, Window] = {}
     for path in index.progress(paths):
-        for token, start in scene_filter.windows(index.entry(path)):
+        entry = index.entry(path)
+        for token, start in scene_filter.windows(entry):
+            if token in windows or token in entry.repeated:
+                ambiguous.add(token)
             windows[token] = Window(path, start)
             if scene_filter.max_scenes is not None and len(windows) >= scene_filter.max_scenes:
                 return windows

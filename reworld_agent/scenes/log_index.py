@@ -11,8 +11,10 @@ import contextlib
 import hashlib
 import json
 import time
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from tqdm import tqdm
@@ -44,6 +46,13 @@ class LogEntry:
     tokens: tuple[str, ...]
     routed: tuple[bool, ...]
 
+    @cached_property
+    def repeated(self) -> frozenset[str]:
+        """Tokens that more than one frame bears."""
+        if len(set(self.tokens)) == len(self.tokens):
+            return frozenset()
+        return frozenset(token for token, count in Counter(self.tokens).items() if count > 1)
+
 
 class LogIndex:
     """The logs of one folder, indexed as they are asked for.
@@ -64,6 +73,7 @@ class LogIndex:
         self._entries = self._load()
         self._seconds = 0.0
         self._positions: dict[str, tuple[Path, int]] = {}
+        self._ambiguous: set[str] = set()
 
     def up_to_date(self) -> bool:
         """Whether the folder still holds the same logs; lists them only where it changed.
@@ -96,7 +106,7 @@ class LogIndex:
         """Log and frame number of a token.
 
         Raises:
-            SceneError: no log of the folder holds it.
+            SceneError: no log of the folder holds it, or more than one frame bears it.
         """
         found = self._positions.get(token)
         if found is None or not self._holds(token, *found):
@@ -107,6 +117,12 @@ class LogIndex:
                 f"token {token} is in none of the {len(self.paths)} logs of {self.folder}",
                 "check the token, or train_test_split.data_split",
             )
+        if token in self._ambiguous:
+            raise SceneError(
+                f"token {token} names more than one frame of {self.folder}, the last in {found[0]} "
+                "(NAVSIM's devkit would take that)",
+                "keep one of them in this folder",
+            )
         return found
 
     def _holds(self, token: str, path: Path, index: int) -> bool:
@@ -115,9 +131,11 @@ class LogIndex:
 
     def _locate_all(self) -> None:
         entries = [self.entry(path) for path in self.progress(self.paths)]
-        self._positions = {
-            token: (entry.path, i) for entry in entries for i, token in enumerate(entry.tokens)
-        }
+        self._positions, self._ambiguous = {}, set()
+        for entry in entries:
+            self._ambiguous |= entry.repeated
+            self._ambiguous.update(token for token in entry.tokens if token in self._positions)
+            self._positions |= {token: (entry.path, i) for i, token in enumerate(entry.tokens)}
         self.keep()
 
     def progress(self, paths: Iterable[Path]) -> Iterable[Path]:

@@ -7,19 +7,25 @@ hundred thousand scenes cost no more memory than one log.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from tqdm import tqdm
 
-from reworld_agent.core.errors import ConfigError, DataError
-from reworld_agent.scenes.camera_names import CAMERA_NAMES
+from reworld_agent.core.errors import ConfigError, DataError, ReWorldError
 from reworld_agent.scenes.loader import SceneLoader
-from reworld_agent.scenes.logs import FrameDict, load_log
+from reworld_agent.scenes.logs import LogFrames, load_log
 from reworld_agent.scenes.maps.city import city_map_path
-from reworld_agent.scenes.sensors import SensorConfig
+from reworld_agent.scenes.sensors import (
+    SensorConfig,
+    camera_entries,
+    check_camera,
+    lidar_file,
+)
 
+SCORED_FRAMES = 11  # of a log, from the present one on, that a scene's traffic is made of
 _SHOWN = 3
 _SIZES = 64  # files whose size is read, for the mean
 _DOWNLOAD = "download the split's {} into sensor_blobs, or leave logs out (scene_filter.log_names)"
@@ -67,6 +73,37 @@ class Files:
 
 
 @dataclass
+class Faults:
+    """Scenes that cannot be used, because of what their log says.
+
+    Attributes:
+        count: how many.
+        first: token and error of the first of them.
+    """
+
+    count: int = 0
+    first: list[tuple[str, ReWorldError]] = field(default_factory=list)
+
+    def add(self, token: str, error: ReWorldError) -> None:
+        """Note one scene."""
+        self.count += 1
+        if len(self.first) < _SHOWN:
+            self.first.append((token, error))
+
+    def told(self, of: int) -> str:
+        """`2 scenes of 10 cannot be used: scene a: ...; scene b: ...`."""
+        listed = "; ".join(f"scene {token}: {error.message}" for token, error in self.first)
+        more = self.count - len(self.first)
+        rest = f"; and {more} more" if more > 0 else ""
+        return f"{self.count} scenes of {of} cannot be used: {listed}{rest}"
+
+    @property
+    def hint(self) -> str:
+        """What to do about the first of them."""
+        return self.first[0][1].hint or "" if self.first else ""
+
+
+@dataclass
 class Preflight:
     """What a run over the loader's scenes will open, and what of it is missing.
 
@@ -74,6 +111,7 @@ class Preflight:
         scenes, logs: how many.
         images, point_clouds, maps: files of each kind.
         map_paths: the maps that are there.
+        faults: scenes that a run will record as failed; the others go on.
         unknown_tokens: tokens that the filter names and the split does not hold.
         download: what to do where sensor data are missing; `{}` stands for their kind.
     """
@@ -83,6 +121,7 @@ class Preflight:
     images: Files = field(default_factory=lambda: Files(usual_bytes=3e5))
     point_clouds: Files = field(default_factory=lambda: Files(usual_bytes=2e6))
     maps: Files = field(default_factory=lambda: Files(usual_bytes=2e8))
+    faults: Faults = field(default_factory=Faults)
     map_paths: list[Path] = field(default_factory=list)
     unknown_tokens: list[str] = field(default_factory=list)
     download: str = _DOWNLOAD
@@ -92,6 +131,16 @@ class Preflight:
         error = next(self.errors(), None)
         if error is not None:
             raise error
+
+    def raise_if_unusable(self) -> None:
+        """Also raise DataError where a scene cannot be used: for a run that cannot go on without.
+
+        Raises:
+            ConfigError, DataError: see `raise_if_missing`.
+        """
+        self.raise_if_missing()
+        if self.faults.count:
+            raise DataError(self.faults.told(self.scenes), self.faults.hint)
 
     def errors(self) -> Iterator[ConfigError | DataError]:
         """One error for each kind of thing that is missing."""
@@ -130,12 +179,18 @@ def preflight(
         maps: the city maps are opened too (scoring).
 
     Raises:
-        DataError: a log cannot be read.
+        DataError: a log cannot be read. A scene that cannot be used is none: see `faults`.
     """
     report = Preflight(scenes=len(loader), unknown_tokens=loader.unknown_tokens())
     history = loader.scene_filter.num_history_frames
     count = loader.scene_filter.num_frames if whole_scene else history
-    names = [sensor_config.get_sensors_at_iteration(number) for number in range(count)]
+    asked = _Asked(
+        [sensor_config.get_sensors_at_iteration(number) for number in range(count)],
+        history,
+        loader.scene_filter.num_frames,
+        SCORED_FRAMES if maps else 0,
+        whole_scene or maps,
+    )
     cities: dict[str, None] = {}
     starts: dict[Path, list[int]] = {}
     for window in loader.scene_frames_dicts.windows.values():
@@ -143,32 +198,60 @@ def preflight(
     report.logs = len(starts)
     for log in tqdm(starts, desc="checking files", unit="log", delay=3.0, leave=False):
         frames = load_log(log)
-        cities |= {
-            str(frames[start + history - 1].get("map_location")): None for start in starts[log]
-        }
-        wanted: dict[int, set[str]] = {}
+        wanted: dict[tuple[int, str], str] = {}
         for start in starts[log]:
-            for number, sensors in enumerate(names):
-                wanted.setdefault(start + number, set()).update(sensors)
-        _count_log(report, loader.sensor_blobs_path, frames, wanted)
+            now = frames[start + history - 1]
+            cities[str(now.get("map_location"))] = None
+            try:
+                loader.check_token(now["token"])
+                asked.check(frames, start)
+                wanted |= asked.files(frames, start)
+            except ReWorldError as error:
+                report.faults.add(now["token"], error)
+        _count_log(report, loader.sensor_blobs_path, wanted)
     if maps and loader.maps_root is not None:
         for city in cities:
             count_map(report, loader.maps_root, city)
     return report
 
 
-def _count_log(
-    report: Preflight, blobs: Path, frames: list[FrameDict], wanted: dict[int, set[str]]
-) -> None:
+class _Asked(NamedTuple):
+    """What a run reads of each window: sensors by frame, and how far."""
+
+    sensors: list[list[str]]
+    history: int
+    frames: int
+    scored: int  # frames from the present one on; 0 = nothing is scored
+    annotations: bool
+
+    def check(self, frames: LogFrames, start: int) -> None:
+        """Raise DataError where the window cannot be planned, or not be scored."""
+        joined = None if self.annotations else self.history
+        present = start + self.history - 1
+        last = max(start + self.frames, present + self.scored)
+        frames.check(start, last, self.annotations, joined)
+
+    def files(self, frames: LogFrames, start: int) -> dict[tuple[int, str], str]:
+        """Sensor files of the window by frame number and sensor; raises DataError."""
+        found = {}
+        for number, sensors in enumerate(self.sensors, start):
+            frame = frames[number]
+            entries = camera_entries(frame["cams"], frame["token"])
+            for name in sensors:
+                if name == "lidar_pc":
+                    found[number, name] = lidar_file(frame["lidar_path"])
+                else:
+                    check_camera(entries[name], name, frame["token"])
+                    found[number, name] = entries[name]["data_path"]
+        return found
+
+
+def _count_log(report: Preflight, blobs: Path, wanted: Mapping[tuple[int, str], str]) -> None:
     """Count the sensor files of one log; folders are listed once, not asked file by file."""
     listings: dict[str, set[str]] = {}
-    for number, sensors in wanted.items():
-        frame = frames[number]
-        for name in _image_paths(frame, sensors):
-            report.images.add(blobs / name, is_listed(listings, blobs, name))
-        if "lidar_pc" in sensors:
-            name = str(frame.get("lidar_path"))
-            report.point_clouds.add(blobs / name, is_listed(listings, blobs, name))
+    for (_, sensor), name in wanted.items():
+        files = report.point_clouds if sensor == "lidar_pc" else report.images
+        files.add(blobs / name, is_listed(listings, blobs, name))
 
 
 def is_listed(listings: dict[str, set[str]], blobs: Path, name: str) -> bool:
@@ -180,12 +263,6 @@ def is_listed(listings: dict[str, set[str]], blobs: Path, name: str) -> bool:
         except OSError:
             listings[folder] = set()
     return file in listings[folder]
-
-
-def _image_paths(frame: FrameDict, names: set[str]) -> Iterator[str]:
-    for name, entry in frame.get("cams", {}).items():
-        if name.lower() in names and name.lower() in CAMERA_NAMES:
-            yield str(entry["data_path"])
 
 
 def count_map(report: Preflight, maps_root: Path, city: str) -> None:

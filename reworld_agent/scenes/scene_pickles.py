@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from reworld_agent.core.errors import DataError, SceneError
 from reworld_agent.core.unpickle import Record, load_pickle
-from reworld_agent.scenes.logs import OBJECT_NAMES
+from reworld_agent.scenes.frame_checks import check_annotations, check_finite, check_route
 from reworld_agent.scenes.scene import Annotations, EgoStatus, Frame, Scene, SceneMetadata
 from reworld_agent.scenes.sensors import Cameras, Lidar, SensorConfig, check_image_sizes
 
@@ -34,6 +34,7 @@ _TYPES = (
     "generic_object",
 )
 _RED = 2
+_OTHER_LAYOUT = (KeyError, AttributeError, TypeError, IndexError, ValueError, OverflowError)
 
 
 class FutureBoxes(NamedTuple):
@@ -127,28 +128,37 @@ def load_scene_pickle(path: Path) -> ScenePickle:
         DataError: the file is missing, damaged, hostile, or no synthetic scene.
         SceneError: it belongs to another token than its name says.
     """
-    content = load_pickle(path, _PACKAGES)
+    content = load_pickle(path, _PACKAGES, needed_by="synthetic scene")
     missing = [key for key in _KEYS if not isinstance(content, dict) or key not in content]
     if missing:
         raise DataError(f"{path}: no synthetic scene (no '{missing[0]}')", _DAMAGED)
+    try:
+        return _parse(content, path)
+    except _OTHER_LAYOUT as error:
+        raise DataError(
+            f"{path}: an object of another layout ({type(error).__name__}: {error})", _DAMAGED
+        ) from error
+
+
+def _parse(content: dict[str, Any], path: Path) -> ScenePickle:
     known = {item.name for item in fields(SceneMetadata)}
     metadata = SceneMetadata(**{k: v for k, v in content["scene_metadata"].items() if k in known})
     if metadata.initial_token != path.stem:
         raise SceneError(
             f"{path}: holds the scene {metadata.initial_token}", "name the file as its token"
         )
+    names = (metadata.log_name, metadata.map_name)
+    if not all(isinstance(name, str) for name in names):
+        raise DataError(f"{path}: log_name and map_name are no texts", _DAMAGED)
     frames = content["frames"]
     if len(frames) != metadata.num_history_frames:
         raise DataError(f"{path}: {len(frames)} frames, not {metadata.num_history_frames}")
     for frame in frames:
         _check_frame(frame, path)
-    try:
-        boxes = [_boxes(item) for item in content["extended_detections_tracks"] or []]
-        lights = [_lights(item) for item in content["extended_traffic_light_data"] or []]
-    except (KeyError, AttributeError, TypeError, IndexError) as error:
-        raise DataError(
-            f"{path}: an object of another layout ({type(error).__name__}: {error})", _DAMAGED
-        ) from error
+    boxes = [_boxes(item) for item in content["extended_detections_tracks"] or []]
+    lights = [_lights(item) for item in content["extended_traffic_light_data"] or []]
+    for number, found in enumerate(boxes, 1):
+        _check_future(found, f"{path}: future frame {number}")
     return ScenePickle(path, metadata, frames, boxes, lights)
 
 
@@ -156,13 +166,24 @@ def _check_frame(frame: Mapping[str, Any], path: Path) -> None:
     missing = [key for key in _FRAME_KEYS if key not in frame]
     if missing:
         raise DataError(f"{path}: a frame has no '{missing[0]}'", _DAMAGED)
-    status = frame["ego_status"]
-    numbers = [status[key] for key in ("ego_pose", "ego_velocity", "ego_acceleration")]
-    if not np.isfinite(np.concatenate([np.ravel(n) for n in numbers]).astype(np.float64)).all():
-        raise DataError(f"{path}: the ego state of frame {frame['token']} is not finite", _DAMAGED)
-    unknown = sorted({str(name) for name in frame["annotations"]["names"]} - OBJECT_NAMES)
-    if unknown:
-        raise DataError(f"{path}: unknown class name '{unknown[0]}'", _DAMAGED)
+    where = f"{path}: frame {frame['token']}"
+    if not isinstance(frame["token"], str) or not isinstance(frame["timestamp"], int | np.integer):
+        raise DataError(f"{where}: its token is no text, or its timestamp no time", _DAMAGED)
+    status, annotations = frame["ego_status"], frame["annotations"]
+    check_finite(status["ego_pose"], (3,), f"{where}: ego_pose")
+    for key in ("ego_velocity", "ego_acceleration"):
+        check_finite(status[key], (len(status[key]),), f"{where}: {key}")
+    check_route(frame["roadblock_ids"], frame["traffic_lights"], where)
+    names = {"boxes": "gt_boxes", "names": "gt_names", "velocity_3d": "gt_velocity_3d"}
+    check_annotations({names.get(key, key): value for key, value in annotations.items()}, where)
+
+
+def _check_future(found: FutureBoxes, where: str) -> None:
+    for name, values in (("size", found.size), ("pose", found.pose), ("velocity", found.velocity)):
+        if not np.isfinite(values).all():
+            raise DataError(f"{where}: the {name} of an object is not finite", _DAMAGED)
+    if len(set(found.token)) < len(found.token):
+        raise DataError(f"{where}: a track is there twice", _DAMAGED)
 
 
 def _cameras(folder: Path, entries: dict[str, Any], names: list[str], token: str) -> Cameras:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,11 @@ from reworld_agent.scenes.camera_names import CAMERA_NAMES
 from reworld_agent.scenes.pcd import read_pcd
 
 _IMAGE_HINT = "download the image again, or leave its log out with scene_filter.log_names"
+_CAMERA_HINT = "download the log again, or leave the scene out with scene_filter.tokens"
+_CAMERA_KEYS = (
+    *("data_path", "sensor2lidar_rotation", "sensor2lidar_translation", "cam_intrinsic"),
+    "distortion",
+)
 
 
 @dataclass
@@ -70,14 +75,10 @@ class Cameras:
         Raises:
             DataError: an image is missing or cut short, or a camera is not in the frame.
         """
-        entries = {name.lower(): entry for name, entry in camera_dict.items()}
-        missing = [name for name in CAMERA_NAMES if name not in entries]
-        if missing:
-            raise DataError(f"frame {token} has no camera '{missing[0].upper()}'", _IMAGE_HINT)
         cameras = {name: Camera() for name in CAMERA_NAMES}
-        for name in CAMERA_NAMES:
+        for name, entry in camera_entries(camera_dict, token).items():
             if name in sensor_names:
-                entry = entries[name]
+                check_camera(entry, name, token)
                 cameras[name] = Camera(
                     image=read_image(Path(sensor_blobs_path) / entry["data_path"], token),
                     sensor2lidar_rotation=entry["sensor2lidar_rotation"],
@@ -108,9 +109,7 @@ class Lidar:
         """Load the point cloud where `sensor_names` holds `lidar_pc`; raises DataError."""
         if "lidar_pc" not in sensor_names:
             return cls()
-        if lidar_path is None:
-            raise DataError("the lidar is asked for, but this frame has none", "set lidar_pc=False")
-        return cls(read_pcd(Path(sensor_blobs_path) / lidar_path), lidar_path)
+        return cls(read_pcd(Path(sensor_blobs_path) / lidar_file(lidar_path)), lidar_path)
 
 
 @dataclass
@@ -149,6 +148,42 @@ class SensorConfig:
     def build_no_sensors(cls) -> SensorConfig:
         """No sensor at all."""
         return cls.build_all_sensors(False)
+
+
+def camera_entries(camera_dict: Mapping[str, Any], token: str) -> dict[str, Mapping[str, Any]]:
+    """The entry of each camera by its name (`cam_f0`) in one frame's `cams`.
+
+    Raises:
+        DataError: a camera has none; the devkit asks for all eight, whatever an agent wants.
+    """
+    entries = {str(name).lower(): entry for name, entry in camera_dict.items()}
+    missing = [name for name in CAMERA_NAMES if name not in entries]
+    if missing:
+        raise DataError(
+            f"frame {token} has no camera '{missing[0].upper()}' (nor could NAVSIM's devkit load "
+            "this scene)",
+            _CAMERA_HINT,
+        )
+    return {name: entries[name] for name in CAMERA_NAMES}
+
+
+def lidar_file(path: Path | str | None) -> str:
+    """The point cloud that is asked for; raises DataError where the frame has none."""
+    if not path:
+        raise DataError("the lidar is asked for, but this frame has none", "set lidar_pc=False")
+    return str(path)
+
+
+def check_camera(entry: Mapping[str, Any], name: str, token: str) -> None:
+    """Check that a camera that is asked for has its image and calibration; raises DataError."""
+    missing = [key for key in _CAMERA_KEYS if key not in entry]
+    if missing or not isinstance(entry["data_path"], str):
+        key = missing[0] if missing else "data_path"
+        raise DataError(
+            f"frame {token}: its camera '{name.upper()}' has no '{key}' (nor could NAVSIM's devkit "
+            "give this camera to an agent)",
+            _CAMERA_HINT,
+        )
 
 
 def cameras_of(sensors: Iterable[SensorConfig]) -> tuple[str, ...]:

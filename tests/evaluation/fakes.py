@@ -15,8 +15,9 @@ from reworld_agent.pdm import batch
 from reworld_agent.pdm.cache_io import sources
 from reworld_agent.pdm.metrics import columns
 from reworld_agent.pdm.scene_cache import SceneCache
+from reworld_agent.scenes.frame_checks import validate_frame
 from reworld_agent.scenes.log_index import find_frame
-from reworld_agent.scenes.logs import load_log, validate_frame
+from reworld_agent.scenes.logs import load_log
 
 
 class LookingAgent(ConstantVelocityAgent):

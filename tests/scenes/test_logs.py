@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from reworld_agent.core.errors import DataError, SceneError
+from reworld_agent.scenes.frame_checks import validate_frame
 from reworld_agent.scenes.log_index import LogIndex, find_frame
-from reworld_agent.scenes.logs import load_log, validate_frame
+from reworld_agent.scenes.logs import load_log
 from tests.scenes.small_logs import make_frame, make_log, write_split
 
 FAULTS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {

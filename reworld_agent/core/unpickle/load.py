@@ -83,14 +83,14 @@ class _Reader(pickle.Unpickler):
         super().__init__(io.BufferedReader(io.BytesIO(data)))
         self._path, self._records, self._classes = path, records, classes
         self._needed_by = needed_by
-        self._room = Room(len(data))
+        room = Room(len(data))
         self._known: dict[tuple[str, str], Function] = {
             ("numpy", "dtype"): Function(DType),
             ("numpy", "ndarray"): Function(_refused),
-            ("collections", "OrderedDict"): Function(self._dict),
-            ("_codecs", "encode"): Function(self._encode),
+            ("collections", "OrderedDict"): Function(_dict, room),
+            ("_codecs", "encode"): Function(_encode, room),
             **{
-                (f"{core}.multiarray", "_reconstruct"): Function(empty_array, self._room)
+                (f"{core}.multiarray", "_reconstruct"): Function(empty_array, room)
                 for core in _CORES
             },
             **{(f"{core}.multiarray", "scalar"): Function(scalar) for core in _CORES},
@@ -98,9 +98,9 @@ class _Reader(pickle.Unpickler):
         }
         for module in ("builtins", "__builtin__"):
             self._known |= {
-                (module, "set"): Function(self._collect, set),
-                (module, "frozenset"): Function(self._collect, frozenset),
-                (module, "bytearray"): Function(self._bytearray),
+                (module, "set"): Function(_collect, room, set),
+                (module, "frozenset"): Function(_collect, room, frozenset),
+                (module, "bytearray"): Function(_bytearray, room),
                 (module, "bytes"): Function(_no_bytes),
                 (module, "complex"): Function(_complex),
             }
@@ -118,30 +118,34 @@ class _Reader(pickle.Unpickler):
             "get the file from a source that you trust",
         )
 
-    def _dict(self, *items: Any) -> dict[Any, Any]:
-        return dict(self._collect(list, *items))
 
-    def _collect(self, kind: Callable[[Any], Any], items: Any = ()) -> Any:
-        """A set or dict of a list of items."""
-        if type(items) not in (list, tuple):
-            raise pickle.UnpicklingError("a set or dict of what is no list")
-        self._room.take(_BYTES_AN_ITEM * len(items))
-        return kind(items)
+def _dict(room: Room, *items: Any) -> dict[Any, Any]:
+    return dict(_collect(room, list, *items))
 
-    def _encode(self, text: Any, encoding: Any = "latin1") -> bytes:
-        """How pickles of protocol 2 write bytes; other codecs are not needed and stay shut."""
-        if encoding not in ("latin1", "latin-1") or type(text) is not str:
-            raise pickle.UnpicklingError("bytes of another codec, or of no text")
-        self._room.take(len(text))
-        return text.encode("latin1")
 
-    def _bytearray(self, content: Any = b"", encoding: Any = "latin1") -> bytearray:
-        if type(content) is str:
-            content = self._encode(content, encoding)
-        if type(content) is not bytes:
-            raise pickle.UnpicklingError("a bytearray of no bytes")
-        self._room.take(len(content))
-        return bytearray(content)
+def _collect(room: Room, kind: Callable[[Any], Any], items: Any = ()) -> Any:
+    """A set or dict of a list of items."""
+    if type(items) not in (list, tuple):
+        raise pickle.UnpicklingError("a set or dict of what is no list")
+    room.take(_BYTES_AN_ITEM * len(items))
+    return kind(items)
+
+
+def _encode(room: Room, text: Any, encoding: Any = "latin1") -> bytes:
+    """How pickles of protocol 2 write bytes; other codecs are not needed and stay shut."""
+    if encoding not in ("latin1", "latin-1") or type(text) is not str:
+        raise pickle.UnpicklingError("bytes of another codec, or of no text")
+    room.take(len(text))
+    return text.encode("latin1")
+
+
+def _bytearray(room: Room, content: Any = b"", encoding: Any = "latin1") -> bytearray:
+    if type(content) is str:
+        content = _encode(room, content, encoding)
+    if type(content) is not bytes:
+        raise pickle.UnpicklingError("a bytearray of no bytes")
+    room.take(len(content))
+    return bytearray(content)
 
 
 def _refused(*arguments: Any) -> Any:

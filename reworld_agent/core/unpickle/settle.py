@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pickle import UnpicklingError
 from typing import Any
 
@@ -17,6 +18,7 @@ _NUMBERS = (np.generic, np.ndarray)
 _LEAVES = frozenset(
     [str, int, float, bool, bytes, bytearray, complex, type(None), np.ndarray, np.float64]
 )
+_PLAIN, _ROWS = frozenset([dict, list, tuple]), {tuple}
 _BEING_READ = -1
 
 
@@ -43,9 +45,14 @@ class Settler:
         kind = type(value)
         if kind in _LEAVES:
             return value
-        if kind in (dict, list, tuple) and _LEAVES.issuperset(_kinds(value, kind)):
-            self._take(len(value))
-            return value
+        if kind in _PLAIN:
+            kinds = _kinds(value, kind)
+            if kind is list and kinds == _ROWS:  # a list of flat tuples, of which logs have many
+                kinds = set(map(type, chain.from_iterable(value)))
+                self._take(sum(map(len, value)))
+            if kinds <= _LEAVES:
+                self._take(len(value))
+                return value
         key = id(value)
         if key in self._seen:
             found, count = self._seen[key]
@@ -101,10 +108,13 @@ class Settler:
         """Replace the items of a dict, list or array of objects that are not as they should be."""
         self._take(len(items))
         for key, item in items:
-            if type(item) not in _LEAVES:
-                settled = self.settle(item, depth)
-                if settled is not item:
-                    holder[key] = settled
+            kind = type(item)
+            if kind in _LEAVES:
+                continue
+            simple = kind is Array and item.value is not None and not item.value.dtype.hasobject
+            settled = item.value if simple else self.settle(item, depth)
+            if settled is not item:
+                holder[key] = settled
 
 
 def _kinds(value: Any, kind: type) -> set[type]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.pdm.scene_cache import N_AGENT_TYPES, TRACK_TYPES
-from reworld_agent.scenes.logs import load_log, validate_frame
+from reworld_agent.scenes.logs import LogFrames, load_log
 
 _LOGS_IN_MEMORY = 4
 _UNIT_TOLERANCE = 1e-14  # of a quaternion, as pyquaternion has it
@@ -44,7 +44,7 @@ class ParsedLog:
     """
 
     def __init__(self, frames: list[dict[str, Any]], path: Path) -> None:
-        self.frames = frames
+        self.frames = frames if isinstance(frames, LogFrames) else LogFrames(frames, path)
         self.path = path
         self._moments: dict[int, Moment] = {}
 
@@ -52,14 +52,14 @@ class ParsedLog:
         """Frames `first` up to but without `last`, as far as the log has them.
 
         Raises:
-            DataError: a frame is damaged.
+            DataError: a frame is damaged, or does not follow the one before it.
         """
+        self.frames.check(first, last)
         return [self._moment(k) for k in range(max(first, 0), min(last, len(self.frames)))]
 
     def _moment(self, k: int) -> Moment:
         if k not in self._moments:
             frame = self.frames[k]
-            validate_frame(frame, self.path)
             state = ego_state(frame)
             self._moments[k] = Moment(frame, state, boxes(frame, state[:3]))
         return self._moments[k]

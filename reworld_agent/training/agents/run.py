@@ -78,10 +78,10 @@ def _samples(settings: AgentTrainRun, agent: Any) -> tuple[AgentSamples, AgentSa
     trained = settings.train_test_split
     roots = resolve_split(trained.data_split, cameras_of([sensors]))
     loader = roots.loader(trained.scene_filter, sensors)
-    preflight(loader, sensors, whole_scene=True, maps=False).raise_if_missing()
+    preflight(loader, sensors, whole_scene=True, maps=False).raise_if_unusable()
     others = held_out_scenes(validation, trained.data_split, loader.scene_filter, sensors)
     if others is not None:
-        preflight(others, sensors, whole_scene=True, maps=False).raise_if_missing()
+        preflight(others, sensors, whole_scene=True, maps=False).raise_if_unusable()
         return AgentSamples(agent, loader), AgentSamples(agent, others)
     if not validation.hold_out:
         return AgentSamples(agent, loader), None
