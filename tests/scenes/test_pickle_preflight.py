@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
 from PIL import Image
 
-from reworld_agent.core.errors import DataError
+from reworld_agent.core.errors import DataError, ReWorldError
+from reworld_agent.pdm.cache_io.from_scene_pickle import moments_of
 from reworld_agent.scenes.pickle_preflight import preflight_pickles
 from reworld_agent.scenes.scene_pickles import load_scene_pickle
 from reworld_agent.scenes.sensors import SensorConfig
 from tests.scenes import scene_pickle_files as files
+from tests.scenes.mutations import mutate
 from tests.scenes.scene_pickle_files import NuPlan, write_scene_pickle
 from tests.scenes.small_logs import make_log
 
@@ -90,3 +93,19 @@ def test_paths_that_were_pickled_as_objects(
     )
     names = [name for _, name in load_scene_pickle(path).sensor_files(FRONT)]
     assert names == [f"{TOKENS[0]}/cam_f0/{number}.jpg" for number in (2, 3)]
+
+
+def test_a_mutated_scene_is_read_soundly_or_refused(paths: list[Path]) -> None:
+    """100 mutations: a scene that can be made and parsed, or an error of ours."""
+    draw, path = random.Random(1), paths[0]
+    content = path.read_bytes()
+    refused = 0
+    for _ in range(100):
+        path.write_bytes(mutate(content, draw))
+        try:
+            scene = load_scene_pickle(path)
+            scene.scene(path.parent, NO_SENSORS).get_agent_input()
+            moments_of(scene)
+        except ReWorldError:
+            refused += 1
+    assert refused > 20

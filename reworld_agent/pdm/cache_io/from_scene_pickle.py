@@ -41,14 +41,20 @@ def build_from_scene_pickle(path: str | Path, maps_root: str | Path) -> SceneCac
             f"{path}: {len(scene.future_boxes)} frames of future traffic, {missing} too few",
             "EPDMS needs 4 s; make the scene again",
         )
-    past = [_moment(scene, frame) for frame in scene.frames]
+    past, window = moments_of(scene)
     try:
-        return build_from_moments(past, [past[-1], *_future(scene)], city)
+        return build_from_moments(past, window, city)
     except shapely.errors.GEOSException as error:
         raise DataError(
             f"{city.path}: a polygon near scene {path} is invalid ({error})",
             "leave the scene out, or repair the map's polygons",
         ) from error
+
+
+def moments_of(scene: ScenePickle) -> tuple[list[Moment], list[Moment]]:
+    """Its frames up to t0, and those from t0 on."""
+    past = [_moment(scene, frame) for frame in scene.frames]
+    return past, [past[-1], *_future(scene)]
 
 
 def _moment(scene: ScenePickle, entry: dict[str, Any]) -> Moment:
