@@ -18,7 +18,7 @@ from reworld_agent.doctor.numerics import check_linear_algebra
 from reworld_agent.doctor.settings import DoctorSettings
 from reworld_agent.doctor.versions import check_extras, check_libraries
 from reworld_agent.doctor.weights import check_weights
-from reworld_agent.pdm.golden import check_golden
+from reworld_agent.pdm.golden.finding import check_golden
 
 _DATA_SPLIT = "train_test_split.data_split"
 

@@ -18,7 +18,7 @@ def check_linear_algebra() -> Finding:
 
     OpenBLAS 0.3.20 (numpy 1.23) returns wrong values here on CPUs with avx512_bf16; the devkit
     computes its velocity profile with it, and its scores go wrong without a word (navsim#141).
-    Our scorer uses `solve` and is not affected.
+    Of our scorer's routines each has a check of its own (`pdm.golden`).
     """
     steps, dt = 40, 0.1
     rows = np.tri(steps, steps - 1, -1) * dt**2

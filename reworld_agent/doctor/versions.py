@@ -11,7 +11,7 @@ from pathlib import Path
 import reworld_agent
 from reworld_agent.core.extras import EXTRA_OF, install_line, is_installed
 from reworld_agent.core.findings import FAIL, OK, WARN, Finding
-from reworld_agent.pdm.golden import REINSTALL
+from reworld_agent.pdm.golden.routines import REINSTALL
 
 PACKAGE = "reworld-agent"
 # Libraries that numbers depend on; the pinned versions are those of the figures in the docs.

@@ -29,6 +29,7 @@ from reworld_agent.evaluation.two_stage import (
     staged,
 )
 from reworld_agent.pdm.cache_io.folder import SceneCaches, code_digest
+from reworld_agent.pdm.golden.finding import require_trust
 from reworld_agent.pdm.metrics import columns
 from reworld_agent.pdm.poses import INTERVAL, intervals_of, looks_like_degrees
 from reworld_agent.scenes.splits import resolve_split
@@ -72,7 +73,9 @@ def score_file(settings: ScoreFileSettings) -> FileScores:
         DataError: the input cannot be read, lacks columns or names a trajectory twice; the mapping
             cannot be read; or the output cannot be written (finished rows are kept beside it).
         ConfigError: the mapping is not of this split, or a frame of it has several trajectories.
+        ReWorldError: this machine would score wrongly.
     """
+    require_trust(settings.traffic_used, settings.two_stage)
     table = read_trajectories(settings.trajectories, settings.interval_s)
     if degrees_suspected(table):
         logger.warning("headings look like degrees; they are read as radians")

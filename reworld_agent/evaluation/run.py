@@ -27,7 +27,7 @@ from reworld_agent.evaluation.tables import (
 )
 from reworld_agent.evaluation.two_stage import Staged, format_staged, groups_of, staged
 from reworld_agent.pdm.cache_io.folder import SceneCaches
-from reworld_agent.pdm.golden import require_golden
+from reworld_agent.pdm.golden.finding import require_trust
 from reworld_agent.pdm.protocols.aggregate import Group, read_groups
 from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.preflight import preflight
@@ -94,7 +94,7 @@ def evaluate(settings: EvaluationRun) -> Evaluation:
         ReWorldError: the run cannot start, or cannot write; finished work is kept.
     """
     check_writable(settings.output_dir)
-    require_golden()
+    require_trust(settings.moving, bool(settings.two_stage))
     agents = build_agents([settings.agent, *settings.beside])
     wanted = {name: agent.get_sensor_config() for name, agent in agents.items()}
     split = settings.train_test_split

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.pdm.cache_io.folder import SceneCaches
+from reworld_agent.pdm.golden.two_stage import require_two_stage
 from reworld_agent.pdm.metrics import SCORE, short_name
 from reworld_agent.pdm.metrics.table import EPDMS_V2
 from reworld_agent.pdm.poses import INTERVAL, intervals_of
@@ -110,6 +111,7 @@ def staged(
     Raises:
         ConfigError: a frame has more than one plan.
     """
+    require_two_stage()
     first, second = stage_tokens(groups)
     wanted = [*first, *second]
     mine = rows[rows["token"].isin(wanted)]

@@ -41,6 +41,6 @@ def build_scene_cache(
         DataError: the log or the city's map is missing or damaged.
     """
     # shapely and the maps' libraries take half a second to import
-    from reworld_agent.pdm.cache_io.build import build_scene_cache as build  # noqa: PLC0415
+    from reworld_agent.pdm.cache_io.sources import build_cache  # noqa: PLC0415
 
-    return build(data_root, maps_root, data_split, token)
+    return build_cache(Path(data_root), Path(maps_root), data_split, token)

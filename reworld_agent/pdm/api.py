@@ -15,6 +15,7 @@ from tqdm import tqdm
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.workers import start, starts
 from reworld_agent.pdm.compiling import ensure_compiled
+from reworld_agent.pdm.golden.log_replay import require_golden
 from reworld_agent.pdm.metrics.records import Records
 from reworld_agent.pdm.poses import check_poses
 from reworld_agent.pdm.protocols.score import score_scene
@@ -67,11 +68,23 @@ def score(
         DataError: the poses have another shape, are not numbers, not finite, or none.
         SceneError: the scene cannot be scored (no PDM-Closed trajectory, NaN ego state ...).
         ConfigError: the protocol is unknown, or knows no reactive traffic.
-        ReWorldError: a metric that was added from outside fails.
+        ReWorldError: a metric that was added from outside fails; or this process would score
+            wrongly, as its numeric libraries or the golden scene say (`pdm.golden`).
     """
+    _require_golden(rails)
     scene = ScoredScene.of(cache)
     checked = check_poses(poses, scene.cache.token, interval_s)
     return score_scene(scene, checked, protocol, explain, rails, interval_s)
+
+
+def _require_golden(rails: Rails | None) -> None:
+    if rails is None:
+        require_golden()
+        return
+    # shapely and the maps take half a second to import, and whoever has rails has imported them
+    from reworld_agent.pdm.golden.reactive import require_reactive  # noqa: PLC0415
+
+    require_reactive()
 
 
 def score_many(

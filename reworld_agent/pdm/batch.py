@@ -15,6 +15,7 @@ from reworld_agent.core.errors import ReWorldError
 from reworld_agent.core.vocabulary import LOG_REPLAY, REACTIVE
 from reworld_agent.pdm.api import score
 from reworld_agent.pdm.cache_io.folder import SceneCaches
+from reworld_agent.pdm.golden.finding import require_trust
 from reworld_agent.pdm.metrics.registry import columns, score_columns
 from reworld_agent.pdm.poses import pose_fault
 
@@ -50,7 +51,12 @@ class ChunkTask:
 
 
 def score_chunk(task: ChunkTask) -> list[dict[str, Any]]:
-    """Rows of some scenes; one that fails says why and leaves the others alone."""
+    """Rows of some scenes; one that fails says why and leaves the others alone.
+
+    Raises:
+        ReWorldError: this process would score wrongly, whatever the scene.
+    """
+    require_trust(task.traffic)
     return [row for scene in task.scenes for row in _score_scene(task, scene)]
 
 

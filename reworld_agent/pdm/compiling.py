@@ -18,6 +18,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from reworld_agent.pdm.kernel_cache import KernelCache
 from reworld_agent.pdm.metrics import drivable_area
 from reworld_agent.pdm.pdm_closed import proposals
 from reworld_agent.pdm.scorer import common, extended
@@ -73,11 +74,14 @@ def _examples() -> dict[str, tuple[Any, tuple[Any, ...]]]:
     }
 
 
+def kernels() -> dict[str, Any]:
+    """The compiled functions that PDMS and EPDMS need, by name."""
+    return {name: kernel for name, (kernel, _) in _examples().items()}
+
+
 def _is_on_disk(kernel: Any) -> bool:
-    try:
-        return Path(kernel._cache._cache_file._index_path).is_file()
-    except AttributeError:
-        return True  # a numba whose cache looks different inside: it compiles by need
+    cache = kernel._cache
+    return not isinstance(cache, KernelCache) or cache.is_on_disk()  # without one: by need
 
 
 def _shares(names: Sequence[str], n: int) -> list[list[str]]:
@@ -102,7 +106,7 @@ def ensure_compiled() -> None:
 
     Processes of a pool compile by need: their parent calls this before it starts them.
     """
-    missing = [name for name, (kernel, _) in _examples().items() if not _is_on_disk(kernel)]
+    missing = [name for name, kernel in kernels().items() if not _is_on_disk(kernel)]
     n = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2, MAX_PROCESSES)
     if n < 2 or len(missing) < 2 or not sys.executable or multiprocessing.parent_process():
         return

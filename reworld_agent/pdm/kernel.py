@@ -7,16 +7,16 @@ optimise every helper, with all that it calls, by itself and make machine code t
 from __future__ import annotations
 
 import gc
-import hashlib
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import suppress
 from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 import numba
 import numba._dynfunc as dynfunc
-from numba.core.caching import IndexDataCacheFile
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
+
+from reworld_agent.pdm.kernel_cache import KernelCache
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result", covariant=True)
@@ -31,23 +31,6 @@ class Compiled(Protocol[Parameters, Result]):
 
     def __call__(self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         """The compiled function."""
-
-
-# Files of constants that kernels compile in; no kernel is in them.
-_HOLD_CONSTANTS = ("scene_cache.py", "raw_columns.py")
-
-
-def _code_stamp() -> str:
-    """Hash of all sources of this package that hold kernels or their constants."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        source = path.read_bytes()
-        if b"pdm.kernel import" in source or path.name in _HOLD_CONSTANTS:
-            digest.update(source)
-    return digest.hexdigest()
-
-
-_CODE_STAMP = _code_stamp()
 
 
 class _KernelCompiler(Compiler):
@@ -106,18 +89,10 @@ def helper(function: Callable[Parameters, Result]) -> Compiled[Parameters, Resul
 
 
 def kernel(function: Callable[Parameters, Result]) -> Compiled[Parameters, Result]:
-    """Compile `function` at first use; the result is kept on disk for later processes.
-
-    Numba renews a compiled function when the file of that function changes, not when a function
-    or class that it uses changes. The stamp of all files in the cache's name makes a stale kernel
-    impossible; with a numba whose cache looks different inside, its own rule stays.
-    """
+    """Compile `function` at first use; `KernelCache` keeps the result for later processes."""
     options: dict[str, Any] = {"no_cfunc_wrapper": True, "pipeline_class": _KernelCompiler}
-    compiled: Any = numba.njit(cache=True, error_model="numpy", **options)(function)
-    cache = compiled._cache
-    try:
-        name = f"{cache._impl.filename_base}-{_CODE_STAMP[:12]}"
-        cache._cache_file = IndexDataCacheFile(cache._cache_path, name, _CODE_STAMP)
-    except (AttributeError, TypeError):
-        pass
+    compiled: Any = numba.njit(error_model="numpy", **options)(function)
+    # numba raises RuntimeError where it finds no folder to write into: each process compiles then
+    with suppress(RuntimeError):
+        compiled._cache = KernelCache(function)
     return cast("Compiled[Parameters, Result]", compiled)

@@ -117,5 +117,5 @@ class FakeScorer:
         monkeypatch.setattr(sources, "build_scene_cache", self.build)
         monkeypatch.setattr(SceneCache, "load", self.load)
         monkeypatch.setattr(batch, "score", self.score)
-        monkeypatch.setattr("reworld_agent.evaluation.run.require_golden", lambda: None)
+        monkeypatch.setattr("reworld_agent.evaluation.run.require_trust", lambda *_: None)
         return self

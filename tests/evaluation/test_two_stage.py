@@ -17,7 +17,8 @@ from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.evaluation import ScoreFileSettings
 from reworld_agent.evaluation.file_scores import caches_of
 from reworld_agent.evaluation.two_stage import SUMMARIES, read_mapping
-from reworld_agent.pdm.protocols.aggregate import COLUMNS, plan_row, read_groups, two_stages
+from reworld_agent.pdm.plan_rows import plan_row
+from reworld_agent.pdm.protocols.aggregate import COLUMNS, read_groups, two_stages
 from reworld_agent.scenes.logs import load_log
 from tests.evaluation.fakes import FakeScorer
 from tests.evaluation.test_run import run
@@ -152,7 +153,7 @@ def test_an_agent_drives_both_stages(
 ) -> None:
     monkeypatch.setenv("OPENSCENE_DATA_ROOT", str(devkit_reference))
     monkeypatch.setenv("NUPLAN_MAPS_ROOT", str(devkit_reference / "maps"))
-    monkeypatch.setattr("reworld_agent.evaluation.run.require_golden", lambda: None)
+    monkeypatch.setattr("reworld_agent.evaluation.run.require_trust", lambda *_: None)
     scene_filter = {"frame_interval": 1, "num_future_frames": 8, "include_synthetic_scenes": True}
     config = OmegaConf.create(
         {

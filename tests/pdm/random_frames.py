@@ -12,7 +12,7 @@ from reworld_agent.pdm.simulate.bicycle import AX, HEADING
 
 
 def frame(rng: np.random.Generator, token: str, log: str, time_s: float) -> dict[str, Any]:
-    """One row as `aggregate.plan_row` gives it."""
+    """One row as `plan_rows.plan_row` gives it."""
     states = np.zeros((41, 11))
     steps = time_s + np.arange(41) / 10.0
     states[:, HEADING] = 3.1 + 0.1 * np.sin(0.3 * steps)

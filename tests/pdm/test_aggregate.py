@@ -13,12 +13,12 @@ import pytest
 from reworld_agent import pdm
 from reworld_agent.core.errors import DataError
 from reworld_agent.pdm.metrics.table import EC
+from reworld_agent.pdm.plan_rows import plan_row
 from reworld_agent.pdm.protocols.aggregate import (
     COLUMNS,
     Group,
     closeness,
     one_stage,
-    plan_row,
     read_groups,
     two_stages,
 )

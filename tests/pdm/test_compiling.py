@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+import errno
+import importlib.util
 from pathlib import Path
+from typing import Any
 
 import numba
 import numpy as np
 import pytest
 
 from reworld_agent import pdm
-from reworld_agent.pdm import compiling
+from reworld_agent.pdm import compiling, kernel_cache
 from tests.pdm import small_scene
 
 
@@ -48,3 +52,94 @@ def test_nothing_is_started_where_all_is_compiled(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(compiling, "_is_on_disk", lambda kernel: True)
     compiling.ensure_compiled.cache_clear()
     compiling.ensure_compiled()
+
+
+KERNEL = """
+import numpy as np
+from reworld_agent.pdm.kernel import helper, kernel
+
+TABLE = np.array({table})
+
+@helper
+def third(x):
+    return TABLE[2] * x
+
+@kernel
+def times(x):
+    return third(x)
+"""
+
+
+def _kernel(folder: Path, table: str = "[1.0, 2.0, 3.0]") -> Any:
+    """A kernel as a new process finds it, with a constant of its module in its helper."""
+    file = folder / "small_kernel.py"
+    if not file.exists():
+        file.write_text(KERNEL.format(table="None"))
+    spec = importlib.util.spec_from_file_location("small_kernel", file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    vars(module)["TABLE"] = np.array(ast.literal_eval(table))
+    return module.times
+
+
+def _hits(kernel: Any) -> int:
+    return sum(kernel.stats.cache_hits.values())
+
+
+def test_a_kernel_with_another_constant_is_another_kernel(tmp_path: Path) -> None:
+    """What linear algebra froze in while it was wrong is not found once it is right."""
+    first = _kernel(tmp_path, "[1.0, 2.0, 4.5]")
+    assert (first(2.0), _hits(first)) == (9.0, 0)
+    right = _kernel(tmp_path)
+    assert (right(2.0), _hits(right)) == (6.0, 0)
+    again = _kernel(tmp_path)
+    assert (again(2.0), _hits(again)) == (6.0, 1)
+
+
+def test_another_library_is_another_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    function = compiling.kernels()["simulate"].py_func
+    before = kernel_cache.kernel_stamp(function)
+    assert kernel_cache.kernel_stamp(function) == before
+    monkeypatch.setattr(kernel_cache, "_libraries", lambda: "numpy 1.23.0, openblas 0.3.20")
+    assert kernel_cache.kernel_stamp(function) != before
+    assert any(name.endswith("._SPEED_BANDS") for name in kernel_cache.frozen_constants(function))
+
+
+@pytest.mark.parametrize("kind", ["nbi", "nbc"])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "noise", "empty"])
+def test_a_damaged_cache_is_made_again(tmp_path: Path, kind: str, damage: str) -> None:
+    assert _kernel(tmp_path)(2.0) == 6.0
+    (file,) = tmp_path.rglob(f"*.{kind}")
+    content = bytearray(file.read_bytes())
+    middle = len(content) // 2
+    if damage == "flipped":
+        content[middle] ^= 255
+    changed = {"cut": content[:middle], "flipped": content, "noise": b"\x80\x05" * 99, "empty": b""}
+    file.write_bytes(bytes(changed[damage]))
+    found = _kernel(tmp_path)
+    assert (found(2.0), _hits(found)) == (6.0, 0)
+    again = _kernel(tmp_path)
+    assert (again(2.0), _hits(again)) == (6.0, 1)
+
+
+def test_a_full_disk_costs_time_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(kernel_cache._KernelFile, "_save_index", full)
+    assert _kernel(tmp_path)(2.0) == 6.0
+    assert "compiled kernels cannot be kept (No space left on device)" in caplog.text
+
+
+def test_without_a_folder_for_the_cache_every_process_compiles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nowhere(*_: object) -> None:
+        raise RuntimeError("cannot cache function: no locator available")
+
+    monkeypatch.setattr("reworld_agent.pdm.kernel.KernelCache", nowhere)
+    assert _kernel(tmp_path)(2.0) == 6.0
+    assert not list(tmp_path.rglob("*.nbi"))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from reworld_agent.pdm.cache_io.build import build_scene_cache
 from reworld_agent.pdm.cache_io.from_scene_pickle import build_from_scene_pickle
+from reworld_agent.pdm.golden.map_routines import require_map_routines
 from reworld_agent.pdm.scene_cache import SceneCache
 from reworld_agent.scenes.scene_pickles import scene_pickle_path
 
@@ -26,7 +27,9 @@ def build_cache(
     Raises:
         SceneError: no log has the token, or the scene has no usable route.
         DataError: a file is missing or damaged.
+        ReWorldError: a routine that this needs is wrong in this process.
     """
+    require_map_routines()
     if synthetic_scenes is not None:
         pickled = scene_pickle_path(synthetic_scenes, token)
         if pickled.is_file():

@@ -22,9 +22,6 @@ from reworld_agent.core.errors import DataError
 from reworld_agent.pdm.metrics.definition.protocol import SCORE
 from reworld_agent.pdm.metrics.table import EC, EPDMS_V2
 from reworld_agent.pdm.metrics.two_frame_comfort import MAX_INTERVAL_S, two_frame_comfort
-from reworld_agent.pdm.poses import check_poses
-from reworld_agent.pdm.protocols.score import score_scene
-from reworld_agent.pdm.protocols.scored_scene import ScoredScene
 from reworld_agent.pdm.scene_cache import SceneCache
 from reworld_agent.pdm.simulate.rollout import rollout
 
@@ -33,7 +30,7 @@ COLUMNS = (*EPDMS_V2.official, SCORE)
 SIGMA_SQUARED = 0.1  # m²
 _POINTS = ("endpoint_x", "endpoint_y", "start_point_x", "start_point_y")
 _Plans = dict[str, tuple[float, NDArray[np.float64]]]  # of each token: start [s], states [41, 11]
-_HINT = "make the table of aggregate.plan_row for every frame of the split"
+_HINT = "make the table of plan_rows.plan_row for every frame of the split"
 
 
 @dataclass(frozen=True)
@@ -94,37 +91,12 @@ def read_groups(mapping: Iterable[Sequence[Any]]) -> list[Group]:
     return groups
 
 
-def plan_row(cache: SceneCache, poses: Any, interval_s: float | None = None) -> dict[str, Any]:
-    """What the aggregation needs of one plan.
-
-    Args:
-        cache: the frame.
-        poses: [L, 3] x, y [m], heading [rad], ego frame.
-        interval_s: between them [s]; None where 8 are at 2 Hz or 40 at 10 Hz.
-
-    Returns:
-        token, log_name, start_time_s, the eight metrics of EPDMS after the human filter,
-        endpoint_x/y and start_point_x/y [m] global, and states [41, 11], the simulated plan.
-
-    Raises:
-        DataError: the poses cannot be scored.
-        SceneError: the frame cannot.
-    """
-    checked = check_poses(np.asarray(poses)[None], cache.token, interval_s)
-    scene = ScoredScene.of(cache)
-    scores = score_scene(scene, checked, EPDMS_V2.name, explain=False, interval_s=interval_s)
-    return {
-        **plan_geometry(cache, checked, interval_s),
-        **{metric: float(scores[metric][0]) for metric in METRICS},
-    }
-
-
 def plan_geometry(
     cache: SceneCache, poses: NDArray[np.float64], interval_s: float | None = None
 ) -> dict[str, Any]:
     """What the aggregation needs of a plan [1, L, 3] (ego frame) besides its metrics.
 
-    See `plan_row`, of whose keys these are all but the metrics. The end point is the plan's last
+    See `plan_rows.plan_row`, of whose keys these are all but the metrics. The end point is the plan's last
     pose, whenever that is, as in the devkit.
     """
     x, y, heading = cache.ego_state[:3].tolist()
@@ -146,7 +118,7 @@ def one_stage(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
     """EPDMS of original frames with EC from each frame and the one before it in its log.
 
     Args:
-        rows: one for each frame, as `plan_row` gives them.
+        rows: one for each frame, as `plan_rows.plan_row` gives them.
 
     Returns:
         (token and `COLUMNS` in the order of `rows`, their means). A frame without another one at
@@ -167,7 +139,8 @@ def two_stages(rows: pd.DataFrame, groups: Sequence[Group]) -> TwoStages:
     """EPDMS of two stages.
 
     Args:
-        rows: one for each original and synthetic frame of the groups, as `plan_row` gives them.
+        rows: one for each original and synthetic frame of the groups, as
+            `plan_rows.plan_row` gives them.
         groups: of the split, from `read_groups`; those of which no original frame is in `rows`
             are left out.
 

@@ -93,9 +93,14 @@ def _candidate(
 
 def _in_traffic_of(scene: ScoredScene, rails: Rails, states: NDArray[np.float64]) -> EpdmsScene:
     """The scene with the traffic that answers to one drive [41, 11]."""
+    return with_traffic(scene, reactive_poses(scene.cache, rails, states))
+
+
+def with_traffic(scene: ScoredScene, places: NDArray[np.float64]) -> EpdmsScene:
+    """The scene with tracks at `places` [51, T, 3], NaN where one is absent."""
     cache, base = scene.cache, scene.epdms
     traffic = make_traffic(
-        reactive_poses(cache, rails, states),
+        places,
         cache.track_size,
         cache.track_type,
         cache.track_speed,

@@ -28,6 +28,7 @@ from reworld_agent.negatives.scored import PROTOCOL, ScoredBatch, score_batch
 from reworld_agent.negatives.settings import CandidateSettings
 from reworld_agent.pdm.cache_io.folder import SceneCaches, code_digest
 from reworld_agent.pdm.compiling import ensure_compiled
+from reworld_agent.pdm.golden.log_replay import require_golden
 from reworld_agent.scenes.splits import resolve_split
 from reworld_agent.training.datasets.scene_arrays import SceneArrays, scene_arrays
 from reworld_agent.training.mining.settings import MiningRun
@@ -44,6 +45,7 @@ def run_mining(settings: MiningRun) -> MinedPool:
     Raises:
         ReWorldError: the run cannot start, or cannot write; finished batches are kept.
     """
+    require_golden()
     weights = _weights(settings)
     model = load_model(weights)
     split = settings.train_test_split.data_split
