@@ -81,6 +81,7 @@ ROUTINES: tuple[Routine, ...] = (
     _routine(-2, "math.floor", -1.5),
     _routine(_PI / 6, "math.radians", 30.0),
     _routine(-1.0, "math.remainder", 5.0, 3.0),
+    _routine(-2.0, "math.fmod", -5.0, 3.0),
     _routine(12, "math.perm", 4, 2),
     _routine(True, "math.isfinite", 1.0),
     _routine(True, "math.isnan", _NAN),

@@ -96,8 +96,8 @@ def plan_geometry(
 ) -> dict[str, Any]:
     """What the aggregation needs of a plan [1, L, 3] (ego frame) besides its metrics.
 
-    See `plan_rows.plan_row`, of whose keys these are all but the metrics. The end point is the plan's last
-    pose, whenever that is, as in the devkit.
+    See `plan_rows.plan_row`, of whose keys these are all but the metrics. The end point is the
+    plan's last pose, whenever that is, as in the devkit.
     """
     x, y, heading = cache.ego_state[:3].tolist()
     ahead, left = poses[0, -1, :2].tolist()
