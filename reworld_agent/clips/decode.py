@@ -11,9 +11,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from reworld_agent.clips.array_file import SUFFIXES as ARRAY_SUFFIXES
 from reworld_agent.clips.array_file import ArrayFile
 from reworld_agent.clips.image_files import ImageFiles
 from reworld_agent.clips.resample import nearest, steady_grid
+from reworld_agent.clips.stored import Stored
 from reworld_agent.core.errors import ConfigError, DataError
 
 Frames = NDArray[np.uint8]
@@ -36,14 +38,21 @@ class FrameReader(Protocol):
         """Frames uint8 [T, H, W, 3] of ascending indices."""
 
 
-def open_reader(path: Path | str) -> FrameReader:
-    """The reader of a video file, a folder of images or a .npy file; raises DataError."""
+def open_reader(path: Path | str, stored: Stored | None = None) -> FrameReader:
+    """The reader of a video file, a folder of images or a numpy file; raises DataError.
+
+    Args:
+        path: the file or folder.
+        stored: what its frames do not say themselves.
+    """
     path = Path(path)
     if path.is_dir():
         return ImageFiles.of_folder(path)
     if not path.exists():
         raise DataError(f"{path}: no such clip", "name a video file or a folder of images")
-    return ArrayFile(path) if path.suffix == ".npy" else open_video(path)
+    if path.suffix.lower() in ARRAY_SUFFIXES:
+        return ArrayFile(path, stored)
+    return open_video(path)
 
 
 def open_video(path: Path) -> FrameReader:
@@ -63,6 +72,7 @@ def read_frames(
     count: int | None = None,
     fps: float | None = None,
     size: tuple[int, int] | None = None,
+    stored: Stored | None = None,
 ) -> Frames:
     """Frames uint8 [T, 3, H, W] of a clip, RGB.
 
@@ -72,7 +82,8 @@ def read_frames(
     Args:
         path: a video file; a folder of JPEG/PNG files in natural order of their names, their
             times in `index.parquet` or `timestamps.csv` (columns file, timestamp in us), if at
-            all; or a .npy array [T, 3, H, W] or [T, H, W, 3], uint8 or floats in [-1, 1].
+            all; or a .npy or .npz array [T, 3, H, W] or [T, H, W, 3], uint8, or floats whose
+            range `stored` declares.
         start: first frame, counted at `fps` where it is given.
         count: frames; None = all that are left.
         fps: resample to this rate, taking for each of the times first + k / fps the frame that is
@@ -80,6 +91,7 @@ def read_frames(
             this rate already. None = the frames as they are.
         size: (H, W): scaled with its aspect ratio to cover the size, then cut to its middle (see
             `fit`); None = as stored.
+        stored: what the frames do not say themselves: range, order of axes, rate.
 
     Raises:
         DataError: no such file, no frames, fewer than asked, a damaged one (says which), values
@@ -87,8 +99,8 @@ def read_frames(
         ConfigError: start, count, fps or size out of range.
     """
     _check(start, count, fps, size)
-    reader = open_reader(path)
-    indices = _indices(reader, fps)
+    reader = open_reader(path, stored)
+    indices = frame_indices(reader, fps, stored)
     left = len(indices) - start
     if left < (1 if count is None else count):
         at = f" at {fps:g} fps" if fps else ""
@@ -106,10 +118,21 @@ def channels_first(images: Frames) -> Frames:
     return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
 
 
-def _indices(reader: FrameReader, fps: float | None) -> NDArray[np.int64]:
-    if fps is None or reader.times is None:
+def frame_times(reader: FrameReader, stored: Stored | None) -> NDArray[np.float64] | None:
+    """Seconds [N] of each frame: at the declared rate, else as the files say; None if unknown."""
+    if stored is not None and stored.fps is not None:
+        return np.arange(len(reader)) / stored.fps
+    return reader.times
+
+
+def frame_indices(
+    reader: FrameReader, fps: float | None, stored: Stored | None = None
+) -> NDArray[np.int64]:
+    """Which frames are read at a rate; all where it is None, or the times are not known."""
+    times = frame_times(reader, stored)
+    if fps is None or times is None:
         return np.arange(len(reader))
-    return nearest(reader.times, steady_grid(reader.times, fps))
+    return nearest(times, steady_grid(times, fps))
 
 
 def _check(start: int, count: int | None, fps: float | None, size: tuple[int, int] | None) -> None:

@@ -52,6 +52,7 @@ def make_index(settings: IndexSettings) -> MadeIndex:
         images=settings.images,
         licence=settings.licence or "unknown",
         fps=shape.fps,
+        fps_declared=settings.fps is not None,
     )
     root = settings.root or synthetic.default_root()
     index, findings = build_index(settings.source, root, shape, rule, options, settings.content)

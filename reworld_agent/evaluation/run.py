@@ -13,6 +13,7 @@ import pandas as pd
 from reworld_agent.core.provenance import provenance
 from reworld_agent.core.result_tables import check_writable, write_csv
 from reworld_agent.core.shards import PartStore
+from reworld_agent.evaluation.agent_choice import AgentChoice
 from reworld_agent.evaluation.agents import build_agents
 from reworld_agent.evaluation.inference import FAILED, FALLBACK, Loader, plan_split
 from reworld_agent.evaluation.scoring import ROW_KEYS, score_trajectories
@@ -119,7 +120,8 @@ def evaluate(settings: EvaluationRun) -> Evaluation:
             both.preflight().raise_if_missing()
             sources[name] = both
     planned = [
-        _plan(settings, caches, name, agent, sources[name]) for name, agent in agents.items()
+        _plan(settings, caches, choice, agents[choice.name], sources[choice.name])
+        for choice in (settings.agent, *settings.beside)
     ]
     results = _score(settings, caches, planned, sources[main].tokens, groups)
     return Evaluation(settings, caches.data_split, results)
@@ -145,8 +147,9 @@ def second_stage(settings: EvaluationRun) -> tuple[list[Group], SyntheticData | 
 
 
 def _plan(
-    settings: EvaluationRun, caches: SceneCaches, name: str, agent: Any, loader: Loader
+    settings: EvaluationRun, caches: SceneCaches, choice: AgentChoice, agent: Any, loader: Loader
 ) -> Planned:
+    name = choice.name
     is_main = name == settings.agent.name
     folder = settings.output_dir if is_main else settings.output_dir / name
     origin = {
@@ -155,6 +158,7 @@ def _plan(
         "stages": 2 if settings.two_stage else 1,
     }
     identity = {key: origin[key] for key in ("agent", "weights_sha256", "split")}
+    identity["arguments"] = {key: str(value) for key, value in choice.config.items()}
     store = PartStore(folder / "parts" / "inference", ("token",), identity, settings.resume)
     trajectories, record = plan_split(agent, loader, folder, store, origin, settings.batch_size)
     return Planned(name, origin, folder, trajectories, record)

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from reworld_agent.clips.decode import frame_times, open_reader
 from reworld_agent.clips.index import ClipIndex, read_index
+from reworld_agent.clips.stored import Stored
 from reworld_agent.config import ClipConfig
 from reworld_agent.core.errors import DataError
 from reworld_agent.generation.samples import (
@@ -52,15 +54,23 @@ def asked_for(settings: GenerateSettings, clip: ClipConfig) -> list[Job]:
         index.check_files()
         return list(_of_rows(index, _chosen(settings, len(index)), clip))
     if settings.clip is not None:
-        return [_of_file(settings.clip, settings.start or 0, clip)]
+        return [_of_file(settings, settings.clip, clip)]
     assert settings.token is not None, "checked"
     token, split = settings.token, settings.data_split or "town_test"
     return [Job(0, token, {"data_split": split}, lambda: from_scene(token, split, clip))]
 
 
-def _of_file(file: Path, start: int, clip: ClipConfig) -> Job:
+def _of_file(settings: GenerateSettings, file: Path, clip: ClipConfig) -> Job:
+    start, stored = settings.start or 0, Stored(range=settings.range)
+    if frame_times(open_reader(file, stored), stored) is None and settings.fps is None:
+        raise DataError(
+            f"{file}: its frames carry no times, and nothing says their rate",
+            f"declare it with fps= (the model's own is {clip.fps:g})",
+        )
     source = {"clip": str(file.absolute()), "bytes": _bytes(file), "start": start}
-    return Job(0, file.stem, source, lambda: from_file(file, clip, start))
+    if settings.range is not None:
+        source["range"] = list(settings.range)
+    return Job(0, file.stem, source, lambda: from_file(file, clip, start, stored))
 
 
 def _of_rows(index: ClipIndex, numbers: range, clip: ClipConfig) -> Iterator[Job]:

@@ -18,6 +18,7 @@ from reworld_agent.clips.decode import read_frames
 from reworld_agent.clips.index import ClipIndex
 from reworld_agent.clips.kinematics import COMMANDS
 from reworld_agent.clips.resample import nearest, steady_grid
+from reworld_agent.clips.stored import Stored
 from reworld_agent.config import ClipConfig
 from reworld_agent.core.errors import DataError, SceneError
 from reworld_agent.features import frame_image
@@ -60,12 +61,12 @@ class Sample:
     conditioning: Conditioning | None = None
 
 
-def from_file(path: Path, clip: ClipConfig, start: int = 0) -> Sample:
+def from_file(path: Path, clip: ClipConfig, start: int = 0, stored: Stored | None = None) -> Sample:
     """The first frames of a video or folder, at the clip's rate; DataError where too few."""
     size, past = (clip.height, clip.width), clip.history_frames
-    history = read_frames(path, start, past, clip.fps, size)
+    history = read_frames(path, start, past, clip.fps, size, stored)
     try:
-        real = read_frames(path, start + past, clip.future_frames, clip.fps, size)
+        real = read_frames(path, start + past, clip.future_frames, clip.fps, size, stored)
     except DataError as error:
         if "asked for" not in error.message:  # a damaged file, not a short one
             raise

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from reworld_agent.clips.stored import Range, read_range
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.settings import Settings, setting
 from reworld_agent.core.sizes import read_size
@@ -63,9 +64,20 @@ class GenerateSettings(ModelSettings):
     """Futures of clips and scenes; see `generation.generate_futures`."""
 
     clip: Path | None = setting(
-        "a video, or a folder of images", None, exists="any", metavar="FILE", group=_SOURCE
+        "a video, a folder of images, or a .npy array; where it gives no times, fps= is its rate",
+        None,
+        exists="any",
+        metavar="FILE",
+        group=_SOURCE,
     )
     start: int | None = setting("of clip=: first frame (0)", None, least=0, group=_SOURCE)
+    range: Range | None = setting(
+        "of clip=: black and white of floats in a .npy file: [-1,1], [0,1] or [0,255]",
+        None,
+        read=read_range,
+        metavar="[A,B]",
+        group=_SOURCE,
+    )
     index: Path | None = setting(
         "clips of `reworld video index`", None, exists="file", metavar="FILE", group=_SOURCE
     )
@@ -128,7 +140,7 @@ class GenerateSettings(ModelSettings):
     def check(self) -> None:
         """One source, and nothing that is of another."""
         of: dict[str, dict[str, object]] = {
-            "clip": {"start": self.start},
+            "clip": {"start": self.start, "range": self.range},
             "index": {"row": self.row, "split": self.split, "root": self.root},
             "token": {"data_split": self.data_split},
         }

@@ -5,6 +5,7 @@ Shapes: T frames, H, W pixels. Frames are RGB.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,17 +15,18 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from reworld_agent.clips.array_file import SUFFIXES as ARRAY_SUFFIXES
 from reworld_agent.clips.dataset import read_row
-from reworld_agent.clips.decode import open_reader, read_frames
+from reworld_agent.clips.decode import frame_indices, frame_times, open_reader, read_frames
 from reworld_agent.clips.image_files import SUFFIXES as IMAGE_SUFFIXES
 from reworld_agent.clips.image_files import natural_key
 from reworld_agent.clips.index import read_index
-from reworld_agent.clips.resample import steady_grid
+from reworld_agent.clips.stored import Stored
 from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.core.text import shown
 
 Frames = NDArray[np.uint8]
-CLIP_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm", ".m4v", ".npy")
+CLIP_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm", ".m4v", *ARRAY_SUFFIXES)
 
 
 class Clip(Protocol):
@@ -41,6 +43,9 @@ class Clip(Protocol):
     def length(self) -> int:
         """Frames in it; raises DataError where it cannot be read."""
 
+    def rate(self) -> float | None:
+        """Frames a second, as stored; None where it is not known; raises DataError."""
+
     def identity(self) -> list[Any]:
         """What changes when the clip does: file names, sizes, times of change."""
 
@@ -50,11 +55,12 @@ class Clip(Protocol):
 
 @dataclass(frozen=True)
 class FileClip:
-    """A video file, a folder of images or a .npy array."""
+    """A video file, a folder of images or a numpy array, read at `fps`."""
 
     name: str
     path: Path
     fps: float | None = None
+    stored: Stored = field(default_factory=Stored)
 
     @property
     def where(self) -> str:
@@ -63,19 +69,29 @@ class FileClip:
 
     def length(self) -> int:
         """Frames at `fps`, as `read_frames` counts them."""
-        reader = open_reader(self.path)
-        if self.fps is None or reader.times is None:
-            return len(reader)
-        return len(steady_grid(reader.times, self.fps))
+        reader = open_reader(self.path, self.stored)
+        if self.fps is not None and frame_times(reader, self.stored) is None:
+            raise DataError(
+                f"{self.where}: its frames carry no times, and no rate is declared for fps=",
+                "say real_fps= or generated_fps=, the rate of that set's frames, or leave fps= out",
+            )
+        return len(frame_indices(reader, self.fps, self.stored))
+
+    def rate(self) -> float | None:
+        """Frames a second as stored: declared, or of the file's times; None where not known."""
+        times = frame_times(open_reader(self.path, self.stored), self.stored)
+        if times is None or len(times) < 2:
+            return None
+        return float(1.0 / np.median(np.diff(times)))
 
     def identity(self) -> list[Any]:
-        """Path, size and time of change of each of its files; the rate it is read at."""
+        """Path, size and time of change of each of its files; how they are read."""
         files = sorted(self.path.iterdir()) if self.path.is_dir() else [self.path]
-        return [_stamp(files), self.fps]
+        return [_stamp(files), self.fps, *dataclasses.astuple(self.stored)]
 
     def read(self, start: int, count: int) -> Frames:
         """Frames uint8 [count, 3, H, W]."""
-        return read_frames(self.path, start, count, self.fps)
+        return read_frames(self.path, start, count, self.fps, stored=self.stored)
 
 
 @dataclass(frozen=True)
@@ -90,6 +106,10 @@ class IndexClip:
     def where(self) -> str:
         """The clip's name in the index."""
         return f"clip {self.name}"
+
+    def rate(self) -> float | None:
+        """Frames a second of the row."""
+        return float(self.row["fps"])
 
     def length(self) -> int:
         """Frames of the row."""
@@ -120,7 +140,11 @@ def _stamp(files: Sequence[Path]) -> str:
 
 
 def list_clips(
-    path: Path, fps: float | None = None, split: str | None = None, root: Path | None = None
+    path: Path,
+    fps: float | None = None,
+    split: str | None = None,
+    root: Path | None = None,
+    stored: Stored | None = None,
 ) -> list[Clip]:
     """The clips of a folder or an index, in natural order of their names.
 
@@ -132,12 +156,19 @@ def list_clips(
         fps: rate to read files at, None for their own; an index must have this rate.
         split: of the index; None for all.
         root: folder of the index's data; None = where they lay when it was made.
+        stored: what the files of a folder do not say of their frames.
 
     Raises:
         DataError: nothing there, or no clips in it.
         ConfigError: a rate, split or root that the set does not have.
     """
+    stored = stored or Stored()
     if path.suffix == ".parquet":
+        if stored != Stored():
+            raise ConfigError(
+                f"{shown(path)} is an index, which says how its frames are stored",
+                "leave range, layout and rate of this set out",
+            )
         return _of_index(path, fps, split, root)
     for name, value in (("split", split), ("root", root)):
         if value is not None:
@@ -151,7 +182,7 @@ def list_clips(
             f"{shown(path)}: holds no clips",
             f"put one file ({endings}) or one folder of images there for each clip",
         )
-    clips = [FileClip(p.name if p.is_dir() else p.stem, p, fps) for p in found]
+    clips = [FileClip(p.name if p.is_dir() else p.stem, p, fps, stored) for p in found]
     clips.sort(key=lambda clip: natural_key(Path(clip.name)))
     names = [clip.name for clip in clips]
     twice = sorted({name for name in names if names.count(name) > 1}) if names else []

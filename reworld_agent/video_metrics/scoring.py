@@ -30,6 +30,7 @@ from reworld_agent.video_metrics.score_table import Score
 from reworld_agent.video_metrics.settings import ScoreSettings, Side
 from reworld_agent.video_metrics.views import check_pair
 
+_SAME_RATE = 0.02
 _RESIZE = "bilinear, no antialiasing, aspect not kept"
 FEW_HINT = "give more clips, or add allow_few=true: the number is then marked as worth little"
 
@@ -46,13 +47,17 @@ def score(settings: ScoreSettings) -> Score:
     _require_device(settings.device)
     sides = settings.sides
     fps, split = settings.fps, settings.split
-    clips = {name: list_clips(side.path, fps, split, side.root) for name, side in sides.items()}
+    clips = {
+        name: list_clips(side.path, fps, split, side.root, side.stored)
+        for name, side in sides.items()
+    }
     _check_number(settings, {name: len(group) for name, group in clips.items()})
     paired = sorted(c.name for c in clips["real"]) == sorted(c.name for c in clips["generated"])
     if settings.wants(*PAIR_METRICS) and not paired:
         _refuse_unpaired(clips["real"], clips["generated"])
     frames = settings.frames or _common_length(clips, sides)
     _check_lengths(settings, clips, sides, frames)
+    rates = _rates(settings, clips)
 
     records = Records(settings.cache_dir)
     rows: list[dict[str, Any]] = []
@@ -65,6 +70,7 @@ def score(settings: ScoreSettings) -> Score:
         pairs = _pair_table(settings, clips, frames, records)
         rows += _pair_rows(settings, pairs, len(clips["real"]))
     protocol = protocol_of(settings, frames, {name: len(group) for name, group in clips.items()})
+    protocol["rates"] = rates
     scored = Score(pd.DataFrame(rows), pairs, features, protocol)
     return replace(scored, written=scored.write(settings.output))
 
@@ -96,6 +102,8 @@ def protocol_of(settings: ScoreSettings, frames: int, clips: dict[str, int]) -> 
         "paths": {name: shown(side.path) for name, side in sides.items()},
         "start": {name: side.start for name, side in sides.items()},
         "crop": {name: str(side.crop) for name, side in sides.items()},
+        "range": {name: side.stored.range for name, side in sides.items()},
+        "layout": settings.layout,
         "resize": resize,
         "fid_encoder": settings.fid_name if settings.wants("fid") else None,
         "weights_sha256": hashes,
@@ -163,6 +171,30 @@ def _check_lengths(
             f"{first.where}: {frames} frame{'s' * (frames != 1)}; FVD needs at least {MIN_FRAMES}",
             "give longer clips, or leave fvd out of metrics=",
         )
+
+
+def _rates(settings: ScoreSettings, clips: dict[str, list[Clip]]) -> dict[str, float | None]:
+    """Frames a second of both sets as they are compared; raises DataError where they differ."""
+    if settings.fps is not None:
+        return dict.fromkeys(clips, settings.fps)
+    seen: dict[str, float | None] = {}
+    first: tuple[float, str] | None = None
+    for name, group in clips.items():
+        seen[name] = None
+        for clip in group:
+            rate = clip.rate()
+            if rate is None:
+                continue
+            where = f"{name} {clip.where}"
+            if first is not None and not np.isclose(rate, first[0], rtol=_SAME_RATE):
+                raise DataError(
+                    f"{first[1]} has {first[0]:g} frames a second, {where} {rate:g}",
+                    "say fps=, at which all are read; or real_fps=, generated_fps= where a file's "
+                    "own rate is wrong",
+                )
+            first = first or (rate, where)
+            seen[name] = rate
+    return seen
 
 
 def _encoders(settings: ScoreSettings) -> list[Encoder]:

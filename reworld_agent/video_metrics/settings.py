@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from reworld_agent.clips.stored import LAYOUTS, Range, Stored, read_range
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.setting_paths import require
 from reworld_agent.core.settings import Settings, setting
@@ -28,12 +30,14 @@ class Side:
         crop: part of each frame.
         start: first frame of each clip, at `fps`.
         root: folder of an index's data; None = where they lay when it was made.
+        stored: what the files of a folder do not say of their frames.
     """
 
     path: Path
     crop: Crop = field(default_factory=Crop)
     start: int = 0
     root: Path | None = None
+    stored: Stored = field(default_factory=Stored)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +71,34 @@ class ScoreSettings(Settings):
     )
     fps: float | None = setting(
         "read files at this rate, nearest frame (their own)", None, above=0, group=_SEEN
+    )
+    real_fps: float | None = setting(
+        "rate of the real clips' frames, where their files give none or a wrong one",
+        None,
+        above=0,
+        group=_SEEN,
+    )
+    generated_fps: float | None = setting(
+        "likewise of the generated clips", None, above=0, group=_SEEN
+    )
+    range: Range | None = setting(
+        "black and white of floats in .npy and .npz clips: [-1,1], [0,1] or [0,255]; not guessed",
+        None,
+        read=read_range,
+        metavar="[A,B]",
+        group=_SEEN,
+    )
+    real_range: Range | None = setting(
+        "of the real clips alone", None, read=read_range, metavar="[A,B]", group=_SEEN
+    )
+    generated_range: Range | None = setting(
+        "of the generated clips alone", None, read=read_range, metavar="[A,B]", group=_SEEN
+    )
+    layout: str | None = setting(
+        "axes of .npy and .npz clips, where their shape allows both",
+        None,
+        choices=LAYOUTS,
+        group=_SEEN,
     )
     split: str | None = setting("of indexes (all)", None, group=_SEEN)
     real_root: Path | None = setting(
@@ -125,13 +157,18 @@ class ScoreSettings(Settings):
     @property
     def sides(self) -> dict[str, Side]:
         """The two sets by name."""
-        crops = (self.real_crop or self.crop, self.generated_crop or self.crop)
-        return {
-            "real": Side(self.real, Crop.parse(crops[0]), self.real_start, self.real_root),
-            "generated": Side(
-                self.generated, Crop.parse(crops[1]), self.generated_start, self.generated_root
-            ),
-        }
+        return {name: self._side(name) for name in ("real", "generated")}
+
+    def _side(self, name: str) -> Side:
+        def own(setting: str) -> Any:
+            return getattr(self, f"{name}_{setting}")
+
+        stored = Stored(own("range") or self.range, self.layout, own("fps"))
+        path = getattr(self, name)
+        if path.suffix == ".parquet":  # an index says it; what is common to both sets is not its
+            stored = Stored(own("range"), None, own("fps"))
+        crop = Crop.parse(own("crop") or self.crop)
+        return Side(path, crop, own("start"), own("root"), stored)
 
     @property
     def pair_pixels(self) -> int | None:

@@ -14,7 +14,8 @@ from PIL import Image
 from reworld_agent.cli.main import main
 from reworld_agent.clips.decode import read_frames
 from reworld_agent.clips.fit import fit_image
-from reworld_agent.core.errors import ConfigError, DataError
+from reworld_agent.clips.stored import Stored, read_range
+from reworld_agent.core.errors import ConfigError, DataError, UsageError
 from tests.clips.media import frame, levels, write_images, write_video
 
 
@@ -198,20 +199,60 @@ def test_arrays(tmp_path: Path) -> None:
     path = tmp_path / "clip.npy"
     values = np.linspace(-1, 1, 4 * 3 * 8 * 8, dtype=np.float32).reshape(4, 3, 8, 8)
     np.save(path, values)
-    clip = read_frames(path)
+    with pytest.raises(DataError, match="nothing says which numbers are black and white"):
+        read_frames(path)
+    signed = Stored(range=(-1.0, 1.0))
+    clip = read_frames(path, stored=signed)
     assert clip.shape == (4, 3, 8, 8) and clip.min() == 0 and clip.max() == 255
+    for low, high in ((0.0, 1.0), (0.0, 255.0)):
+        np.save(path, (values.astype(np.float64) + 1) / 2 * (high - low) + low)
+        assert (read_frames(path, stored=Stored(range=(low, high))) == clip).all()
+    with pytest.raises(DataError, match=r"frame 0 reaches from .* not in \[-1,1\]"):
+        read_frames(path, stored=signed)
+    np.savez(tmp_path / "clip.npz", frames=clip)
+    assert (read_frames(tmp_path / "clip.npz") == clip).all()
+    np.savez(tmp_path / "clip.npz", frames=clip, more=clip)
+    with pytest.raises(DataError, match=r"one array of frames is wanted; it holds frames, more"):
+        read_frames(tmp_path / "clip.npz")
     np.save(path, np.moveaxis(clip, 1, 3))
     assert (read_frames(path) == clip).all()
     values[2, 0, 0, 0] = np.nan
     np.save(path, values)
     with pytest.raises(DataError, match=r"clip\.npy: frame 2 holds NaN"):
-        read_frames(path)
+        read_frames(path, stored=signed)
     np.save(path, values[:0])
     with pytest.raises(DataError, match="has no frames"):
         read_frames(path)
     np.save(path, np.full((2, 3, 8, 8), 255.0))
-    with pytest.raises(DataError, match="reaches 255"):
-        read_frames(path)
+    with pytest.raises(DataError, match="reaches from 255 to 255"):
+        read_frames(path, stored=signed)
+
+
+def test_the_order_of_axes_is_not_guessed(tmp_path: Path) -> None:
+    path = tmp_path / "clip.npy"
+    narrow = np.arange(4 * 3 * 8 * 3, dtype=np.uint8).reshape(4, 3, 8, 3)
+    for shape in (narrow, np.zeros((3, 3, 8, 8), np.uint8)):
+        np.save(path, shape)
+        with pytest.raises(DataError, match="nothing says which axis holds the colours"):
+            read_frames(path)
+    np.save(path, narrow)
+    assert (read_frames(path, stored=Stored(layout="TCHW")) == narrow).all()
+    turned = read_frames(path, stored=Stored(layout="THWC"))
+    assert (turned == np.moveaxis(narrow, 3, 1)).all()
+    np.save(path, np.zeros((4, 3, 8, 8), np.uint8))
+    with pytest.raises(DataError, match="is not THWC"):
+        read_frames(path, stored=Stored(layout="THWC"))
+
+
+@pytest.mark.parametrize("given", ["[0,1]", "0,1", "0:1", [0, 1], (0.0, 1.0)])
+def test_a_range_is_written_in_several_ways(given: object) -> None:
+    assert read_range(given) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("given", ["0", "[1,0]", "[0,2]", "abc", 1, [0], "[nan,1]"])
+def test_what_is_no_range_is_refused(given: object) -> None:
+    with pytest.raises(UsageError, match=r"must be one of \[-1,1\], \[0,1\], \[0,255\]"):
+        read_range(given)
 
 
 @pytest.mark.parametrize(

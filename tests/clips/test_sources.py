@@ -155,6 +155,8 @@ def test_folder_of_videos_and_images(tmp_path: Path) -> None:
     rows = [(round(k * 125_000), *pose_at(k / 8)) for k in range(20)]
     table = pd.DataFrame(rows, columns=["timestamp", "x", "y", "heading"])
     table.iloc[::-1].to_csv(tmp_path / "a" / "drive.csv", index=False)
+    with pytest.raises(DataError, match=r"b: its images carry no times, .* their rate"):
+        index_of("folder", tmp_path, fps_declared=False)
     index, found = index_of("folder", tmp_path, licence="CC0-1.0")
     assert list(index.rows["kind"]) == ["video", "images"]
     assert list(index.rows["scene"]) == ["a/drive", "b"] and set(index.rows["licence"]) == {

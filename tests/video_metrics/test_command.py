@@ -33,9 +33,9 @@ def _folder(path: Path, clips: dict[str, NDArray]) -> Path:
     return path
 
 
-def _video(path: Path, clip: Clip) -> None:
+def _video(path: Path, clip: Clip, rate: int = 8) -> None:
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=8)
+        stream = container.add_stream("mpeg4", rate=rate)
         stream.height, stream.width, stream.pix_fmt = *clip.shape[-2:], "yuv420p"
         for image in clip.transpose(0, 2, 3, 1):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
@@ -115,13 +115,44 @@ def test_videos_image_folders_and_crops(room: Room) -> None:
         for k, frame in enumerate(smooth):
             wide = np.pad(frame, ((0, 0), (4, 0), (8, 0))).transpose(1, 2, 0)[..., ::-1]
             cv2.imwrite(str(images / name / f"{k}.png"), wide)
-    code, text = room.run(videos, PIXEL, "fps=8", "real_crop=32:32:8:4", real=images)
+    words = (PIXEL, "fps=8", "real_crop=32:32:8:4")
+    code, text = room.run(videos, *words, real=images)
+    assert code == 1 and "carry no times, and no rate is declared for fps=" in text
+    code, text = room.run(videos, *words, "real_fps=8", real=images)
     assert code == 0, text
     assert room.table().set_index("metric")["value"]["psnr"] > 20
     assert "crop real 32:32:8:4, generated none" in text
     code, text = room.run(videos, PIXEL, "crop=40:40:0:0")
     assert code == 1
     assert "reaches beyond the frames" in text
+
+
+def test_the_range_of_floats_is_declared(room: Room) -> None:
+    floats = _folder(room.path / "unit", {n: c / 255.0 for n, c in room.clips.items()})
+    words = ("metrics=psnr", "pair_size=native")
+    code, text = room.run(floats, *words)
+    assert code == 1 and "nothing says which numbers are black and white" in text
+    assert "range= one of [-1,1], [0,1], [0,255]" in text
+    for word in ("range=[0,1]", "generated_range=[0,1]"):
+        code, text = room.run(floats, *words, word)
+        assert code == 0, text
+        assert np.isinf(room.table(".pairs")["psnr"]).all()  # the clips are equal
+    protocol = read_provenance(room.path / "out" / "result.parquet")
+    assert protocol["range"] == {"real": None, "generated": [0.0, 1.0]}
+    assert room.run(floats, *words, "range=[0,2]")[0] == 2
+
+
+def test_sets_of_two_rates_are_not_compared_frame_by_frame(room: Room) -> None:
+    slow, fast = room.path / "slow", room.path / "fast"
+    for folder, rate in ((slow, 8), (fast, 24)):
+        folder.mkdir()
+        _video(folder / "a.mp4", _clip(0, 9), rate)
+    code, text = room.run(fast, PIXEL, "pair_size=native", real=slow)
+    assert code == 1 and "slow/a.mp4 has 8 frames a second, generated" in text
+    code, text = room.run(fast, PIXEL, "pair_size=native", "generated_fps=8", real=slow)
+    assert code == 0, text
+    protocol = read_provenance(room.path / "out" / "result.parquet")
+    assert protocol["rates"] == {"real": 8.0, "generated": 8.0}
 
 
 @pytest.mark.usefixtures("real_i3d", "real_lpips")
@@ -163,7 +194,11 @@ def test_fewer_than_256_clips(room: Room) -> None:
         ({"a": _clip(0), "c": _clip(1)}, (), "2 clips have no partner, as real b"),
         ({"a": _clip(0)}, (), "1 clips have no partner"),
         ({"a": _clip(0), "b": _clip(1)[:0]}, (), "b.npy: the array has no frames"),
-        ({"a": _clip(0), "b": np.full((9, 3, 32, 32), np.nan)}, (), "b.npy: frame 0 holds NaN"),
+        (
+            {"a": _clip(0), "b": np.full((9, 3, 32, 32), np.nan)},
+            ("range=[0,1]",),
+            "b.npy: frame 0 holds NaN",
+        ),
         ({"a": _clip(0), "b": _clip(1, size=16)}, ("pair_size=native",), "b: frames of 32x32 and"),
         ({}, (), "holds no clips"),
     ],

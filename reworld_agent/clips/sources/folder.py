@@ -66,6 +66,11 @@ def _of_video(path: Path, root: Path, options: Options) -> Recording:
 def _of_images(folder: Path, root: Path, options: Options) -> Recording:
     images = ImageFiles.of_folder(folder)
     notes: tuple[str, ...] = ()
+    if images.times is None and not options.fps_declared:
+        raise DataError(
+            f"{folder}: its images carry no times, and nothing says their rate",
+            "declare it with fps=; or add timestamps.csv (columns file, timestamp in us)",
+        )
     if images.times is None:
         times = np.arange(len(images)) / options.fps
         notes = (f"{folder.name}: images carry no times, taken to be at {options.fps:g} fps",)

@@ -22,6 +22,7 @@ class Options:
         images: nuPlan's folder of images, where it is not below the root.
         licence: of a folder of one's own.
         fps: rate of images that carry no times.
+        fps_declared: the rate was said, and is not the source's own.
     """
 
     camera: str | None = None
@@ -29,6 +30,7 @@ class Options:
     images: Path | None = None
     licence: str = "unknown"
     fps: float = 8.0
+    fps_declared: bool = True
 
 
 class ClipSource(Protocol):
