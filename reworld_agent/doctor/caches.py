@@ -11,6 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from reworld_agent.core.errors import DataError
+from reworld_agent.core.file_names import file_name
 from reworld_agent.core.findings import FAIL, OK, WARN, Finding
 
 _SHOWN = 3
@@ -78,7 +79,7 @@ def _look(path: Path) -> _Folder:
         except (DataError, TypeError, ValueError):
             folder.damaged.append(file.name)
             continue
-        if token == file.stem:
+        if file_name(token, ".npz") == file.name:
             folder.whole += 1
         else:
             folder.misnamed.append(file.name)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from reworld_agent.core.file_names import file_names
 from reworld_agent.core.provenance import provenance
 from reworld_agent.core.result_tables import check_writable, write_csv
 from reworld_agent.core.shards import PartStore
@@ -151,7 +152,8 @@ def _plan(
 ) -> Planned:
     name = choice.name
     is_main = name == settings.agent.name
-    folder = settings.output_dir if is_main else settings.output_dir / name
+    beside = file_names([agent.name for agent in settings.beside], reserved=("parts",))
+    folder = settings.output_dir if is_main else settings.output_dir / beside[name]
     origin = {
         **provenance(name, agent, caches.data_split, len(loader), settings.protocol),
         "traffic": settings.moving,

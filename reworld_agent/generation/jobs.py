@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from reworld_agent.clips.index import ClipIndex, read_index
 from reworld_agent.clips.stored import Stored
 from reworld_agent.config import ClipConfig
 from reworld_agent.core.errors import DataError
+from reworld_agent.core.file_names import file_name, file_names
 from reworld_agent.generation.samples import (
     Sample,
     frames_of,
@@ -28,7 +29,7 @@ class Job:
 
     Attributes:
         number: chooses its noise.
-        name: of its files.
+        name: of its files: that of its clip, where it is plain (`core.file_names`).
         source: what tells its clip from others of the same name.
         read: gives the clip; raises DataError.
     """
@@ -57,7 +58,10 @@ def asked_for(settings: GenerateSettings, clip: ClipConfig) -> list[Job]:
         return [_of_file(settings, settings.clip, clip)]
     assert settings.token is not None, "checked"
     token, split = settings.token, settings.data_split or "town_test"
-    return [Job(0, token, {"data_split": split}, lambda: from_scene(token, split, clip))]
+    name = file_name(token)
+    return [
+        Job(0, name, {"data_split": split}, lambda: _named(name, from_scene(token, split, clip)))
+    ]
 
 
 def _of_file(settings: GenerateSettings, file: Path, clip: ClipConfig) -> Job:
@@ -70,20 +74,28 @@ def _of_file(settings: GenerateSettings, file: Path, clip: ClipConfig) -> Job:
     source = {"clip": str(file.absolute()), "bytes": _bytes(file), "start": start}
     if settings.range is not None:
         source["range"] = list(settings.range)
-    return Job(0, file.stem, source, lambda: from_file(file, clip, start, stored))
+    name = file_name(file.stem)
+    return Job(0, name, source, lambda: _named(name, from_file(file, clip, start, stored)))
 
 
 def _of_rows(index: ClipIndex, numbers: range, clip: ClipConfig) -> Iterator[Job]:
+    names = file_names(str(name) for name in index.rows["clip_id"])
     for number in numbers:
         row = index.row(number)
         frames_of(row, clip)  # too short a row is refused before any other is decoded
         source = {key: row[key] for key in ("source", "scene", "checksum")}
         source |= {"start_s": float(row["start_s"]), "fps": float(row["fps"])}
-        yield Job(number, str(row["clip_id"]), source, _reader(index, number, clip))
+        name = names[str(row["clip_id"])]
+        yield Job(number, name, source, _reader(index, number, clip, name))
 
 
-def _reader(index: ClipIndex, number: int, clip: ClipConfig) -> Callable[[], Sample]:
-    return lambda: next(from_index(index, [number], clip))
+def _reader(index: ClipIndex, number: int, clip: ClipConfig, name: str) -> Callable[[], Sample]:
+    return lambda: _named(name, next(from_index(index, [number], clip)))
+
+
+def _named(name: str, sample: Sample) -> Sample:
+    """The sample with the name of its files."""
+    return replace(sample, name=name)
 
 
 def _chosen(settings: GenerateSettings, count: int) -> range:

@@ -15,6 +15,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from reworld_agent.core.errors import DataError
+from reworld_agent.core.file_names import file_names
 from reworld_agent.core.unpickle import load_pickle
 from reworld_agent.pdm.metrics import SCORE
 from reworld_agent.pdm.metrics.table import PDMS_V1
@@ -64,6 +65,7 @@ def export_pool(rows: pd.DataFrame, folder: Path) -> int:
         DataError: the folder cannot be written.
     """
     count = 0
+    files = file_names(str(token) for token in rows["token"].unique())
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for token, group in tqdm(rows.groupby("token", sort=False), desc="exporting", delay=2.0):
@@ -74,7 +76,7 @@ def export_pool(rows: pd.DataFrame, folder: Path) -> int:
                 "pred_trajectorys": poses.reshape(len(poses), -1, 3),
                 "pdm_score_matrix": group[list(MATRIX)].to_numpy(np.float32),
             }
-            (folder / f"{token}.pkl").write_bytes(pickle.dumps(scene, protocol=4))
+            (folder / f"{files[str(token)]}.pkl").write_bytes(pickle.dumps(scene, protocol=4))
             count += 1
     except OSError as error:
         raise DataError(f"{folder} cannot be written: {error}", "choose another folder") from error

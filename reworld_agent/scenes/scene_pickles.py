@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.core.errors import DataError, SceneError
+from reworld_agent.core.file_names import file_name
 from reworld_agent.core.unpickle import Record, load_pickle
 from reworld_agent.scenes.frame_checks import check_annotations, check_finite, check_route
 from reworld_agent.scenes.scene import Annotations, EgoStatus, Frame, Scene, SceneMetadata
@@ -103,7 +104,7 @@ class ScenePickle:
 
 def scene_pickle_path(folder: Path, token: str) -> Path:
     """Where the synthetic scene of a token lies."""
-    return folder / f"{token}.pkl"
+    return folder / file_name(token, ".pkl")
 
 
 def list_scene_pickles(folder: Path) -> list[Path]:

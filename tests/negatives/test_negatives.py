@@ -190,6 +190,14 @@ def test_beyonddrive_round_trip(tmp_path: Path) -> None:
     np.testing.assert_allclose(again[list(MATRIX)], table[list(MATRIX)], rtol=1e-6)
 
 
+def test_tokens_choose_no_path(tmp_path: Path) -> None:
+    tokens = ["../x", "/abs", "a\0b", "", "A", "a"]
+    table = pd.concat([rows().assign(token=token) for token in tokens], ignore_index=True)
+    assert export_pool(table, tmp_path / "deep" / "bd") == len(tokens)
+    assert {path.parent.name for path in tmp_path.rglob("*.pkl")} == {"bd"}
+    assert {str(token) for token in import_pool(tmp_path / "deep" / "bd")["token"]} == set(tokens)
+
+
 class Hostile:
     """Runs a command when unpickled."""
 

@@ -14,6 +14,9 @@ import pytest
 from reworld_agent import pdm
 from reworld_agent.core.errors import DataError
 from reworld_agent.pdm import scene_cache as cache_module
+from reworld_agent.pdm.batch import ChunkTask, TokenTask, score_chunk
+from reworld_agent.pdm.cache_io.folder import SceneCaches
+from reworld_agent.pdm.scene_cache import SceneCache
 from tests.pdm.straight_road import scene, straight
 
 BOXES = {"a": ("vehicle", 30.0, 0.0, 0.0, 5.0), "b": ("traffic_cone", 9.0, -3.0, 0.0, 0.0)}
@@ -121,3 +124,42 @@ def test_nothing_in_the_file_is_a_pickle(tmp_path: Path) -> None:
     scene(BOXES).save(path)
     with np.load(path, allow_pickle=False) as archive:
         assert all(archive[name].dtype == np.uint8 for name in archive.files)
+
+
+def _caches(folder: Path, monkeypatch: pytest.MonkeyPatch) -> SceneCaches:
+    """Caches of a split without data, in which every scene is the same road."""
+    caches = SceneCaches(folder, folder, "../split", folder / "caches")
+    vars(caches)["data_digest"] = "data"
+    monkeypatch.setattr(
+        SceneCaches, "_build", lambda self, token: dataclasses.replace(scene(BOXES), token=token)
+    )
+    return caches
+
+
+def test_whatever_a_token_says_its_cache_lies_in_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caches = _caches(tmp_path, monkeypatch)
+    tokens = ["a", "../../x", "/abs", "a\0b", "", "x" * 300, "CON", "grün"]
+    for _ in range(2):  # built, then read
+        assert [caches.get(token).token for token in tokens] == tokens
+    assert [path.name for path in tmp_path.iterdir()] == ["caches"]
+    (split,) = (tmp_path / "caches").iterdir()
+    assert len(list(split.glob("*.npz"))) == len(tokens) and (split / "a.npz").is_file()
+
+
+def test_a_full_disk_costs_speed_and_no_score(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object) -> None:
+        raise DataError("the disk is full")
+
+    monkeypatch.setattr(SceneCache, "save", full)
+    monkeypatch.setattr("reworld_agent.pdm.cache_io.folder.write_atomically", full)
+    caches = _caches(tmp_path, monkeypatch)
+    task = TokenTask("a", ("0",), ("",), (straight(5.0)[0].ravel(),), (None,))
+    for _ in range(2):
+        (row,) = score_chunk(ChunkTask(caches, "pdms_v1", False, (task,)))
+        assert row["reason"] == "" and row["score"] > 0.0
+    caches.write_manifest()
+    assert caplog.text.count("scene caches are not kept") == 1

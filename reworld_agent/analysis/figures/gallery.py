@@ -14,6 +14,7 @@ from reworld_agent.analysis.figures.picture import compose, open_view
 from reworld_agent.analysis.tables.runs import Run
 from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import ReWorldError
+from reworld_agent.core.file_names import file_name
 from reworld_agent.core.workers import run_tasks
 
 _WORTH_A_POOL = 8  # pictures; starting processes costs seconds
@@ -71,7 +72,7 @@ def write_gallery(
     """
     chosen = worst(rows, count)
     tasks = [
-        PictureTask(alone(run, token), token, own, folder / f"{rank:03d}_{token}.png")
+        PictureTask(alone(run, token), token, own, folder / f"{rank:03d}_{file_name(token)}.png")
         for rank, (token, own) in enumerate(chosen.items(), 1)
     ]
     problems: list[tuple[str, str]] = []

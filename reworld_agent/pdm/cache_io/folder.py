@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -19,16 +21,20 @@ import numpy as np
 import reworld_agent
 from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import DataError
+from reworld_agent.core.file_names import file_name
 from reworld_agent.core.paths import cache_home
 from reworld_agent.core.provenance import blas_name, code_version
 from reworld_agent.pdm.scene_cache import SceneCache
 from reworld_agent.scenes.log_index import list_logs
 from reworld_agent.scenes.scene_pickles import list_scene_pickles
 
+logger = logging.getLogger(__name__)
+
 if TYPE_CHECKING:
     from reworld_agent.pdm.traffic.rails import Rails
 
 _BUILDERS = ("pdm", "scenes")
+_TOLD: set[Path] = set()  # folders of which this process has said that they cannot be written
 
 
 @dataclass(frozen=True)
@@ -67,22 +73,26 @@ class SceneCaches:
     def folder(self) -> Path:
         """Where this split's caches lie."""
         root = self.root or cache_home() / "scene_caches"
-        return root / f"{self.data_split}-{self.digest}"
+        return root / f"{file_name(self.data_split)}-{self.digest}"
 
     def get(self, token: str) -> SceneCache:
-        """The scene's cache, loaded, or built and saved.
+        """The scene's cache, loaded, or built and, where there is room for it, saved.
 
         Raises:
             ReWorldError: the scene cannot be built; names the log, map or token.
         """
-        path = self.folder / f"{token}.npz"
+        path = self.folder / file_name(token, ".npz")
         if path.is_file():
             try:
                 return SceneCache.load(path)
             except DataError:  # half-written or of another version: made again
-                path.unlink(missing_ok=True)
+                with suppress(OSError):  # in a folder that cannot be written it stays
+                    path.unlink(missing_ok=True)
         cache = self._build(token)
-        cache.save(path)
+        try:
+            cache.save(path)
+        except DataError as error:
+            _tell_unkept(self.folder, error.message)
         return cache
 
     def _build(self, token: str) -> SceneCache:
@@ -100,7 +110,7 @@ class SceneCaches:
         return build_rails(cache, self.maps_root)
 
     def write_manifest(self) -> None:
-        """Say in the folder itself what it holds; raises DataError where it cannot be written."""
+        """Say in the folder itself what it holds, where it can be written."""
         path = self.folder / "manifest.json"
         manifest = {
             "data_split": self.data_split,
@@ -111,7 +121,19 @@ class SceneCaches:
             "blas": blas_name(),
         }
         text = json.dumps(manifest, indent=1)
-        write_atomically(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+        try:
+            write_atomically(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+        except DataError as error:
+            _tell_unkept(self.folder, error.message)
+
+
+def _tell_unkept(folder: Path, why: str) -> None:
+    """Say once in a process that caches are not kept: no score needs them, the next run does."""
+    if folder not in _TOLD:
+        _TOLD.add(folder)
+        logger.warning(
+            "%s: scene caches are not kept, the next run builds them again (%s)", folder, why
+        )
 
 
 @lru_cache(maxsize=1)
