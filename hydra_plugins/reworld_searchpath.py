@@ -13,6 +13,7 @@ from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
+DEVKIT_ROOT = "NAVSIM_DEVKIT_ROOT"
 DEVKIT_CONFIGS = Path("navsim/planning/script/config/common")
 DEVKIT_GROUPS = ("agent", "train_test_split")
 
@@ -57,7 +58,7 @@ class ReWorldSearchPathPlugin(SearchPathPlugin):
         search_path.append(provider="reworld", path="pkg://navsim_configs")
         for entry in entry_points(group="reworld_agent.agent"):
             search_path.append(provider=entry.name, path=f"pkg://{entry.value}")
-        checkout = os.environ.get("NAVSIM_DEVKIT_ROOT")
+        checkout = os.environ.get(DEVKIT_ROOT)
         if checkout and (Path(checkout) / DEVKIT_CONFIGS).is_dir():
             folder = (Path(checkout) / DEVKIT_CONFIGS).resolve()
             place = f"{DevkitGroups.scheme()}://{folder}"

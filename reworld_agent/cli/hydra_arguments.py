@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -178,11 +180,33 @@ def _no_such_file(missing: str, options: list[str]) -> UsageError:
     hint = f"one of {', '.join(options)};"
     if group == "agent":
         hint += " --config-dir DIR finds one of your own, DIR/agent/NAME.yaml"
-    if not name.startswith(_DEVKIT):
+    offered = any(option.startswith(_DEVKIT) for option in options)
+    if offered or not name.startswith(_DEVKIT):
         hint = did_you_mean(name, options, hint, group + "={}")
-    if group == "train_test_split" and "navtest" not in options:
+    faulty = _devkit_fault() if group in ("agent", "train_test_split") else ""
+    if faulty:
+        hint = f"{hint} {faulty}"
+    elif group == "train_test_split" and not offered:
         hint = f"{hint} {_SPLITS}"
     return UsageError(f"{group}={name}: there is no such {noun}", hint.removesuffix(";"))
+
+
+def _devkit_fault() -> str:
+    """Why NAVSIM_DEVKIT_ROOT offers nothing; "" where it is not set, or names a checkout."""
+    # Hydra's plugin, which has been loaded where a group is composed, and not before
+    from hydra_plugins.reworld_searchpath import DEVKIT_CONFIGS, DEVKIT_ROOT  # noqa: PLC0415
+
+    named = os.environ.get(DEVKIT_ROOT)
+    if not named or (Path(named) / DEVKIT_CONFIGS).is_dir():
+        return ""
+    found = [folder for folder in (*Path(named).parents, *_below(Path(named))) if folder.name]
+    right = next((folder for folder in found if (folder / DEVKIT_CONFIGS).is_dir()), None)
+    fix = f"set {DEVKIT_ROOT}={shown(right)}" if right else "name the folder that holds navsim/"
+    return f"{DEVKIT_ROOT}={shown(named)} is no checkout of the devkit: {fix}"
+
+
+def _below(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*") if path.is_dir())
 
 
 def _in_hydras_words(error: Exception, override: str) -> UsageError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -45,20 +46,54 @@ def code_version() -> str:
 
 
 def weights_hash(agent: Any) -> str:
-    """SHA-256 over names, dtypes and bytes of all tensors; "" for an agent without weights."""
+    """SHA-256 over names, dtypes and bytes of all tensors; "" for an agent without weights.
+
+    Tensors count wherever an agent keeps them: as a module, or in modules among its attributes
+    (in a list, tuple or dict of them too).
+    """
     torch = sys.modules.get("torch")  # who has tensors has imported it
-    if torch is None or not isinstance(agent, torch.nn.Module):
+    if torch is None:
         return ""
-    # the devkit's constant_velocity_agent never calls Module.__init__, and has no state_dict then
-    state = agent.state_dict() if "_parameters" in vars(agent) else {}
+    state = dict(_tensors(agent, torch))
     if not state:
         return ""
     digest = hashlib.sha256()
     for name, tensor in sorted(state.items()):
-        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        flat = _dense(tensor.detach()).cpu().contiguous().reshape(-1)
         digest.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
         digest.update(flat.view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
+
+
+def _tensors(agent: Any, torch: Any) -> Iterator[tuple[str, Any]]:
+    """Named tensors; what else a state_dict holds (`get_extra_state`) is no weight."""
+    if not isinstance(agent, torch.nn.Module) or "_parameters" not in vars(agent):
+        # the devkit's constant_velocity_agent never calls Module.__init__: it has no state_dict
+        for name, module in _modules(getattr(agent, "__dict__", {}), torch):
+            yield from ((f"{name}.{key}", value) for key, value in _tensors(module, torch))
+        return
+    for name, value in agent.state_dict().items():
+        # of a layer without a size yet, or on the meta device, there are no bytes
+        known = isinstance(value, torch.Tensor) and not value.is_meta
+        if known and not torch.nn.parameter.is_lazy(value):
+            yield name, value
+
+
+def _modules(held: dict[str, Any], torch: Any) -> Iterator[tuple[str, Any]]:
+    """Modules among attributes, by name."""
+    for name, value in held.items():
+        if isinstance(value, torch.nn.Module):
+            yield name, value
+        elif isinstance(value, dict | list | tuple):
+            listed = value.items() if isinstance(value, dict) else enumerate(value)
+            yield from ((f"{name}.{k}", v) for k, v in listed if isinstance(v, torch.nn.Module))
+
+
+def _dense(tensor: Any) -> Any:
+    """A tensor whose bytes are all that it holds, where a layer is sparse or quantised."""
+    if tensor.is_quantized:
+        return tensor.dequantize()
+    return tensor if str(tensor.layout) == "torch.strided" else tensor.to_dense()
 
 
 def blas_name() -> str:

@@ -17,13 +17,15 @@ def argument_names(target: str) -> tuple[str, ...] | None:
         target: `package.module.Class`; the package may hand the class on from another module.
 
     Returns:
-        The names, without `self`; None where the source is not found, or takes any name.
+        The names, without `self`; None where the source is not found, cannot be read, or takes
+        any name.
     """
     module, _, name = target.rpartition(".")
     file = _source(module)
-    if file is None:
+    tree = None if file is None else _parsed(file)
+    if file is None or tree is None:
         return None
-    for node in _statements(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in _statements(tree):
         if isinstance(node, ast.ClassDef) and node.name == name:
             return _constructor_names(node)
         if isinstance(node, ast.ImportFrom) and any(
@@ -31,6 +33,14 @@ def argument_names(target: str) -> tuple[str, ...] | None:
         ):
             return argument_names(f"{_absolute(node, module, file)}.{name}")
     return None
+
+
+def _parsed(file: Path) -> ast.Module | None:
+    """A source; None where it cannot be read: the import says more of that."""
+    try:
+        return ast.parse(file.read_bytes())  # bytes: a file may name its own encoding
+    except (SyntaxError, ValueError):
+        return None
 
 
 def absent(target: str) -> tuple[str, tuple[str, ...]]:
@@ -48,7 +58,9 @@ def absent(target: str) -> tuple[str, tuple[str, ...]]:
     if file is None:
         first = module.partition(".")[0]
         return ("" if _is_there(first) else f"there is no module {first or target}"), ()
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+    tree = _parsed(file)
+    if tree is None:
+        return "", ()
     bound = set(_bound_names(tree))
     if name in bound or {"*", "__getattr__"} & bound or (file.parent / name).is_dir():
         return "", ()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +53,16 @@ class AgentChoice:
             hint = "name its class: _target_: package.module.Class"
             raise UsageError("the settings of the agent have no agent._target_", hint)
         return str(target)
+
+    def arguments(self, but: Container[str] = ()) -> dict[str, Any]:
+        """What its plans depend on beside its weights, as JSON holds it; objects by their class.
+
+        Args:
+            but: names that are left out.
+        """
+        given = {key: value for key, value in self.config.items() if key not in but}
+        text = json.dumps(given, default=lambda value: type(value).__qualname__, sort_keys=True)
+        return dict(json.loads(text))
 
     def given(self, **arguments: Any) -> AgentChoice:
         """The same agent with other arguments."""

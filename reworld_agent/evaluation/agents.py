@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,9 +13,15 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from reworld_agent.core.configs import plain
-from reworld_agent.core.errors import ConfigError, ReWorldError, UsageError
+from reworld_agent.core.errors import ConfigError, ReWorldError, UsageError, WeightsError
 from reworld_agent.evaluation.agent_choice import AgentChoice
 from reworld_agent.evaluation.compose import CONFIG_MODULE, SCORE
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINT = "checkpoint_path"  # an argument of every agent with weights, by the devkit's habit
+_CHECK_WEIGHTS = "check that its weights are those of this class and these arguments"
+_LONGEST = 400  # characters that are told of an error of somebody's code
 
 
 def named_agents(names: Any, but: str = "") -> tuple[AgentChoice, ...]:
@@ -66,9 +73,26 @@ def build_agents(choices: Sequence[AgentChoice]) -> dict[str, Any]:
         WeightsError: its weights are missing or belong to another configuration.
     """
     agents = {choice.name: build_agent(choice) for choice in choices}
-    for agent in agents.values():
-        agent.initialize()
+    for choice in choices:
+        _initialize(choice, agents[choice.name])
     return agents
+
+
+def _initialize(choice: AgentChoice, agent: Any) -> None:
+    """Let an agent load its weights; raises WeightsError where somebody's own code fails."""
+    try:
+        agent.initialize()
+    except ReWorldError:
+        raise
+    except Exception as error:  # whatever the code of others raises
+        given = choice.config.get(CHECKPOINT)
+        missing = CHECKPOINT in choice.config and given is None
+        logger.debug("agent %s", choice.name, exc_info=True)
+        raise WeightsError(
+            f"the agent '{choice.name}' cannot be initialised"
+            f"{f' from {given}' if given else ''}: {_said(error)}",
+            f"name its weights: agent.{CHECKPOINT}=FILE" if missing else _CHECK_WEIGHTS,
+        ) from error
 
 
 def build_agent(choice: AgentChoice) -> Any:
@@ -80,12 +104,27 @@ def build_agent(choice: AgentChoice) -> Any:
         if isinstance(cause, ReWorldError):
             raise cause from error
         # Hydra's own line says where it was called, and not why it failed
-        said = " ".join(str(cause).split())
-        reason = _first_line(error) if cause is None else f"{type(cause).__name__}: {said}"
+        reason = _first_line(error) if cause is None else _said(cause)
         raise ConfigError(
-            f"the agent '{choice.name}' cannot be built: {reason}",
-            f"check agent.NAME= of {choice.target}",
+            f"the agent '{choice.name}' cannot be built: {reason}", _hint_of(choice, cause)
         ) from error
+
+
+def _hint_of(choice: AgentChoice, cause: BaseException | None) -> str:
+    """What may help where a class cannot be made."""
+    while cause is not None and not isinstance(cause, ModuleNotFoundError):
+        cause = cause.__cause__
+    missing = (cause.name if cause else None) or ""
+    if missing and not f"{choice.target}.".startswith(f"{missing}."):
+        return f"install {missing.partition('.')[0]}, which the code of {choice.target} imports"
+    return f"check agent.NAME= of {choice.target}"
+
+
+def _said(error: BaseException) -> str:
+    """An error of somebody's code in one line of bounded length."""
+    text = " ".join(str(error).split())
+    short = text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."
+    return f"{type(error).__name__}: {short}" if short else type(error).__name__
 
 
 def _first_line(error: Exception) -> str:

@@ -15,7 +15,7 @@ from reworld_agent.core.provenance import provenance
 from reworld_agent.core.result_tables import check_writable, write_csv
 from reworld_agent.core.shards import PartStore
 from reworld_agent.evaluation.agent_choice import AgentChoice
-from reworld_agent.evaluation.agents import build_agents
+from reworld_agent.evaluation.agents import CHECKPOINT, build_agents
 from reworld_agent.evaluation.inference import FAILED, FALLBACK, Loader, plan_split
 from reworld_agent.evaluation.scoring import ROW_KEYS, score_trajectories
 from reworld_agent.evaluation.settings import EvaluationRun
@@ -97,7 +97,8 @@ def evaluate(settings: EvaluationRun) -> Evaluation:
     """
     check_writable(settings.output_dir)
     require_trust(settings.moving, bool(settings.two_stage))
-    agents = build_agents([settings.agent, *settings.beside])
+    chosen = [settings.agent, *settings.beside]
+    agents = build_agents(chosen)
     wanted = {name: agent.get_sensor_config() for name, agent in agents.items()}
     split = settings.train_test_split
     roots = resolve_split(split.data_split, cameras_of(wanted.values()))
@@ -122,7 +123,7 @@ def evaluate(settings: EvaluationRun) -> Evaluation:
             sources[name] = both
     planned = [
         _plan(settings, caches, choice, agents[choice.name], sources[choice.name])
-        for choice in (settings.agent, *settings.beside)
+        for choice in {item.name: item for item in chosen}.values()
     ]
     results = _score(settings, caches, planned, sources[main].tokens, groups)
     return Evaluation(settings, caches.data_split, results)
@@ -160,7 +161,9 @@ def _plan(
         "stages": 2 if settings.two_stage else 1,
     }
     identity = {key: origin[key] for key in ("agent", "weights_sha256", "split")}
-    identity["arguments"] = {key: str(value) for key, value in choice.config.items()}
+    # the hash stands for the file of the weights, wherever it lies
+    named = {CHECKPOINT} if identity["weights_sha256"] else set()
+    identity["arguments"] = choice.arguments(but={"device", *named})
     store = PartStore(folder / "parts" / "inference", ("token",), identity, settings.resume)
     trajectories, record = plan_split(agent, loader, folder, store, origin, settings.batch_size)
     return Planned(name, origin, folder, trajectories, record)

@@ -225,6 +225,12 @@ def test_a_devkits_checkout_captures_no_setting(
     assert "did you mean train_test_split=navtest?\n" in capsys.readouterr().err
     assert cli.main(["score", "worker=threads"]) == 2
     assert "worker=threads must be one of sequential" in capsys.readouterr().err
+    for wrong in (tmp_path / "navsim", tmp_path.parent):  # the package, and what holds checkouts
+        monkeypatch.setenv("NAVSIM_DEVKIT_ROOT", str(wrong))
+        for word in ("agent=human_agent", "train_test_split=navtest"):
+            assert cli.main(["score", word]) == 2
+            error = capsys.readouterr().err
+            assert f"is no checkout of the devkit: set NAVSIM_DEVKIT_ROOT={tmp_path}\n" in error
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,11 @@ def test_classes_of_any_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for name in ("inner.agents.Open", "inner.agents.Child", "inner.agents.Nobody", "nowhere.X"):
         assert argument_names(f"somebodys.{name}") is None
     assert argument_names("nobodys.X") is None
+    (package / "latin.py").write_bytes(b"# coding: latin-1\n# \xe9\nclass Old: ...\n")
+    (package / "broken.py").write_text("class Agent(:\n")
+    assert argument_names("somebodys.latin.Old") == ()
+    assert argument_names("somebodys.broken.Agent") is None
+    assert absent("somebodys.broken.Agent") == ("", ())
 
 
 def test_classes_that_are_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,31 @@ class CountingCallback(Callback):
         self.scenes.append(len(targets["trajectory"]))
 
 
+class ForksAgent(EgoStatusMLPAgent):
+    """As agents of the devkit's forks are: shown the targets, and gives its loss by its terms."""
+
+    def __init__(self, checkpoint_path: str | None = None) -> None:
+        super().__init__(hidden_size=16, learning_rate=1e-2, checkpoint_path=checkpoint_path)
+
+    def forward(
+        self, features: dict[str, Tensor], targets: dict[str, Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        found = super().forward(features)
+        if targets is not None:
+            gap = nn.functional.mse_loss(found["trajectory"], targets["trajectory"])
+            found["trajectory_loss"] = gap
+        return found
+
+    def compute_loss(  # type: ignore[override]  # the forks' own contract
+        self,
+        features: dict[str, Tensor],
+        targets: dict[str, Tensor],
+        predictions: dict[str, Tensor],
+    ) -> dict[str, Tensor | None]:
+        gap = predictions["trajectory_loss"]
+        return {"loss": 2 * gap, "trajectory_loss": gap, "agent_loss": None}
+
+
 class SomebodysAgent(EgoStatusMLPAgent):
     """Drops units, and halves its rate every epoch."""
 

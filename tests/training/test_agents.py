@@ -113,6 +113,15 @@ def test_a_resumed_run_ends_in_the_same_weights(
     pd.testing.assert_frame_equal(tables[0], tables[1])
 
 
+def test_an_agent_of_a_fork_gives_its_loss_by_its_terms(tmp_path: Path) -> None:
+    settings = config(tmp_path, "trainer.params.max_epochs=1", "seed=3", "validation.every=1")
+    settings = settings.replaced(validation=settings.validation.replaced(hold_out=0.5))
+    target = {"_target_": "tests.training.agents.ForksAgent"}
+    run(settings.replaced(agent=type(settings.agent)("forks", target)))
+    row = pd.read_csv(tmp_path / "validation.csv").iloc[-1]
+    assert row["loss"] == pytest.approx(2 * row["trajectory_loss"])
+
+
 def test_logs_are_held_out_and_steps_are_an_end(tmp_path: Path) -> None:
     words = ["trainer.params.max_steps=3", "validation.hold_out=0.5", "validation.every=1"]
     run(config(tmp_path, *words))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,10 @@ WEIGHTS = "agent.ckpt"
 class AgentModule(LightningModule):
     """Trains an agent by its own loss and optimiser, as the devkit's module does.
 
+    Agents of the devkit's forks (DiffusionDrive and its relatives) are taken as their forks train
+    them: a `forward` that has a place for targets is given them, and of a loss that is a mapping
+    `loss` is what is learned from, and its other terms are logged.
+
     Args:
         agent: an `AbstractAgent`; its parameters stand under `agent.` in checkpoints.
         seed: what the agent draws in a step depends on it and on the number of the batch alone: a
@@ -29,6 +35,7 @@ class AgentModule(LightningModule):
     def __init__(self, agent: Any, seed: int = 0) -> None:
         super().__init__()
         self.agent, self.seed = agent, seed
+        self._sees_targets = "targets" in inspect.signature(agent.forward).parameters
 
     def training_step(self, batch: Pair, batch_idx: int) -> Tensor:
         """Loss of a batch of features and targets; NotFiniteError where it is not finite."""
@@ -48,12 +55,16 @@ class AgentModule(LightningModule):
 
     def _step(self, batch: Pair, prefix: str) -> tuple[Tensor, dict[str, Tensor]]:
         features, targets = batch
-        predictions = self.agent.forward(features)
-        loss: Tensor = self.agent.compute_loss(features, targets, predictions)
+        given = (features, targets) if self._sees_targets else (features,)
+        predictions = self.agent.forward(*given)
+        found = self.agent.compute_loss(features, targets, predictions)
+        terms: dict[str, Tensor] = dict(found) if isinstance(found, Mapping) else {"loss": found}
         count = len(next(iter(targets.values())))
-        # the total, where an agent gives its terms too
-        self.log(f"{prefix}/loss", loss, prog_bar=True, batch_size=count, sync_dist=True)
-        return loss, predictions
+        for name, term in terms.items():
+            if term is not None:
+                shown = name == "loss"
+                self.log(f"{prefix}/{name}", term, prog_bar=shown, batch_size=count, sync_dist=True)
+        return terms["loss"], predictions
 
     def configure_optimizers(self) -> Any:
         """The agent's own."""
