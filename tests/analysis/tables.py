@@ -40,6 +40,27 @@ def with_footer(frame: pd.DataFrame, token: str = "average") -> pd.DataFrame:
     )
 
 
+def two_stages(
+    frame: pd.DataFrame, combined: float | None, first: int = 10, valid: bool = True
+) -> pd.DataFrame:
+    """A table of EPDMS as NAVSIM v2.2's two-stage script writes it, its first rows of stage one.
+
+    `combined` is the official score; None leaves the official rows out.
+    """
+    staged = frame[["token", "valid", SCORE]].copy()
+    for name in frame.columns.drop(["token", "valid", SCORE]):
+        staged[f"{name}_stage_one"] = frame[name].where(frame.index < first)
+        staged[f"{name}_stage_two"] = frame[name].where(frame.index >= first)
+    if combined is None:
+        return staged
+    values = {"stage_one": 0.7, "stage_two": 0.5, "combined": combined}
+    rows = [
+        {"token": f"extended_pdm_score_{name}", "valid": valid, SCORE: value}
+        for name, value in values.items()
+    ]
+    return pd.concat([staged, pd.DataFrame(rows)], ignore_index=True)
+
+
 def write(frame: pd.DataFrame, path: Path, index: bool = False) -> Path:
     """As csv."""
     frame.to_csv(path, index=index)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ from reworld_agent.analysis.tables.score_tables import read_table
 from reworld_agent.cli.main import main
 from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.core.result_tables import read_provenance, write_parquet
-from tests.analysis.tables import scores, v2_scores, with_footer, write
+from reworld_agent.pdm.metrics.table import EPDMS_V2
+from tests.analysis.tables import scores, two_stages, v2_scores, with_footer, write
 
 
 def pair(tmp_path: Path, a: pd.DataFrame, b: pd.DataFrame) -> tuple[Path, Path]:
@@ -200,3 +202,65 @@ def test_through_the_reworld_command(capsys: pytest.CaptureFixture[str], tmp_pat
     assert main(["compare", str(a), str(b), "resamples=10"]) == 0
     assert main(["compare", "--help"]) == 0
     assert "exit codes" in capsys.readouterr().out
+
+
+def test_two_stages_are_judged_by_their_official_rows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every row of A is better, and NAVSIM's combined score of B is."""
+    names = EPDMS_V2.official
+    better = v2_scores().assign(**dict.fromkeys(EPDMS_V2.multipliers, 1.0))
+    worse = better.assign(ego_progress=better["ego_progress"] / 2)
+    for frame in (better, worse):
+        frame["score"] = EPDMS_V2.score({name: frame[name].to_numpy() for name in names})
+    a = write(two_stages(better, 0.30), tmp_path / "a.csv")
+    b = write(two_stages(worse, 0.35), tmp_path / "b.csv")
+    main(["compare", str(a), str(b), "resamples=50", f"output={tmp_path / 'c'}"])
+    text = capsys.readouterr().out
+    assert "combined     0.3000   0.3500   -0.0500" in text
+    assert "stage one, 10 scenes" in text and "stage two, 30 scenes" in text
+    found = replace(compare_tables(read_table(a), read_table(b), resamples=50), notices=())
+    assert found.verdict.startswith("VERDICT: B scores 0.0500 higher than A by NAVSIM's combined")
+    assert found.metrics.groupby("stage")["won"].max().tolist() == [10, 30]
+    official = read_provenance(tmp_path / "c.parquet")["official"]
+    assert official["combined"] == {"a": 0.30, "b": 0.35}
+
+
+@pytest.mark.parametrize(
+    ("other", "verdict"),
+    [
+        (two_stages(v2_scores(), None), "none; B has no valid combined score of NAVSIM"),
+        (two_stages(v2_scores(), 0.2, valid=False), "none; B has no valid combined score"),
+        (two_stages(v2_scores(), 0.3), "A and B have the same combined score"),
+        (
+            two_stages(v2_scores().assign(valid=[False] + [True] * 39), 0.2),
+            "none; 1 scenes of B have no score",
+        ),
+    ],
+)
+def test_without_official_rows_two_stages_have_no_verdict(
+    tmp_path: Path, other: pd.DataFrame, verdict: str
+) -> None:
+    a = read_table(write(two_stages(v2_scores(), 0.3), tmp_path / "a.csv"))
+    b = read_table(write(other, tmp_path / "b.csv"))
+    found = replace(compare_tables(a, b, common=True, resamples=50), notices=())
+    assert verdict in found.verdict
+
+
+def test_one_stage_beside_two(tmp_path: Path) -> None:
+    a = read_table(write(two_stages(v2_scores(), 0.3), tmp_path / "a.csv"))
+    b = read_table(write(v2_scores(), tmp_path / "b.csv"))
+    with pytest.raises(ConfigError, match="A is a table of two stages, the other of one"):
+        compare_tables(a, b)
+    found = compare_tables(a, b, common=True, resamples=50)
+    assert len(found.scenes) == 10 and "stage one are compared" in " ".join(found.notes)
+
+
+def test_no_verdict_against_the_summary_rows(tmp_path: Path) -> None:
+    better, worse = scores().assign(score=0.9), scores().assign(score=0.2)
+    rows = with_footer(better)
+    rows.loc[rows["token"] == "average", "score"] = 0.1
+    a = write(rows, tmp_path / "a.csv")
+    b = write(with_footer(worse), tmp_path / "b.csv")
+    found = replace(compare_tables(read_table(a), read_table(b), resamples=50), notices=())
+    assert "last rows say the opposite" in found.verdict

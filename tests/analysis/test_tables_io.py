@@ -12,7 +12,7 @@ import pytest
 from reworld_agent.analysis.tables.score_tables import read_table
 from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.core.result_tables import write_parquet
-from tests.analysis.tables import scores, tokens, v2_scores, with_footer, write
+from tests.analysis.tables import scores, tokens, two_stages, v2_scores, with_footer, write
 
 
 def test_navsim_v1_csv_with_index_and_average(tmp_path: Path) -> None:
@@ -34,16 +34,15 @@ def test_navsim_v2_csv_and_foreign_footers(tmp_path: Path, footer: str) -> None:
 
 def test_two_stage_csv_of_v2(tmp_path: Path) -> None:
     frame = v2_scores()
-    staged = frame[["token", "valid", "score"]].copy()
-    for name in frame.columns.drop(["token", "valid", "score"]):
-        staged[f"{name}_stage_one"] = frame[name].where(frame.index < 10)
-        staged[f"{name}_stage_two"] = frame[name].where(frame.index >= 10)
-    table = read_table(
-        write(with_footer(staged, "extended_pdm_score_combined"), tmp_path / "x.csv")
-    )
+    table = read_table(write(two_stages(frame, 0.35), tmp_path / "x.csv"))
     expected = frame.set_index("token")[table.frame.columns]
     pd.testing.assert_frame_equal(table.frame, expected, check_index_type=False)
     assert "two stages" in " ".join(table.notes)
+    assert table.stages is not None
+    assert table.stages.tolist() == ["stage one"] * 10 + ["stage two"] * 30
+    assert table.official == {"stage one": 0.7, "stage two": 0.5, "combined": 0.35}
+    no = read_table(write(two_stages(frame, 0.35, valid=False), tmp_path / "y.csv"))
+    assert np.isnan(list(no.official.values())).all()
 
 
 def test_renamed_and_extra_columns(tmp_path: Path) -> None:

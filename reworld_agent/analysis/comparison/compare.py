@@ -15,6 +15,7 @@ from reworld_agent.analysis.comparison.comparison import LOST, TIED, UNKNOWN, WO
 from reworld_agent.analysis.comparison.settings import CompareSettings
 from reworld_agent.analysis.tables.sanity import ERROR, notices
 from reworld_agent.analysis.tables.score_tables import ScoreTable, read_table
+from reworld_agent.analysis.tables.two_stages import ONE, STAGE_COLUMN, TWO
 from reworld_agent.core.errors import ConfigError, DataError, ReWorldError
 from reworld_agent.core.text import shown
 from reworld_agent.pdm.metrics import SCORE, Protocol, short_name
@@ -80,13 +81,27 @@ def compare_tables(
         )
     notes: list[str] = []
     tokens = _paired_tokens(a, b, common, notes)
+    stages = _stages(a, b, tokens, common, notes)
+    if stages is not None:
+        tokens = tokens[stages != ""]
+        stages = stages[stages != ""]
     names = [name for name in a.protocol.metrics if name in a.frame and name in b.frame]
     only = [short_name(n) for n in a.protocol.metrics if (n in a.frame) != (n in b.frame)]
     if only:
         notes.append(f"in one table only, not compared: {', '.join(only)}")
     first, second = (_columns(table, tokens, names) for table in (a, b))
     logs, kind = _clusters(a, b, tokens, notes)
-    metrics = _metric_rows(first, second, pd.factorize(logs)[0], resamples, confidence, seed)
+    pieces = pd.factorize(logs)[0]
+    metrics = pd.concat(
+        [
+            _metric_rows(first, second, pieces, own, resamples, confidence, seed).assign(**named)
+            for own, named in _parts(stages, len(tokens))
+        ],
+        ignore_index=True,
+    )
+    scenes = _scene_rows(a.protocol, tokens, logs if kind == "logs" else None, first, second)
+    if stages is not None:
+        scenes[STAGE_COLUMN] = stages
     count = int(pd.Series(logs).nunique())
     if count < FEW_LOGS:
         rough = f"only {count} {kind}: intervals are rough"
@@ -95,7 +110,7 @@ def compare_tables(
         a,
         b,
         metrics,
-        _scene_rows(a.protocol, tokens, logs if kind == "logs" else None, first, second),
+        scenes,
         (count, kind),
         {"confidence": confidence, "resamples": resamples, "seed": seed, "common": common},
         tuple(notes),
@@ -129,6 +144,51 @@ def _paired_tokens(a: ScoreTable, b: ScoreTable, common: bool, notes: list[str])
     return both
 
 
+def _stages(
+    a: ScoreTable, b: ScoreTable, tokens: pd.Index, common: bool, notes: list[str]
+) -> NDArray[np.str_] | None:
+    """The stage of each token; None where a table has one stage: then stage one is compared.
+
+    Raises:
+        ConfigError: one table has two stages and the other has one, and not `common`.
+        DataError: a token is of stage one in one table, of stage two in the other.
+    """
+    own = {name: t.stages for name, t in (("A", a), ("B", b)) if t.stages is not None}
+    if not own:
+        return None
+    if len(own) == 1:
+        (name,) = own
+        if not common:
+            raise ConfigError(
+                f"{name} is a table of two stages, the other of one: their scores are not alike",
+                "compare tables of one kind; or add common=true to compare the frames of stage one",
+            )
+        notes.append(f"{name} has two stages: only frames of its stage one are compared")
+        stages = own[name].reindex(tokens).to_numpy()
+        return np.where(stages == ONE, ONE, "")
+    first, second = (stages.reindex(tokens).to_numpy() for stages in own.values())
+    differ = tokens[(first != second) & (first != "") & (second != "")]
+    if len(differ):
+        raise DataError(
+            f"{len(differ)} scenes are of another stage in B than in A, first {differ[0]}",
+            "compare two runs of one two-stage split",
+        )
+    return np.where(first == "", second, first)
+
+
+def _parts(
+    stages: NDArray[np.str_] | None, count: int
+) -> list[tuple[NDArray[np.intp], dict[str, str]]]:
+    """Rows that are averaged together, and the stage that they are of where there are two."""
+    if stages is None:
+        return [(np.arange(count), {})]
+    return [
+        (np.flatnonzero(stages == stage), {STAGE_COLUMN: stage})
+        for stage in (ONE, TWO)
+        if (stages == stage).any()
+    ]
+
+
 def _columns(table: ScoreTable, tokens: pd.Index, names: list[str]) -> Columns:
     chosen = table.frame.loc[tokens]
     return {name: chosen[name].to_numpy() for name in names}
@@ -151,12 +211,17 @@ def _metric_rows(
     first: Columns,
     second: Columns,
     clusters: NDArray[np.int64],
+    rows: NDArray[np.intp],
     resamples: int,
     confidence: float,
     seed: int,
 ) -> pd.DataFrame:
+    """Paired means of some rows of both tables."""
+    first = {name: values[rows] for name, values in first.items()}
+    second = {name: values[rows] for name, values in second.items()}
     differences = np.stack([first[name] - second[name] for name in first], axis=1)
-    found = mean_intervals(differences, clusters, resamples, confidence, seed)
+    pieces = pd.factorize(clusters[rows])[0]
+    found = mean_intervals(differences, pieces, resamples, confidence, seed)
     return pd.DataFrame(
         {
             "metric": list(first),

@@ -19,10 +19,12 @@ from reworld_agent.analysis.figures.gallery import records_by_token
 from reworld_agent.analysis.reporting.images import SceneImages
 from reworld_agent.analysis.tables.published import Published, own_row, published, unlike
 from reworld_agent.analysis.tables.score_tables import ScoreTable
+from reworld_agent.analysis.tables.two_stages import COMBINED, ONE, STAGE_COLUMN
 from reworld_agent.core.text import shown
 from reworld_agent.pdm.metrics import SCORE, metric
 
 RESAMPLES = 2_000
+_OF_STAGE = (", stage one", ", both stages (NAVSIM's combined row)")  # a metric, the score
 ROWS = 300  # failures in the page's table
 _PROVENANCE = {
     "protocol": "protocol",
@@ -52,10 +54,15 @@ class Explained:
 
 
 def score_card(table: ScoreTable) -> list[dict[str, Any]]:
-    """One dict a metric: name, full name, mean, 95 % interval, scenes that lose it."""
+    """One dict a metric: name, full name, mean, 95 % interval, scenes that lose it.
+
+    Of a table of two stages the metrics are of stage one, and the score is NAVSIM's combined one.
+    """
     rows = [metric(name) for name in table.protocol.metrics if name in table.frame]
-    values = table.frame[[row.name for row in rows]].to_numpy()
-    bounds = mean_intervals(values, _clusters(table), RESAMPLES)
+    staged = table.stages is not None
+    counted = np.asarray(table.stages == ONE) if staged else np.ones(len(table.frame), bool)
+    values = table.frame.loc[counted, [row.name for row in rows]].to_numpy()
+    bounds = mean_intervals(values, _clusters(table)[counted], RESAMPLES)
     uncounted = (*table.protocol.reported, *table.protocol.added)
     cards = []
     for i, row in enumerate(rows):
@@ -63,11 +70,12 @@ def score_card(table: ScoreTable) -> list[dict[str, Any]]:
         cards.append(
             {
                 "short": table.protocol.total if is_score else row.short,
-                "full": table.protocol.title if is_score else row.title,
+                "full": (table.protocol.title if is_score else row.title)
+                + (_OF_STAGE[is_score] if staged else ""),
                 "is_score": is_score,
-                "mean": _mean(own),
-                "low": _number(bounds.low[i]),
-                "high": _number(bounds.high[i]),
+                "mean": _official(table) if staged and is_score else _mean(own),
+                "low": None if staged and is_score else _number(bounds.low[i]),
+                "high": None if staged and is_score else _number(bounds.high[i]),
                 "lost": int((own < row.bound).sum()),
                 "bound": row.bound,
                 "unit": row.unit,
@@ -97,6 +105,11 @@ def _clusters(table: ScoreTable) -> NDArray[np.int64]:
         if logs.notna().all():
             return pd.factorize(logs)[0].astype(np.int64)
     return np.arange(len(table.frame), dtype=np.int64)
+
+
+def _official(table: ScoreTable) -> float | None:
+    """NAVSIM's combined score of two stages; None where it has none."""
+    return _number(table.official.get(COMBINED, math.nan))
 
 
 def _mean(values: Any) -> float | None:
@@ -202,7 +215,7 @@ def beside(found: Comparison | None) -> dict[str, Any] | None:
     rows = [
         {
             **row,
-            "short": metric(row["metric"]).short,
+            "short": f"{metric(row['metric']).short} {row.get(STAGE_COLUMN, '')}".strip(),
             "unit": metric(row["metric"]).unit,
             "clear": row["low"] > 0 or row["high"] < 0,
         }

@@ -128,10 +128,9 @@ def _contradiction(table: ScoreTable, frame: pd.DataFrame) -> Iterator[Notice]:
 
 
 def _footer(table: ScoreTable, frame: pd.DataFrame) -> Iterator[Notice]:
-    two_stages = any("two stages" in note for note in table.notes)
     for name, value in table.footer.items():
         mean = float(frame[name].mean())
-        if not two_stages and abs(value - mean) > _FOOTER_TOLERANCE:
+        if table.stages is None and abs(value - mean) > _FOOTER_TOLERANCE:
             text = (
                 f"the summary row gives {short_name(name)} {value:.4f}, the mean of the rows is "
                 f"{mean:.4f}: rows were lost, added or left out of it"

@@ -16,6 +16,12 @@ import numpy as np
 import pandas as pd
 
 from reworld_agent.analysis.tables.raw_tables import find_file, open_table
+from reworld_agent.analysis.tables.two_stages import (
+    STAGE,
+    STAGE_COLUMN,
+    merge_stages,
+    official_scores,
+)
 from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.core.text import shown
 from reworld_agent.core.vocabulary import PROTOCOL_NAMES
@@ -32,7 +38,6 @@ _NAMES = {
     "log": LOG,
     "valid": VALID,
 }
-_STAGE = re.compile(r"_stage_(one|two)$")
 _FOOTER = re.compile(r"(average|mean|aggregate|summary|total|overall|extended_pdm_score)\w*", re.I)
 
 
@@ -48,6 +53,9 @@ class ScoreTable:
         frame: index token; the metrics that the table has, float64, NaN in a scene without score.
         logs: log name of each token, or None where it is not known.
         footer: values of the table's summary row, empty where it has none.
+        stages: of a table of two stages the stage of each token; else None.
+        official: of such a table NAVSIM's own scores: `stage one`, `stage two`, `combined`; those
+            that it has, NaN where they are not valid.
         provenance: of a table of ours, else empty.
         notes: what was done to read it.
     """
@@ -61,6 +69,15 @@ class ScoreTable:
     footer: dict[str, float] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    stages: pd.Series | None = None
+    official: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def summary(self) -> dict[str, float]:
+        """What its own last rows say of the score, by name; of one stage `the summary row`."""
+        if self.stages is not None:
+            return self.official
+        return {"the summary row": self.footer[SCORE]} if SCORE in self.footer else {}
 
 
 def read_table(
@@ -86,8 +103,8 @@ def read_table(
     chosen = _choose(list(names), notes, file)
     frame = raw.read([names[name] for name in chosen])
     frame = frame.rename(columns={names[name]: canonical for name, canonical in chosen.items()})
-    frame = _one_stage(frame, notes)
-    frame, footer = _split_footer(frame, notes)
+    frame = merge_stages(frame, notes)
+    frame, footer, official = _split_footer(frame, notes)
     _check_tokens(frame, file)
     frame[TOKEN] = frame[TOKEN].astype(object)  # pandas looks up plain strings ten times faster
     recorded = prefix.rstrip("_") or raw.provenance.get("protocol")
@@ -106,6 +123,8 @@ def read_table(
         footer={key: value for key, value in footer.items() if key in scores},
         provenance=raw.provenance,
         notes=tuple(notes),
+        stages=frame.set_index(TOKEN)[STAGE_COLUMN] if STAGE_COLUMN in frame else None,
+        official=official,
     )
 
 
@@ -138,7 +157,7 @@ def _choose(columns: Sequence[str], notes: list[str], file: Path) -> dict[str, s
     meanings = {**_NAMES, **dict(aliases())}
     known = {*_NAMES.values(), *(name for rules in protocols() for name in rules.metrics)}
     for column in columns:
-        stage = _STAGE.search(column)
+        stage = STAGE.search(column)
         base = column[: stage.start()] if stage else column
         name = meanings.get(base.strip().lower(), base.strip())
         exact = base == name
@@ -165,20 +184,10 @@ def _choose(columns: Sequence[str], notes: list[str], file: Path) -> dict[str, s
     return chosen
 
 
-def _one_stage(frame: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
-    """A two-stage table of NAVSIM v2.2 with the columns of both stages put together."""
-    names = [str(name) for name in frame]
-    staged = sorted({_STAGE.sub("", name) for name in names if _STAGE.search(name)})
-    for name in staged:
-        one, two = (frame.pop(f"{name}_stage_{stage}") for stage in ("one", "two"))
-        frame[name] = one.where(one.notna(), two)
-    if staged:
-        notes.append("two stages: means are over all rows, not NAVSIM's weighted combined score")
-    return frame
-
-
-def _split_footer(frame: pd.DataFrame, notes: list[str]) -> tuple[pd.DataFrame, dict[str, float]]:
-    """Scenes, and the values of the first summary row."""
+def _split_footer(
+    frame: pd.DataFrame, notes: list[str]
+) -> tuple[pd.DataFrame, dict[str, float], dict[str, float]]:
+    """Scenes, the values of the first summary row, and the official scores of two stages."""
     tokens = frame[TOKEN]
     blank = tokens.isna() | (tokens == "")
     is_footer = tokens.fillna("").map(lambda token: bool(_FOOTER.fullmatch(token)))
@@ -189,7 +198,8 @@ def _split_footer(frame: pd.DataFrame, notes: list[str]) -> tuple[pd.DataFrame, 
         notes.append(f"summary rows left out of the scenes: {', '.join(tokens[is_footer])}")
         first = pd.to_numeric(frame[is_footer].iloc[0], errors="coerce")
         footer = {str(key): float(value) for key, value in first.items() if np.isfinite(value)}
-    return frame[~(is_footer | blank)].reset_index(drop=True), footer
+    official = official_scores(frame[is_footer], TOKEN, VALID) if STAGE_COLUMN in frame else {}
+    return frame[~(is_footer | blank)].reset_index(drop=True), footer, official
 
 
 def _check_tokens(frame: pd.DataFrame, file: Path) -> None:
