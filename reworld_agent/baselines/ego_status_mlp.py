@@ -25,6 +25,7 @@ from reworld_agent.compat import (
     init_agent,
 )
 from reworld_agent.core.errors import WeightsError
+from reworld_agent.core.records.checksums import verify_checksums
 
 INPUT_SIZE = 8  # velocity 2, acceleration 2, command 4
 SHIPPED_WEIGHTS = Path(__file__).parents[1] / "weights" / "ego_status_mlp" / "model.safetensors"
@@ -112,6 +113,8 @@ class EgoStatusMLPAgent(AbstractAgent):
         hint = "reworld train-ego-status-mlp makes them, and agent.ckpt of reworld train is one"
         if not self.checkpoint_path.is_file():
             raise WeightsError(f"{self.checkpoint_path}: no such weights", hint)
+        # where some were written beside it
+        verify_checksums(self.checkpoint_path.parent, hint, self.checkpoint_path.name)
         try:
             self.mlp.load_state_dict(_read(self.checkpoint_path))
         except Exception as error:  # safetensors and torch each have errors of their own

@@ -11,6 +11,7 @@ from tqdm import tqdm, trange
 
 from reworld_agent.baselines.ego_status_mlp import SHIPPED_WEIGHTS, EgoStatusMLPAgent
 from reworld_agent.baselines.ego_status_settings import TrainEgoStatusSettings
+from reworld_agent.core.records.checksums import write_checksums
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.splits import resolve_split
 
@@ -77,4 +78,5 @@ def train(
         progress.set_postfix(loss=f"{loss_sum / len(features):.4f}")
     output.parent.mkdir(parents=True, exist_ok=True)
     save_file(agent.mlp.state_dict(), output)
+    write_checksums(output.parent, [output.name])
     return loss_sum / len(features)

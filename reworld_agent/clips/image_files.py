@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from reworld_agent.clips.fit import fit_image
 from reworld_agent.core.errors import DataError
+from reworld_agent.core.result_tables import read_csv, read_frame
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 TIME_TABLES = ("index.parquet", "timestamps.csv")
@@ -114,10 +114,8 @@ def _folder_stamps(folder: Path, paths: list[Path]) -> NDArray[np.float64] | Non
     table = next((folder / n for n in TIME_TABLES if (folder / n).is_file()), None)
     if table is None:
         return None
-    try:
-        frame = pd.read_parquet(table) if table.suffix == ".parquet" else pd.read_csv(table)
-    except (OSError, ValueError) as error:  # pyarrow's and pandas' own are ValueErrors
-        raise DataError(f"{table}: cannot be read ({error})", TABLE_HINT) from error
+    read = read_frame if table.suffix == ".parquet" else read_csv
+    frame = read(table, TABLE_HINT)
     if not {"file", "timestamp"} <= set(frame.columns):
         raise DataError(f"{table}: has no columns file, timestamp", TABLE_HINT)
     known = dict(zip(frame["file"].astype(str), frame["timestamp"], strict=True))

@@ -16,7 +16,15 @@ import numpy as np
 import pandas as pd
 
 from reworld_agent.core.errors import DataError
-from reworld_agent.core.result_tables import read_provenance, write_parquet
+from reworld_agent.core.result_tables import (
+    LIST,
+    NUMBER,
+    TEXT,
+    check_cells,
+    read_frame,
+    read_provenance,
+    write_parquet,
+)
 from reworld_agent.core.text import shown
 
 FORMAT = "reworld-clips-1"
@@ -28,6 +36,11 @@ COLUMNS = (
     *MOTION,
     "checksum",
 )
+_CELLS = dict.fromkeys(
+    ("clip_id", "source", "kind", "scene", "camera", "split", "licence", "video", "checksum"), TEXT
+)
+_CELLS |= dict.fromkeys(("start_s", "fps", "frames"), NUMBER)
+_CELLS |= dict.fromkeys(("files", "indices", "timestamps"), LIST)
 _SHOWN = 3
 
 
@@ -129,6 +142,20 @@ def content_checksum(files: Iterable[str], root: Path) -> str:
     return "sha256:" + digest.hexdigest()[:16]
 
 
+def _check_frames(path: Path, rows: pd.DataFrame, hint: str) -> None:
+    """Each row has as many frames as it says, of its video or of its files."""
+    lists = zip(
+        *(rows[n] for n in ("frames", "video", "files", "indices", "timestamps")), strict=True
+    )
+    for number, (count, video, files, indices, timestamps) in enumerate(lists):
+        kinds = {np.asarray(values).dtype.kind for values in (indices, timestamps)}
+        sizes = {len(indices), len(timestamps), *([] if video else [len(files)])}
+        named = all(isinstance(name, str) for name in files)
+        if sizes != {count} or kinds != {"i"} or not named or min(indices) < 0:
+            message = f"{shown(path)}: the frames of row {number} are not {count} that it can have"
+            raise DataError(message, hint)
+
+
 def write_index(path: Path, index: ClipIndex) -> None:
     """Write an index; DataError where it cannot be written."""
     rows = index.rows.astype({"start_s": np.float64, "fps": np.float64, "frames": np.int64})
@@ -147,15 +174,14 @@ def read_index(path: Path, root: Path | None = None) -> ClipIndex:
         DataError: it is missing, damaged, or no index of clips.
     """
     hint = "make one: reworld video index source=... root=... output=FILE.parquet"
-    try:
-        provenance = read_provenance(path)
-        rows = pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{shown(path)}: cannot be read ({error})", hint) from error
+    rows, provenance = read_frame(path, hint), read_provenance(path, hint)
     missing = [name for name in COLUMNS if name not in rows]
-    if provenance.get("format") != FORMAT or missing:
+    written = provenance.get("root")
+    if provenance.get("format") != FORMAT or missing or not isinstance(written, str):
         raise DataError(f"{shown(path)} is not an index of clips", hint)
+    check_cells(path, rows, _CELLS, hint)
+    _check_frames(path, rows, hint)
     twice = [name for name, count in Counter(rows["clip_id"]).items() if count > 1]
     if twice:
         raise DataError(f"{shown(path)}: names clips twice: {listing(twice)}", hint)
-    return ClipIndex(rows, root or Path(provenance["root"]), provenance)
+    return ClipIndex(rows, root or Path(written), provenance)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
 from reworld_agent.core.errors import DataError, UsageError
+from reworld_agent.core.records import read_record
 
 NAMES = ("train", "val", "test")
 DEFAULT_SHARES = "80/10/10"
@@ -85,13 +85,13 @@ def _from_file(path: Path) -> SplitRule:
 def _read_table(path: Path) -> dict[str, str]:
     try:
         if path.suffix == ".json":
-            groups = json.loads(path.read_text(encoding="utf-8"))
+            groups: dict[str, list[str]] = read_record(path, dict[str, list[str]], _HINT)
             names = [name for name in groups if name in NAMES] or list(groups)
             pairs = [(scene, name) for name in names for scene in groups[name]]
         else:
-            table = pd.read_csv(path, dtype=str)
+            table = pd.read_csv(path, dtype=str, keep_default_na=False)
             pairs = list(zip(table["scene"], table["split"], strict=True))
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, KeyError) as error:
         raise DataError(f"{path} is not a table of splits ({error})", _HINT) from error
     known: dict[str, str] = {}
     for scene, name in pairs:

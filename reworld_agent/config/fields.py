@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-import types
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.extending.registry import registry_of
+from reworld_agent.core.records import typed
 from reworld_agent.core.settings import did_you_mean
 
 if TYPE_CHECKING:
@@ -87,42 +86,7 @@ def listed(value: Any) -> Any:
 
 def build_dataclass(kind: type[T], values: Any, where: str) -> T:
     """A dataclass from a mapping, nested ones included; `where` names it in a UsageError."""
-    values = _table(values, where)
-    fields = {field.name: field for field in dataclasses.fields(kind)}
-    unknown = sorted(map(str, set(values) - set(fields)))
-    hint = did_you_mean(unknown[0], list(fields), f"known: {list(fields)}") if unknown else ""
-    require(not unknown, f"{where} has unknown fields: {', '.join(unknown)}", hint)
-    missing = dataclasses.MISSING
-    required = [n for n, f in fields.items() if f.default is f.default_factory is missing]
-    needed = [name for name in required if name not in values]
-    require(not needed, f"{where} lacks: {', '.join(needed)}", "add these fields")
-    hints = get_type_hints(kind)
-    return kind(
-        **{key: _convert(hints[key], value, f"{where}.{key}") for key, value in values.items()}
-    )
-
-
-def _table(value: Any, where: str) -> Mapping[str, Any]:
-    require(isinstance(value, Mapping), f"{where} = {value!r} is not a table", "give key: value")
-    table: Mapping[str, Any] = value
-    return table
-
-
-def _convert(hint: Any, value: Any, where: str) -> Any:
-    """The value as its field's type; ints pass as floats, lists as tuples, nothing else bends."""
-    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
-        return build_dataclass(hint, value, where)
-    if getattr(hint, "__origin__", None) is tuple:
-        require(isinstance(value, list | tuple), f"{where} = {value!r}", f"{where} must be a list")
-        return tuple(_convert(hint.__args__[0], item, where) for item in value)
-    if getattr(hint, "__origin__", None) is Mapping:
-        return dict(_table(value, where))
-    if isinstance(hint, types.UnionType):
-        if value is None:
-            return None
-        hint = next(choice for choice in hint.__args__ if choice is not type(None))
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    fits = isinstance(value, hint) and not (hint is int and isinstance(value, bool))
-    require(fits, f"{where} = {value!r}", f"{where} must be of type {hint.__name__}")
-    return value
+    try:
+        return typed.build_dataclass(kind, values, where)
+    except typed.Mistyped as error:
+        raise UsageError(error.message, error.hint) from error

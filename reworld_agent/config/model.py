@@ -21,6 +21,7 @@ from reworld_agent.config.fields import (
 )
 from reworld_agent.config.sigmas import SCHEDULES
 
+MOST_LAYERS = 1000  # of a Video DiT: more is a slip, and takes hours to build
 RECIPES = ("paper", "release")
 ENCODINGS = ("per_frame", "continued", "clip")
 # (latent channels, pixels, frames per latent) of codecs whose released weights leave no choice
@@ -182,6 +183,8 @@ class VideoConfig:
             head_dim=self.head_dim,
             caption_channels=self.caption_channels,
         )
+        many = f"video.num_layers = {self.num_layers}"
+        require(self.num_layers <= MOST_LAYERS, many, f"use at most {MOST_LAYERS}")
         choice("video.mid_head", self.mid_head, ("table", "ig"))
         choice("video.text", self.text, ("none", "prompt"))
         blocks_within("video.mid_blocks", self.mid_blocks, self.num_layers)

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reworld_agent.core.atomic import partial_path, write_atomically
-from reworld_agent.core.errors import ConfigError
+from reworld_agent.core.errors import ConfigError, DataError, ReWorldError
+from reworld_agent.core.records import as_shown, parse_json, read_record, write_record
+from reworld_agent.core.text import shown
 
 METADATA_KEY = b"reworld"
+REMAKE = "write it again"
+CHECKED: dict[str, Any] = {"write_page_checksum": True}  # for every parquet file of ours
 
 
 def write_parquet(path: Path, frame: pd.DataFrame, provenance: dict[str, Any]) -> None:
@@ -26,7 +31,7 @@ def write_parquet(path: Path, frame: pd.DataFrame, provenance: dict[str, Any]) -
 
     def write(partial: Path) -> None:
         with partial.open("wb") as stream:  # pyarrow itself takes only paths that are UTF-8
-            pq.write_table(table, stream)
+            pq.write_table(table, stream, **CHECKED)
 
     write_atomically(path, write)
 
@@ -36,11 +41,106 @@ def write_csv(path: Path, frame: pd.DataFrame) -> None:
     write_atomically(path, lambda partial: frame.to_csv(partial, index=False))
 
 
-def read_provenance(path: Path) -> dict[str, Any]:
-    """Provenance of a result table; empty where it has none."""
-    metadata = pq.read_schema(path).metadata or {}
-    provenance: dict[str, Any] = json.loads(metadata.get(METADATA_KEY, b"{}"))
-    return provenance
+def read_arrow(path: Path, fix: str = REMAKE, columns: Sequence[str] | None = None) -> pa.Table:
+    """A parquet file of anyone, its checksums verified where it has some.
+
+    Args:
+        path: the file.
+        fix: what to do where it is damaged.
+        columns: to read; None = all.
+
+    Raises:
+        DataError: it cannot be read, is damaged, or has not these columns.
+    """
+    try:
+        with path.open("rb") as stream:  # pyarrow itself takes only paths that are UTF-8
+            file = pq.ParquetFile(stream, page_checksum_verification=True)
+            missing = [name for name in columns or () if name not in file.schema_arrow.names]
+            if missing:
+                has = ", ".join(file.schema_arrow.names)
+                raise DataError(f"{shown(path)}: no column {', '.join(missing)}; it has {has}", fix)
+            table = file.read(columns=None if columns is None else list(columns))
+            table.validate(full=True)
+            return table
+    except ReWorldError:
+        raise
+    except Exception as error:  # damaged bytes make pyarrow raise nearly anything
+        raise _unreadable(path, error, fix) from error
+
+
+def read_frame(path: Path, fix: str = REMAKE, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """The same as a data frame; raises DataError."""
+    table = read_arrow(path, fix, columns)
+    try:
+        return table.to_pandas()
+    except Exception as error:  # types that pandas has not, metadata of pandas that lie
+        raise _unreadable(path, error, fix) from error
+
+
+def read_csv(path: Path, fix: str = REMAKE, columns: Sequence[str] = ()) -> pd.DataFrame:
+    """A csv file of anyone; raises DataError where it is damaged or lacks one of the columns."""
+    try:
+        frame = pd.read_csv(path)
+    except Exception as error:  # damaged bytes make pandas raise nearly anything
+        raise _unreadable(path, error, fix) from error
+    missing = [name for name in columns if name not in frame]
+    if missing:
+        raise DataError(f"{shown(path)}: no column {', '.join(missing)}", fix)
+    return frame
+
+
+def _unreadable(path: Path, error: Exception, fix: str) -> DataError:
+    reason = " ".join(str(error).split())[:300] or type(error).__name__
+    return DataError(f"{shown(path)}: cannot be read as a table ({reason})", fix)
+
+
+TEXT, NUMBER, LIST = "a text", "a finite number", "a list"
+
+
+def check_cells(
+    path: Path, frame: pd.DataFrame, kinds: Mapping[str, str], fix: str = REMAKE
+) -> None:
+    """See that every cell of these columns is TEXT, NUMBER or LIST.
+
+    Raises:
+        DataError: names the column and the first row that is not.
+    """
+    for name, kind in kinds.items():
+        bad = np.flatnonzero(~_are(frame[name], kind))
+        if len(bad):
+            message = f"{shown(path)}: {name} of row {bad[0]} must be {kind}"
+            raise DataError(message, fix)
+
+
+def _are(column: pd.Series, kind: str) -> np.ndarray:
+    if kind == NUMBER:
+        if column.dtype.kind not in "iuf":
+            return np.zeros(len(column), dtype=bool)
+        return np.isfinite(column.to_numpy())
+    wanted: Any = str if kind == TEXT else (list, tuple, np.ndarray)
+    return np.fromiter((isinstance(item, wanted) for item in column), bool, len(column))
+
+
+def read_provenance(path: Path, fix: str = REMAKE) -> dict[str, Any]:
+    """Provenance of a result table, empty where it has none; DataError where it is damaged."""
+    try:
+        with path.open("rb") as stream:
+            schema = pq.read_schema(stream)
+    except Exception as error:  # damaged bytes make pyarrow raise nearly anything
+        raise _unreadable(path, error, fix) from error
+    return provenance_in(schema, path, fix)
+
+
+def provenance_in(schema: pa.Schema, path: Path, fix: str = REMAKE) -> dict[str, Any]:
+    """The same of a table whose schema is read."""
+    try:
+        found = parse_json((schema.metadata or {}).get(METADATA_KEY, b"{}"))
+        if not isinstance(found, dict):
+            raise ValueError("it is no table")
+    except ValueError as error:
+        message = f"{shown(path)}: its provenance is damaged ({error})"
+        raise DataError(message, fix) from error
+    return found
 
 
 def file_sha256(file: Path) -> str:
@@ -52,23 +152,32 @@ def file_sha256(file: Path) -> str:
     return digest.hexdigest()
 
 
-def check_same_settings(path: Path, about: Mapping[str, Any]) -> bool:
-    """True where `path`, JSON beside earlier results, says the same as `about`; False: no file.
+def keep_settings(
+    path: Path, about: Mapping[str, Any], notes: Mapping[str, Any] | None = None
+) -> None:
+    """Say in `path`, a record beside results, what they depend on.
+
+    Args:
+        path: of the record.
+        about: what all results of the folder must agree in.
+        notes: what is written beside it.
 
     Raises:
         ConfigError: it tells of other settings: results of both must not lie in one folder.
+        DataError: it is damaged, or cannot be written.
     """
+    about = parse_json(json.dumps(about).encode())
     if not path.is_file():
-        return False
-    known = json.loads(path.read_text(encoding="utf-8"))
+        write_record(path, {**about, **(notes or {})})
+    # also after writing: two processes may begin at once
+    known: dict[str, Any] = read_record(path, dict[str, Any], "delete the folder: it is made again")
     other = [key for key in about if known.get(key) != about[key]]
     if other:
         raise ConfigError(
             f"{path.parent} holds results with another {other[0]} "
-            f"({known.get(other[0])}, not {about[other[0]]})",
+            f"({as_shown(known.get(other[0]))}, not {as_shown(about[other[0]])})",
             "choose another output=",
         )
-    return True
 
 
 def check_writable(folder: Path) -> None:

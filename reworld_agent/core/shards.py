@@ -13,7 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reworld_agent.core.atomic import write_atomically
-from reworld_agent.core.errors import ConfigError
+from reworld_agent.core.errors import ConfigError, DataError
+from reworld_agent.core.records import read_record, write_record
+from reworld_agent.core.result_tables import CHECKED, read_frame
 
 FLUSH_S = 2.0  # at most this much finished work is lost by kill -9
 _IDENTITY = "identity.json"
@@ -24,14 +26,14 @@ def check_identity(folder: Path, identity: dict[str, Any]) -> None:
 
     Raises:
         ConfigError: rows of another identity lie there.
-        DataError: the folder cannot be written.
+        DataError: the folder cannot be written, or what is noted there is damaged.
     """
     path, identity = folder / _IDENTITY, json.loads(json.dumps(identity))
     if not path.is_file():
-        text = json.dumps(identity, indent=1)
-        write_atomically(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+        write_record(path, identity)
         return
-    known = json.loads(path.read_text(encoding="utf-8"))
+    fix = "set resume=false to start over there, or choose another output folder"
+    known: dict[str, Any] = read_record(path, dict[str, Any], fix)
     if known != identity:
         names = sorted(key for key in known | identity if known.get(key) != identity.get(key))
         raise ConfigError(
@@ -85,7 +87,7 @@ class PartStore:
             number = int(paths[-1].stem.split("-")[1]) + 1 if paths else 0
             table = pa.Table.from_pandas(pd.DataFrame(self._buffer), preserve_index=False)
             path = self.folder / f"part-{number:06d}.parquet"
-            write_atomically(path, lambda partial: pq.write_table(table, partial))
+            write_atomically(path, lambda partial: pq.write_table(table, partial, **CHECKED))
             self._buffer = []
         self._last_flush = time.monotonic()
 
@@ -94,11 +96,13 @@ class PartStore:
         frames = []
         for path in self._paths():
             try:
-                frames.append(pd.read_parquet(path))
-            except (OSError, pa.ArrowInvalid) as error:  # a disk that lied about its sync
-                warnings.warn(
-                    f"{path}: unreadable, its rows are made again ({error})", stacklevel=2
-                )
+                frame = read_frame(path)
+                missing = [key for key in self.keys if key not in frame]
+                if missing:
+                    raise DataError(f"{path}: no column {missing[0]}")
+                frames.append(frame)
+            except DataError as error:  # a disk that lied about its sync
+                warnings.warn(f"{error.message}: unreadable, its rows are made again", stacklevel=2)
                 path.unlink()
         if not frames:
             return pd.DataFrame()
@@ -106,4 +110,4 @@ class PartStore:
         return merged.drop_duplicates(self.keys, keep="last", ignore_index=True)
 
     def _paths(self) -> list[Path]:
-        return sorted(self.folder.glob("part-*.parquet"))
+        return sorted(self.folder.glob("part-" + "[0-9]" * 6 + ".parquet"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from tqdm import tqdm
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.file_names import file_name
 from reworld_agent.core.findings import FAIL, OK, WARN, Finding
+from reworld_agent.core.records import read_record
 
 _SHOWN = 3
 
@@ -88,10 +88,10 @@ def _look(path: Path) -> _Folder:
 
 def _manifest(path: Path) -> dict[str, Any] | None:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found: dict[str, Any] = read_record(path, dict[str, Any], "")
+    except DataError:
         return None
-    return content if isinstance(content, dict) else None
+    return found
 
 
 def _finding(folder: _Folder, stale: bool) -> Finding:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from reworld_agent.core.errors import WeightsError
+from reworld_agent.core.errors import DataError, WeightsError
 from reworld_agent.core.findings import FAIL, OK, WARN, Finding
+from reworld_agent.core.records import read_record
 from reworld_agent.core.result_tables import file_sha256
 
 _SHOWN = 3
@@ -27,7 +28,13 @@ def check_weights(folder: Path | None = None) -> Iterator[Finding]:
 
     from reworld_agent.model import ReWorldModel
     from reworld_agent.model.shipped import shipped_folder
-    from reworld_agent.model.weights_folder import PART_FILE, TRAIN_HINT, read_config
+    from reworld_agent.model.weights_folder import (
+        PART_FILE,
+        TRAIN_HINT,
+        read_config,
+        read_training,
+        verify,
+    )
 
     name = "shipped weights" if folder is None else "weights"
     folder = folder or shipped_folder("tiny")
@@ -39,21 +46,27 @@ def check_weights(folder: Path | None = None) -> Iterator[Finding]:
     with torch.device("meta"):
         model = ReWorldModel(config)
     faults, files = [], []
+    other: list[Finding] = []
     for part, module in model.parts().items():
         files.append(folder / part / PART_FILE)
         faults += _faults(files[-1], module.state_dict())
-        yield from _config_differs(name, folder / part / "config.json", module)
+        other += _config_differs(name, folder / part / "config.json", module)
     files.append(folder / "normalisation.safetensors")
     faults += _faults(files[-1], model.normaliser.state_dict())
+    yield from other
     if faults:
         yield from (Finding(name, FAIL, fault, TRAIN_HINT) for fault in faults)
         return
+    try:
+        if not other:  # else what is wrong is known already
+            verify(folder)
+    except WeightsError as error:
+        yield Finding(name, FAIL, error.message, error.hint or "")
+        return
     count = sum(p.numel() for p in model.parameters())
-    stages = ", ".join(_training(folder).get("stages", [])) or "unknown"
-    recipe = _training(folder).get("recipe")
+    stages = ", ".join(read_training(folder).stages) or "unknown"
     hashes = ", ".join(f"{file.relative_to(folder)} {file_sha256(file)[:12]}" for file in files)
     what = f"{config.name}, {count:,} parameters, passed stages: {stages}"
-    what += f", recipe {recipe}" if recipe else ""
     yield Finding(name, OK, f"{what}; sha256 {hashes}")
 
 
@@ -89,9 +102,9 @@ def _config_differs(name: str, file: Path, module: Any) -> Iterator[Finding]:
     from reworld_agent.model.weights_folder import config_difference
 
     try:
-        saved = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        yield Finding(name, WARN, f"{file} cannot be read ({error})", "save the weights again")
+        saved: dict[str, Any] = read_record(file, dict[str, Any], "save the weights again")
+    except DataError as error:
+        yield Finding(name, WARN, error.message, error.hint or "")
         return
     built = json.loads(module.to_json_string())
     shared = [key for key in saved if key in built and not key.startswith("_")]
@@ -99,11 +112,3 @@ def _config_differs(name: str, file: Path, module: Any) -> Iterator[Finding]:
     if lines:
         what = f"{file} disagrees with config.json: {'; '.join(lines[:_SHOWN])}"
         yield Finding(name, FAIL, what, "take the folder from where it was saved, whole")
-
-
-def _training(folder: Path) -> dict[str, Any]:
-    try:
-        content = json.loads((folder / "training.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

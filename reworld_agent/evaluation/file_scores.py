@@ -13,11 +13,10 @@ from typing import Any
 import numba
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.provenance import blas_name, code_version
-from reworld_agent.core.result_tables import write_csv, write_parquet
+from reworld_agent.core.result_tables import read_frame, write_csv, write_parquet
 from reworld_agent.core.shards import PartStore
 from reworld_agent.evaluation.file_settings import ScoreFileSettings
 from reworld_agent.evaluation.scoring import ROW_KEYS, score_trajectories
@@ -149,10 +148,7 @@ def read_trajectories(path: Path, interval_s: float | None = None) -> pd.DataFra
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file", "name a parquet file with trajectories=")
-    try:
-        table = pd.read_parquet(path)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise DataError(f"{path}: not a readable parquet file ({error})") from error
+    table = read_frame(path, "name a parquet file with trajectories=")
     missing = [name for name in ("token", "poses") if name not in table]
     if missing:
         raise DataError(

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reworld_agent.core.result_tables import write_csv, write_parquet
+from reworld_agent.core.errors import DataError
+from reworld_agent.core.result_tables import read_csv, write_csv, write_parquet
 from reworld_agent.pdm.metrics import (
     BOTH,
     PROTOCOL_NAMES,
@@ -78,6 +79,14 @@ def write_score_table(
     write_parquet(parquet, table, provenance)
     write_csv(csv, table)
     return parquet, csv
+
+
+def average_of(csv: Path) -> pd.Series:
+    """The last row of a table's csv twin: the metrics; DataError where it has none."""
+    table = read_csv(csv, "score again with the same output_dir=", ("token",))
+    if table.empty or str(table["token"].iloc[-1]) != AVERAGE:
+        raise DataError(f"{csv}: its last row is not {AVERAGE}", "score again")
+    return table.iloc[-1].drop("token")
 
 
 def summarise(name: str, table: pd.DataFrame, fallbacks: int = 0) -> AgentSummary:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reworld_agent.core.atomic import write_atomically
-from reworld_agent.core.errors import ConfigError, DataError
+from reworld_agent.core.errors import ConfigError
+from reworld_agent.core.records import as_shown, read_record, write_record
 
 FOLDER = "sources"
 MISSING, OTHER_PANELS, DONE = "missing", "other panels", "done"
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """The record of one future."""
+
+    source: dict[str, Any]
+    other: str | None
 
 
 @dataclass(frozen=True)
@@ -35,19 +42,17 @@ class Manifest:
         known = self._read(name)
         if known is None:
             return MISSING
-        if known["source"] != source:
-            changed = [key for key in source if known["source"].get(key) != source[key]]
+        if known.source != source:
+            changed = [key for key in source if known.source.get(key) != source[key]]
             first = changed[0] if changed else "source"
-            both = f"{first} {known['source'].get(first)}, not {source.get(first)}"
+            both = f"{first} {as_shown(known.source.get(first))}, not {source.get(first)}"
             message = f"{self.output} holds a future named {name} of another source ({both})"
             raise ConfigError(message, "choose another output_dir=")
-        return DONE if known["other"] == self._other else OTHER_PANELS
+        return DONE if known.other == self._other else OTHER_PANELS
 
     def note(self, name: str, source: dict[str, Any]) -> None:
         """Say that all files of a future are there; raises DataError."""
-        text = json.dumps({"source": source, "other": self._other}, indent=1)
-        file = self._file(name)
-        write_atomically(file, lambda partial: partial.write_text(text + "\n", encoding="utf-8"))
+        write_record(self._file(name), _Entry(source, self._other))
 
     @property
     def _other(self) -> str | None:
@@ -56,13 +61,8 @@ class Manifest:
     def _file(self, name: str) -> Path:
         return self.output / FOLDER / f"{name}.json"
 
-    def _read(self, name: str) -> dict[str, Any] | None:
+    def _read(self, name: str) -> _Entry | None:
         file = self._file(name)
         if not file.is_file():
             return None
-        try:
-            found = json.loads(file.read_text(encoding="utf-8"))
-            return {"source": dict(found["source"]), "other": found["other"]}
-        except (ValueError, KeyError, TypeError) as error:
-            hint = "delete it: its future is then made again"
-            raise DataError(f"{file}: is damaged ({error})", hint) from error
+        return read_record(file, _Entry, "delete it: its future is then made again")

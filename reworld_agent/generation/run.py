@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +16,9 @@ from reworld_agent.clips.decode import read_frames
 from reworld_agent.clips.index import listing
 from reworld_agent.clips.video_out import write_video
 from reworld_agent.config import ClipConfig, ModelConfig
-from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.provenance import code_version, weights_hash
-from reworld_agent.core.result_tables import check_same_settings
+from reworld_agent.core.result_tables import keep_settings
 from reworld_agent.generation.futures import Sampling, generate
 from reworld_agent.generation.jobs import Job, asked_for
 from reworld_agent.generation.manifest import DONE, MISSING, OTHER_PANELS, Manifest
@@ -119,11 +117,7 @@ def _keep_settings(output: Path, model: ReWorldModel, clip: ClipConfig, sampling
         "sampling": dataclasses.asdict(model.config.sampling),
         **chosen,
     }
-    path = output / SETTINGS_FILE
-    if check_same_settings(path, about):
-        return
-    text = json.dumps({**about, "code_version": code_version()}, indent=1)
-    write_atomically(path, lambda partial: partial.write_text(text + "\n", encoding="utf-8"))
+    keep_settings(output / SETTINGS_FILE, about, {"code_version": code_version()})
 
 
 def _batches(jobs: Iterable[Job], size: int) -> Iterator[list[Job]]:

@@ -9,7 +9,10 @@ scheduler/scheduler_config.json
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -23,16 +26,36 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from reworld_agent.config import ModelConfig
-from reworld_agent.core.errors import ConfigError, WeightsError
+from reworld_agent.core.errors import ConfigError, DataError, WeightsError
 from reworld_agent.core.extending.plugins import VARIABLE
 from reworld_agent.core.extending.registry import is_path, is_trusted
+from reworld_agent.core.records import read_record, write_record
+from reworld_agent.core.records.checksums import CHECKSUMS, verify_checksums, write_checksums
+from reworld_agent.core.text import is_file_name
+
+logger = logging.getLogger(__name__)
 
 PART_FILE = "diffusion_pytorch_model.safetensors"
 TRAIN_HINT = "train them: reworld train stage=1, then planner, 2 and 3"
 COPY_HINT = "copy the folder again, whole"
 PROMPT_FILE = "prompt.safetensors"  # the planner's own text prompt, embedded
 SHARD = "2GB"  # a part is written in pieces of this size, so that saving costs that much memory
-SHOWN = 5
+SHOWN, LONGEST = 5, 100  # names, and letters of one value, in a message
+
+
+@dataclass(frozen=True)
+class Training:
+    """`training.json`: the stages that weights have passed; none where it is not known."""
+
+    stages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _ShardIndex:
+    """`….safetensors.index.json`, as diffusers and transformers write it."""
+
+    weight_map: dict[str, str]
+    metadata: Any = None
 
 
 class Saved(Protocol):
@@ -75,12 +98,12 @@ def save(model: Saved, folder: Path, notes: Sequence[str]) -> None:
             save_file({"tokens": model.planning_prompt.contiguous()}, folder / PROMPT_FILE)
         config = json.dumps(model.config.to_dict(), indent=2)
         (folder / "config.json").write_text(config + "\n", encoding="utf-8")
-        training = json.dumps({"stages": model.history})
-        (folder / "training.json").write_text(training + "\n", encoding="utf-8")
+        write_record(folder / "training.json", Training(tuple(model.history)))
         (folder / "README.md").write_text(_card(model, notes), encoding="utf-8")
+        write_checksums(folder)
         for file in folder.rglob("*"):
             file.chmod(0o755 if file.is_dir() else 0o644)
-    except OSError as error:
+    except (OSError, DataError) as error:
         raise WeightsError(
             f"the weights could not be written to {folder}: {error}",
             "free disk space, or name a folder that can be written",
@@ -117,9 +140,10 @@ def read_config(folder: Path) -> ModelConfig:
     if not file.is_file():
         raise WeightsError(f"no weights at {folder}: {file.name} is missing", TRAIN_HINT)
     try:
-        return ModelConfig.from_dict(json.loads(file.read_text(encoding="utf-8")))
-    except (ValueError, ConfigError) as error:
-        raise WeightsError(f"{file} cannot be read: {error}", TRAIN_HINT) from error
+        return ModelConfig.from_dict(read_record(file, dict[str, Any], TRAIN_HINT, WeightsError))
+    except ConfigError as error:
+        message = f"{file} is damaged, or of another version: {error.message}; {error.hint}"
+        raise WeightsError(message, TRAIN_HINT) from error
 
 
 def load(build: Callable[[ModelConfig], Model], folder: Path, config: ModelConfig | None) -> Model:
@@ -135,7 +159,8 @@ def load(build: Callable[[ModelConfig], Model], folder: Path, config: ModelConfi
             configuration names code from outside the package (`package.module:name`) that
             neither `config` names nor the user trusts (`core.extending.registry.is_trusted`).
     """
-    found = read_config(folder)
+    found, training = read_config(folder), read_training(folder)
+    verify(folder)
     _check_code(folder, found, config)
     if config is not None and config.recipe != found.recipe:
         raise WeightsError(
@@ -149,8 +174,7 @@ def load(build: Callable[[ModelConfig], Model], folder: Path, config: ModelConfi
             f"the weights at {folder} belong to another configuration: " + "; ".join(other),
             f"use model={found.name}, or weights of model={config.name}",
         )
-    with torch.device("meta"):
-        model = build(found)
+    model = _on_meta(build, found, folder)
     for name, part in model.parts().items():
         load_part(part, folder / name / PART_FILE)
     load_part(model.normaliser, folder / "normalisation.safetensors")
@@ -159,9 +183,39 @@ def load(build: Callable[[ModelConfig], Model], folder: Path, config: ModelConfi
     left = [name for name, tensor in _tensors(model) if tensor.is_meta]
     if left:
         raise WeightsError(f"{folder} leaves tensors unset: {', '.join(left[:SHOWN])}", TRAIN_HINT)
-    model.history = _read_history(folder)
+    model.history = list(training.stages)
     model.eval()
     return model
+
+
+def verify(folder: Path) -> None:
+    """See that the files of a folder are those that were saved.
+
+    Raises:
+        WeightsError: names the one that is not; where hashes were noted, which earlier versions
+            did not.
+    """
+    fix = (
+        f"{COPY_HINT}; or, where you changed it yourself, delete {CHECKSUMS}: it is not asked then"
+    )
+    if not verify_checksums(folder, fix):
+        _tell_unverified(folder)
+
+
+@lru_cache(maxsize=32)
+def _tell_unverified(folder: Path) -> None:
+    message = "%s has no %s: it was saved by an earlier version, and damage to it cannot be found"
+    logger.warning(message, folder, CHECKSUMS)
+
+
+def _on_meta(build: Callable[[ModelConfig], Model], config: ModelConfig, folder: Path) -> Model:
+    """A model without memory; WeightsError where its configuration gives none."""
+    try:
+        with torch.device("meta"):
+            return build(config)
+    except (RuntimeError, ValueError, TypeError, ArithmeticError, MemoryError) as error:
+        message = f"{folder}/config.json gives no model: {str(error).splitlines()[0]}"
+        raise WeightsError(message, COPY_HINT) from error
 
 
 def _check_code(folder: Path, found: ModelConfig, config: ModelConfig | None) -> None:
@@ -182,10 +236,12 @@ def _built(config: ModelConfig) -> dict[str, Any]:
     return table
 
 
-def _read_history(folder: Path) -> list[str]:
-    """Stages that saved weights have passed; none where the folder does not say."""
+def read_training(folder: Path) -> Training:
+    """How saved weights were trained; WeightsError where that is damaged."""
     file = folder / "training.json"
-    return list(json.loads(file.read_text(encoding="utf-8"))["stages"]) if file.is_file() else []
+    if not file.is_file():
+        return Training()
+    return read_record(file, Training, COPY_HINT, WeightsError)
 
 
 def _tensors(model: Saved) -> list[tuple[str, Tensor]]:
@@ -211,10 +267,14 @@ def shards(file: Path) -> list[Path]:
     if file.is_file() or not index.is_file():
         return [file]
     try:
-        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-    except (ValueError, KeyError, AttributeError) as error:
-        raise WeightsError(f"{index} is not an index of weights: {error}", COPY_HINT) from error
-    return [index.with_name(Path(name).name) for name in sorted(names)]
+        names = set(read_record(index, _ShardIndex, COPY_HINT, WeightsError).weight_map.values())
+        if not names or not all(map(is_file_name, names)):
+            raise WeightsError(f"{index} is damaged: weight_map must name files", COPY_HINT)
+    except WeightsError as error:
+        raise WeightsError(
+            f"{index} is not an index of weights: {error.message}", COPY_HINT
+        ) from error
+    return [index.with_name(name) for name in sorted(names)]
 
 
 def read_tensors(file: Path) -> dict[str, Tensor]:
@@ -265,7 +325,8 @@ def _some(keys: Sequence[str]) -> str:
 def config_difference(wanted: Any, found: Any, path: str = "") -> list[str]:
     """`field: a, not b` for every field that differs between two nested dictionaries."""
     if not isinstance(wanted, dict) or not isinstance(found, dict):
-        return [] if wanted == found else [f"{path}: weights have {found}, config has {wanted}"]
+        told = f"{path}: weights have {_cut(found)}, config has {_cut(wanted)}"
+        return [] if wanted == found else [told]
     keys = sorted(set(wanted) | set(found))
     return [
         line
@@ -274,3 +335,8 @@ def config_difference(wanted: Any, found: Any, path: str = "") -> list[str]:
             wanted.get(key), found.get(key), f"{path}.{key}" if path else key
         )
     ]
+
+
+def _cut(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= LONGEST else text[:LONGEST] + "..."

@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reworld_agent.core.atomic import write_atomically
+from reworld_agent.core.errors import DataError
+from reworld_agent.core.result_tables import CHECKED, read_arrow
 from reworld_agent.core.shards import check_identity, forget_identity
 from reworld_agent.negatives.scored import SCHEMA, ScoredBatch
 
@@ -42,7 +44,8 @@ class BatchFiles:
     def write(self, batch: ScoredBatch) -> None:
         """Keep a batch; raises DataError where the disk is full."""
         write_atomically(
-            self._file(batch.number), lambda partial: pq.write_table(batch.rows, partial)
+            self._file(batch.number),
+            lambda partial: pq.write_table(batch.rows, partial, **CHECKED),
         )
 
     def unfinished(self) -> list[int]:
@@ -54,16 +57,18 @@ class BatchFiles:
         if not file.is_file():
             return False
         try:
-            reasons = pq.read_table(file, columns=["reason"])["reason"]
-        except (OSError, pa.ArrowException) as error:  # a disk that lied about its sync
-            warnings.warn(f"{file}: unreadable, its rows are made again ({error})", stacklevel=2)
+            rows = read_arrow(file)
+        except DataError as error:  # a disk that lied about its sync
+            warnings.warn(f"{error.message}: unreadable, its rows are made again", stacklevel=2)
             return False
-        return set(reasons.to_pylist()) == {""}
+        if not rows.schema.equals(SCHEMA):
+            return False
+        return set(rows["reason"].to_pylist()) == {""}
 
     def tables(self) -> Iterator[pa.Table]:
         """The rows of every batch, in order, one batch at a time in memory."""
         for number in range(self.count):
-            yield pq.read_table(self._file(number), schema=SCHEMA)
+            yield read_arrow(self._file(number)).cast(SCHEMA)
 
     def _file(self, number: int) -> Path:
         return self.folder / f"batch-{number:06d}.parquet"

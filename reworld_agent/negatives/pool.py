@@ -20,7 +20,16 @@ from numpy.typing import NDArray
 
 from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import DataError
-from reworld_agent.core.result_tables import METADATA_KEY, write_parquet
+from reworld_agent.core.result_tables import (
+    CHECKED,
+    LIST,
+    METADATA_KEY,
+    TEXT,
+    check_cells,
+    read_frame,
+    read_provenance,
+    write_parquet,
+)
 from reworld_agent.negatives.selection import nearest_unsafe
 from reworld_agent.negatives.settings import NegativeSettings
 
@@ -65,7 +74,10 @@ def write_tables(path: Path, tables: Iterable[pa.Table], provenance: dict[str, A
 
     def write(partial: Path) -> None:
         # pyarrow itself takes only paths that are UTF-8
-        with partial.open("wb") as stream, pq.ParquetWriter(stream, schema) as writer:
+        with (
+            partial.open("wb") as stream,
+            pq.ParquetWriter(stream, schema, **CHECKED) as writer,
+        ):
             for table in chain([first], pieces):
                 writer.write_table(table.cast(schema))
 
@@ -84,19 +96,23 @@ def read_pool(path: Path, split: str | None = None) -> NegativePool:
     """
     if not path.is_file():
         raise DataError(f"the pool of hard negatives {path} is missing", MINE)
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path} is no readable pool: {error}", MINE) from error
-    missing = [name for name in COLUMNS if name not in table.column_names]
+    rows = read_frame(path, MINE)
+    missing = [name for name in COLUMNS if name not in rows]
     if missing:
         raise DataError(f"{path} has no column {', '.join(missing)}", MINE)
-    provenance = json.loads((table.schema.metadata or {}).get(METADATA_KEY, b"{}"))
+    check_cells(path, rows, {"token": TEXT, "poses": LIST}, MINE)
+    kinds = {np.asarray(poses).dtype.kind for poses in rows["poses"]}
+    lengths = {len(poses) for poses in rows["poses"]}
+    whole = kinds <= {"f", "i"} and len(lengths) < 2 and not any(n % 3 for n in lengths)
+    if rows["score"].dtype.kind != "f" or not whole:
+        message = f"{path}: scores must be numbers, and poses [L, 3] of them, of one length"
+        raise DataError(message, MINE)
+    provenance = read_provenance(path, MINE)
     found = provenance.get("split")
     if split is not None and found is not None and found != split:
         message = f"{path} is a pool of the split {found}, not of {split}"
         raise DataError(message, MINE.replace("town_train", split))
-    return pool_of(table.to_pandas(), provenance)
+    return pool_of(rows, provenance)
 
 
 def pool_of(rows: pd.DataFrame, provenance: Mapping[str, Any]) -> NegativePool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -19,14 +18,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from reworld_agent.core.atomic import partial_path
 from reworld_agent.core.errors import DataError, SceneError
 from reworld_agent.core.paths import cache_home
+from reworld_agent.core.records import read_record, write_record
 from reworld_agent.scenes.logs import load_log
 
 WORTH_KEEPING_S = 2.0
 _SETTLED_NS = 2_000_000_000  # file systems keep times to 2 s or better
-_FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -52,6 +50,28 @@ class LogEntry:
         if len(set(self.tokens)) == len(self.tokens):
             return frozenset()
         return frozenset(token for token, count in Counter(self.tokens).items() if count > 1)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What is kept of a log between processes; see `LogEntry`."""
+
+    size: int
+    modified_ns: int
+    tokens: tuple[str, ...]
+    routed: tuple[bool, ...]
+
+    def __post_init__(self) -> None:
+        """Raise DataError where the frames' tokens and routes are not as many."""
+        if len(self.tokens) != len(self.routed):
+            raise DataError("a frame without token or route", "delete the record")
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The record of a folder: its logs by name."""
+
+    logs: dict[str, _Row]
 
 
 class LogIndex:
@@ -146,27 +166,23 @@ class LogIndex:
         """Save the index where reading took `worth_s` or more; an unwritable cache is no error."""
         if self._seconds < worth_s:
             return
-        rows = {
-            entry.path.name: [entry.size, entry.modified_ns, entry.tokens, entry.routed]
+        rows: dict[str, _Row] = {
+            entry.path.name: _Row(entry.size, entry.modified_ns, entry.tokens, entry.routed)
             for entry in self._entries.values()
         }
-        partial = partial_path(self._store)
-        with contextlib.suppress(OSError):
-            self._store.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(json.dumps({"format": _FORMAT, "logs": rows}), encoding="utf-8")
-            partial.replace(self._store)
+        with contextlib.suppress(DataError):
+            write_record(self._store, _Rows(rows))
         self._seconds = 0.0
 
     def _load(self) -> dict[str, LogEntry]:
         try:
-            saved = json.loads(self._store.read_text(encoding="utf-8"))
-            rows = saved["logs"] if saved["format"] == _FORMAT else {}
-            return {
-                name: LogEntry(self.folder / name, size, modified, tuple(tokens), tuple(routed))
-                for name, (size, modified, tokens, routed) in rows.items()
-            }
-        except (OSError, ValueError, KeyError, TypeError):
+            rows = read_record(self._store, _Rows, "").logs
+        except DataError:
             return {}  # absent or damaged: it is only a cache
+        return {
+            name: LogEntry(self.folder / name, row.size, row.modified_ns, row.tokens, row.routed)
+            for name, row in rows.items()
+        }
 
 
 _OPEN: dict[Path, LogIndex] = {}

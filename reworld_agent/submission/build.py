@@ -12,6 +12,7 @@ import pandas as pd
 
 from reworld_agent.core.errors import DataError, ReWorldError
 from reworld_agent.core.findings import FAIL, WARN, Finding
+from reworld_agent.core.result_tables import read_frame
 from reworld_agent.core.text import shown
 from reworld_agent.core.vocabulary import LOG_REPLAY
 from reworld_agent.submission import expected, reader, writer
@@ -126,8 +127,7 @@ def _table(run: Run, version: str) -> pd.DataFrame | None:
     found = {"stages": 1, "traffic": LOG_REPLAY, **run.provenance}
     if any(found.get(key) != value for key, value in kind.items()) or not path.is_file():
         return None
-    with path.open("rb") as stream:
-        return pd.read_parquet(stream)
+    return read_frame(path)
 
 
 def _check_written(submission: Submission, output: Path) -> None:

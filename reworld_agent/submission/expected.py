@@ -6,13 +6,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from reworld_agent.core.errors import ConfigError, DataError, ReWorldError
+from reworld_agent.core.result_tables import read_arrow
 from reworld_agent.core.text import shown
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.splits import resolve_split
@@ -90,8 +89,4 @@ def _of_settings(split: Any, name: str) -> Expected:
 
 
 def _tokens(record: Path) -> frozenset[str]:
-    try:
-        with record.open("rb") as stream:
-            return frozenset(pq.read_table(stream, columns=["token"])["token"].to_pylist())
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{shown(record)}: no readable parquet file ({error})") from error
+    return frozenset(map(str, read_arrow(record, columns=["token"])["token"].to_pylist()))

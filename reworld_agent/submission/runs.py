@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from reworld_agent.core.errors import DataError
-from reworld_agent.core.result_tables import METADATA_KEY
+from reworld_agent.core.result_tables import provenance_in, read_arrow
 from reworld_agent.core.text import shown
 from reworld_agent.pdm.poses import INTERVAL, interval_of, intervals_of
 from reworld_agent.submission.contents import SYNTHETIC_TOKEN_LENGTH, Plan
@@ -59,11 +56,7 @@ def read_run(place: Path) -> Run:
     path = place / "trajectories.parquet" if place.is_dir() else place
     if not path.is_file():
         raise DataError(f"{shown(path)}: no such file", _HINT)
-    try:
-        with path.open("rb") as stream:  # pyarrow itself takes only paths that are UTF-8
-            table = pq.read_table(stream)
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{shown(path)}: no readable parquet file ({error})", _HINT) from error
+    table = read_arrow(path, _HINT)
     missing = [name for name in ("token", "poses") if name not in table.column_names]
     if missing:
         raise DataError(f"{shown(path)}: no column {', '.join(missing)}", _HINT)
@@ -77,15 +70,8 @@ def read_run(place: Path) -> Run:
     column = table[INTERVAL].to_pylist() if INTERVAL in table.column_names else None
     intervals = intervals_of(column, len(tokens))
     rows = list(zip(table["poses"].to_pylist(), intervals, strict=True))
-    return Run(path, _provenance(table), _plans(tokens, rows, path))
-
-
-def _provenance(table: pa.Table) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads((table.schema.metadata or {}).get(METADATA_KEY, b"{}"))
-    except ValueError:
-        return {}
-    return found
+    provenance = provenance_in(table.schema, path, _HINT)
+    return Run(path, provenance, _plans(tokens, rows, path))
 
 
 def _plans(

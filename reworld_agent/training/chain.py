@@ -5,7 +5,6 @@ statistics -> 1 -> planner -> 2 -> mine -> 3, with a score after every stage tha
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
@@ -15,14 +14,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
-from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import DataError, ReWorldError
+from reworld_agent.core.records import read_record, write_record
 from reworld_agent.core.result_tables import write_csv
+from reworld_agent.evaluation.tables import average_of
 from reworld_agent.training.loop.resume import is_finished
 
 logger = logging.getLogger(__name__)
@@ -62,6 +62,18 @@ class Timing:
     command: str
     wall_s: float
     cpu_s: float
+
+    def __post_init__(self) -> None:
+        """Raise DataError for a time that none can take."""
+        if min(self.wall_s, self.cpu_s) < 0:
+            raise DataError(f"{self.command} took less than no time", "delete the record")
+
+
+@dataclass(frozen=True)
+class Record:
+    """`chain.json`: the commands that are done, in order."""
+
+    commands: tuple[Timing, ...]
 
 
 def setting(key: str, value: object) -> str:
@@ -174,7 +186,7 @@ def stage_scores(output: Path) -> pd.DataFrame:
     rows = []
     for folder in sorted(output.glob("score_*"), key=lambda path: path.stat().st_mtime):
         if (folder / SCORES).is_file():
-            average = pd.read_csv(folder / SCORES).iloc[-1].drop("token")
+            average = average_of(folder / SCORES)
             rows.append({"stage": folder.name.removeprefix("score_"), **average})
     if not rows:
         raise DataError(f"{output} holds no score", "reworld train-demo makes it")
@@ -209,12 +221,8 @@ def _read_record(output: Path) -> list[Timing]:
     file = output / RECORD
     if not file.is_file():
         return []
-    try:
-        return [Timing(**entry) for entry in json.loads(file.read_text(encoding="utf-8"))]
-    except (ValueError, TypeError) as error:
-        raise DataError(f"{file} is damaged: {error}", "delete it to start over") from error
+    return list(read_record(file, Record, "delete it to start over").commands)
 
 
 def _write_record(output: Path, timings: Sequence[Timing]) -> None:
-    text = json.dumps([asdict(timing) for timing in timings], indent=1) + "\n"
-    write_atomically(output / RECORD, lambda path: path.write_text(text, encoding="utf-8"))
+    write_record(output / RECORD, Record(tuple(timings)))

@@ -13,6 +13,7 @@ from safetensors import safe_open
 from reworld_agent.cli.main import main
 from reworld_agent.config import load_model_config
 from reworld_agent.core.errors import ConfigError, DataError, WeightsError
+from reworld_agent.core.records import read_record, write_record
 from reworld_agent.evaluation.compose import TRAIN, compose
 from reworld_agent.model import ReWorldModel
 from reworld_agent.model.shipped import load_checkpoint
@@ -170,7 +171,7 @@ def test_latents_that_are_missing_damaged_or_others(
     with pytest.raises(DataError, match=r"the latents of 1 of 5 clips are missing: \S+"):
         run(config(table, tmp_path / "missing", f"latents={copy}"))
     manifest = copy / "latents.json"
-    manifest.write_text(manifest.read_text().replace('"height": 64', '"height": 32'))
+    write_record(manifest, {**read_record(manifest, dict, ""), "height": 32})
     with pytest.raises(ConfigError, match=r"another height .*\n.*split=train.*size=64x112"):
         run(config(table, tmp_path / "other", f"latents={copy}"))
     with pytest.raises(ConfigError, match="latents= without clips="):

@@ -92,7 +92,7 @@ def test_a_full_disk_keeps_the_old_file(
     path = tmp_path / "scores.parquet"
     write_parquet(path, pd.DataFrame({"a": [1]}), {"protocol": "p"})
 
-    def fill(table: object, stream: BinaryIO) -> None:
+    def fill(table: object, stream: BinaryIO, **options: object) -> None:
         stream.write(b"half")
         raise OSError(number, "No space left on device")
 

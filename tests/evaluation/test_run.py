@@ -229,7 +229,7 @@ def test_a_disk_that_fills_up_keeps_what_was_written(
 ) -> None:
     real = pq.write_table
 
-    def fill(table: Any, target: Path) -> None:
+    def fill(table: Any, target: Path, **options: Any) -> None:
         if "pdm_scores" in str(target):
             raise OSError(errno.ENOSPC, "No space left on device")
         real(table, target)

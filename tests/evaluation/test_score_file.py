@@ -250,7 +250,7 @@ def test_files_that_are_wrong(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none\.parquet: no such file"):
         read_trajectories(tmp_path / "none.parquet")
     (tmp_path / "text.parquet").write_text("token,poses\n")
-    with pytest.raises(DataError, match=r"text\.parquet: not a readable parquet"):
+    with pytest.raises(DataError, match=r"text\.parquet: cannot be read as a table"):
         read_trajectories(tmp_path / "text.parquet")
     pd.DataFrame({"scene": ["a"]}).to_parquet(tmp_path / "columns.parquet")
     with pytest.raises(DataError, match="no column token and no column poses"):

@@ -149,7 +149,7 @@ def test_pools_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="a pool of the split town_train, not of trainval"):
         read_pool(file, "trainval")
     file.write_bytes(file.read_bytes()[:100])
-    with pytest.raises(DataError, match="no readable pool"):
+    with pytest.raises(DataError, match="cannot be read as a table"):
         read_pool(file)
     write_pool(file, rows().drop(columns="score"), {})
     with pytest.raises(DataError, match="no column score"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ import pyarrow.parquet as pq
 
 from reworld_agent.analysis.tables.files import SCORES
 from reworld_agent.core.errors import DataError
-from reworld_agent.core.result_tables import METADATA_KEY
+from reworld_agent.core.result_tables import provenance_in, read_frame
 from reworld_agent.core.text import shown
 
 _TEXT = ("token", "log")  # columns whose values stay text although they may look like numbers
@@ -67,7 +66,7 @@ def open_table(path: Path) -> RawTable:
         with path.open("rb") as stream:
             is_parquet = stream.read(4) == b"PAR1"
         return _open_parquet(path) if is_parquet else _open_csv(path)
-    except (OSError, ValueError, pa.ArrowException) as error:
+    except (OSError, ValueError, csv.Error, pa.ArrowException) as error:
         raise _unreadable(path, error) from error
 
 
@@ -78,17 +77,11 @@ def _unreadable(path: Path, error: Exception) -> DataError:
 def _open_parquet(path: Path) -> RawTable:
     with path.open("rb") as stream:
         schema = pq.read_schema(stream)
-    metadata = (schema.metadata or {}).get(METADATA_KEY, b"{}")
 
     def read(columns: Sequence[str]) -> pd.DataFrame:
-        try:
-            with path.open("rb") as stream:
-                frame: pd.DataFrame = pq.read_table(stream, columns=list(columns)).to_pandas()
-        except (OSError, pa.ArrowException) as error:
-            raise _unreadable(path, error) from error
-        return frame.reset_index()[list(columns)]
+        return read_frame(path, columns=columns).reset_index()[list(columns)]
 
-    return RawTable(list(schema.names), json.loads(metadata), read)
+    return RawTable(list(schema.names), provenance_in(schema, path), read)
 
 
 def _open_csv(path: Path) -> RawTable:

@@ -12,6 +12,7 @@ from reworld_agent.benchmarks.table2 import figures
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.provenance import code_version
 from reworld_agent.core.result_tables import write_csv, write_parquet
+from reworld_agent.evaluation.tables import average_of
 from reworld_agent.training.chain import SCORES, Command, in_a_process, run_chain, setting
 
 
@@ -73,7 +74,7 @@ def table(output: Path, factors: Sequence[float], seeds: Sequence[int]) -> pd.Da
             file = place(output, factor, seed) / "score" / SCORES
             if not file.is_file():
                 raise DataError(f"{file} is missing", "give the command again: it goes on")
-            average = pd.read_csv(file).iloc[-1].drop(["token", "valid"])
+            average = average_of(file).drop("valid", errors="ignore")
             rows.append({"factor": factor, "seed": seed, **average})
     found = pd.DataFrame(rows)
     write_parquet(output / "repulsion.parquet", found, {"code_version": code_version()})

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,20 @@ from torch import Tensor
 from reworld_agent.benchmarks.table2.imagined import fvd, i3d_features, imagine, pixel_psnr
 from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.provenance import weights_hash
+from reworld_agent.core.records import read_record, write_record
 from reworld_agent.training.table2.module import WorldModule
 
 JUDGED = "judged"
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What was found of one run."""
+
+    fvd: float
+    psnr_db: float
+    clips: int
 
 
 @dataclass(frozen=True)
@@ -53,17 +62,15 @@ class Judge:
         mark = hashlib.sha256(about.encode()).hexdigest()[:12]
         file = self.folder / JUDGED / f"{label}_gamma{gamma:g}_{mark}.json"
         if file.is_file():
-            known: Row = json.loads(file.read_text(encoding="utf-8"))
-            return known
+            return asdict(read_record(file, Judged, "delete it: it is judged again"))
         future = imagine(module, self.clips, gamma, self.steps)
-        row = {
-            "fvd": fvd(self.features, future),
-            "psnr_db": pixel_psnr(future, self.clips[:, self.history :]),
-            "clips": len(self.clips),
-        }
-        text = json.dumps(row)
-        write_atomically(file, lambda partial: partial.write_text(text, encoding="utf-8"))
-        return row
+        row = Judged(
+            fvd=fvd(self.features, future),
+            psnr_db=pixel_psnr(future, self.clips[:, self.history :]),
+            clips=len(self.clips),
+        )
+        write_record(file, row)
+        return asdict(row)
 
     @cached_property
     def features(self) -> NDArray[np.float64]:

@@ -18,9 +18,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.utils.data import DataLoader, RandomSampler
 
-from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import ConfigError
-from reworld_agent.core.result_tables import write_parquet
+from reworld_agent.core.records import read_record, write_record
+from reworld_agent.core.result_tables import read_frame, write_parquet
 from reworld_agent.training.loop import engine
 from reworld_agent.training.table2.build import (
     WEIGHTS,
@@ -34,6 +34,7 @@ from reworld_agent.training.table2.velocity import velocity_error
 from reworld_agent.training.table2_protocol import Protocol
 
 CURVE, RECORD = "curve.parquet", "run.json"
+_AGAIN = "delete its folder: the run is then made again"
 
 
 def train_run(
@@ -63,7 +64,7 @@ def train_run(
     module = build_module(protocol, settings, clips)
     if _finished(home, stamp):
         module.averaged.load_state_dict(load_file(home / WEIGHTS))
-        return module.eval(), pd.read_parquet(home / CURVE)
+        return module.eval(), read_frame(home / CURVE, _AGAIN)
     curve = _Curve(clips.validation, max(1, protocol.steps // points))
     lightning = build_trainer(protocol, trainer, [curve, TQDMProgressBar(refresh_rate=20)])
     batches = _loader(protocol, settings.seed, clips.train, workers)
@@ -71,8 +72,7 @@ def train_run(
     table = pd.DataFrame(curve.rows)
     keep_averaged(module, home)
     write_parquet(home / CURVE, table, {"run": asdict(settings), "protocol": asdict(protocol)})
-    record = json.dumps({"stamp": stamp, **asdict(settings)}, indent=2)
-    write_atomically(home / RECORD, lambda path: path.write_text(record, encoding="utf-8"))
+    write_record(home / RECORD, {"stamp": stamp, **asdict(settings)})
     return module.eval(), table
 
 
@@ -127,8 +127,8 @@ def _finished(home: Path, stamp: str) -> bool:
     record = home / RECORD
     if not record.is_file():
         return False
-    found = json.loads(record.read_text(encoding="utf-8")).get("stamp")
-    if found != stamp:
+    found: dict[str, Any] = read_record(record, dict[str, Any], _AGAIN)
+    if found.get("stamp") != stamp:
         message = f"{home}: is a run of other settings"
         raise ConfigError(message, "choose another output_dir, or remove this one")
     return True

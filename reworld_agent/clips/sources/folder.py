@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from reworld_agent.clips.decode import open_video
 from reworld_agent.clips.image_files import SUFFIXES, ImageFiles
@@ -19,6 +18,7 @@ from reworld_agent.clips.kinematics import EgoTrack, make_track
 from reworld_agent.clips.recording import Recording, relative
 from reworld_agent.clips.sources.protocol import Options
 from reworld_agent.core.errors import DataError
+from reworld_agent.core.result_tables import read_csv
 
 VIDEOS = (".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm")
 _COLUMNS = ["timestamp", "x", "y", "heading"]
@@ -94,12 +94,12 @@ def _read_poses(path: Path, first_stamp: int = 0) -> tuple[EgoTrack | None, tupl
     """The track of a csv, its clock moved so that the frames start at 0; None without a file."""
     if not path.is_file():
         return None, ()
+    hint = f"columns: {', '.join(_COLUMNS)}, and speed where it is measured"
     try:
-        table = pd.read_csv(path)
+        table = read_csv(path, hint, _COLUMNS)
         values = table[_COLUMNS].to_numpy(np.float64)
         speed = table["speed"].to_numpy(np.float64) if "speed" in table else None
-    except (OSError, ValueError, KeyError) as error:
-        hint = f"columns: {', '.join(_COLUMNS)}, and speed where it is measured"
+    except (TypeError, ValueError) as error:
         raise DataError(f"{path} is not a table of poses ({error})", hint) from error
     whole = np.isfinite(values).all(axis=1)
     whole &= np.isfinite(speed) if speed is not None else True

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from reworld_agent.clips.kinematics import COMMANDS, make_track
 from reworld_agent.clips.recording import Recording, in_time_order, relative
 from reworld_agent.clips.sources.protocol import Options
 from reworld_agent.core.errors import DataError
+from reworld_agent.core.result_tables import read_frame
 
 LICENCE = "Apache-2.0"
 _MAKE = "make them: reworld synth data_split=town_train clips=true (see root=)"
@@ -37,12 +37,12 @@ class Town:
 
 def _recording(root: Path, path: Path) -> Recording:
     try:
-        rows = pd.read_parquet(path)
+        rows = read_frame(path, _MAKE)
         stamps = rows["timestamp"].to_numpy(np.int64)
         poses = rows[["x", "y", "heading"]].to_numpy(np.float64)
         command = np.array([COMMANDS.index(word) for word in rows["command"]])
         speed = rows["speed"].to_numpy(np.float64)
-    except (OSError, ValueError, KeyError) as error:
+    except (TypeError, ValueError, KeyError) as error:
         raise DataError(f"{path} is not an index of a clip ({error})", _MAKE) from error
     folder = path.parent
     files = [relative(folder / name, root) for name in rows["file"]]

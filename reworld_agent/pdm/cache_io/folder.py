@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import reworld_agent
-from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.file_names import file_name
 from reworld_agent.core.paths import cache_home
 from reworld_agent.core.provenance import blas_name, code_version
+from reworld_agent.core.records import write_record
 from reworld_agent.pdm.scene_cache import SceneCache
 from reworld_agent.scenes.log_index import list_logs
 from reworld_agent.scenes.scene_pickles import list_scene_pickles
@@ -120,9 +120,8 @@ class SceneCaches:
             "numpy": np.__version__,
             "blas": blas_name(),
         }
-        text = json.dumps(manifest, indent=1)
         try:
-            write_atomically(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+            write_record(path, manifest)
         except DataError as error:
             _tell_unkept(self.folder, error.message)
 

@@ -10,16 +10,17 @@ in memory for the later scenes of the process.
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
 from reworld_agent.core.errors import DataError
+from reworld_agent.core.records import read_record
+from reworld_agent.core.text import is_file_name
 from reworld_agent.scenes.maps.graph import RoadGraph
 from reworld_agent.scenes.maps.layers import GeoPackage
 from reworld_agent.scenes.maps.store import GeometryStore
@@ -165,13 +166,17 @@ def city_map_path(maps_root: Path, city: str) -> Path:
 @lru_cache(maxsize=8)
 def _versions(index: Path, stamp: int) -> dict[str, str]:
     """City → version, of the map index in its state of time `stamp`."""
-    try:
-        cities = json.loads(index.read_text(encoding="utf-8"))
-        return {city: str(entry["version"]) for city, entry in cities.items()}
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise DataError(
-            f"{index}: not a readable map index ({error})", "download the maps again"
-        ) from error
+    fix = "download the maps again, and their map index"
+    cities: dict[str, dict[str, Any]] = read_record(index, dict[str, dict[str, Any]], fix)
+    versions = {}
+    for city, entry in cities.items():
+        name = entry.get("version")
+        if not isinstance(name, str) or not is_file_name(name):
+            what = f"{city}.version must be the name of a folder"
+            message = f"{index}: not a readable map index ({what})"
+            raise DataError(message, fix)
+        versions[city] = name
+    return versions
 
 
 def open_city_map(maps_root: str | Path, city: str) -> CityMap:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from tqdm import tqdm
 from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.core.extras import require_installed
 from reworld_agent.core.paths import cache_home
+from reworld_agent.core.records import as_shown, read_record, record_bytes
 from reworld_agent.scenes.synthetic.drive import SPLITS, SplitPlan
 from reworld_agent.scenes.synthetic.drive_files import write_drive
 from reworld_agent.scenes.synthetic.maker_lock import only_maker
@@ -94,7 +95,9 @@ def ensure_split(
     with only_maker(root, announce=progress):
         if _is_made(manifest, wanted):  # by whom this process has waited for
             return roots
-        write_manifest(root, manifest, _merged(manifest, {**wanted, **_NOTHING}))
+        write_manifest(
+            root, manifest, _merged(manifest, replace(wanted, logs=0, images={}, clips=0))
+        )
         _make_maps(root, roots.maps_root)
         missing = list(_missing(root, plan, count, cameras, clips))
         jobs = [(split, k, root, cameras, clips) for k in missing]
@@ -117,73 +120,89 @@ def _check(split: str, cameras: tuple[str, ...], scenes: int | None) -> SplitPla
     return SPLITS[split]
 
 
-def _wanted(
-    plan: SplitPlan, cameras: tuple[str, ...], clips: bool, count: int
-) -> dict[str, object]:
-    return {
-        "version": VERSION,
-        "split": plan.name,
-        "seed": plan.seed,
-        "city": plan.city,
-        "frames_per_log": plan.frames,
-        # how many logs, from the first on, have what
-        "logs": count,
-        "images": dict.fromkeys(sorted(cameras), count),
-        "clips": count if clips else 0,
-    }
+@dataclass(frozen=True)
+class TownManifest:
+    """What a folder of the town holds of one split.
+
+    Attributes:
+        version, split, seed, city, frames_per_log: which town it is.
+        logs, clips: how many logs, from the first on, there are, and have clips.
+        images: the same by camera.
+    """
+
+    version: str
+    split: str
+    seed: int
+    city: str
+    frames_per_log: int
+    logs: int
+    images: dict[str, int]
+    clips: int
+
+    def town(self) -> dict[str, object]:
+        """What makes it this town, without what is there of it."""
+        counts = ("logs", "images", "clips")
+        return {key: value for key, value in asdict(self).items() if key not in counts}
 
 
-def _read(manifest: Path) -> dict[str, object]:
-    try:
-        found = json.loads(manifest.read_text())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-_NOTHING: dict[str, object] = {"logs": 0, "images": {}, "clips": 0}
-
-
-def write_manifest(root: Path, manifest: Path, content: dict[str, object]) -> None:
-    """Say what the folder holds; before anything is made, that it holds this town."""
-    write_bytes(root, manifest, json.dumps(content, indent=1).encode())
-
-
-def _is_made(manifest: Path, wanted: dict[str, object]) -> bool:
-    """Whether all that is wanted is there; raises DataError where it is of another town."""
-    found = _read(manifest)
-    other = [key for key in wanted if key not in _NOTHING and found.get(key) != wanted[key]]
-    if found and other:
-        raise DataError(
-            f"{manifest}: this folder holds {wanted['split']} of another town "
-            f"({other[0]} {found.get(other[0])}, not {wanted[other[0]]})",
-            "choose another root, or delete this one",
-        )
-    if not found:
-        return False
-    images, need = found["images"], wanted["images"]
-    assert isinstance(images, dict) and isinstance(need, dict)
-    return (
-        int(str(found["logs"])) >= int(str(wanted["logs"]))
-        and int(str(found["clips"])) >= int(str(wanted["clips"]))
-        and all(int(images.get(name, 0)) >= count for name, count in need.items())
+def _wanted(plan: SplitPlan, cameras: tuple[str, ...], clips: bool, count: int) -> TownManifest:
+    return TownManifest(
+        version=VERSION,
+        split=plan.name,
+        seed=plan.seed,
+        city=plan.city,
+        frames_per_log=plan.frames,
+        logs=count,
+        images=dict.fromkeys(sorted(cameras), count),
+        clips=count if clips else 0,
     )
 
 
-def _merged(manifest: Path, wanted: dict[str, object]) -> dict[str, object]:
+def _read(manifest: Path) -> TownManifest | None:
+    """The manifest of a folder; None where it has none."""
+    if not manifest.is_file():
+        return None
+    return read_record(manifest, TownManifest, "delete it: what is missing is made again")
+
+
+def write_manifest(root: Path, manifest: Path, content: TownManifest) -> None:
+    """Say what the folder holds; before anything is made, that it holds this town."""
+    write_bytes(root, manifest, record_bytes(content))
+
+
+def _is_made(manifest: Path, wanted: TownManifest) -> bool:
+    """Whether all that is wanted is there; raises DataError where it is of another town."""
+    found = _read(manifest)
+    if found is None:
+        return False
+    there, town = found.town(), wanted.town()
+    other = [key for key in town if there[key] != town[key]]
+    if other:
+        raise DataError(
+            f"{manifest}: this folder holds {wanted.split} of another town "
+            f"({other[0]} {as_shown(there[other[0]])}, not {town[other[0]]})",
+            "choose another root, or delete this one",
+        )
+    return (
+        found.logs >= wanted.logs
+        and found.clips >= wanted.clips
+        and all(found.images.get(name, 0) >= count for name, count in wanted.images.items())
+    )
+
+
+def _merged(manifest: Path, wanted: TownManifest) -> TownManifest:
     """The wanted counts, or larger ones that the manifest had."""
     found = _read(manifest)
-    if not found:
+    if found is None:
         return wanted
-    images, need = found["images"], wanted["images"]
-    assert isinstance(images, dict) and isinstance(need, dict)
-    names = sorted({*images, *need})
-    return {
-        **wanted,
-        "logs": max(int(str(found["logs"])), int(str(wanted["logs"]))),
-        "images": {n: max(int(images.get(n, 0)), int(need.get(n, 0))) for n in names},
-        "clips": max(int(str(found["clips"])), int(str(wanted["clips"]))),
-    }
+    names = sorted({*found.images, *wanted.images})
+    both = (found.images, wanted.images)
+    return replace(
+        wanted,
+        logs=max(found.logs, wanted.logs),
+        images={name: max(images.get(name, 0) for images in both) for name in names},
+        clips=max(found.clips, wanted.clips),
+    )
 
 
 def _make_maps(root: Path, folder: Path) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,7 +30,7 @@ from reworld_agent.config import ClipConfig
 from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.provenance import weights_hash
-from reworld_agent.core.result_tables import check_same_settings
+from reworld_agent.core.result_tables import keep_settings
 from reworld_agent.model import ReWorldModel
 from reworld_agent.training.datasets.clip_samples import check_rate
 from reworld_agent.video.encoding import encode_clip
@@ -216,11 +215,7 @@ class LatentCache:
             "future_frames": clip.future_frames,
             "encoding": clip.encoding,
         }
-        path = self.folder / MANIFEST
-        if not path.is_file():
-            text = json.dumps(about, indent=1)
-            write_atomically(path, lambda partial: partial.write_text(text, encoding="utf-8"))
-        check_same_settings(path, about)  # also after writing: two processes may begin at once
+        keep_settings(self.folder / MANIFEST, about)
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from reworld_agent.config import ModelConfig
 from reworld_agent.core.atomic import only_process
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.paths import cache_home
+from reworld_agent.core.records import read_record, write_record
 from reworld_agent.features import build_targets, ego_features, frame_image
 from reworld_agent.negatives.targets import negative_targets
 from reworld_agent.scenes.loader import SceneLoader
@@ -38,6 +39,17 @@ from reworld_agent.training.datasets.future_images import check_future_images
 logger = logging.getLogger(__name__)
 
 Sample = tuple[dict[str, Tensor], dict[str, Tensor], str]  # features, targets, token or clip
+
+
+_ARRAYS = ("frames", "frame_index", "ego", "trajectory")
+
+
+@dataclass(frozen=True)
+class _Names:
+    """The record of a folder of arrays: token and log of each scene."""
+
+    tokens: list[str]
+    logs: list[str]
 
 
 @dataclass(frozen=True)
@@ -133,13 +145,20 @@ def scene_arrays(
 
 def _read(folder: Path, frames: int | None = None) -> SceneArrays:
     """The arrays of a folder; of its scenes the first `frames` frames, None = all."""
-    names = json.loads((folder / "scenes.json").read_text(encoding="utf-8"))
-    arrays = {
-        name: np.load(folder / f"{name}.npy", mmap_mode="c" if name == "frames" else None)
-        for name in ("frames", "frame_index", "ego", "trajectory")
-    }
+    fix = f"delete {folder}: it is made again"
+    names = read_record(folder / "scenes.json", _Names, fix)
+    try:
+        arrays = {
+            name: np.load(folder / f"{name}.npy", mmap_mode="c" if name == "frames" else None)
+            for name in _ARRAYS
+        }
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{folder}: its arrays cannot be read ({error})", fix) from error
+    count = {len(names.tokens), len(names.logs), *(len(arrays[name]) for name in _ARRAYS[1:])}
+    if len(count) > 1 or arrays["frame_index"].max() >= len(arrays["frames"]):
+        raise DataError(f"{folder}: its arrays are of different scenes", fix)
     arrays["frame_index"] = arrays["frame_index"][:, :frames]
-    return SceneArrays(**arrays, tokens=names["tokens"], logs=names["logs"])
+    return SceneArrays(**arrays, tokens=names.tokens, logs=names.logs)
 
 
 def _key(loader: SceneLoader, config: ModelConfig, future_images: bool) -> str:
@@ -240,5 +259,4 @@ def _write_scenes(folder: Path, loader: SceneLoader, config: ModelConfig) -> Non
         logs.append(scene.scene_metadata.log_name)
     np.save(folder / "ego.npy", np.stack(ego))
     np.save(folder / "trajectory.npy", np.stack(trajectories))
-    names = json.dumps({"tokens": loader.tokens, "logs": logs})
-    (folder / "scenes.json").write_text(names, encoding="utf-8")
+    write_record(folder / "scenes.json", _Names(loader.tokens, logs))

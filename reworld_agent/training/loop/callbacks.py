@@ -13,7 +13,7 @@ import pandas as pd
 from lightning.pytorch import Callback
 from torch import Tensor
 
-from reworld_agent.core.result_tables import write_csv
+from reworld_agent.core.result_tables import read_csv, write_csv
 from reworld_agent.model import ReWorldModel
 from reworld_agent.training.loop.export import save_weights
 from reworld_agent.training.losses import NotFiniteError
@@ -138,6 +138,8 @@ class ValidationTable(Callback):
         """Lightning's hook."""
         if trainer.is_global_zero and trainer.global_step == 0:
             self.file.unlink(missing_ok=True)
+        elif trainer.is_global_zero and self.file.is_file():
+            self._known()  # damaged rows are told before the work, not after it
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         """Lightning's hook."""
@@ -153,6 +155,9 @@ class ValidationTable(Callback):
         logger.info("validation at step %d: %s", step, text)
         rows = pd.DataFrame([{"step": step, **found}])
         if self.file.is_file():
-            known = pd.read_csv(self.file)
+            known = self._known()
             rows = pd.concat([known[known["step"] < step], rows])
         write_csv(self.file, rows)
+
+    def _known(self) -> pd.DataFrame:
+        return read_csv(self.file, "delete it: later validations are written anew", ("step",))

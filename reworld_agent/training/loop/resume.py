@@ -12,8 +12,9 @@ from typing import Any
 
 import torch
 
-from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import ConfigError, WeightsError
+from reworld_agent.core.records import as_shown, parse_json, read_record, write_record
+from reworld_agent.core.text import is_file_name
 from reworld_agent.model.weights_folder import config_difference
 from reworld_agent.training.loop.parallel import world_size
 from reworld_agent.training.stages import TrainingStage, stage_table
@@ -75,12 +76,12 @@ def resume_state(output: Path, settings: dict[str, Any], resume: bool = True) ->
         ConfigError: the run there had other settings.
         WeightsError: its record is damaged.
     """
-    settings = json.loads(json.dumps(settings))
+    settings = parse_json(json.dumps(settings).encode())
     if not resume:
         (output / CHECKPOINT).unlink(missing_ok=True)
     known = _read(output / RECORD) if resume else {}
     name = known.pop(FINISHED, None)
-    weights = output / name if name and (output / name).exists() else None
+    weights = output / str(name) if name is not None and (output / str(name)).exists() else None
     unfinished = output / CHECKPOINT if (output / CHECKPOINT).is_file() else None
     changes = config_difference(settings, known) if known and (weights or unfinished) else []
     if changes:
@@ -91,7 +92,7 @@ def resume_state(output: Path, settings: dict[str, Any], resume: bool = True) ->
         )
     if known and weights is not None:
         return ResumeState(finished=weights)
-    _write(output / RECORD, settings)
+    write_record(output / RECORD, settings)
     return ResumeState(checkpoint=unfinished)
 
 
@@ -127,7 +128,7 @@ def is_finished(output: Path) -> bool:
 
 def finish(output: Path, weights: str) -> None:
     """Note that a run came to its end; `weights` is the name of what it wrote into its folder."""
-    _write(output / RECORD, {**_read(output / RECORD), FINISHED: weights})
+    write_record(output / RECORD, {**_read(output / RECORD), FINISHED: weights})
     (output / CHECKPOINT).unlink(missing_ok=True)
 
 
@@ -135,17 +136,13 @@ def _read(file: Path) -> dict[str, Any]:
     """A record; empty where there is none."""
     if not file.is_file():
         return {}
-    try:
-        return dict(json.loads(file.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise WeightsError(
-            f"{file} is damaged: {error}", "set resume=false to start over"
-        ) from error
-
-
-def _write(file: Path, record: dict[str, Any]) -> None:
-    text = json.dumps(record, indent=1) + "\n"
-    write_atomically(file, lambda partial: partial.write_text(text, encoding="utf-8"))
+    fix = "set resume=false to start over"
+    record: dict[str, Any] = read_record(file, dict[str, Any], fix, WeightsError)
+    name = record.get(FINISHED)
+    if name is not None and not (isinstance(name, str) and is_file_name(name)):
+        message = f"{file}: {FINISHED} = {as_shown(name)} must be the name of a folder or file"
+        raise WeightsError(message, fix)
+    return record
 
 
 def finished_steps(checkpoint: Path) -> int:

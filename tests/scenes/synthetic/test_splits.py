@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -12,10 +13,12 @@ import pytest
 
 from reworld_agent.cli.main import main
 from reworld_agent.core.errors import ConfigError, DataError
+from reworld_agent.core.records import read_record, write_record
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.synthetic import SplitRoots, default_root, ensure_split
 from reworld_agent.scenes.synthetic.drive_files import write_drive
+from reworld_agent.scenes.synthetic.splits import TownManifest
 
 
 def stamps(root: Path) -> dict[Path, int]:
@@ -98,7 +101,8 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 def test_a_folder_of_another_version_is_refused(copy: Path) -> None:
     manifest = copy / "manifests" / "town_test.json"
-    manifest.write_text(manifest.read_text().replace('"version": "', '"version": "0'))
+    known: TownManifest = read_record(manifest, TownManifest, "")
+    write_record(manifest, replace(known, version=f"0{known.version}"))
     with pytest.raises(DataError, match="another town"):
         ensure_split("town_test", root=copy, scenes=30, progress=False)
 

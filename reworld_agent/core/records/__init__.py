@@ -1,0 +1,22 @@
+"""Records: what lies beside results and says what they are; written sealed, read by type."""
+
+from __future__ import annotations
+
+from reworld_agent.core.records.reader import (
+    SEAL,
+    parse_json,
+    read_record,
+    record_bytes,
+    write_record,
+)
+from reworld_agent.core.records.typed import Mistyped, as_shown
+
+__all__ = [
+    "SEAL",
+    "Mistyped",
+    "as_shown",
+    "parse_json",
+    "read_record",
+    "record_bytes",
+    "write_record",
+]

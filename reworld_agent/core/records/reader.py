@@ -1,0 +1,126 @@
+"""Records: small JSON files that say what lies beside them, read by one typed reader.
+
+A record of ours ends with a hash of its content, so that a damaged or a hand-made change is found
+and never taken for what was written; one without it, of an earlier version, is checked by its
+types alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from reworld_agent.core.atomic import write_atomically
+from reworld_agent.core.errors import DataError, ReWorldError
+from reworld_agent.core.records.typed import Mistyped, typed
+from reworld_agent.core.text import shown
+
+T = TypeVar("T")
+SEAL = "record_sha256"
+_MOST_BYTES = 1 << 28
+_MOST_INT = 1 << 63
+
+
+def write_record(file: Path, content: Any) -> None:
+    """Write a record, a mapping or a dataclass, in one step; raises DataError."""
+    text = record_bytes(content).decode()
+    write_atomically(file, lambda partial: partial.write_text(text, encoding="utf-8"))
+
+
+def record_bytes(content: Any) -> bytes:
+    """A record as it is written."""
+    values = asdict(content) if is_dataclass(content) and not isinstance(content, type) else content
+    plain = json.loads(json.dumps(values))
+    return (json.dumps({**plain, SEAL: _seal(plain)}, indent=1) + "\n").encode()
+
+
+def read_record(file: Path, kind: type[T], fix: str, error: type[ReWorldError] = DataError) -> T:
+    """The record in a JSON file, ours or another's.
+
+    Args:
+        file: must be there.
+        kind: what it must be: a dataclass, or another type of `core.records.typed`.
+        fix: what to do where it is damaged, such as "delete it: it is made again".
+        error: class of the error.
+
+    Raises:
+        ReWorldError: of class `error`: the file cannot be read, is not whole, or a field is not of
+            its type; names the file, the field and what it must be.
+    """
+    try:
+        if file.stat().st_size > _MOST_BYTES:
+            raise ValueError(f"more than {_MOST_BYTES >> 20} MiB")
+        content = parse_json(file.read_bytes())
+        if isinstance(content, dict) and SEAL in content:
+            told = content.pop(SEAL)
+            if told != _seal(content):
+                raise ValueError("its content is not what was written, by its own hash")
+        return cast(T, typed(kind, content))
+    except OSError as cause:
+        message = f"{shown(file)}: cannot be read ({cause.strerror or cause})"
+        raise error(message, fix) from cause
+    except Mistyped as cause:
+        message = f"{shown(file)} is damaged, or no such record: {cause.message}; {cause.hint}"
+        raise error(message, fix) from cause
+    except ReWorldError as cause:  # of the dataclass itself: fields that do not go together
+        raise error(f"{shown(file)}: {cause.message} ({cause.hint})", fix) from cause
+    except ValueError as cause:
+        raise error(f"{shown(file)} is damaged ({cause})", fix) from cause
+
+
+def parse_json(data: bytes) -> Any:
+    """JSON as the standard has it.
+
+    Raises:
+        ValueError: it is none; a key stands twice; a number is not finite or of more than 64 bits;
+            a text holds what no file name or terminal can; it is nested too deeply.
+    """
+    try:
+        content = json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=_unique,
+            parse_constant=_no_number,
+            parse_float=_finite,
+            parse_int=_bounded,
+        )
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if b"\\u" in data:  # an escape may make text that cannot be written
+        text = json.dumps(content, ensure_ascii=False)
+        if "\\u0000" in text:
+            raise ValueError("a text holds the character 0")
+        text.encode("utf-8")
+    return content
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        raise ValueError("a key stands twice")
+    return table
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text} is no number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _no_number(text[:20])
+
+
+def _bounded(text: str) -> int:
+    value = int(text) if len(text) < 24 else _MOST_INT
+    if not -_MOST_INT <= value < _MOST_INT:
+        raise ValueError(f"{text[:20]}... is a number of more than 64 bits")
+    return value
+
+
+def _seal(content: Mapping[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
