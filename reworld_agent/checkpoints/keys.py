@@ -11,8 +11,6 @@ import re
 from dataclasses import dataclass
 
 VIDEO, ACTION = "video_dit", "action_dit"
-# What distributed training, compilation and the trainers put in front of a name.
-WRAPPERS = ("module.", "_orig_mod.", "transformer.", "transformer_joint.", "diffusion_model.")
 # Parts of the ancestors that ReWorld has no use for: DriveLaW's optional scorer of plans.
 LEFT_OUT = ("traj_scorer.", "action_cls_head.")
 # One mid head or projector without the number of its block, of early versions of the release.
@@ -49,17 +47,11 @@ class OurKey:
     name: str
 
 
-def bare(name: str) -> str:
-    """A name without the wrappers in front of it."""
-    start = next((start for start in WRAPPERS if name.startswith(start)), None)
-    return name if start is None else bare(name[len(start) :])
-
-
 def to_ours(name: str, head: int | None = None, projector: int | None = None) -> OurKey | None:
     """Our name of an ancestor's bare name; None for what is left out.
 
     Args:
-        name: see `bare`.
+        name: see `tensor_files.bare`.
         head: the block (from 1) of a mid head whose name has no number.
         projector: the block (from 1) of a projector whose name has no number.
     """

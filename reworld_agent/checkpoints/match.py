@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from reworld_agent.checkpoints.keys import ACTION, VIDEO, OurKey, bare, to_ours
+from reworld_agent.checkpoints.keys import ACTION, VIDEO, OurKey, to_ours
 from reworld_agent.checkpoints.source import Source
 from reworld_agent.config import ModelConfig
 from reworld_agent.core.errors import WeightsError
+from reworld_agent.model.tensor_files import bare
 from reworld_agent.model.weights_folder import key_lines
 
 Origin = tuple[Source, str]

@@ -6,22 +6,20 @@ alone are unpickled.
 
 from __future__ import annotations
 
-import json
-import pickle
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from reworld_agent.core.errors import WeightsError
+from reworld_agent.core.records import read_record
+from reworld_agent.model.foreign import told_by_names
+from reworld_agent.model.tensor_files import TORCH_FILES, read_state
 from reworld_agent.model.weights_folder import COPY_HINT, PART_FILE, shards
 
-TORCH_FILES = (".pt", ".pth", ".bin", ".ckpt")
-ORIGINAL_LAYOUT = "patchify_proj."  # Lightricks' own names, before diffusers
 SOURCE_HINT = "name a .safetensors file, or a folder of diffusers' save_pretrained"
 
 
@@ -63,7 +61,7 @@ def open_source(path: Path, subfolder: str | None = None) -> Source:
     source = Source(path)
     for file in _files(path):
         if file.suffix in TORCH_FILES:
-            source._loaded |= _load_torch(file)
+            source._loaded |= read_state(file)
             continue
         with _opened(file) as opened:
             for name in opened.keys():  # noqa: SIM118 (no mapping)
@@ -71,11 +69,9 @@ def open_source(path: Path, subfolder: str | None = None) -> Source:
                 source._files[name] = file
     source.shapes |= {name: tuple(tensor.shape) for name, tensor in source._loaded.items()}
     source.config = _read_config(path)
-    if any(ORIGINAL_LAYOUT in name for name in source):
-        raise WeightsError(
-            f"{path} has the names of Lightricks' single file, not those of diffusers",
-            "take the diffusers folder of LTX-Video 0.9.5 (transformer/, vae/)",
-        )
+    told = told_by_names(source)
+    if told is not None and not told.converts:
+        raise WeightsError(f"{path} is {told.what}", told.fix)
     return source
 
 
@@ -107,26 +103,8 @@ def _opened(file: Path) -> Any:
         ) from error
 
 
-def _load_torch(file: Path) -> dict[str, Tensor]:
-    """Tensors of a `torch.save` file, mapped; anything but tensors in it is refused."""
-    try:
-        content = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        message = f"{file} is not a readable file of tensors: {str(error).splitlines()[0]}"
-        raise WeightsError(message, SOURCE_HINT) from error
-    for wrapper in ("state_dict", "model", "module"):
-        content = content.get(wrapper, content) if isinstance(content, dict) else content
-    if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
-        raise WeightsError(f"{file} is not a dictionary of tensors", SOURCE_HINT)
-    return content
-
-
 def _read_config(path: Path) -> Mapping[str, Any]:
     file = (path if path.is_dir() else path.parent) / "config.json"
     if not file.is_file():
         return {}
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise WeightsError(f"{file} cannot be read: {error}", COPY_HINT) from error
-    return content if isinstance(content, dict) else {}
+    return read_record(file, dict[str, Any], COPY_HINT, WeightsError)

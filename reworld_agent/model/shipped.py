@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from reworld_agent.config import ModelConfig
 from reworld_agent.core.errors import WeightsError
+from reworld_agent.core.text import shown
+from reworld_agent.model.foreign import other_model
 from reworld_agent.model.reworld_model import ReWorldModel
+from reworld_agent.model.tensor_files import read_state, without_wrappers
 from reworld_agent.model.weights_folder import TRAIN_HINT, key_difference
 
-MODEL_PREFIX = "model."
+PROMPT_KEY = "planning_prompt"
 
 
 def shipped_folder(model: str) -> Path:
@@ -24,7 +25,10 @@ def shipped_folder(model: str) -> Path:
 def load_checkpoint(
     path: str | Path | None, config: ModelConfig, any_recipe: bool = False
 ) -> ReWorldModel:
-    """The model of a saved folder, of a Lightning `.ckpt`, or (None) of the shipped weights.
+    """The model of a saved folder, of a file of tensors, or (None) of the shipped weights.
+
+    A file is a Lightning checkpoint of our module or of the devkit's, or a `state_dict` that
+    `torch.save` or safetensors wrote.
 
     `any_recipe` lets shipped weights pass whose recipe is not the config's: for their codec and
     normalisation, which no recipe changes.
@@ -38,29 +42,24 @@ def load_checkpoint(
             raise WeightsError(message, f"name some with agent.checkpoint_path=; or {TRAIN_HINT}")
         return ReWorldModel.from_pretrained(folder, None if any_recipe else config)
     path = Path(path)
-    if path.suffix == ".ckpt":
-        return _load_lightning(path, config)
-    return ReWorldModel.from_pretrained(path, config)
+    return _of_file(path, config) if path.is_file() else ReWorldModel.from_pretrained(path, config)
 
 
-def _load_lightning(path: Path, config: ModelConfig) -> ReWorldModel:
-    """A Lightning checkpoint of our module (`model.…`) or of the devkit's (`agent.model.…`)."""
-    try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-        state = {key.removeprefix("agent."): v for key, v in content["state_dict"].items()}
-    except (OSError, KeyError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        message = f"{path} is not a readable Lightning checkpoint: {error}"
-        raise WeightsError(message, "name a folder of save_pretrained, or a .ckpt") from error
-    state = {
-        k.removeprefix(MODEL_PREFIX): v for k, v in state.items() if k.startswith(MODEL_PREFIX)
-    }
+def _of_file(path: Path, config: ModelConfig) -> ReWorldModel:
+    """A model whose tensors lie in one file, with whatever trainers put in front of their names."""
     with torch.device("meta"):
         model = ReWorldModel(config)
-    model.planning_prompt = state.get("planning_prompt")
+    wanted = model.state_dict()
+    found = read_state(path)
+    state = without_wrappers(found, wanted)
+    if not wanted.keys() & state.keys():
+        told = other_model(found)
+        raise WeightsError(f"{shown(path)} is {told.what}, not of ours", told.fix)
+    model.planning_prompt = state.get(PROMPT_KEY)
     faults = key_difference(model.state_dict(), state)
     if faults:
         hint = f"use the model= that it was trained with, not model={config.name}"
-        raise WeightsError(f"{path} does not fit:\n  " + "\n  ".join(faults), hint)
+        raise WeightsError(f"{shown(path)} does not fit:\n  " + "\n  ".join(faults), hint)
     model.load_state_dict(state, strict=True, assign=True)
     model.codec.requires_grad_(False)
     return model.eval()

@@ -31,7 +31,8 @@ from reworld_agent.core.extending.plugins import VARIABLE
 from reworld_agent.core.extending.registry import is_path, is_trusted
 from reworld_agent.core.records import read_record, write_record
 from reworld_agent.core.records.checksums import CHECKSUMS, verify_checksums, write_checksums
-from reworld_agent.core.text import is_file_name
+from reworld_agent.core.text import is_file_name, shown
+from reworld_agent.model.foreign import told_by_folder
 
 logger = logging.getLogger(__name__)
 
@@ -137,6 +138,9 @@ def _card(model: Saved, notes: Sequence[str]) -> str:
 def read_config(folder: Path) -> ModelConfig:
     """The configuration of a saved folder."""
     file = folder / "config.json"
+    told = told_by_folder(folder) if folder.is_dir() else None
+    if told is not None:
+        raise WeightsError(f"{shown(folder)} is {told.what}, no weights folder of ours", told.fix)
     if not file.is_file():
         raise WeightsError(f"no weights at {folder}: {file.name} is missing", TRAIN_HINT)
     try:

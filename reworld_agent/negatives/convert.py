@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
+from reworld_agent.core.result_tables import read_frame
 from reworld_agent.negatives.beyonddrive import export_pool, import_pool
 from reworld_agent.negatives.convert_settings import ConvertPoolSettings
 from reworld_agent.negatives.pool import read_pool, write_pool
@@ -18,7 +17,7 @@ def convert_pool(settings: ConvertPoolSettings) -> int:
     """
     if not settings.input.is_dir():
         read_pool(settings.input, settings.data_split)  # finds every fault of the file
-        return export_pool(pd.read_parquet(settings.input), settings.output)
+        return export_pool(read_frame(settings.input), settings.output)
     rows = import_pool(settings.input)
     origin = {"split": settings.data_split, "source": str(settings.input)}
     write_pool(settings.output, rows, origin)

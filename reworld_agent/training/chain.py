@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -67,13 +67,6 @@ class Timing:
         """Raise DataError for a time that none can take."""
         if min(self.wall_s, self.cpu_s) < 0:
             raise DataError(f"{self.command} took less than no time", "delete the record")
-
-
-@dataclass(frozen=True)
-class Record:
-    """`chain.json`: the commands that are done, in order."""
-
-    commands: tuple[Timing, ...]
 
 
 def setting(key: str, value: object) -> str:
@@ -221,8 +214,8 @@ def _read_record(output: Path) -> list[Timing]:
     file = output / RECORD
     if not file.is_file():
         return []
-    return list(read_record(file, Record, "delete it to start over").commands)
+    return read_record(file, list[Timing], "delete it to start over")
 
 
 def _write_record(output: Path, timings: Sequence[Timing]) -> None:
-    write_record(output / RECORD, Record(tuple(timings)))
+    write_record(output / RECORD, [asdict(timing) for timing in timings])

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from reworld_agent.core.errors import WeightsError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.model.shipped import load_checkpoint, shipped_folder
 from reworld_agent.planner.heads import PlannerHead
-from reworld_agent.training.stages import TrainingStage
+from reworld_agent.training.stages import STAGES, TrainingStage
 from reworld_agent.video.backbones import VideoBackbone
 
+logger = logging.getLogger(__name__)
 STATISTICS = "statistics"  # the closed-form parts: codec and action normalisation
 
 
@@ -22,7 +24,8 @@ def prepare_stage(
     Args:
         model: freshly built.
         stage: the stage.
-        init_from: a folder or `.ckpt` of its predecessor. None takes the shipped weights: all of
+        init_from: a folder of its predecessor, or a file of tensors, which does not say what it
+            has passed and is taken at its word. None takes the shipped weights: all of
             them where they have passed the predecessor; for Stage 1 their closed-form parts.
 
     Raises:
@@ -55,7 +58,11 @@ def _source(
         source = load_checkpoint(init_from, model.config, any_recipe=closed_form)
     except WeightsError as error:
         message = f"stage {stage.name} starts from the weights of stage {needed}: {error.message}"
-        raise WeightsError(message, hint) from error
+        there = init_from is not None and Path(init_from).exists()
+        raise WeightsError(message, error.hint if there else hint) from error
+    if init_from is not None and Path(init_from).is_file():
+        logger.warning("%s does not say what it has passed: taken to be stage %s", place, needed)
+        source.history = _history_of(needed)
     if needed not in source.history:
         passed = ", ".join(source.history) or "nothing"
         raise WeightsError(
@@ -64,6 +71,11 @@ def _source(
             hint,
         )
     return source
+
+
+def _history_of(stage: str) -> list[str]:
+    """The stages up to one."""
+    return [STATISTICS, *(STAGES[: STAGES.index(stage) + 1] if stage in STAGES else ())]
 
 
 def set_trainable(model: ReWorldModel, stage: TrainingStage) -> None:

@@ -27,7 +27,7 @@ _MOST_INT = 1 << 63
 
 
 def write_record(file: Path, content: Any) -> None:
-    """Write a record, a mapping or a dataclass, in one step; raises DataError."""
+    """Write a record, a mapping, a dataclass or a list, in one step; raises DataError."""
     text = record_bytes(content).decode()
     write_atomically(file, lambda partial: partial.write_text(text, encoding="utf-8"))
 
@@ -36,6 +36,8 @@ def record_bytes(content: Any) -> bytes:
     """A record as it is written."""
     values = asdict(content) if is_dataclass(content) and not isinstance(content, type) else content
     plain = json.loads(json.dumps(values))
+    if isinstance(plain, list):  # of rows, which has no place for a hash
+        return (json.dumps(plain, indent=1) + "\n").encode()
     return (json.dumps({**plain, SEAL: _seal(plain)}, indent=1) + "\n").encode()
 
 

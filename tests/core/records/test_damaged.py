@@ -80,7 +80,7 @@ def _chain(folder: Path) -> Any:
         return 0
 
     run_chain([Command("a", "train", ("stage=1",))], folder, note)
-    return done or read_record(folder / RECORD, dict[str, Any], "")["commands"]
+    return done or read_record(folder / RECORD, list[Any], "")
 
 
 def _town(folder: Path) -> Any:
@@ -123,7 +123,7 @@ KINDS = {
     "identity": Kind("identity.json", _identity, _identity),
     "settings": Kind("latents.json", _settings, _settings),
     "run": Kind("run.json", _make_run, _use_run, (None,)),
-    "chain": Kind("chain.json", _chain, _chain, (["a"],)),
+    "chain": Kind("chain.json", _chain, _chain, (["a"],), ours=False),
     "town": Kind("town.json", _make_town, _town, (False,)),
     "source": Kind(
         "sources/a.json",
