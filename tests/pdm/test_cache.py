@@ -155,7 +155,7 @@ def test_a_full_disk_costs_speed_and_no_score(
         raise DataError("the disk is full")
 
     monkeypatch.setattr(SceneCache, "save", full)
-    monkeypatch.setattr("reworld_agent.pdm.cache_io.folder.write_atomically", full)
+    monkeypatch.setattr("reworld_agent.pdm.cache_io.folder.write_record", full)
     caches = _caches(tmp_path, monkeypatch)
     task = TokenTask("a", ("0",), ("",), (straight(5.0)[0].ravel(),), (None,))
     for _ in range(2):
