@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from reworld_agent.core.errors import UsageError
+from reworld_agent.core.setting_paths import require
 from reworld_agent.core.settings import did_you_mean
 from reworld_agent.core.signatures import absent, argument_names
 
+_WEIGHTS = "checkpoint_path"  # as every agent of the devkit that has weights names it
 _FIND = "_target_ is package.module.Class; its package is installed, or its folder on PYTHONPATH"
 
 
@@ -44,6 +47,12 @@ class AgentChoice:
                 usual = f"it takes {', '.join(known) or 'none'}"
                 message = f"agent.{key}= is not an argument of {self.target}"
                 raise UsageError(message, did_you_mean(key, known, usual, "agent.{}="))
+
+    def require_weights(self) -> None:
+        """Raise UsageError where `checkpoint_path` names nothing on this machine."""
+        path = self.config.get(_WEIGHTS)
+        if isinstance(path, str) and path and "://" not in path:
+            require(f"agent.{_WEIGHTS}", Path(path), "any")
 
     @property
     def target(self) -> str:

@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from reworld_agent.core.configs import plain
 from reworld_agent.core.errors import ConfigError, ReWorldError, UsageError, WeightsError
+from reworld_agent.core.settings import did_you_mean
 from reworld_agent.evaluation.agent_choice import AgentChoice
 from reworld_agent.evaluation.compose import CONFIG_MODULE, SCORE
 
@@ -55,9 +56,18 @@ def named_agent(name: str) -> AgentChoice:
     except (HydraException, OmegaConfBaseException) as error:
         raise UsageError(
             f"beside: the agent '{name}' cannot be composed ({_first_line(error)})",
-            "name agents of the group `agent`: reworld, constant_velocity, human, ego_status_mlp",
+            did_you_mean(
+                name, _group(), f"name agents of the group `agent`: {', '.join(_group())}"
+            ),
         ) from error
     return AgentChoice(name, config)
+
+
+def _group() -> list[str]:
+    """The names of the group `agent`, of every folder on the running program's search path."""
+    if not GlobalHydra.instance().is_initialized():
+        return ["reworld", "constant_velocity", "human", "ego_status_mlp"]
+    return list(GlobalHydra.instance().config_loader().get_group_options("agent"))
 
 
 def _agent_of(overrides: Sequence[str]) -> dict[str, Any]:

@@ -116,6 +116,8 @@ class EvaluationRun(Settings):
 
     def check(self) -> None:
         """See the class."""
+        for agent in (self.agent, *self.beside):
+            agent.require_weights()
         if self.moving == "reactive" and self.protocol != "epdms_v2" and not self.two_stage:
             raise UsageError(
                 f"traffic=reactive is of NAVSIM v2; protocol={self.protocol} replays the log",

@@ -9,11 +9,10 @@ from reworld_agent.core.errors import WeightsError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.model.shipped import load_checkpoint, shipped_folder
 from reworld_agent.planner.heads import PlannerHead
-from reworld_agent.training.stages import STAGES, TrainingStage
+from reworld_agent.training.stages import STAGES, STATISTICS, TrainingStage
 from reworld_agent.video.backbones import VideoBackbone
 
 logger = logging.getLogger(__name__)
-STATISTICS = "statistics"  # the closed-form parts: codec and action normalisation
 
 
 def prepare_stage(
@@ -48,11 +47,7 @@ def _source(
 ) -> ReWorldModel:
     """The loaded weights that the stage starts from, checked to be its predecessor's."""
     place = init_from or shipped_folder(model.config.name)
-    needed = stage.predecessor or STATISTICS
-    if stage.predecessor is None:
-        hint = "fit them: reworld fit-statistics output_dir=…, then init_from=that folder"
-    else:
-        hint = f"reworld train agent=reworld stage={needed}, then init_from=its weights folder"
+    needed, hint = stage.needed, stage.where_to_start()
     try:
         closed_form = stage.predecessor is None and init_from is None
         source = load_checkpoint(init_from, model.config, any_recipe=closed_form)

@@ -20,6 +20,7 @@ from reworld_agent.core.errors import ConfigError, UsageError
 from reworld_agent.objectives.terms import TERMS, plan_terms, video_terms
 from reworld_agent.training.phases import ClipPhase, check_phases
 
+STATISTICS = "statistics"  # passed by the closed-form parts: codec and action normalisation
 STAGES = ("1", "planner", "2", "3")
 RECIPES = ("paper", "release")
 PARTS = ("video_dit", "action_dit")
@@ -136,6 +137,17 @@ class TrainingStage:
         weights = self.weights
         own = weights.generation > 0 or weights.intermediate > 0
         return own or bool(video_terms(weights.others))
+
+    @property
+    def needed(self) -> str:
+        """What its first weights must have passed: the stage before, or the closed-form fit."""
+        return self.predecessor or STATISTICS
+
+    def where_to_start(self) -> str:
+        """The command that makes its first weights."""
+        if self.predecessor is None:
+            return "fit them: reworld fit-statistics output_dir=…, then init_from=that folder"
+        return f"reworld train agent=reworld stage={self.needed}, then init_from=its weights folder"
 
     @property
     def plans(self) -> bool:

@@ -13,7 +13,9 @@ from reworld_agent.config import ModelConfig, load_model_config
 from reworld_agent.core.configs import plain
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.sections import from_mapping, section
+from reworld_agent.core.setting_paths import require
 from reworld_agent.core.settings import setting
+from reworld_agent.core.text import shown
 from reworld_agent.negatives.settings import NegativeSettings
 from reworld_agent.objectives.baselines import encoder_of
 from reworld_agent.scenes.roots import EMBEDDED_SPLITS, require_split
@@ -111,12 +113,19 @@ class TrainRun(TrainingSettings):
             self._check_table2()
         else:
             self._check_paper()
+        self._check_start()
         self._check_data()
         self._check_strategy()
         pool = self.hard_negatives.pool
         if pool is not None and self.training_stage.weights.repulsion > 0 and not pool.exists():
             hint = "make it: reworld mine; hard_negatives.pool=null trains with L_RDE at 0"
             raise UsageError(f"hard_negatives.pool={pool}: no such file or folder", hint)
+
+    def _check_start(self) -> None:
+        start, stage = self.agent.init_from, self.training_stage
+        if start is not None and not start.exists():
+            message = f"stage {stage.name} starts from the weights of stage {stage.needed}"
+            raise UsageError(f"{message}: no weights at {shown(start)}", stage.where_to_start())
 
     def _check_data(self) -> None:
         split = self.validation.split
@@ -185,6 +194,9 @@ class TrainRun(TrainingSettings):
             name = "encoder" if method.encoder else "random_encoder"
             message = f"{name}= with representation={method.representation}"
             raise UsageError(message, f"it has no frozen encoder: leave {name}= out")
+        for name, folder in (("encoder", method.encoder), ("vae", method.vae)):
+            if folder is not None:
+                require(name, folder, "folder")
 
     def _check_strategy(self) -> None:
         if self.trainer.strategy != FSDP2:

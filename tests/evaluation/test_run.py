@@ -171,7 +171,7 @@ def test_a_bad_image_costs_its_scenes(
     assert set(failures["phase"]) == {"planning"}
     assert failures["reason"].str.contains(path.name).all()
     assert failures["reason"].str.contains(frames[9]["token"]).all()
-    assert "next: mend what the reasons name" in capsys.readouterr().err
+    assert "next: fix what the reasons name" in capsys.readouterr().err
     write_images(small_split, frames[9:10])  # fixed: only what failed is done again
     before = len(scorer.scored)
     assert run(_config(tmp_path / "out")) == 0

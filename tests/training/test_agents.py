@@ -180,7 +180,9 @@ def test_mistakes_are_refused(words: list[str], message: str, tmp_path: Path) ->
 def test_an_agent_without_builders_is_refused(tmp_path: Path) -> None:
     settings = config(tmp_path)
     human = {"_target_": "reworld_agent.baselines.HumanAgent"}
-    with pytest.raises(UsageError, match=r"agent=human cannot be trained: .* no feature builders"):
+    with pytest.raises(
+        UsageError, match=r"agent=human cannot be trained: it has no get_feature_builders"
+    ):
         run(settings.replaced(agent=type(settings.agent)("human", human)))
 
 

@@ -233,8 +233,8 @@ def test_sample_stream_shuffles_each_pass_and_shares_it_out() -> None:
 def test_missing_predecessor_is_one_clear_line(tmp_path: Path) -> None:
     nowhere = f"agent.init_from={tmp_path / 'nowhere'}"
     message = r"stage 2 starts from the weights of stage planner.*nowhere"
-    with pytest.raises(WeightsError, match=message):
-        run(config(tmp_path, "2", nowhere))
+    with pytest.raises(UsageError, match=message):
+        config(tmp_path, "2", nowhere)
     fit(tmp_path)
     with pytest.raises(WeightsError, match="have passed statistics") as caught:
         run(config(tmp_path, "planner", init(tmp_path, "fit")))

@@ -166,7 +166,7 @@ def test_a_loss_that_is_not_finite_names_its_clips(
         (["trainer.params.strategy=fsdp2"], "strategy=fsdp2 with protocol=table2"),
         (["dataloader.params.batch_size=7"], "a batch has 7"),
         (["clips_split=val"], "no clips of split val"),
-        (["vae=nowhere"], "vae=nowhere: there is no config.json"),
+        (["vae=nowhere"], "vae=nowhere: no such folder"),
     ],
 )
 def test_mistakes_end_before_the_first_step(

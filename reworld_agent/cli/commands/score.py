@@ -62,7 +62,7 @@ def run(settings: EvaluationRun) -> int:
     if not found.incomplete:
         return OK
     print(
-        "  all of them: failures.csv in each agent's folder\n  next: mend what the reasons name, "
+        "  all of them: failures.csv in each agent's folder\n  next: fix what the reasons name, "
         f"and start again with output_dir={output}; finished scenes are kept",
         file=sys.stderr,
     )

@@ -9,7 +9,6 @@ import lightning.pytorch as pl
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, DistributedSampler, Sampler
 
-from reworld_agent.core.errors import UsageError
 from reworld_agent.core.provenance import weights_hash
 from reworld_agent.evaluation.agents import build_agent
 from reworld_agent.scenes.preflight import preflight
@@ -43,7 +42,6 @@ def run_agent(settings: AgentTrainRun) -> Trained:
     engine.check_trainer(settings.trainer)
     pl.seed_everything(settings.seed, verbose=False)
     agent = build_agent(settings.agent)
-    _check_can_be_trained(settings.agent.name, agent)
     learned, held_out = _samples(settings, agent)
     title = f"agent {settings.agent.name}"
     record = _record(settings, agent, len(learned))
@@ -60,16 +58,6 @@ def run_agent(settings: AgentTrainRun) -> Trained:
     callbacks = [*agent.get_training_callbacks(), ExportAgent()]
     module = AgentModule(agent, settings.seed)
     return engine.train(session, settings, module, callbacks, datamodule=data)
-
-
-def _check_can_be_trained(name: str, agent: Any) -> None:
-    """Raise UsageError for an agent without builders, such as one that only replays the log."""
-    try:
-        agent.get_feature_builders()
-        agent.get_target_builders()
-    except NotImplementedError as error:
-        hint = "train agent=reworld, ego_status_mlp, or an agent of yours with builders and a loss"
-        raise UsageError(f"agent={name} cannot be trained: {error}", hint) from error
 
 
 def _samples(settings: AgentTrainRun, agent: Any) -> tuple[AgentSamples, AgentSamples | None]:

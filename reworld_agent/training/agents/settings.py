@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from omegaconf import DictConfig
@@ -65,6 +66,8 @@ class AgentTrainRun(TrainingSettings):
 
     def check(self) -> None:
         """See the class."""
+        self.agent.require_weights()
+        _require_builders(self.agent)
         if self.validation.split is not None:
             require_split(self.validation.split)
         if self.trainer.strategy == FSDP2:
@@ -82,3 +85,16 @@ class AgentTrainRun(TrainingSettings):
         if self.trainer.epochs is None and self.trainer.steps is None:
             return EPOCHS
         return self.trainer.epochs
+
+
+def _require_builders(agent: AgentChoice) -> None:
+    """Raise UsageError for an agent that learns nothing, such as one that replays the log."""
+    module, _, name = agent.target.rpartition(".")
+    found = getattr(import_module(module), name)
+    for name in ("get_feature_builders", "get_target_builders", "compute_loss"):
+        owner = next((base for base in found.__mro__ if name in vars(base)), None)
+        if owner is None or owner.__name__ == "AbstractAgent":  # the devkit's, or ours
+            hint = (
+                "train agent=reworld, ego_status_mlp, or an agent of yours with builders and a loss"
+            )
+            raise UsageError(f"agent={agent.name} cannot be trained: it has no {name}()", hint)

@@ -41,7 +41,9 @@ class PlannerChoice(Settings, prefix="agent"):
     """The planner whose candidates are mined."""
 
     checkpoint_path: Path | None = setting(
-        "weights that have passed stage 2: a folder or .ckpt; null = the shipped ones", None
+        "weights that have passed stage 2: a folder or .ckpt; null = the shipped ones",
+        None,
+        exists="any",
     )
     device: str | None = setting("cpu or cuda; null = cuda where there is one", None)
 

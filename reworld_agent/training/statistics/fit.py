@@ -14,8 +14,7 @@ from reworld_agent.config import load_model_config
 from reworld_agent.model import ReWorldModel
 from reworld_agent.scenes.splits import split_loader
 from reworld_agent.training.datasets.scene_arrays import SceneArrays, scene_arrays
-from reworld_agent.training.prepare import STATISTICS
-from reworld_agent.training.stages import load_stage
+from reworld_agent.training.stages import STATISTICS, load_stage
 from reworld_agent.training.statistics.settings import StatisticsRun
 from reworld_agent.video.codecs import FittedCodec
 from reworld_agent.video.codecs.quality import psnr
