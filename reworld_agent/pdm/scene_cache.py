@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,10 @@ POLYGON_KINDS = ("roadblock", "lane", "lane_connector", "intersection", "carpark
 N_STEPS = 41  # simulated states, t0 + 0..4 s at 10 Hz
 N_REPLAY_STEPS = 51  # replayed traffic, t0 + 0..5 s at 10 Hz
 
+_DAMAGE = (
+    *(OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, OverflowError),
+    *(zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error, MemoryError, SyntaxError),
+)
 _ALIGNMENT = 16  # bytes; unicode and float64 views need no more
 
 
@@ -52,7 +57,12 @@ def _payload(member: bytes) -> NDArray[np.uint8]:
     return array
 
 
-def _write_whole(path: Path, **arrays: NDArray[np.uint8]) -> None:
+def _digest(archive: zipfile.ZipFile) -> str:
+    """Digest of both members, from the checksums that the archive checks as it reads them."""
+    return "".join(f"{archive.getinfo(name).CRC:08x}" for name in ("header.npy", "data.npy"))
+
+
+def _write_whole(path: Path, **arrays: NDArray[np.uint8]) -> str:
     """Write an npz under a name of this process's own, then move it to its place in one step."""
     partial = partial_path(path)
     try:
@@ -60,6 +70,8 @@ def _write_whole(path: Path, **arrays: NDArray[np.uint8]) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             with partial.open("wb") as stream:  # given a name, numpy would end it in .npz
                 np.savez(stream, **arrays)  # type: ignore[arg-type]  # none is `allow_pickle`
+            with zipfile.ZipFile(partial) as archive:
+                digest = _digest(archive)
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
@@ -68,6 +80,7 @@ def _write_whole(path: Path, **arrays: NDArray[np.uint8]) -> None:
             f"{path}: the scene cache cannot be written ({error.strerror or error})",
             "free some space, or choose another folder for the caches",
         ) from error
+    return digest
 
 
 @dataclass(eq=False)  # two caches are the same one or not; arrays are not compared
@@ -113,6 +126,9 @@ class SceneCache:
             out as the map's.
         past_states: [F, 11] logged states up to t0, 2 Hz, layout of `ego_state`; F ≤ 4.
         past_time_us: int64 [F] log times [µs] of these states; the last is t0.
+
+    Of a cache in a folder of a split, no score reads:
+        origin: digest of the logs, maps and code that it was built from; "" elsewhere.
     """
 
     token: str
@@ -147,11 +163,15 @@ class SceneCache:
     )
     past_states: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 11)))
     past_time_us: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    origin: str = ""
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path) -> str:
         """Write the cache as one uncompressed npz, whole or not at all.
 
         Several processes may save the same scene at the same time: the last one's file stays.
+
+        Returns:
+            The digest of its content, as `read` finds it.
 
         Raises:
             DataError: the disk is full or the folder not writable; an older file is untouched.
@@ -171,7 +191,7 @@ class SceneCache:
             chunks += [raw, bytes(padding)]
             offset += len(raw) + padding
         header = {"version": FORMAT_VERSION, "names": names, "arrays": arrays}
-        _write_whole(
+        return _write_whole(
             Path(path),
             header=np.frombuffer(json.dumps(header).encode(), np.uint8),
             data=np.frombuffer(b"".join(chunks), np.uint8),
@@ -184,26 +204,52 @@ class SceneCache:
         Raises:
             DataError: the file is missing, half-written, or of another format version.
         """
+        return cls.read(path)[0]
+
+    @classmethod
+    def read(cls, path: str | Path) -> tuple[SceneCache, str]:
+        """A cache and the digest of its content; raises as `load`.
+
+        The digest costs nothing: it is made of the checksums that reading verifies anyway.
+        """
         path = Path(path)
         if not path.is_file():
             raise DataError(f"{path}: no such scene cache", "build it with pdm.build_scene_cache")
         try:
             with zipfile.ZipFile(path) as archive:  # numpy's own reader takes twice as long
                 header_bytes, data_bytes = archive.read("header.npy"), archive.read("data.npy")
+                digest = _digest(archive)
             header = json.loads(_payload(header_bytes).tobytes())
             data = _payload(data_bytes)
-        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            version = header.get("version")
+            if version == FORMAT_VERSION:
+                return cls(**_values(header, data)), digest
+        except _DAMAGE as error:
             raise DataError(
                 f"{path}: not a whole scene cache ({error})", "delete the file and build it again"
             ) from error
-        if header.get("version") != FORMAT_VERSION:
-            raise DataError(
-                f"{path}: scene cache of format {header.get('version')}, this code reads "
-                f"{FORMAT_VERSION}",
-                "delete the file and build it again",
-            )
-        values = dict(header["names"])
-        for name, (dtype, shape, offset) in header["arrays"].items():
-            count = int(np.prod(shape, dtype=np.int64))
-            values[name] = np.frombuffer(data, dtype, count, offset).reshape(shape)
-        return cls(**values)
+        raise DataError(
+            f"{path}: scene cache of format {version}, this code reads {FORMAT_VERSION}",
+            "delete the file and build it again",
+        )
+
+
+def _values(header: dict[str, Any], data: NDArray[np.uint8]) -> dict[str, Any]:
+    """The fields of a cache; ValueError, TypeError or KeyError where the header is no header."""
+    values = dict(header["names"])
+    for name, value in values.items():
+        if type(value) is not _PLAIN.get(name):
+            raise ValueError(f"{name} is no {_PLAIN.get(name)}")
+    for name, (dtype, shape, offset) in header["arrays"].items():
+        count = int(np.prod(shape, dtype=np.int64))
+        if count < 0 or name in _PLAIN or dtype[1] not in "biufU":
+            raise ValueError(f"{name} is no plain array")
+        values[name] = np.frombuffer(data, dtype, count, offset).reshape(shape)
+    return values
+
+
+_PLAIN = {
+    item.name: {"str": str, "int": int}[str(item.type)]
+    for item in fields(SceneCache)
+    if item.type in ("str", "int")
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Sequence
@@ -13,6 +14,8 @@ import pytest
 from reworld_agent import pdm
 from reworld_agent.core.findings import FAIL, OK, WARN, Finding
 from reworld_agent.doctor.caches import check_caches
+from reworld_agent.pdm.cache_io.digests import DigestList
+from reworld_agent.pdm.scene_cache import SceneCache
 
 
 @pytest.fixture
@@ -23,8 +26,9 @@ def folder(tmp_path: Path) -> Path:
     with resources.as_file(
         resources.files("reworld_agent.pdm") / "golden_scene" / "scene.npz"
     ) as source:
-        token = pdm.load(source).token
-        shutil.copy(source, folder / f"{token}.npz")
+        cache = pdm.load(source)
+    digest = dataclasses.replace(cache, origin="0123").save(folder / f"{cache.token}.npz")
+    DigestList(folder).add(cache.token, digest)
     manifest = {"data_split": "toy", "digest": "0123", "code_version": "1", "numpy": "2"}
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     return folder
@@ -78,9 +82,48 @@ def test_folders_of_a_split_that_no_run_reads(
 ) -> None:
     from reworld_agent.doctor import caches
 
-    monkeypatch.setattr(caches, "_current", lambda split, root: root / "toy-4567")
+    class Current:
+        folder = tmp_path / "toy-4567"
+
+        def build(self, token: str) -> SceneCache:
+            """What the file holds already."""
+            return pdm.load(folder / f"{token}.npz")
+
+    current = Current()
+    monkeypatch.setattr(caches, "_current", lambda split, root: current)
     coming, stale = check_caches(tmp_path, "toy")
     assert coming.status == OK and "next run builds them" in coming.what
     assert stale.status == WARN and "no run reads it" in stale.what
-    monkeypatch.setattr(caches, "_current", lambda split, root: folder)
-    assert [found.status for found in check_caches(tmp_path, "toy")] == [OK]
+    current.folder = folder
+    (found,) = check_caches(tmp_path, "toy")
+    assert found.status == OK and "1 built anew, equal" in found.what
+    (path,) = folder.glob("*.npz")
+    before = pdm.load(path)
+    monkeypatch.setattr(Current, "build", lambda _, token: dataclasses.replace(before, time_us=2))
+    (found,) = check_caches(tmp_path, "toy")
+    assert found.status == FAIL and f"give: {path.name}" in found.what
+
+
+def _without_traffic(cache: SceneCache) -> SceneCache:
+    none = {f"track_{key}": getattr(cache, f"track_{key}")[:0] for key in ("token", "type", "size")}
+    none |= {f"track_{key}": getattr(cache, f"track_{key}")[:0] for key in ("speed", "heading")}
+    sightings = cache.track_sightings[:0]
+    pose = cache.track_pose[:, :0]
+    return dataclasses.replace(cache, **none, track_pose=pose, track_sightings=sightings)
+
+
+def test_changed_copied_and_unlisted(tmp_path: Path, folder: Path) -> None:
+    (path,) = folder.glob("*.npz")
+    whole, cache = path.read_bytes(), pdm.load(path)
+    _without_traffic(cache).save(path)
+    found = _only(tmp_path)
+    assert found.status == FAIL and f"give: {path.name}" in found.what
+    path.write_bytes(whole)
+    assert _only(tmp_path).status == OK
+    digest = dataclasses.replace(cache, origin="4567").save(path)  # of other data
+    DigestList(folder).add(cache.token, digest)
+    assert _only(tmp_path).status == FAIL
+    (folder / "digests.txt").unlink()
+    path.write_bytes(whole)
+    found = _only(tmp_path)
+    assert found.status == WARN and "1 of them in no list" in found.what

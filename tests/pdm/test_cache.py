@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import json
 import multiprocessing
+import random
+import shutil
 from pathlib import Path
-from typing import IO
+from typing import IO, ClassVar
 
 import numpy as np
 import pytest
@@ -15,9 +18,11 @@ from reworld_agent import pdm
 from reworld_agent.core.errors import DataError
 from reworld_agent.pdm import scene_cache as cache_module
 from reworld_agent.pdm.batch import ChunkTask, TokenTask, score_chunk
+from reworld_agent.pdm.cache_io.digests import DigestList, digests_of
 from reworld_agent.pdm.cache_io.folder import SceneCaches
 from reworld_agent.pdm.scene_cache import SceneCache
 from tests.pdm.straight_road import scene, straight
+from tests.scenes.mutations import mutate
 
 BOXES = {"a": ("vehicle", 30.0, 0.0, 0.0, 5.0), "b": ("traffic_cone", 9.0, -3.0, 0.0, 0.0)}
 
@@ -131,7 +136,7 @@ def _caches(folder: Path, monkeypatch: pytest.MonkeyPatch) -> SceneCaches:
     caches = SceneCaches(folder, folder, "../split", folder / "caches")
     vars(caches)["data_digest"] = "data"
     monkeypatch.setattr(
-        SceneCaches, "_build", lambda self, token: dataclasses.replace(scene(BOXES), token=token)
+        SceneCaches, "build", lambda self, token: dataclasses.replace(scene(BOXES), token=token)
     )
     return caches
 
@@ -163,3 +168,104 @@ def test_a_full_disk_costs_speed_and_no_score(
         assert row["reason"] == "" and row["score"] > 0.0
     caches.write_manifest()
     assert caplog.text.count("scene caches are not kept") == 1
+
+
+def test_a_mutated_file_is_refused(tmp_path: Path) -> None:
+    """150 mutations: refused, or the same content (a byte that the archive does not use)."""
+    path, draw = tmp_path / "a.npz", random.Random(1)
+    digest = scene(BOXES).save(path)
+    whole = path.read_bytes()
+    refused = 0
+    for _ in range(150):
+        path.write_bytes(mutate(whole, draw, b"PK\x01\x02\x03\x04{}[],:0"))
+        try:
+            _, found = SceneCache.read(path)
+            assert found == digest
+        except DataError:
+            refused += 1
+    assert refused > 100
+
+
+HEADERS: dict[str, dict[str, object]] = {
+    "pickled objects": {"track_token": ["|O", [1], 0]},
+    "no text": {"token": ["<f8", [1], 0]},
+    "more than there is": {"track_size": ["<f8", [1 << 40], 0]},
+    "a negative size": {"track_size": ["<f8", [-1, 2], 0]},
+}
+
+
+@pytest.mark.parametrize("kind", HEADERS)
+def test_a_header_that_lies(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a.npz"
+    scene(BOXES).save(path)
+    with np.load(path) as archive:
+        header, data = json.loads(archive["header"].tobytes()), archive["data"]
+    header["arrays"] |= HEADERS[kind]
+    lying = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    with path.open("wb") as stream:
+        np.savez(stream, header=lying, data=data)
+    with pytest.raises(DataError, match="not a whole scene cache"):
+        pdm.load(path)
+
+
+class _Straight(SceneCaches):
+    """A folder of caches of the straight road, which it counts as it builds them."""
+
+    built: ClassVar[list[str]] = []
+
+    def build(self, token: str) -> SceneCache:
+        self.built.append(token)
+        return dataclasses.replace(scene(BOXES), token=token)
+
+
+def test_a_folder_answers_with_what_it_has_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(SceneCaches, "data_digest", "data")
+    caches = _Straight(tmp_path, tmp_path, "toy", tmp_path / "caches")
+    built = caches.built
+    first = caches.get("a")
+    caches.get("b")
+    assert built == ["a", "b"]
+    path = caches.folder / "a.npz"
+    for _ in range(2):
+        assert caches.get("a").track_token.tolist() == ["a", "b"]
+    assert built == ["a", "b"]
+
+    def without_traffic() -> None:
+        kept = dataclasses.replace(first, track_token=np.array(["a", "c"]))
+        kept.save(path)
+
+    def of_another_token() -> None:
+        shutil.copy(caches.folder / "b.npz", path)
+
+    def of_other_data() -> None:
+        digest = dataclasses.replace(first, origin="other").save(path)
+        digests_of(caches.folder).add("a", digest)
+
+    def half() -> None:
+        path.write_bytes(path.read_bytes()[:500])
+
+    for change, said in (
+        (without_traffic, "is not what a run has written"),
+        (of_another_token, "holds the scene b"),
+        (of_other_data, "built from other data"),
+        (half, ""),
+    ):
+        caplog.clear()
+        change()
+        built.clear()
+        assert caches.get("a").track_token.tolist() == ["a", "b"]
+        assert built == ["a"] and said in caplog.text
+        assert caches.get("a").origin == caches.digest
+        assert built == ["a"]
+
+
+def test_two_processes_share_a_list(tmp_path: Path) -> None:
+    one, two = DigestList(tmp_path), DigestList(tmp_path)
+    one.add("a", "1")
+    assert two.get("a") == "1" and two.get("b") is None
+    two.add("b", "2")
+    assert one.get("b") == "2"
+    (tmp_path / "digests.txt").write_bytes(b"a 1\nb 2\n\xff\nc 3")
+    assert DigestList(tmp_path).get("c") is None  # a line that is not whole

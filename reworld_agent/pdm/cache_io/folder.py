@@ -11,7 +11,7 @@ import json
 import logging
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from reworld_agent.core.file_names import file_name
 from reworld_agent.core.paths import cache_home
 from reworld_agent.core.provenance import blas_name, code_version
 from reworld_agent.core.records import write_record
+from reworld_agent.pdm.cache_io.digests import digests_of
 from reworld_agent.pdm.scene_cache import SceneCache
 from reworld_agent.scenes.log_index import list_logs
 from reworld_agent.scenes.scene_pickles import list_scene_pickles
@@ -84,18 +85,34 @@ class SceneCaches:
         path = self.folder / file_name(token, ".npz")
         if path.is_file():
             try:
-                return SceneCache.load(path)
+                cache, digest = SceneCache.read(path)
+                fault = self._fault(cache, digest, token, path)
+                if not fault:
+                    return cache
+                logger.warning("%s: %s; it is built again", path, fault)
             except DataError:  # half-written or of another version: made again
-                with suppress(OSError):  # in a folder that cannot be written it stays
-                    path.unlink(missing_ok=True)
-        cache = self._build(token)
+                pass
+            with suppress(OSError):  # in a folder that cannot be written it stays
+                path.unlink(missing_ok=True)
+        cache = replace(self.build(token), origin=self.digest)
         try:
-            cache.save(path)
+            digests_of(self.folder).add(path.stem, cache.save(path))
         except DataError as error:
             _tell_unkept(self.folder, error.message)
         return cache
 
-    def _build(self, token: str) -> SceneCache:
+    def _fault(self, cache: SceneCache, digest: str, token: str, path: Path) -> str:
+        """Why a cache that was read does not answer for a token here; "" where it does."""
+        if cache.token != token:
+            return f"holds the scene {cache.token}"
+        if cache.origin != self.digest:
+            return "was built from other data, or by other code"
+        if digests_of(self.folder).get(path.stem) != digest:
+            return "is not what a run has written (changed, or put here, since)"
+        return ""
+
+    def build(self, token: str) -> SceneCache:
+        """The scene's cache, built anew from the data; raises ReWorldError."""
         # the maps' libraries take half a second to import, and most runs find their caches
         from reworld_agent.pdm.cache_io.sources import build_cache  # noqa: PLC0415
 
