@@ -1,13 +1,19 @@
-"""Does every log, image, point cloud and map exist that a run would open?"""
+"""Can every log, map, image and point cloud be read that a run would open?
+
+Logs are read whole, maps layer by layer; of images and point clouds each is looked for, and some
+are opened.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reworld_agent.core.errors import ConfigError, DataError
-from reworld_agent.core.findings import FAIL, OK, Finding
+from tqdm import tqdm
+
+from reworld_agent.core.errors import ConfigError, DataError, ReWorldError
+from reworld_agent.core.findings import FAIL, OK, WARN, Finding
 from reworld_agent.scenes.preflight import Files, Preflight, preflight
 
 if TYPE_CHECKING:
@@ -18,7 +24,6 @@ if TYPE_CHECKING:
 _SHOWN = 3
 _FUTURE = "stage {} needs the images of the 4 s after each scene; navtrain has none of them: "
 _MAPS = "export NUPLAN_MAPS_ROOT=<folder with nuplan-maps-v1.0.json>, or download the maps"
-_SQLITE = b"SQLite format 3\x00"  # what a GeoPackage starts with
 
 
 def check_data(overrides: Sequence[str], stage: str | None = None) -> Iterator[Finding]:
@@ -113,11 +118,7 @@ def _findings(report: Preflight, split: str, hint: str) -> Iterator[Finding]:
     if report.faults.count:
         faults = report.faults
         yield Finding("scene data", FAIL, faults.told(report.scenes), faults.hint)
-    broken = [path for path in report.map_paths if not _is_sqlite(path)]
-    if broken:
-        what = f"no GeoPackage: {', '.join(map(str, broken))}"
-        yield Finding("maps", FAIL, what, _MAPS)
-        report.maps.total = 0
+    yield from _opened_maps(report)
     kinds = (
         ("maps", "city maps", report.maps, "city"),
         ("images", "images", report.images, "sensor"),
@@ -125,7 +126,7 @@ def _findings(report: Preflight, split: str, hint: str) -> Iterator[Finding]:
     )
     for name, noun, files, download in kinds:
         if files.total:
-            yield _files(name, noun, files, split, download, hint)
+            yield _opened(name, files) or _files(name, noun, files, split, download, hint)
 
 
 def _second_stage(run: EvaluationRun, loader: Any) -> Finding:
@@ -144,7 +145,8 @@ def _second_stage(run: EvaluationRun, loader: Any) -> Finding:
 
 def _files(name: str, noun: str, files: Files, split: str, download: str, hint: str) -> Finding:
     if not files.missing:
-        return Finding(name, OK, f"{files.total:,} {noun}, all there")
+        opened = f", {len(files.sample)} of them opened" if files.sample and name != "maps" else ""
+        return Finding(name, OK, f"{files.total:,} {noun}, all there{opened}")
     size = files.bytes_to_fetch / 1e9
     measured = "by the size of those that are there" if files.sizes else "by their usual size"
     what = f"{files.summary(noun)}; about {size:.2g} GB to fetch ({measured})"
@@ -157,6 +159,40 @@ def _files(name: str, noun: str, files: Files, split: str, download: str, hint: 
     return Finding(name, FAIL, what, fix)
 
 
-def _is_sqlite(path: Path) -> bool:
-    with path.open("rb") as stream:
-        return stream.read(len(_SQLITE)) == _SQLITE
+def _opened_maps(report: Preflight) -> Iterator[Finding]:
+    """Every layer of every map of the split is opened."""
+    from reworld_agent.scenes.maps.inspect import inspect_map
+
+    paths = report.map_paths
+    for path in tqdm(paths, desc="opening maps", unit="map", delay=3.0, leave=False):
+        try:
+            odd = inspect_map(path)
+        except DataError as error:
+            yield Finding("maps", FAIL, error.message, f"{error.hint}; {_MAPS}")
+            report.maps.total = 0
+            continue
+        if odd:
+            yield Finding(
+                "maps", WARN, f"{path}: {'; '.join(odd)}", "compare with another download"
+            )
+
+
+def _opened(name: str, files: Files) -> Finding | None:
+    """Some images or point clouds are read as a run reads them; None where all can be."""
+    from reworld_agent.scenes.pcd import read_pcd
+    from reworld_agent.scenes.sensors import read_image
+
+    readers: dict[str, Callable[[Path], Any]] = {"images": read_image, "lidar": read_pcd}
+    if name not in readers:
+        return None
+    broken = []
+    for path in tqdm(files.sample, desc=f"opening {name}", delay=3.0, leave=False):
+        try:
+            readers[name](path)
+        except ReWorldError as error:
+            broken.append(error)
+    if not broken:
+        return None
+    shown = "; ".join(error.message for error in broken[:_SHOWN])
+    what = f"{len(broken)} of {len(files.sample)} that were opened cannot be read: {shown}"
+    return Finding(name, FAIL, what, broken[0].hint or "")

@@ -31,9 +31,12 @@ def read_pcd(path: Path) -> NDArray[np.float32]:
         kinds = zip(header["TYPE"], header["SIZE"], strict=True)
         formats = [f"<{_KINDS[kind]}{size}" for kind, size in kinds]
         row = np.dtype(list(zip(header["FIELDS"], formats, strict=True)))
-        points = np.frombuffer(content, row, int(header["POINTS"][0]), start)
+        count = int(header["POINTS"][0])
+        if count < 0:
+            raise ValueError(f"POINTS {count}")
+        points = np.frombuffer(content, row, count, start)
         return np.array([points[name].astype(np.float32) for name in LIDAR_FIELDS])
-    except (KeyError, ValueError, IndexError) as error:
+    except (KeyError, ValueError, IndexError, TypeError, OverflowError) as error:
         raise DataError(f"{path}: not a whole binary PCD file ({error})", _AGAIN) from error
 
 

@@ -7,6 +7,7 @@ hundred thousand scenes cost no more memory than one log.
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,7 @@ from reworld_agent.scenes.sensors import (
 
 SCORED_FRAMES = 11  # of a log, from the present one on, that a scene's traffic is made of
 _SHOWN = 3
+_SAMPLE = 48  # files that the doctor opens
 _SIZES = 64  # files whose size is read, for the mean
 _DOWNLOAD = "download the split's {} into sensor_blobs, or leave logs out (scene_filter.log_names)"
 
@@ -41,6 +43,7 @@ class Files:
         first: the first of the missing ones.
         usual_bytes: size of one file where none is there to tell.
         sizes: of the first files that are there [bytes].
+        sample: some of those that are there, from all over the split.
     """
 
     total: int = 0
@@ -48,6 +51,8 @@ class Files:
     first: list[str] = field(default_factory=list)
     usual_bytes: float = 0.0
     sizes: list[int] = field(default_factory=list)
+    sample: list[Path] = field(default_factory=list)
+    _draw: random.Random = field(default_factory=lambda: random.Random(0), repr=False)
 
     def add(self, path: Path, present: bool) -> None:
         """Count one file."""
@@ -56,8 +61,15 @@ class Files:
             self.missing += 1
             if len(self.first) < _SHOWN:
                 self.first.append(str(path))
-        elif len(self.sizes) < _SIZES:
+            return
+        if len(self.sizes) < _SIZES:
             self.sizes.append(path.stat().st_size)
+        if len(self.sample) < _SAMPLE:
+            self.sample.append(path)
+            return
+        place = self._draw.randrange(self.total)  # each file is as likely as any other
+        if place < _SAMPLE:
+            self.sample[place] = path
 
     @property
     def bytes_to_fetch(self) -> float:

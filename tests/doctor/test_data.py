@@ -8,32 +8,39 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reworld_agent.core.errors import ConfigError
+from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.core.findings import FAIL, OK, Finding, run_checks
 from reworld_agent.doctor.data import check_data
 from reworld_agent.evaluation.compose import compose
 from reworld_agent.scenes import logs
 from reworld_agent.scenes.filter import SceneFilter
+from reworld_agent.scenes.maps.city import CityMap
 from reworld_agent.scenes.preflight import preflight
 from reworld_agent.scenes.splits import DataRoots
 from reworld_agent.scenes.types import SensorConfig
 from tests.scenes.small_logs import CAMERAS, SPLIT, make_log, write_images, write_split
+from tests.scenes.small_map import layers, write_map
 
 WORDS = [f"train_test_split.data_split={SPLIT}", "train_test_split.scene_filter.frame_interval=1"]
 
 
+@pytest.fixture(scope="module")
+def city(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A whole map."""
+    return write_map(tmp_path_factory.mktemp("maps")).read_bytes()
+
+
 @pytest.fixture
-def frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict]:
-    """A split of one log of 20 frames (7 scenes) with front images and a map's first bytes."""
+def frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, city: bytes) -> list[dict]:
+    """A split of one log of 20 frames (7 scenes) with front images and a map."""
     monkeypatch.setenv("OPENSCENE_DATA_ROOT", str(tmp_path))
     monkeypatch.setenv("NUPLAN_MAPS_ROOT", str(tmp_path / "maps"))
     monkeypatch.setenv("REWORLD_HOME", str(tmp_path / "home"))
     frames = make_log("a", 20)
     write_split(tmp_path, {"a": frames})
     write_images(tmp_path, frames)
-    city = tmp_path / "maps" / "us-ma-boston" / "1"
-    city.mkdir(parents=True)
-    (city / "map.gpkg").write_bytes(b"SQLite format 3\x00")
+    (tmp_path / "maps" / "us-ma-boston" / "1").mkdir(parents=True)
+    (tmp_path / "maps" / "us-ma-boston" / "1" / "map.gpkg").write_bytes(city)
     return frames
 
 
@@ -55,7 +62,7 @@ def test_a_whole_split_passes(frames: list[dict]) -> None:
         "images": OK,
     }
     assert found["scenes"].what == f"7 scenes of 1 logs of split {SPLIT}"
-    assert found["images"].what == "10 images, all there"
+    assert found["images"].what == "10 images, all there, 10 of them opened"
     assert set(_by_name("agent=human")) == {"scenes", "maps"}  # it opens no image
 
 
@@ -131,3 +138,36 @@ def test_memory_does_not_grow_with_the_scenes(tmp_path: Path) -> None:
         assert report.images.total == report.images.missing == len(CAMERAS) * 20 * count
     assert peaks[1] < 1.5 * peaks[0]
     assert np.isfinite(report.images.bytes_to_fetch)
+
+
+def test_files_that_are_there_and_cannot_serve(tmp_path: Path, frames: list[dict]) -> None:
+    image, city = _image(tmp_path, frames[4]), tmp_path / "maps" / "us-ma-boston" / "1"
+    image.write_bytes(image.read_bytes()[:300])
+    found = _by_name("agent=reworld")["images"]
+    assert found.status == FAIL and "1 of 10 that were opened cannot be read" in found.what
+    assert str(image) in found.what
+    for layer in ("intersections", "baseline_paths"):
+        part = write_map(tmp_path / layer, {layer: None})
+        (city / "map.gpkg").write_bytes(part.read_bytes())
+        found = _by_name("agent=human")["maps"]
+        assert found.status == FAIL and f"layer '{layer}' is missing" in found.what
+
+
+def test_a_map_with_half_of_its_lanes(tmp_path: Path, frames: list[dict]) -> None:
+    columns, shapes = layers()["lanes_polygons"]
+    half = {name: values[::2] for name, values in columns.items()}
+    part = write_map(tmp_path / "part", {"lanes_polygons": (half, shapes[::2])})
+    with pytest.raises(DataError, match=r"lanes, . name objects that the map does not have"):
+        CityMap(part)
+    (tmp_path / "maps" / "us-ma-boston" / "1" / "map.gpkg").write_bytes(part.read_bytes())
+    assert _by_name("agent=human")["maps"].status == FAIL
+
+
+def test_scenes_that_a_run_will_record_as_failed(tmp_path: Path, frames: list[dict]) -> None:
+    frames[3]["cams"]["CAM_F0"] = {}
+    del frames[19]["anns"]
+    write_split(tmp_path, {"a": frames})
+    found = _by_name("agent=reworld")["scene data"]
+    assert found.status == FAIL and found.what.startswith("5 scenes of 7 cannot be used: scene ")
+    assert frames[3]["token"] in found.what and "scene_filter.tokens" in found.fix
+    assert "1 scenes of 7" in _by_name("agent=human")["scene data"].what

@@ -29,7 +29,7 @@ INDEX_FILE = "nuplan-maps-v1.0.json"
 
 ROADBLOCK, ROADBLOCK_CONNECTOR, LANE, LANE_CONNECTOR, INTERSECTION, CARPARK = range(6)
 
-_LAYERS: dict[int, tuple[str, tuple[str, ...]]] = {
+LAYERS: dict[int, tuple[str, tuple[str, ...]]] = {
     ROADBLOCK: ("lane_groups_polygons", ()),
     ROADBLOCK_CONNECTOR: ("lane_group_connectors", ()),
     LANE: ("lanes_polygons", ()),
@@ -37,7 +37,10 @@ _LAYERS: dict[int, tuple[str, tuple[str, ...]]] = {
     INTERSECTION: ("intersections", ()),
     CARPARK: ("carpark_areas", ()),
 }
-_BASELINES = ("baseline_paths", ("lane_fid", "lane_connector_fid"))
+BASELINES = ("baseline_paths", ("lane_fid", "lane_connector_fid"))
+
+
+_GAPS = 0.05  # share of references to what is not there, from which on a map is not whole
 
 
 class Baseline(NamedTuple):
@@ -66,10 +69,16 @@ class CityMap:
         package = GeoPackage(path)
         self.projection = package.projection
         self.graph = RoadGraph(package)
+        for what, count, total in self.graph.gaps:
+            if count > _GAPS * total:
+                raise DataError(
+                    f"{path}: of {total} {what}, {count} name objects that the map does not have",
+                    "rows are missing from this map: download it again",
+                )
         self._stores = {
-            kind: GeometryStore(package, layer, owners) for kind, (layer, owners) in _LAYERS.items()
+            kind: GeometryStore(package, layer, owners) for kind, (layer, owners) in LAYERS.items()
         }
-        self._lines = GeometryStore(package, *_BASELINES)
+        self._lines = GeometryStore(package, *BASELINES)
         self._rings: dict[tuple[int, int], list[NDArray[np.float64]]] = {}
         self._baselines: dict[int, Baseline] = {}
 

@@ -25,6 +25,8 @@ class RoadGraph:
     Attributes:
         roadblocks, connectors: fids of roadblocks and of roadblock connectors.
         lanes, lane_connectors: fids of lanes and of lane connectors.
+        gaps: where an object names another that the map does not have: what, how many, of how
+            many. A whole map has none or few; one from which rows were deleted has many.
     """
 
     def __init__(self, package: GeoPackage) -> None:
@@ -50,13 +52,24 @@ class RoadGraph:
         # A connector's "exit" lane is the one that the car leaves: the incoming lane.
         incoming = as_ids(turns.columns["exit_lane_fid"])
         self._lane_out = _edges(incoming, turns.fids)
-        self._turn_end = _mapping(turns.fids, as_ids(turns.columns["entry_lane_fid"]))
+        leaving = as_ids(turns.columns["entry_lane_fid"])
+        self._turn_end = _mapping(turns.fids, leaving)
 
         lane_group = as_ids(lanes.columns["lane_group_fid"])
         turn_group = as_ids(turns.columns["lane_group_connector_fid"])
         self._block_of = _mapping(turns.fids, turn_group) | _mapping(lanes.fids, lane_group)
         self._lanes_of_roadblock = _edges(lane_group, lanes.fids)
         self._lanes_of_connector = _edges(turn_group, turns.fids)
+        self.gaps = _gaps(
+            {
+                "lanes of a roadblock": (lane_group, groups.fids),
+                "roadblocks with lanes": (groups.fids, lane_group),
+                "roadblock connectors of a roadblock": (np.append(before, after), groups.fids),
+                "roadblock connectors with lanes": (links.fids, turn_group),
+                "lane connectors of a roadblock connector": (turn_group, links.fids),
+                "lane connectors between lanes": (np.append(incoming, leaving), lanes.fids),
+            }
+        )
         self._limits = _limits(turns.fids, turns.columns["speed_limit_mps"]) | _limits(
             lanes.fids, lanes.columns["speed_limit_mps"]
         )
@@ -96,6 +109,19 @@ class RoadGraph:
     def speed_limit(self, lane: int) -> float | None:
         """Speed limit [m/s], or None where the map names none."""
         return self._limits.get(lane)
+
+
+def _gaps(
+    pairs: dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]],
+) -> list[tuple[str, int, int]]:
+    """What, how many, of how many: ids that are named (−1: none is) and not there."""
+    found = []
+    for what, (named, there) in pairs.items():
+        named = named[named >= 0]
+        missing = int((~np.isin(named, there)).sum())
+        if missing:
+            found.append((what, missing, len(named)))
+    return found
 
 
 def _edges(keys: NDArray[np.int64], values: NDArray[np.int64]) -> Edges:

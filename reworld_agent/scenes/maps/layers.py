@@ -107,6 +107,10 @@ class GeoPackage:
         """The rows of `layer` with these fids."""
         return self._read(layer, columns, fids=fids)
 
+    def sample(self, layer: str, columns: list[str], count: int) -> Table:
+        """The first rows of `layer` with their geometry."""
+        return self._read(layer, columns, max_features=count)
+
     def everything(self, layer: str, columns: list[str]) -> Table:
         """All rows of `layer` with their geometry."""
         return self._read(layer, columns)
