@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -57,15 +58,20 @@ class BatchAgent(ConstantVelocityAgent):
         return [self.compute_trajectory(agent_input) for agent_input in agent_inputs]
 
 
+@dataclass
 class FakeCache:
-    """Remembers its token; saves as a file that holds it."""
+    """Remembers its token and origin; saves as a file that holds them."""
 
-    def __init__(self, token: str) -> None:
-        self.token = token
+    token: str
+    origin: str = ""
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path) -> str:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(self.token, encoding="utf-8")
+        path.write_text(f"{self.token} {self.origin}", encoding="utf-8")
+        return self.origin
+
+
+_READ = SceneCache.read
 
 
 class FakeScorer:
@@ -91,11 +97,13 @@ class FakeScorer:
         self.built.append(token)
         return FakeCache(token)
 
-    def load(self, path: Path) -> FakeCache:
-        text = path.read_text(encoding="utf-8")
-        if text != path.stem:
+    def read(self, path: Path) -> tuple[Any, str]:
+        if path.read_bytes().startswith(b"PK"):  # the golden scene's
+            return _READ(path)
+        token, _, origin = path.read_text(encoding="utf-8").partition(" ")
+        if token != path.stem:
             raise DataError(f"{path}: not a whole scene cache")
-        return FakeCache(text)
+        return FakeCache(token, origin), origin
 
     def score(
         self,
@@ -115,7 +123,7 @@ class FakeScorer:
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> FakeScorer:
         monkeypatch.setattr(sources, "build_scene_cache", self.build)
-        monkeypatch.setattr(SceneCache, "load", self.load)
+        monkeypatch.setattr(SceneCache, "read", self.read)
         monkeypatch.setattr(batch, "score", self.score)
         for place in ("evaluation.run", "pdm.batch"):
             monkeypatch.setattr(f"reworld_agent.{place}.require_trust", lambda *_: None)
