@@ -69,7 +69,7 @@ REFUSED = [
     ("train", "trainer.params.devices=true", r"devices=true must be a number, auto"),
     ("train", "dataloader.params.num_workers=-1", r"num_workers=-1 must be an integer"),
     ("train", "agent.overrides=3", r"agent\.overrides=3 must be a table"),
-    ("train", "agent.overrides.learning_rate=nan", r"learning_rate=nan\n.*finite number above 0"),
+    ("train", "agent.overrides.learning_rate=nan", r"learning_rate = nan\n.*finite number"),
     ("train", "validation.split=nowhere", r"'nowhere' is not embedded"),
     ("train", "validation.hold_out=2", r"validation\.hold_out=2 must be below 1"),
     ("train", "clips=nowhere.parquet", r"clips=nowhere\.parquet: no such file"),
