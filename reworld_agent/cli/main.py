@@ -12,6 +12,7 @@ from typing import NoReturn
 from reworld_agent import __version__
 from reworld_agent.cli import tree
 from reworld_agent.cli.command import HELP_WORDS, NOTHING, OK, USAGE, exit_of
+from reworld_agent.core.parents import end_with_starter
 
 EXIT_CODES = """exit codes
   0    done
@@ -58,6 +59,7 @@ def group_help(group: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code, as in `EXIT_CODES`."""
+    end_with_starter()
     given = list(sys.argv[1:] if arguments is None else arguments)
     return exit_of(lambda: _run(given), NOTHING)
 

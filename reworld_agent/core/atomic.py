@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from reworld_agent.core.errors import DataError
 
-_NO_LOCKS_HERE = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+NO_LOCKS_HERE = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 def partial_path(path: Path) -> Path:
@@ -97,7 +97,7 @@ def _take(lock: BaseFileLock, folder: Path, announce: bool) -> bool:
                 tqdm.write(f"waiting for another process that writes {folder}", file=sys.stderr)
             lock.acquire()
     except OSError as error:
-        if error.errno not in _NO_LOCKS_HERE:
+        if error.errno not in NO_LOCKS_HERE:
             raise
         return False
     return True

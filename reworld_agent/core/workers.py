@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from reworld_agent.core.errors import ConfigError, ReWorldError
+from reworld_agent.core.parents import start_child, stop_workers
 
 WORKERS = ("sequential", "processes", "ray")
 _THREAD_VARIABLES = (
@@ -37,6 +38,12 @@ def at_start(function: Callable[..., object], *arguments: Any) -> None:
 def starts() -> tuple[Start, ...]:
     """What worker processes call before their tasks, for `start`."""
     return tuple(_STARTS)
+
+
+def start_worker(calls: tuple[Start, ...]) -> None:
+    """Begin a worker process: see `parents.start_child`, then `start`."""
+    start_child()
+    start(calls)
 
 
 def start(calls: tuple[Start, ...]) -> None:
@@ -81,7 +88,7 @@ def _run_processes(
 ) -> Iterator[Result]:
     # Spawned, not forked: the parent may hold threads of torch, and a fork of those can hang.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(count, context, initializer=start, initargs=(starts(),))
+    pool = ProcessPoolExecutor(count, context, initializer=start_worker, initargs=(starts(),))
     with _one_thread_each(), pool:
         try:
             running: set[Future[Result]] = set()
@@ -99,7 +106,7 @@ def _run_processes(
                 "start again with the same output_dir and workers=1; finished rows are kept",
             ) from error
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            stop_workers(pool)
             raise
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from reworld_agent.core.errors import DataError
 from reworld_agent.core.provenance import blas_name, code_version
 from reworld_agent.core.result_tables import read_frame, write_csv, write_parquet
 from reworld_agent.core.shards import PartStore
+from reworld_agent.core.writers import sole_writer
 from reworld_agent.evaluation.file_settings import ScoreFileSettings
 from reworld_agent.evaluation.scoring import ROW_KEYS, score_trajectories
 from reworld_agent.evaluation.two_stage import (
@@ -31,6 +33,7 @@ from reworld_agent.pdm.cache_io.folder import SceneCaches, code_digest
 from reworld_agent.pdm.golden.finding import require_trust
 from reworld_agent.pdm.metrics import columns
 from reworld_agent.pdm.poses import INTERVAL, intervals_of, looks_like_degrees
+from reworld_agent.pdm.protocols.aggregate import Group
 from reworld_agent.scenes.splits import resolve_split
 
 logger = logging.getLogger(__name__)
@@ -71,7 +74,8 @@ def score_file(settings: ScoreFileSettings) -> FileScores:
     Raises:
         DataError: the input cannot be read, lacks columns or names a trajectory twice; the mapping
             cannot be read; or the output cannot be written (finished rows are kept beside it).
-        ConfigError: the mapping is not of this split, or a frame of it has several trajectories.
+        ConfigError: the mapping is not of this split, or a frame of it has several trajectories;
+            or another process writes the same output.
         ReWorldError: this machine would score wrongly.
     """
     require_trust(settings.traffic_used, settings.two_stage)
@@ -82,6 +86,13 @@ def score_file(settings: ScoreFileSettings) -> FileScores:
     if settings.two_stage:
         assert settings.mapping is not None
         groups = groups_of(read_mapping(settings.mapping), table["token"])
+    with sole_writer(settings.output.absolute().parent, settings.output.name):
+        return _scored(settings, table, groups)
+
+
+def _scored(
+    settings: ScoreFileSettings, table: pd.DataFrame, groups: Sequence[Group] | None
+) -> FileScores:
     rows = _score_rows(settings, table)
     if groups is None:
         return FileScores(settings, rows)

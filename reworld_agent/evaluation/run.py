@@ -14,6 +14,7 @@ from reworld_agent.core.file_names import file_names
 from reworld_agent.core.provenance import provenance
 from reworld_agent.core.result_tables import check_writable, write_csv
 from reworld_agent.core.shards import PartStore
+from reworld_agent.core.writers import sole_writer
 from reworld_agent.evaluation.agent_choice import AgentChoice
 from reworld_agent.evaluation.agents import CHECKPOINT, build_agents
 from reworld_agent.evaluation.inference import FAILED, FALLBACK, Loader, plan_split
@@ -93,9 +94,15 @@ def evaluate(settings: EvaluationRun) -> Evaluation:
     """Plan every scene of a split, score the plans, write the tables.
 
     Raises:
-        ReWorldError: the run cannot start, or cannot write; finished work is kept.
+        ReWorldError: the run cannot start, or cannot write; finished work is kept. Also where
+            another process writes the same folder.
     """
     check_writable(settings.output_dir)
+    with sole_writer(settings.output_dir):
+        return _evaluate(settings)
+
+
+def _evaluate(settings: EvaluationRun) -> Evaluation:
     require_trust(settings.moving, bool(settings.two_stage))
     chosen = [settings.agent, *settings.beside]
     agents = build_agents(chosen)

@@ -19,6 +19,7 @@ from reworld_agent.config import ClipConfig, ModelConfig
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.provenance import code_version, weights_hash
 from reworld_agent.core.result_tables import keep_settings
+from reworld_agent.core.writers import sole_writer
 from reworld_agent.generation.futures import Sampling, generate
 from reworld_agent.generation.jobs import Job, asked_for
 from reworld_agent.generation.manifest import DONE, MISSING, OTHER_PANELS, Manifest
@@ -61,18 +62,30 @@ def generate_futures(settings: GenerateSettings) -> Futures:
     Raises:
         UsageError: the codec cannot cut such clips, or the device is not there.
         DataError: a clip, a row or a file of the other model is not there, or is too short.
-        ConfigError: the folder holds futures of other settings or sources.
+        ConfigError: the folder holds futures of other settings or sources, or another process
+            writes it.
         WeightsError: the weights are not there, or what comes out is not finite.
     """
     config = config_of(settings)
     base = config.clip if settings.token is not None else config.world_clip
-    clip, output = clip_of(settings, config, base), settings.output_dir
-    manifest = Manifest(output, settings.other)
+    clip = clip_of(settings, config, base)
     wanted = asked_for(settings, clip)
     if settings.clip is not None:
         wanted[0].read()  # before the weights are: it may be too short, or damaged
-    model = load_model(settings)
-    sampling = sampling_of(settings, config)
+    model, sampling = load_model(settings), sampling_of(settings, config)
+    with sole_writer(settings.output_dir):
+        return _generate(settings, model, sampling, clip, wanted)
+
+
+def _generate(
+    settings: GenerateSettings,
+    model: ReWorldModel,
+    sampling: Sampling,
+    clip: ClipConfig,
+    wanted: Sequence[Job],
+) -> Futures:
+    output = settings.output_dir
+    manifest = Manifest(output, settings.other)
     _keep_settings(output, model, clip, sampling)
     jobs = [(job, manifest.state(job.name, job.source)) for job in wanted]
     todo = [(job, state) for job, state in jobs if state != DONE]

@@ -13,7 +13,8 @@ import numpy as np
 from tqdm import tqdm
 
 from reworld_agent.core.errors import DataError
-from reworld_agent.core.workers import start, starts
+from reworld_agent.core.parents import stop_workers
+from reworld_agent.core.workers import start_worker, starts
 from reworld_agent.pdm.compiling import ensure_compiled
 from reworld_agent.pdm.golden.log_replay import require_golden
 from reworld_agent.pdm.metrics.records import Records
@@ -139,8 +140,12 @@ def _run(tasks: list[_Task], workers: int) -> Iterator[Records]:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     ensure_compiled()
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, start, (starts(),)) as pool:
-        yield from pool.map(_score_task, tasks, chunksize=max(len(tasks) // (8 * workers), 1))
+    with ProcessPoolExecutor(workers, context, start_worker, (starts(),)) as pool:
+        try:
+            yield from pool.map(_score_task, tasks, chunksize=max(len(tasks) // (8 * workers), 1))
+        except BaseException:
+            stop_workers(pool)
+            raise
 
 
 def _score_task(task: _Task) -> Records:

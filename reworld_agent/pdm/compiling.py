@@ -119,9 +119,11 @@ def ensure_compiled() -> None:
 
 def _start(names: Sequence[str]) -> subprocess.Popen[bytes]:
     code = (
-        "import sys; from reworld_agent.pdm import compiling as c; c.compile_kernels(sys.argv[1:])"
+        "import sys; from reworld_agent.core.parents import end_with_parent as end; "
+        "end(int(sys.argv[1])); "
+        "from reworld_agent.pdm import compiling as c; c.compile_kernels(sys.argv[2:])"
     )
     paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
-    command = [sys.executable, "-c", code, *names]
+    command = [sys.executable, "-c", code, str(os.getpid()), *names]
     return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)

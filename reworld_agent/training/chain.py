@@ -20,6 +20,7 @@ from pathlib import Path
 import pandas as pd
 
 from reworld_agent.core.errors import DataError, ReWorldError
+from reworld_agent.core.parents import ending_with_us
 from reworld_agent.core.records import read_record, write_record
 from reworld_agent.core.result_tables import write_csv
 from reworld_agent.evaluation.tables import average_of
@@ -132,7 +133,7 @@ def in_a_process(command: Command) -> int:
 
     The number of threads is fixed: the order of sums, and with it the weights, depends on it.
     """
-    environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+    environment = {**ending_with_us(), "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
     words = [sys.executable, "-m", "reworld_agent.cli.main", command.command, *command.arguments]
     return subprocess.run(words, env=environment).returncode
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from reworld_agent.core.writers import sole_writer
 from reworld_agent.training.chain import (
     commands,
     in_a_process,
@@ -24,5 +25,6 @@ def train_demo(settings: TrainDemoSettings) -> pd.DataFrame:
         return seed_table(settings.table)
     output = settings.output_dir.absolute()
     chain = commands(output, settings.seed, settings.max_steps, settings.max_scenes)
-    run_chain(chain, output, in_a_process)
+    with sole_writer(output):
+        run_chain(chain, output, in_a_process)
     return stage_scores(output)

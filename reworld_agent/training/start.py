@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reworld_agent.core.writers import sole_writer
 from reworld_agent.training.agents.run import run_agent
 from reworld_agent.training.agents.settings import AgentTrainRun
 from reworld_agent.training.loop.resume import Trained
@@ -16,8 +17,10 @@ def run(settings: TrainRun | AgentTrainRun) -> Trained:
     have had. A finished one is left alone unless `resume` is false.
 
     Raises:
-        ReWorldError: whatever the user can fix, before the first step where possible.
+        ReWorldError: whatever the user can fix, before the first step where possible; or another
+            process writes this folder.
     """
-    if isinstance(settings, AgentTrainRun):
-        return run_agent(settings)
-    return run_stage(settings)
+    with sole_writer(settings.output_dir):
+        if isinstance(settings, AgentTrainRun):
+            return run_agent(settings)
+        return run_stage(settings)

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.core.extras import require_installed
+from reworld_agent.core.parents import start_child
 from reworld_agent.core.paths import cache_home
 from reworld_agent.core.records import as_shown, read_record, record_bytes
 from reworld_agent.scenes.synthetic.drive import SPLITS, SplitPlan
@@ -243,7 +244,7 @@ def _run(
             yield
     else:
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        with ProcessPoolExecutor(workers, context, start_child) as pool:
             for future in as_completed([pool.submit(write_drive, *job) for job in jobs]):
                 future.result()
                 yield

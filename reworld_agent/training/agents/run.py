@@ -9,6 +9,7 @@ import lightning.pytorch as pl
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, DistributedSampler, Sampler
 
+from reworld_agent.core.parents import begin_loading
 from reworld_agent.core.provenance import weights_hash
 from reworld_agent.evaluation.agents import build_agent
 from reworld_agent.scenes.preflight import preflight
@@ -153,5 +154,6 @@ class AgentData(LightningDataModule):
             self.settings.batch_size,
             sampler=sampler,
             num_workers=workers,
+            worker_init_fn=begin_loading,
             persistent_workers=workers > 0,  # each keeps the samples that it has built
         )

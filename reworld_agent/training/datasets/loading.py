@@ -11,6 +11,7 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Sampler
 
 from reworld_agent.core.errors import ConfigError
+from reworld_agent.core.parents import begin_loading
 from reworld_agent.training.datasets.held_out import HeldOutSampler
 from reworld_agent.training.datasets.scene_arrays import Sample
 from reworld_agent.training.phases import ClipPhase, phase_number
@@ -126,7 +127,12 @@ class StageData(LightningDataModule):
             lambda position: phase_number(self.phases, position // step, plan.steps),
         )
         samples: Any = self.dataset
-        return DataLoader(samples, plan.per_process, sampler=stream, num_workers=self.workers)
+        return DataLoader(
+            *(samples, plan.per_process),
+            sampler=stream,
+            num_workers=self.workers,
+            worker_init_fn=begin_loading,
+        )
 
     def val_dataloader(self) -> DataLoader[tuple[Any, ...]] | list[Any]:
         """This process's share of the held-out samples, in the phase that training is in."""
@@ -141,4 +147,9 @@ class StageData(LightningDataModule):
             world,
             lambda: phase_number(self.phases, trainer.global_step if trainer else 0, plan.steps),
         )
-        return DataLoader(samples, self.val_batch, sampler=chosen, num_workers=self.workers)
+        return DataLoader(
+            *(samples, self.val_batch),
+            sampler=chosen,
+            num_workers=self.workers,
+            worker_init_fn=begin_loading,
+        )

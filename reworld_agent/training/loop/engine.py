@@ -67,9 +67,10 @@ def fit(trainer: pl.Trainer, module: pl.LightningModule, **given: Any) -> None:
     """Lightning's `fit`, in which an interruption stays one: it makes of it an exit with code 1."""
     try:
         trainer.fit(module, **given)
-    except SystemExit:
+    except SystemExit as end:
         if trainer.interrupted:
-            raise KeyboardInterrupt from None
+            came = end.__context__  # Ctrl-C or a scheduler's signal
+            raise came if isinstance(came, KeyboardInterrupt) else KeyboardInterrupt from None
         raise
 
 

@@ -14,6 +14,7 @@ import reworld_agent
 from reworld_agent.core.errors import ConfigError
 from reworld_agent.core.provenance import provenance
 from reworld_agent.core.workers import run_tasks
+from reworld_agent.core.writers import sole_writer
 from reworld_agent.negatives.batch_files import BatchFiles
 from reworld_agent.negatives.jobs import (
     BatchJob,
@@ -46,6 +47,11 @@ def run_mining(settings: MiningRun) -> MinedPool:
         ReWorldError: the run cannot start, or cannot write; finished batches are kept.
     """
     require_golden()
+    with sole_writer(settings.output_dir):
+        return _run_mining(settings)
+
+
+def _run_mining(settings: MiningRun) -> MinedPool:
     weights = _weights(settings)
     model = load_model(weights)
     split = settings.train_test_split.data_split

@@ -1,0 +1,76 @@
+"""One writer of a folder at a time; the second one is told who is there."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from reworld_agent.core.atomic import NO_LOCKS_HERE
+from reworld_agent.core.errors import ConfigError
+
+LOCK, HOLDER = ".writer.lock", ".writer.json"
+_RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")  # 0 where this process is the first
+
+
+@contextmanager
+def sole_writer(folder: Path, name: str = "") -> Iterator[None]:
+    """Keep other processes from writing a run's folder or file; that ends with this process.
+
+    The processes of one distributed training share a folder: the first of them holds it.
+
+    Args:
+        folder: of the run; made where it is absent.
+        name: of the one file in it that is written, where others may be written meanwhile.
+
+    Raises:
+        ConfigError: another process writes it, which is named; or it cannot be written.
+    """
+    if any(os.environ.get(name, "0") != "0" for name in _RANKS):
+        yield
+        return
+    holder = folder / f"{name and '.'}{name}{HOLDER}"
+    # a soft lock, filelock's substitute where a disk knows none, would outlive a kill
+    lock = FileLock(holder.with_name(f"{name and '.'}{name}{LOCK}"), fallback_to_soft=False)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise ConfigError(
+            f"{folder / name} is being written by another process{_told(holder)}",
+            "wait until it has ended, or choose another output for this run",
+        ) from error
+    except OSError as error:
+        if error.errno not in NO_LOCKS_HERE:
+            raise ConfigError(
+                f"{folder} cannot be written ({error.strerror or error})",
+                "choose a folder that you may write to",
+            ) from error
+    try:
+        about = {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()}
+        with suppress(OSError):  # it only says who is there
+            holder.write_text(json.dumps(about), encoding="utf-8")
+        yield
+    finally:
+        with suppress(OSError):
+            holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+
+
+def _told(holder: Path) -> str:
+    """Who writes there, as a clause of a sentence; empty where nothing says so."""
+    try:
+        about = json.loads(holder.read_text(encoding="utf-8"))
+        return f": pid {about['pid']} on {about['host']}, since {about['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
