@@ -29,6 +29,7 @@ from reworld_agent.core.errors import DataError, UsageError
 from reworld_agent.core.extending.plugins import VARIABLE
 from reworld_agent.core.extras import require_installed
 from reworld_agent.core.settings import did_you_mean
+from reworld_agent.core.text import shown
 from reworld_agent.core.workers import run_tasks
 from reworld_agent.pdm.metrics import SCORE, short_name
 
@@ -48,6 +49,11 @@ def explain(settings: ExplainSettings) -> Explanation:
     if settings.picture is not None or settings.pictures:
         require_installed("matplotlib", "cv2")
     run = open_run(settings)
+    if not run.table.frame[SCORE].notna().any():
+        raise DataError(
+            f"{shown(run.table.path)}: none of {len(run.table.frame)} scenes has a score",
+            "failures.csv beside it says why; score again with the same output_dir=",
+        )
     if settings.token is not None:
         found = explain_token(run, settings.token)
         if settings.picture is None:

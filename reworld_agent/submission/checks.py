@@ -17,7 +17,7 @@ from reworld_agent.submission.contents import (
     Submission,
 )
 from reworld_agent.submission.expected import Expected
-from reworld_agent.submission.fields import FIELDS, STAGES, field_faults
+from reworld_agent.submission.fields import FIELDS, STAGES, as_text, field_faults
 
 MAX_SPEED_MPS = 35.0  # nuPlan's cars stay below 30
 MAX_CURVATURE_1PM = 0.4  # a radius of 2.5 m; no car steers below 4
@@ -52,7 +52,7 @@ def _fields(submission: Submission) -> Finding:
         faults.append(f"unknown keys {', '.join(map(repr, strange))}")
     if faults:
         return Finding("fields", FAIL, "; ".join(faults), f"keys: {', '.join(sorted(known))}")
-    fields = ", ".join(submission.fields[key] for key in FIELDS.values())
+    fields = ", ".join(str(as_text(submission.fields[key])) for key in FIELDS.values())
     return Finding("fields", OK, f"version {submission.version}; {fields}")
 
 

@@ -44,5 +44,5 @@ class Submission:
     """
 
     version: str
-    fields: Mapping[str, str]
+    fields: Mapping[str, object]
     stages: Mapping[str, tuple[Plans, ...]]

@@ -21,11 +21,18 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _PLACEHOLDERS = ("must_set", "???", "none", "null", "todo")
 
 
+def as_text(value: object) -> object:
+    """A value of an entry; several texts (the devkit's `authors=[a,b]`) as one."""
+    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+        return ", ".join(value)
+    return value
+
+
 def field_faults(fields: Mapping[str, object]) -> list[str]:
     """What is wrong with the required entries, given under the keys of the file."""
     faults = []
     for word, key in FIELDS.items():
-        value = fields.get(key)
+        value = as_text(fields.get(key))
         if not isinstance(value, str) or not value.strip():
             found = "missing" if value is None else f"{value!r}, no text"
             faults.append(f"'{key}' is {found} ({word}=)")

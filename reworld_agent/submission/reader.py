@@ -27,7 +27,47 @@ class _Sampling(Record):
     """Stands for nuPlan's `TrajectorySampling`."""
 
 
-_CLASSES = {TRAJECTORY: _Trajectory, SAMPLING: _Sampling}
+class _Config(Record):
+    """Stands for a list, table or value of omegaconf: the devkit's script writes `authors=[a]` so."""
+
+    def __setstate__(self, state: Any) -> None:
+        """What it holds is kept, nothing else."""
+        kept = ("_content", "_val")
+        fields = state if isinstance(state, dict) else {}
+        super().__setstate__({key: fields[key] for key in kept if key in fields})
+
+
+class _Dropped(Record):
+    """Stands for what omegaconf notes beside its values: types, parents, caches."""
+
+    def __new__(cls, *args: Any) -> _Dropped:
+        """Without what it was made with."""
+        made: _Dropped = object.__new__(cls)
+        made.args, made.fields = (), {}
+        return made
+
+    def __setstate__(self, state: Any) -> None:
+        """Nothing of it is needed."""
+
+
+_CLASSES: dict[tuple[str, str], type[Record]] = {TRAJECTORY: _Trajectory, SAMPLING: _Sampling}
+_CLASSES |= {
+    (f"omegaconf.{module}", name): _Config
+    for module, names in {
+        "listconfig": ("ListConfig",),
+        "dictconfig": ("DictConfig",),
+        "nodes": ("AnyNode", "StringNode", "IntegerNode", "FloatNode", "BooleanNode"),
+    }.items()
+    for name in names
+}
+_CLASSES |= {("omegaconf.base", name): _Dropped for name in ("Metadata", "ContainerMetadata")}
+_CLASSES |= {("typing", "Any"): _Dropped, ("collections", "defaultdict"): _Dropped}
+_CLASSES |= {
+    (module, name): _Dropped
+    for module in ("builtins", "__builtin__")
+    for name in ("list", "dict", "int", "str", "float", "bool", "tuple", "long")
+}
+_DEEPEST = 20  # lists in lists of a configuration
 
 
 def _load(path: Path) -> Any:
@@ -57,8 +97,23 @@ def read(path: Path) -> Submission:
             f"keys of a submission: {known}",
         )
     stages = {key: _seeds(content[key], f"{shown(path)}: {key}") for key in STAGES[version]}
-    fields = {str(key): value for key, value in content.items() if key not in STAGES[version]}
+    rest = [key for key in content if key not in STAGES[version]]
+    fields = {str(key): _plain(content[key], f"{shown(path)}: {key}") for key in rest}
     return Submission(version, fields, stages)
+
+
+def _plain(value: Any, where: str, depth: int = 0) -> Any:
+    """A value of a configuration as omegaconf would give it: lists, tables, texts, numbers."""
+    if not isinstance(value, _Config):
+        return value
+    content = value.fields.get("_content", value.fields.get("_val"))
+    if depth > _DEEPEST or isinstance(content, Record):
+        raise DataError(f"{where} is a configuration of another layout", _REBUILD)
+    if isinstance(content, list):
+        return [_plain(item, where, depth + 1) for item in content]
+    if isinstance(content, dict):
+        return {key: _plain(item, where, depth + 1) for key, item in content.items()}
+    return content
 
 
 def _seeds(value: Any, where: str) -> tuple[dict[str, Plan], ...]:

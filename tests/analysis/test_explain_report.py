@@ -84,6 +84,23 @@ def test_all_scenes_passing(
     assert len(pd.read_parquet(tmp_path / "explanations.parquet")) == 0
 
 
+def test_no_scene_has_a_score(
+    caches: SceneCaches, tokens: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failed = pd.DataFrame({"token": tokens, "reason": "the agent never plans"})
+    failed[list(columns("pdms_v1"))] = float("nan")
+    poses = {token: constant_velocity(caches.get(token)) for token in tokens}
+    write_run(tmp_path, failed, poses, "town_test")
+    said = f"none of {len(tokens)} scenes has a score\n  next: failures.csv"
+    assert main(["explain", str(tmp_path), *where(caches)]) == 1
+    assert said in capsys.readouterr().err
+    assert main(["compare", str(tmp_path), str(tmp_path)]) == 1
+    assert said in capsys.readouterr().err
+    page = tmp_path / "page.html"
+    assert main(["report", str(tmp_path), f"output={page}", *where(caches)]) == 0
+    assert page.is_file()
+
+
 def test_a_single_failing_scene_and_a_table_of_another_version(
     caches: SceneCaches, tokens: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
 from reworld_agent.core.errors import DataError
 from reworld_agent.submission import reader, writer
 from reworld_agent.submission.contents import Plan, Submission
-from reworld_agent.submission.fields import FIELDS
+from reworld_agent.submission.fields import FIELDS, field_faults
 
 GOLDEN = Path(__file__).parent / "golden"  # written by the stock devkit; see make.py there
 NUMPY_2, NUMPY_1 = b"\x16numpy._core.multiarray", b"\x15numpy.core.multiarray"
@@ -135,3 +136,20 @@ def test_trajectories_that_are_none(tmp_path: Path, attributes: dict, message: s
         writer.dump({"predictions": [{"a" * 16: _instance(attributes)}]}, stream)
     with pytest.raises(DataError, match=message):
         reader.read(tmp_path / "x.pkl")
+
+
+@pytest.mark.parametrize("protocol", [2, 4, 5])
+def test_lists_of_a_configuration_are_read(tmp_path: Path, protocol: int) -> None:
+    """The devkit's script writes `authors=[a,b]` as omegaconf's own list."""
+    fields = dict.fromkeys(FIELDS.values(), "x") | {"email": "a@b.de"}
+    config = OmegaConf.create({"authors": ["A. B.", "C"], "deep": [["a"], {"k": 1}]})
+    content = {**fields, "authors": config.authors, "extra": config.deep, "predictions": [{}]}
+    file = tmp_path / "stock.pkl"
+    file.write_bytes(pickle.dumps(content, protocol))
+    submission = reader.read(file)
+    assert submission.fields["authors"] == ["A. B.", "C"]
+    assert submission.fields["extra"] == [["a"], {"k": 1}]
+    assert field_faults(submission.fields) == []
+    file.write_bytes(pickle.dumps({**content, "authors": os.system}, protocol))
+    with pytest.raises(DataError, match="nothing of it was run"):
+        reader.read(file)

@@ -124,6 +124,12 @@ def _paired_tokens(a: ScoreTable, b: ScoreTable, common: bool, notes: list[str])
     both = own["A"][own["A"].isin(own["B"])]
     counts = {name: len(tokens) - len(both) for name, tokens in own.items()}
     unscored = {name: len(t.frame) - len(own[name]) for name, t in (("A", a), ("B", b))}
+    empty = [t for name, t in (("A", a), ("B", b)) if own[name].empty]
+    if empty:
+        raise DataError(
+            f"{shown(empty[0].path)}: none of {len(empty[0].frame)} scenes has a score",
+            "failures.csv beside it says why; score again with the same output_dir=",
+        )
     if len(both) == 0:
         raise DataError(
             f"{shown(a.path)} and {shown(b.path)} have no scored scene in common",
