@@ -28,7 +28,7 @@ class _Sampling(Record):
 
 
 class _Config(Record):
-    """Stands for a list, table or value of omegaconf: the devkit's script writes `authors=[a]` so."""
+    """Stands for a list, table or value of omegaconf, as `authors=[a,b]` of the devkit's script."""
 
     def __setstate__(self, state: Any) -> None:
         """What it holds is kept, nothing else."""
