@@ -6,6 +6,8 @@ All is found out before anything is read, and nothing is left behind by it.
 from __future__ import annotations
 
 import errno
+import itertools
+import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +16,8 @@ from reworld_agent.core.errors import UsageError
 from reworld_agent.core.text import shown
 
 FOLDER = "folder"
+_DATA_ROOTS = ("OPENSCENE_DATA_ROOT", "NUPLAN_MAPS_ROOT")
+_OURS = b"reworld"  # `result_tables.METADATA_KEY`, which needs pandas
 _TABLES = (".parquet", ".csv", ".json")
 _KINDS: Mapping[str, tuple[str, Callable[[Path], bool]]] = {
     "file": ("file", Path.is_file),
@@ -30,26 +34,75 @@ def require(name: str, path: Path, kind: str) -> None:
 
 
 def check_output(
-    name: str, path: Path, writes: str | Sequence[str], inputs: Sequence[tuple[str, Path]]
+    name: str,
+    path: Path,
+    writes: str | Sequence[str],
+    inputs: Sequence[tuple[str, Path]],
+    makes: Sequence[str] = (),
 ) -> None:
     """Raise UsageError where a setting's output cannot be written, or would overwrite an input.
+
+    An input is overwritten where it is an output by any of its names, or lies in what is made anew
+    in a folder; and a file in a folder that is read may be an input, unless it is a table of ours.
 
     Args:
         name: of the setting.
         path: its value.
         writes: "folder", or the endings of its files.
-        inputs: settings and the resolved paths of what is read.
+        inputs: settings and the paths of what is read.
+        makes: of a folder, the names in it that are made anew.
     """
     hint = f"choose another {name}="
-    for file in written(path, writes):
-        for source, taken in inputs:
-            if file.resolve() == taken:
-                message = f"{name}={shown(path)} would overwrite the input {source}={shown(taken)}"
-                raise UsageError(message, hint)
+    files = written(path, writes)
+    made = [(path / part).resolve() for part in makes]
+    folders = [*((source, taken) for source, taken in inputs if taken.is_dir()), *_data_roots()]
+    for source, taken in inputs:
+        real = taken.resolve()
+        if any(file.resolve() == real or _one_file(file, real) for file in files) or any(
+            real.is_relative_to(place) for place in made
+        ):
+            message = f"{name}={shown(path)} would overwrite the input {source}={shown(taken)}"
+            raise UsageError(message, hint)
+    if writes != FOLDER and not any(_is_ours(file) for file in files):
+        for file, (source, taken) in itertools.product(files, folders):
+            if file.is_file() and file.resolve().is_relative_to(taken.resolve()):
+                message = f"{name}={shown(path)} would overwrite {shown(file)}, which lies in "
+                raise UsageError(f"{message}{source}={shown(taken)}", hint)
+    for file in files:
         if file.exists() and file.is_dir() != (writes == FOLDER):
             noun = "a file, not a folder" if writes == FOLDER else "a folder, not a file"
             raise UsageError(f"{name}={shown(path)}: {shown(file)} is {noun}", hint)
     require_writable(name, path if writes == FOLDER else path.parent)
+
+
+def _data_roots() -> list[tuple[str, Path]]:
+    """Folders of data that the environment names."""
+    found = ((name, os.environ.get(name)) for name in _DATA_ROOTS)
+    return [(name, Path(value)) for name, value in found if value and Path(value).is_dir()]
+
+
+def _one_file(one: Path, other: Path) -> bool:
+    """Whether two names are of one file: hard links, or names that differ in case alone."""
+    try:
+        return one.is_file() and one.samefile(other)
+    except OSError:
+        return False
+
+
+def _is_ours(file: Path) -> bool:
+    """Whether a file is a table with our provenance: its footer, the end of a parquet, has it."""
+    try:
+        with file.open("rb") as stream:
+            end = stream.seek(0, os.SEEK_END)
+            stream.seek(max(end - 8, 0))
+            tail = stream.read()
+            if tail[4:] != b"PAR1":
+                return False
+            size = int.from_bytes(tail[:4], "little")
+            stream.seek(max(end - 8 - size, 0))
+            return _OURS in stream.read(size)
+    except OSError:
+        return False
 
 
 def require_writable(name: str, folder: Path) -> None:

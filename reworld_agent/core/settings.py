@@ -45,6 +45,8 @@ def setting(
     above: float | None = None,
     exists: Literal["file", "folder", "any"] | None = None,
     writes: Sequence[str] | Literal["folder"] = (),
+    makes: Sequence[str] = (),
+    reads: bool = False,
     positional: bool = False,
     metavar: str = "",
     old_names: Sequence[str] = (),
@@ -66,6 +68,9 @@ def setting(
         exists: what must lie at a path before anything is read: the path is an input.
         writes: what is written there: "folder", or the endings of the files; "" is the path as it
             is given, any other ending is put in the place of a table's own (a.csv, a.parquet).
+        makes: of a folder that is written, the names in it that are made anew: no input may lie
+            there.
+        reads: the path is an input that is looked for elsewhere.
         positional: may be given without its name.
         metavar: what `--help` shows for the value (FILE, N ...).
         old_names: earlier names, which go on working with a notice. `--name` is an option of an
@@ -80,7 +85,7 @@ def setting(
     """
     endings = writes if isinstance(writes, str) else tuple(writes)
     about = _About(
-        *(doc, choices, open, least, most, above, exists, endings),
+        *(doc, choices, open, least, most, above, exists, endings, tuple(makes), reads),
         *(positional, metavar, tuple(old_names), tuple(collects), group),
         *(key, read, keys),
     )
@@ -99,6 +104,8 @@ class _About:
     above: float | None
     exists: str | None
     writes: str | tuple[str, ...]
+    makes: tuple[str, ...]
+    reads: bool
     positional: bool
     metavar: str
     old_names: tuple[str, ...]
@@ -218,10 +225,10 @@ class Settings:
             value = checked(field, getattr(self, field.name))
             object.__setattr__(self, field.name, value)
         self.check()
-        inputs = [(name, path.resolve()) for name, path in self.inputs()]
+        inputs = self.inputs()
         for field in fields:
             for path in _paths(getattr(self, field.name)) if field.about.writes else []:
-                check_output(field.word, path, field.about.writes, inputs)
+                check_output(field.word, path, field.about.writes, inputs, field.about.makes)
 
     def check(self) -> None:
         """What must hold between fields; raises UsageError. For subclasses."""
@@ -229,10 +236,13 @@ class Settings:
     def inputs(self) -> list[tuple[str, Path]]:
         """What is read, with the setting that names it: no file that is written may be one of it.
 
-        Subclasses add the files that they read in a folder.
+        Those of its sections too. Subclasses add the files that they read in a folder.
         """
-        named = [field for field in fields_of(type(self)) if field.about.exists]
-        return [(field.word, path) for field in named for path in _paths(getattr(self, field.name))]
+        fields = [one for one in fields_of(type(self)) if one.about.exists or one.about.reads]
+        own = [(field.word, path) for field in fields for path in _paths(getattr(self, field.name))]
+        values = (getattr(self, field.name) for field in dataclasses.fields(self))
+        sections = [value for value in values if isinstance(value, Settings)]
+        return [*own, *(item for section in sections for item in section.inputs())]
 
     def replaced(self: Chosen, **changes: Any) -> Chosen:
         """A copy with other values, checked again."""

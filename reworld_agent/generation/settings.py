@@ -123,6 +123,7 @@ class GenerateSettings(ModelSettings):
         "where the futures go",
         Path("outputs/generated"),
         writes="folder",
+        makes=("clips", "futures", "real", "side_by_side"),
         metavar="DIR",
         old_names=("output",),
     )

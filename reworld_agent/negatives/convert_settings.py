@@ -34,5 +34,5 @@ class ConvertPoolSettings(Settings):
         if self.input.is_dir() and self.data_split is None:
             message = f"input={shown(self.input)} does not say of which split it is"
             raise UsageError(message, "add data_split=NAME")
-        inputs = [(name, path.resolve()) for name, path in self.inputs()]
-        check_output("output", self.output, ("",) if self.input.is_dir() else FOLDER, inputs)
+        kind = ("",) if self.input.is_dir() else FOLDER
+        check_output("output", self.output, kind, self.inputs())

@@ -68,8 +68,13 @@ class SubmitSettings(Settings):
         found = super().inputs()
         folders = [(name, path) for name, path in found if path.is_dir()]
         return [
-            *found,
-            *((name, file) for name, path in folders for file in path.glob("*.parquet")),
+            *(item for item in found if item not in folders),
+            *(
+                (name, file)
+                for name, path in folders
+                for ending in ("*.parquet", "*.csv")
+                for file in path.glob(ending)
+            ),
         ]
 
     def check(self) -> None:

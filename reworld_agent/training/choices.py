@@ -51,7 +51,7 @@ class StageChoice(Settings, prefix="agent"):
     """Where a stage starts, and what of it is changed."""
 
     init_from: Path | None = setting(
-        "weights of the stage before: a folder or .ckpt; null = the shipped ones", None
+        "weights of the stage before: a folder or .ckpt; null = the shipped ones", None, reads=True
     )
     overrides: Mapping[str, Any] = setting(
         "settings of the stage to change", None, read=read_overrides, keys=_stage_settings

@@ -156,7 +156,10 @@ class TrainingSettings(Settings):
 
     train_test_split: SplitSettings = section(SplitSettings)
     output_dir: Path = setting(
-        "folder of the run; an unfinished run in it goes on", writes="folder", group=_RUN
+        "folder of the run; an unfinished run in it goes on",
+        writes="folder",
+        makes=("weights", "checkpoints", "agent.ckpt"),
+        group=_RUN,
     )
     experiment_name: str = setting("of the default output_dir", "training", group=_RUN)
     seed: int = setting(

@@ -46,5 +46,6 @@ class RunSettings(Settings):
             require_split(self.data_split, self.data_root)
 
     def inputs(self) -> list[tuple[str, Path]]:
-        """The run's tables."""
-        return [("run", path) for path in run_tables(self.run)]
+        """The run's tables, and where its scenes lie; not all else in the run's folder."""
+        others = [(name, path) for name, path in super().inputs() if name != "run"]
+        return [*others, *(("run", path) for path in run_tables(self.run))]

@@ -58,7 +58,9 @@ class MiningRun(Settings):
 
     train_test_split: SplitSettings = section(SplitSettings)
     output_dir: Path = setting(
-        "folder of the run; an unfinished run in it goes on", writes="folder"
+        "folder of the run; an unfinished run in it goes on",
+        writes="folder",
+        makes=("pool.parquet", "batches"),
     )
     experiment_name: str = setting("of the default output_dir", "hard_negatives")
     recipe: str = setting("paper, or release: the authors' own code", "paper", choices=RECIPES)

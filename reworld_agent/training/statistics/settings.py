@@ -21,7 +21,9 @@ class StatisticsRun(Settings):
     """What is fitted before Stage 1, and to which scenes."""
 
     train_test_split: SplitSettings = section(SplitSettings)
-    output_dir: Path = setting("folder of the run; OUTPUT_DIR/weights is written", writes="folder")
+    output_dir: Path = setting(
+        "folder of the run; OUTPUT_DIR/weights is written", writes="folder", makes=("weights",)
+    )
     experiment_name: str = setting("of the default output_dir", "statistics")
     recipe: str = setting("paper, or release: the authors' own code", "paper", choices=RECIPES)
     model: str = setting("tiny, paper, or a file of your own: FILE.yaml", "tiny")
