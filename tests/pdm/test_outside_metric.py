@@ -38,7 +38,7 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Outside]:
 def test_a_run_an_explanation_and_a_report(
     page: Outside, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    score, explain, report = page.lines
+    score, explain, report, *_ = page.lines
     assert page.run(score, *SCENES) == 0
     assert "CL" in capsys.readouterr().out.splitlines()[0].split()
     run = Path("outputs/clearance")
