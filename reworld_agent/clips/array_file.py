@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from reworld_agent.clips.fit import fit_image
 from reworld_agent.clips.stored import LAYOUTS, RANGES, TCHW, THWC, Stored, range_text
+from reworld_agent.core.bounds import MAX_ARRAY_BYTES, check_bytes, check_pixels
 from reworld_agent.core.errors import DataError
 
 SUFFIXES = (".npy", ".npz")
@@ -56,6 +57,8 @@ class ArrayFile:
         if stored.layout is not None and stored.layout not in possible:
             what = f"{self.path}: its shape {shape} is not {stored.layout}"
             raise DataError(what, f"say layout={possible[0]}, or leave it out")
+        height, width = shape[1:3] if possible[0] == THWC else shape[2:]
+        check_pixels(self.path, width, height, _LAYOUT)
         swapped = shape[0] == shape[1] == 3  # three frames, or the colours before the frames
         if stored.layout is None and (len(possible) > 1 or swapped):
             raise DataError(
@@ -97,6 +100,8 @@ def _load(path: Path) -> NDArray[Any]:
             return found
         with found:
             if len(found.files) == 1:
+                size = found.zip.infolist()[0].file_size  # what it says that it unpacks to
+                check_bytes(path, size, MAX_ARRAY_BYTES, "save the array as .npy")
                 array: NDArray[Any] = found[found.files[0]]
                 return array
             names = ", ".join(found.files[:5]) or "none"

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 
 from reworld_agent.clips.fit import fit_image
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.result_tables import read_csv, read_frame
+from reworld_agent.scenes.images import load_image
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 TIME_TABLES = ("index.parquet", "timestamps.csv")
@@ -32,23 +32,9 @@ def list_images(folder: Path) -> list[Path]:
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
-    """uint8 [H, W, 3], RGB, upright as its EXIF says; grey and 16-bit files are converted.
-
-    Raises:
-        DataError: the file is missing, cut short or no image.
-    """
-    try:
-        with Image.open(path) as opened:
-            image: Image.Image = opened
-            ImageOps.exif_transpose(image, in_place=True)
-            if image.mode.startswith("I"):  # 16-bit grey: PIL itself would clip it to white
-                image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
-            return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: the image is missing", "make the index again") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        hint = "replace the image, or leave its clip out"
-        raise DataError(f"{path}: the image is damaged ({error})", hint) from error
+    """An image file as uint8 [H, W, 3], RGB; see `scenes.images.load_image`."""
+    damaged = "replace the image, or leave its clip out"
+    return load_image(path, "the image", "make the index again", damaged)
 
 
 class ImageFiles:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.clips.fit import fit_image
+from reworld_agent.core.bounds import check_pixels
 from reworld_agent.core.errors import DataError
 
 _REPLACE = "the file is damaged: copy it again, or leave it out"
@@ -99,7 +100,9 @@ class VideoFile:
 def _video_stream(container: Any, path: Path) -> Any:
     if not container.streams.video:
         raise DataError(f"{path}: has no video stream", "name a video file")
-    return container.streams.video[0]
+    stream = container.streams.video[0]
+    check_pixels(path, stream.width or 0, stream.height or 0, "make a smaller copy of it")
+    return stream
 
 
 def _stamps(container: Any, stream: Any) -> NDArray[np.int64]:

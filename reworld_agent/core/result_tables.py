@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reworld_agent.core.atomic import partial_path, write_atomically
+from reworld_agent.core.csv_cells import quoted, unquoted
 from reworld_agent.core.errors import ConfigError, DataError, ReWorldError
 from reworld_agent.core.records import as_shown, parse_json, read_record, write_record
 from reworld_agent.core.text import shown
@@ -37,8 +38,9 @@ def write_parquet(path: Path, frame: pd.DataFrame, provenance: dict[str, Any]) -
 
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:
-    """Write the csv twin of a table; raises DataError."""
-    write_atomically(path, lambda partial: frame.to_csv(partial, index=False))
+    """Write the csv twin of a table, which no spreadsheet takes for formulas; raises DataError."""
+    safe = quoted(frame)
+    write_atomically(path, lambda partial: safe.to_csv(partial, index=False))
 
 
 def read_arrow(path: Path, fix: str = REMAKE, columns: Sequence[str] | None = None) -> pa.Table:
@@ -80,7 +82,7 @@ def read_frame(path: Path, fix: str = REMAKE, columns: Sequence[str] | None = No
 def read_csv(path: Path, fix: str = REMAKE, columns: Sequence[str] = ()) -> pd.DataFrame:
     """A csv file of anyone; raises DataError where it is damaged or lacks one of the columns."""
     try:
-        frame = pd.read_csv(path)
+        frame = unquoted(pd.read_csv(path))
     except Exception as error:  # damaged bytes make pandas raise nearly anything
         raise _unreadable(path, error, fix) from error
     missing = [name for name in columns if name not in frame]

@@ -217,6 +217,8 @@ class SceneCache:
             raise DataError(f"{path}: no such scene cache", "build it with pdm.build_scene_cache")
         try:
             with zipfile.ZipFile(path) as archive:  # numpy's own reader takes twice as long
+                if any(one.compress_type != zipfile.ZIP_STORED for one in archive.infolist()):
+                    raise ValueError("packed, as no cache is")  # a small one could unpack to much
                 header_bytes, data_bytes = archive.read("header.npy"), archive.read("data.npy")
                 digest = _digest(archive)
             header = json.loads(_payload(header_bytes).tobytes())

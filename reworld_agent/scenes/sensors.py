@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from reworld_agent.core.errors import DataError
 from reworld_agent.scenes.camera_names import CAMERA_NAMES
+from reworld_agent.scenes.images import load_image
 from reworld_agent.scenes.pcd import read_pcd
 
 _IMAGE_HINT = "download the image again, or leave its log out with scene_filter.log_names"
@@ -194,22 +195,12 @@ def cameras_of(sensors: Iterable[SensorConfig]) -> tuple[str, ...]:
 
 
 def read_image(path: Path, token: str = "?") -> NDArray[np.uint8]:
-    """An image file as uint8 [H, W, 3], RGB.
+    """An image file as uint8 [H, W, 3], RGB; see `images.load_image`.
 
     Raises:
         DataError: it is missing, cut short or no image; names the file and the frame's token.
     """
-    from PIL import Image  # noqa: PLC0415 - the base installation reads no images
-
-    try:
-        with Image.open(path) as image:
-            return np.array(image if image.mode == "RGB" else image.convert("RGB"))
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: image of frame {token} is missing", _IMAGE_HINT) from error
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(
-            f"{path}: image of frame {token} is damaged ({error})", _IMAGE_HINT
-        ) from error
+    return load_image(path, f"image of frame {token}", _IMAGE_HINT, _IMAGE_HINT)
 
 
 def check_image_sizes(cameras: Sequence[Cameras], tokens: Sequence[str]) -> None:

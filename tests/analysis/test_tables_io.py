@@ -11,7 +11,7 @@ import pytest
 
 from reworld_agent.analysis.tables.score_tables import read_table
 from reworld_agent.core.errors import ConfigError, DataError
-from reworld_agent.core.result_tables import write_parquet
+from reworld_agent.core.result_tables import write_csv, write_parquet
 from tests.analysis.tables import scores, tokens, two_stages, v2_scores, with_footer, write
 
 
@@ -193,3 +193,30 @@ def test_real_tables(shared_data: Path) -> None:
     assert lead.frame["score"].mean() == pytest.approx(0.8443, abs=5e-5)
     with pytest.raises(DataError, match="table of means"):
         read_table(folder / "navtest_ladder_means.csv")
+
+
+ODD = ["average", "mean_of_all", "", "NA", "nan", "null", "=1+1", "total"]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+def test_scenes_with_names_of_summary_rows_stay_scenes(tmp_path: Path, kind: str) -> None:
+    """In any place of the table, also just above the row that has their name."""
+    frame = scores()
+    for places in (range(len(ODD)), range(40 - len(ODD), 40)):
+        for place, name in zip(places, ODD, strict=True):
+            frame.loc[place, "token"] = name
+    frame = frame.drop_duplicates("token", keep="last" if kind == "parquet" else "first")
+    table = with_footer(frame.reset_index(drop=True))
+    if kind == "parquet":
+        origin = {"protocol": "pdms_v1", "agent": "a", "tokens": len(frame)}
+        write_parquet(tmp_path / "t.parquet", table, origin)
+        found = read_table(tmp_path / "t.parquet")
+        assert list(found.frame.index) == frame["token"].tolist()
+    else:  # which says nothing of its scenes; "" is no name there
+        write_csv(tmp_path / "t.csv", table)
+        found = read_table(tmp_path / "t.csv")
+        assert list(found.frame.index) == [name for name in frame["token"] if name]
+    assert found.footer["score"] == pytest.approx(frame["score"].mean())
+    np.testing.assert_allclose(
+        found.frame["score"], frame.set_index("token").loc[found.frame.index, "score"]
+    )

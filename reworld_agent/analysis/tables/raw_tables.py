@@ -13,10 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reworld_agent.analysis.tables.files import SCORES
+from reworld_agent.core.csv_cells import unquoted
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.result_tables import provenance_in, read_frame
 from reworld_agent.core.text import shown
 
+_ABSENT = ("", "nan", "NaN", "NAN", "NA", "N/A", "n/a", "#N/A", "null", "NULL", "None", "<NA>")
 _TEXT = ("token", "log")  # columns whose values stay text although they may look like numbers
 
 
@@ -92,9 +94,18 @@ def _open_csv(path: Path) -> RawTable:
 
     def read(names: Sequence[str]) -> pd.DataFrame:
         text = {name: str for name in names if any(word in name.lower() for word in _TEXT)}
+        absent = {name: list(_ABSENT) for name in names if name not in text}
         try:
             with path.open(encoding="utf-8-sig", newline="") as stream:
-                return pd.read_csv(stream, sep=separator, usecols=list(names), dtype=text)
+                frame = pd.read_csv(
+                    stream,
+                    sep=separator,
+                    usecols=list(names),
+                    dtype=text,
+                    keep_default_na=False,  # a scene may be called NA, null or nan
+                    na_values=absent,
+                )
+            return unquoted(frame)
         except (OSError, ValueError) as error:
             raise _unreadable(path, error) from error
 

@@ -17,6 +17,7 @@ import pandas as pd
 
 from reworld_agent.analysis.tables.raw_tables import find_file, open_table
 from reworld_agent.analysis.tables.two_stages import (
+    OFFICIAL,
     STAGE,
     STAGE_COLUMN,
     merge_stages,
@@ -104,7 +105,7 @@ def read_table(
     frame = raw.read([names[name] for name in chosen])
     frame = frame.rename(columns={names[name]: canonical for name, canonical in chosen.items()})
     frame = merge_stages(frame, notes)
-    frame, footer, official = _split_footer(frame, notes)
+    frame, footer, official = _split_footer(frame, raw.provenance, notes)
     _check_tokens(frame, file)
     frame[TOKEN] = frame[TOKEN].astype(object)  # pandas looks up plain strings ten times faster
     recorded = prefix.rstrip("_") or raw.provenance.get("protocol")
@@ -185,12 +186,19 @@ def _choose(columns: Sequence[str], notes: list[str], file: Path) -> dict[str, s
 
 
 def _split_footer(
-    frame: pd.DataFrame, notes: list[str]
+    frame: pd.DataFrame, provenance: dict[str, Any], notes: list[str]
 ) -> tuple[pd.DataFrame, dict[str, float], dict[str, float]]:
-    """Scenes, the values of the first summary row, and the official scores of two stages."""
-    tokens = frame[TOKEN]
-    blank = tokens.isna() | (tokens == "")
-    is_footer = tokens.fillna("").map(lambda token: bool(_FOOTER.fullmatch(token)))
+    """Scenes, the values of the first summary row, and the official scores of two stages.
+
+    Args:
+        frame: all rows.
+        provenance: of a table of ours, else empty.
+        notes: what is left out is added here.
+    """
+    tokens = frame[TOKEN].fillna("")
+    scenes = len(frame) - _footers(tokens.tolist(), provenance)
+    is_footer = pd.Series(np.arange(len(frame)) >= scenes, index=frame.index)
+    blank = (tokens == "") & ~is_footer & (not provenance)  # else it is a scene of that name
     if blank.any():
         notes.append(f"{int(blank.sum())} rows without a token left out")
     footer: dict[str, float] = {}
@@ -200,6 +208,25 @@ def _split_footer(
         footer = {str(key): float(value) for key, value in first.items() if np.isfinite(value)}
     official = official_scores(frame[is_footer], TOKEN, VALID) if STAGE_COLUMN in frame else {}
     return frame[~(is_footer | blank)].reset_index(drop=True), footer, official
+
+
+def _footers(tokens: list[str], provenance: dict[str, Any]) -> int:
+    """How many summary rows end a table; a scene may have the name of one.
+
+    A table of ours says which it has: NAVSIM's three of two stages, `average` where an agent was
+    scored, else none. Of any other they are the last rows with such names, each name once.
+    """
+    if provenance:
+        three = tokens[-len(OFFICIAL) :]
+        if set(three) == set(OFFICIAL):
+            return len(three)
+        return int("agent" in provenance and tokens[-1:] == ["average"])
+    seen: set[str] = set()
+    for name in reversed(tokens):
+        if not _FOOTER.fullmatch(name) or name in seen:
+            break
+        seen.add(name)
+    return len(seen)
 
 
 def _check_tokens(frame: pd.DataFrame, file: Path) -> None:

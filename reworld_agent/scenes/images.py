@@ -1,0 +1,39 @@
+"""The one reader of image files, for the planner's cameras and for clips."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reworld_agent.core.bounds import MAX_IMAGE_BYTES, check_bytes, check_pixels
+from reworld_agent.core.errors import DataError
+
+
+def load_image(path: Path, what: str, missing: str, damaged: str) -> NDArray[np.uint8]:
+    """uint8 [H, W, 3], RGB, upright as its EXIF says; grey and 16-bit files are converted.
+
+    Args:
+        path: the file.
+        what: how messages call the image.
+        missing, damaged: what to do where it is so.
+
+    Raises:
+        DataError: the file is missing, cut short, no image, or far too large for one of a camera.
+    """
+    from PIL import Image, ImageOps  # noqa: PLC0415 - the base installation reads no images
+
+    try:
+        check_bytes(path, path.stat().st_size, MAX_IMAGE_BYTES, damaged)
+        with Image.open(path) as opened:
+            image: Image.Image = opened
+            check_pixels(path, *image.size, damaged)  # nothing is unpacked yet
+            ImageOps.exif_transpose(image, in_place=True)
+            if image.mode.startswith("I"):  # 16-bit grey: PIL itself would clip it to white
+                image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
+            return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: {what} is missing", missing) from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path}: {what} is damaged ({error})", damaged) from error
