@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -10,14 +11,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 
 from reworld_agent.cli.arguments import read_arguments
 from reworld_agent.cli.help import help_of, usage_of
 from reworld_agent.cli.logs import logs_on_stderr
-from reworld_agent.core.errors import ReWorldError, UsageError
+from reworld_agent.core.errors import DataError, ReWorldError, UsageError
 from reworld_agent.core.extras import not_installed
 from reworld_agent.core.settings import Field, Settings, fields_of
+from reworld_agent.core.text import shown
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)  # a disk, or what a user may have of it
 # What every command returns; `reworld --help` prints the table.
 OK, FAILED, USAGE, BROKEN_INPUT, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
 HELP_WORDS = frozenset({"-h", "--help", "help"})
@@ -142,8 +146,22 @@ def exit_of(body: Callable[[], int], kept: str) -> int:
         print(f"\ninterrupted: {kept}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _no_more_output()
         return OK
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        place = shown(Path(error.filename)) if error.filename else "a file, or what is printed"
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _no_more_output()
+        return report_error(DataError(f"{place}: {error.strerror}", f"free some space; {kept}"))
+
+
+def _no_more_output() -> None:
+    """What stdout still holds is not written when the process ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def report_error(error: ReWorldError) -> int:

@@ -112,6 +112,26 @@ def test_a_closed_pipe_is_no_error(words: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_an_error_in_two_lines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Behind stdout, and behind a file."""
+    line = f"{sys.executable} -m reworld_agent.cli.main compare --help > /dev/full"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.count("\n") == 2
+    assert "error: a file, or what is printed: No space left on device\n  next: free some space" in done.stderr
+
+    def write(self: object, words: list[str]) -> int:
+        with Path("/dev/full").open("w") as file:
+            file.write("x")
+        return 0
+
+    monkeypatch.setattr(Command, "_run", write)
+    assert cli.main(["synth", "data_split=town_test"]) == 1
+    assert "No space left on device" in capsys.readouterr().err
+
+
 def test_what_the_library_logs_is_on_stderr(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

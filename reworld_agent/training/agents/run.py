@@ -100,10 +100,10 @@ def _record(settings: AgentTrainRun, agent: Any, samples: int) -> dict[str, Any]
 
 def _length(settings: AgentTrainRun, batches: int, validate: bool) -> dict[str, Any]:
     """Lightning's arguments: epochs, steps, and an epoch's end nearest to when to validate."""
-    length: dict[str, Any] = {
-        "max_epochs": settings.epochs or -1,
-        "max_steps": settings.trainer.steps or -1,
-    }
+    steps = settings.trainer.steps or -1
+    # steps alone are shown as the epochs that they take
+    length: dict[str, Any] = {"max_epochs": settings.epochs or -(-steps // batches)}
+    length["max_steps"] = steps
     if validate:
         length["check_val_every_n_epoch"] = max(1, round(settings.validation.every / batches))
     else:
