@@ -49,12 +49,13 @@ test: $(DEV) ## run the test suite, in two processes (WORKERS=8: in eight)
 test-slow: $(DEV) ## run the tests that take long (marked slow), as every night
 	$(PY) -m pytest -m slow --numprocesses $(WORKERS) --dist worksteal
 
-check: $(DEV) ## lint, formatting, types, arrows, sizes
+check: $(DEV) ## lint, formatting, types, arrows, sizes, claims
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
 	$(PY) -m tests.check_sizes
+	$(PY) -m tests.check_claims
 
 format: $(DEV) ## let ruff fix what it can
 	$(PY) -m ruff check --fix .
