@@ -16,7 +16,7 @@ KNOWN = {"a": [0.0303, 0.022, 0.0391], "b.x": [1.0, 2.5], "b.y": [3.0, 4.5], "fv
 MARKED = "<!-- claims: {} -->\n\n{}"
 
 
-def found(text: str, old: str = "") -> list[str]:
+def faults_of(text: str, old: str = "") -> list[str]:
     return list(faults(text, KNOWN, {old} if old else set(), set()))
 
 
@@ -32,7 +32,7 @@ def found(text: str, old: str = "") -> list[str]:
     ],
 )
 def test_claims_that_hold(text: str) -> None:
-    assert found(text) == []
+    assert faults_of(text) == []
 
 
 @pytest.mark.parametrize(
@@ -56,14 +56,14 @@ def test_claims_that_hold(text: str) -> None:
     ],
 )
 def test_claims_that_do_not(text: str, fault: str) -> None:
-    assert any(fault in line for line in found(text)), found(text)
+    assert any(fault in line for line in faults_of(text)), faults_of(text)
 
 
 def test_what_no_command_gives_today_is_said_to_be_so() -> None:
     text = MARKED.format("b.x", "Once 1.0 ± 2.5.")
-    assert "no longer what is found" in found(f"# Now\n\n{text}", "b")[0]
-    assert found(f"# Now\n\n{text}\n\nToday's command no longer gives it.", "b") == []
-    assert found(f"# Now\n\n{text}\n\n# Elsewhere\n\nno longer", "b")
+    assert "no longer what is found" in faults_of(f"# Now\n\n{text}", "b")[0]
+    assert faults_of(f"# Now\n\n{text}\n\nToday's command no longer gives it.", "b") == []
+    assert faults_of(f"# Now\n\n{text}\n\n# Elsewhere\n\nno longer", "b")
 
 
 @pytest.mark.parametrize(
@@ -108,9 +108,8 @@ def test_the_shipped_weights_score_and_compare_as_recorded(split: str, tmp_path:
             assert means == pytest.approx(known[f"town_test.{name}"], abs=5e-5)
         if record:
             rows = compare_tables(run, other).metrics.set_index("metric")
-            assert rows.loc["score", ["difference", "low", "high"]].tolist() == pytest.approx(
-                record, abs=6e-5
-            )
+            found = [float(rows[column]["score"]) for column in ("difference", "low", "high")]
+            assert found == pytest.approx(record, abs=6e-5)
 
 
 def test_the_file_says_what_its_fields_are() -> None:
