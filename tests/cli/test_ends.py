@@ -120,7 +120,8 @@ def test_a_full_disk_is_an_error_in_two_lines(
     line = f"{sys.executable} -m reworld_agent.cli.main compare --help > /dev/full"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
     assert done.returncode == 1 and done.stderr.count("\n") == 2
-    assert "error: a file, or what is printed: No space left on device\n  next: free some space" in done.stderr
+    said = "error: a file, or what is printed: No space left on device\n  next: free some space"
+    assert said in done.stderr
 
     def write(self: object, words: list[str]) -> int:
         with Path("/dev/full").open("w") as file:
