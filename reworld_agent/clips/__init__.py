@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from reworld_agent.clips.index import ClipIndex, read_index, write_index
     from reworld_agent.clips.kinematics import COMMANDS, EgoTrack, make_track
     from reworld_agent.clips.make import MadeIndex, make_index
-    from reworld_agent.clips.recording import Recording, in_time_order
+    from reworld_agent.clips.recording import Recording, Refused, in_time_order
     from reworld_agent.clips.settings import IndexSettings
     from reworld_agent.clips.splits import SplitRule, split_rule
     from reworld_agent.clips.video_out import write_video
@@ -32,6 +32,7 @@ __all__ = [
     "IndexSettings",
     "MadeIndex",
     "Recording",
+    "Refused",
     "SplitRule",
     "build_index",
     "in_time_order",
@@ -53,7 +54,7 @@ __getattr__, __dir__ = lazy_face(
         "index": ["ClipIndex", "read_index", "write_index"],
         "kinematics": ["COMMANDS", "EgoTrack", "make_track"],
         "make": ["MadeIndex", "make_index"],
-        "recording": ["Recording", "in_time_order"],
+        "recording": ["Recording", "Refused", "in_time_order"],
         "settings": ["IndexSettings"],
         "splits": ["SplitRule", "split_rule"],
         "video_out": ["write_video"],

@@ -24,11 +24,13 @@ from reworld_agent.clips.index import (
     sizes_checksum,
 )
 from reworld_agent.clips.kinematics import covers, motion_at
-from reworld_agent.clips.recording import Recording
+from reworld_agent.clips.recording import Recording, Refused
 from reworld_agent.clips.sources import Options, open_source
 from reworld_agent.clips.splits import SplitRule
 from reworld_agent.clips.windows import ClipShape, chosen_files, cut
 from reworld_agent.core.errors import DataError
+
+_SHOWN = 10  # refused recordings that are printed; the csv has all
 
 
 @dataclass
@@ -40,6 +42,7 @@ class Findings:
     gaps: int = 0
     dropped: int = 0
     missing: list[str] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
     motionless: list[str] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -47,6 +50,12 @@ class Findings:
     def lines(self, fps: float) -> list[str]:
         """The findings as text, the unremarkable left out."""
         lines = [f"{self.recordings} recordings, {self.clips} clips"]
+        if self.refused:
+            count = self.recordings + len(self.refused)
+            lines.append(f"refused: {len(self.refused)} of {count} recordings")
+            lines += [f"  {one.name}: {one.reason}" for one in self.refused[:_SHOWN]]
+            if len(self.refused) > _SHOWN:
+                lines.append(f"  and {len(self.refused) - _SHOWN} more")
         if self.rates:
             lines.append(
                 f"the recordings have {np.median(self.rates):.3g} frames a second (median)"
@@ -72,6 +81,7 @@ class Findings:
             "gaps": self.gaps,
             "clips_over_gaps": self.dropped,
             "missing_images": len(self.missing),
+            "refused": len(self.refused),
         }
 
 
@@ -101,14 +111,18 @@ def build_index(
     rows: list[dict[str, Any]] = []
     recordings = open_source(source).recordings(root, options)
     for recording in tqdm(recordings, desc=f"indexing {source}", unit=" recordings"):
-        rows.extend(_rows(recording, root, shape, split, findings, content))
+        if isinstance(recording, Refused):
+            findings.refused.append(recording)
+        else:
+            rows.extend(_rows(recording, root, shape, split, findings, content))
     findings.clips = len(rows)
     if not rows:
-        raise DataError(
-            f"{root}: gives no clip of {shape.frames} frames at {shape.fps:g} fps: "
-            + "; ".join(findings.lines(shape.fps)),
-            "ask for fewer frames= or a lower fps=, or bring the missing images",
-        )
+        found = "; ".join(line.strip() for line in findings.lines(shape.fps))
+        hint = "ask for fewer frames= or a lower fps=, or bring the missing images"
+        if not findings.recordings:
+            hint = "mend or replace what is refused"
+        wanted = f"{shape.frames} frames at {shape.fps:g} fps"
+        raise DataError(f"{root}: gives no clip of {wanted}: {found}", hint)
     _check_names(rows)
     about = {"source": source, **dataclasses.asdict(shape), **findings.to_dict()}
     table = pd.DataFrame(rows, columns=list(COLUMNS))

@@ -19,6 +19,11 @@ from reworld_agent.clips.stored import Stored
 from reworld_agent.core.errors import ConfigError, DataError
 
 Frames = NDArray[np.uint8]
+VIDEO_SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm", ".flv", ".wmv", ".3gp"),
+    *(".ts", ".m2ts", ".mts", ".mpg", ".mpeg"),
+    *(".h264", ".264", ".h265", ".265", ".hevc"),  # raw streams, as comma2k19 has them
+)
 
 
 class FrameReader(Protocol):

@@ -27,8 +27,13 @@ def natural_key(path: Path) -> list[tuple[int, str]]:
 
 def list_images(folder: Path) -> list[Path]:
     """JPEG and PNG files of a folder, in natural order."""
-    found = (p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
-    return sorted(found, key=natural_key)
+    return sorted(filter(is_image, folder.iterdir()), key=natural_key)
+
+
+def is_image(path: Path) -> bool:
+    """A JPEG or PNG file by its name; what macOS puts beside one (`._a.jpg`) is none."""
+    name = path.name
+    return path.suffix.lower() in SUFFIXES and not name.startswith("._") and path.is_file()
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
 
 from reworld_agent.clips.build import Findings, build_index, split_counts
 from reworld_agent.clips.index import ClipIndex, write_index
@@ -11,6 +14,7 @@ from reworld_agent.clips.sources import ClipSource, Options, open_source
 from reworld_agent.clips.splits import split_rule
 from reworld_agent.clips.windows import ClipShape
 from reworld_agent.core.errors import UsageError
+from reworld_agent.core.result_tables import write_csv
 from reworld_agent.scenes import synthetic
 
 _SERVED = {"data_split": "part", "images": "images", "licence": "licence"}
@@ -24,11 +28,13 @@ class MadeIndex:
         index: the clips.
         findings: what was met on the way.
         shape: of the clips.
+        refused: a csv beside the index of what could not be read (name, reason); None = all could.
     """
 
     index: ClipIndex
     findings: Findings
     shape: ClipShape
+    refused: Path | None = None
 
     def text(self) -> str:
         """What was met, and how many clips each split has."""
@@ -57,7 +63,12 @@ def make_index(settings: IndexSettings) -> MadeIndex:
     root = settings.root or synthetic.default_root()
     index, findings = build_index(settings.source, root, shape, rule, options, settings.content)
     write_index(settings.output, index)
-    return MadeIndex(index, findings, shape)
+    refused = settings.output.with_suffix(".refused.csv")
+    if not findings.refused:
+        refused.unlink(missing_ok=True)  # of an earlier index
+        return MadeIndex(index, findings, shape)
+    write_csv(refused, pd.DataFrame([asdict(one) for one in findings.refused]))
+    return MadeIndex(index, findings, shape, refused)
 
 
 def _check_served(settings: IndexSettings, source: ClipSource) -> None:

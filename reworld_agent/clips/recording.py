@@ -5,15 +5,19 @@ Times are integer microseconds (us) on the source's own clock.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.clips.kinematics import EgoTrack
+from reworld_agent.core.errors import DataError
 
 Stamps = NDArray[np.int64]
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,41 @@ class Recording:
     def kind(self) -> str:
         """`video` or `images`."""
         return "video" if self.video else "images"
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A recording that cannot be read; the others go on.
+
+    Attributes:
+        name: its file or scene, relative to the root where that can be.
+        reason: why.
+    """
+
+    name: str
+    reason: str
+
+
+class UndeclaredRateError(DataError):
+    """Frames carry no times and nothing says their rate: one word is missing, and no file bad."""
+
+
+def each(
+    items: Iterable[Item], read: Callable[[Item], Recording], name: Callable[[Item], str]
+) -> Iterator[Recording | Refused]:
+    """What `read` gives of each item; `Refused` where that is a DataError.
+
+    Raises:
+        UndeclaredRateError: as `read` does.
+    """
+    for item in items:
+        try:
+            found: Recording | Refused = read(item)
+        except UndeclaredRateError:
+            raise
+        except DataError as error:
+            found = Refused(name(item), error.message)
+        yield found
 
 
 def in_time_order(

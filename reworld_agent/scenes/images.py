@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from reworld_agent.core.errors import DataError
 
 def load_image(path: Path, what: str, missing: str, damaged: str) -> NDArray[np.uint8]:
     """uint8 [H, W, 3], RGB, upright as its EXIF says; grey and 16-bit files are converted.
+
+    So are palettes and CMYK; an alpha channel is dropped.
 
     Args:
         path: the file.
@@ -29,11 +32,15 @@ def load_image(path: Path, what: str, missing: str, damaged: str) -> NDArray[np.
         with Image.open(path) as opened:
             image: Image.Image = opened
             check_pixels(path, *image.size, damaged)  # nothing is unpacked yet
-            ImageOps.exif_transpose(image, in_place=True)
+            image.load()
+            with suppress(Exception):  # EXIF may hold anything; the pixels are whole
+                image = ImageOps.exif_transpose(image)
             if image.mode.startswith("I"):  # 16-bit grey: PIL itself would clip it to white
-                image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
+                image = Image.fromarray((np.asarray(image) // 257).clip(0, 255).astype(np.uint8))
             return np.array(image if image.mode == "RGB" else image.convert("RGB"))
     except FileNotFoundError as error:
         raise DataError(f"{path}: {what} is missing", missing) from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # damaged bytes make PIL raise nearly anything
         raise DataError(f"{path}: {what} is damaged ({error})", damaged) from error

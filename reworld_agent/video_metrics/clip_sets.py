@@ -17,7 +17,13 @@ from numpy.typing import NDArray
 
 from reworld_agent.clips.array_file import SUFFIXES as ARRAY_SUFFIXES
 from reworld_agent.clips.dataset import read_row
-from reworld_agent.clips.decode import frame_indices, frame_times, open_reader, read_frames
+from reworld_agent.clips.decode import (
+    VIDEO_SUFFIXES,
+    frame_indices,
+    frame_times,
+    open_reader,
+    read_frames,
+)
 from reworld_agent.clips.image_files import SUFFIXES as IMAGE_SUFFIXES
 from reworld_agent.clips.image_files import natural_key
 from reworld_agent.clips.index import read_index
@@ -26,7 +32,7 @@ from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.core.text import shown
 
 Frames = NDArray[np.uint8]
-CLIP_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm", ".m4v", *ARRAY_SUFFIXES)
+CLIP_SUFFIXES = (*VIDEO_SUFFIXES, *ARRAY_SUFFIXES)
 
 
 class Clip(Protocol):

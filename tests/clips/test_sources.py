@@ -93,8 +93,9 @@ def test_nuscenes_damaged_tables(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"ego_pose\.json: ends or breaks after record"):
         index_of("nuscenes", root)
     table.write_text(json.dumps([row for row in rows if row["token"] != "p0_7_CAM_FRONT"]))
-    with pytest.raises(DataError, match="lacks 1 poses of scene-0001"):
-        index_of("nuscenes", root)
+    _, found = index_of("nuscenes", root)
+    assert [one.name for one in found.refused] == ["scene-0001"]
+    assert "lacks 1 poses of scene-0001" in found.refused[0].reason
     table.unlink()
     with pytest.raises(DataError, match="table is missing"):
         index_of("nuscenes", root)
@@ -168,8 +169,10 @@ def test_folder_of_videos_and_images(tmp_path: Path) -> None:
     assert "out of order" in notes and "taken to be at 8 fps" in notes
     table.loc[3, "x"] = np.nan
     table.to_csv(tmp_path / "a" / "drive.csv", index=False)
-    with pytest.raises(DataError, match=r"drive\.csv: line 5 has a value that is not finite"):
-        index_of("folder", tmp_path)
+    index, found = index_of("folder", tmp_path)
+    assert list(index.rows["scene"]) == ["b"]
+    assert [one.name for one in found.refused] == ["a/drive.mp4"]
+    assert "drive.csv: line 5 has a value that is not finite" in found.refused[0].reason
 
 
 def test_folder_bad(tmp_path: Path) -> None:

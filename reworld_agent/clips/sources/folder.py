@@ -11,16 +11,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from reworld_agent.clips.decode import open_video
-from reworld_agent.clips.image_files import SUFFIXES, ImageFiles
+from reworld_agent.clips.decode import VIDEO_SUFFIXES, FrameReader, open_video
+from reworld_agent.clips.image_files import SUFFIXES, ImageFiles, is_image
 from reworld_agent.clips.kinematics import EgoTrack, make_track
-from reworld_agent.clips.recording import Recording, relative
+from reworld_agent.clips.recording import Recording, Refused, UndeclaredRateError, each, relative
 from reworld_agent.clips.sources.protocol import Options
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.result_tables import read_csv
 
-VIDEOS = (".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm")
 _COLUMNS = ["timestamp", "x", "y", "heading"]
 
 
@@ -30,25 +30,27 @@ class Folder:
     fps = 8.0
     options = ("licence",)
 
-    def recordings(self, root: Path, options: Options) -> Iterator[Recording]:
+    def recordings(self, root: Path, options: Options) -> Iterator[Recording | Refused]:
         """One recording for each video file, and each folder that holds images, at any depth."""
         if not root.is_dir():
             raise DataError(f"{root} is not a folder", "root= is a folder of videos or images")
-        files = [path for path in root.rglob("*") if path.suffix.lower() in (*VIDEOS, *SUFFIXES)]
-        if not files:
-            known = f"known: {', '.join((*VIDEOS, *SUFFIXES))}"
+        below = list(root.rglob("*"))
+        folders = {path.parent for path in below if is_image(path)}
+        videos = {path for path in below if path.suffix.lower() in VIDEO_SUFFIXES}
+        if not folders | videos:
+            known = f"known: {', '.join((*VIDEO_SUFFIXES, *SUFFIXES))}"
             raise DataError(f"{root}: holds neither videos nor images", known)
-        folders = {path.parent for path in files if path.suffix.lower() in SUFFIXES}
-        videos = {path for path in files if path.suffix.lower() in VIDEOS}
-        for path in sorted(folders | videos):
-            read = _of_images if path.is_dir() else _of_video
-            yield read(path, root, options)
+
+        def read(path: Path) -> Recording:
+            return (_of_images if path in folders else _of_video)(path, root, options)
+
+        yield from each(sorted(folders | videos), read, lambda path: relative(path, root))
 
 
 def _of_video(path: Path, root: Path, options: Options) -> Recording:
     name = relative(path.with_suffix(""), root)
-    times = open_video(path).times
-    assert times is not None  # videos always carry them
+    video = open_video(path)
+    times, untimed = _times(video, path, options)
     stamps = np.round(times * 1e6).astype(np.int64)
     track, notes = _read_poses(path.with_suffix(".csv"))
     return Recording(
@@ -59,23 +61,13 @@ def _of_video(path: Path, root: Path, options: Options) -> Recording:
         video=relative(path, root),
         track=track,
         licence=options.licence,
-        notes=notes,
+        notes=untimed + notes,
     )
 
 
 def _of_images(folder: Path, root: Path, options: Options) -> Recording:
     images = ImageFiles.of_folder(folder)
-    notes: tuple[str, ...] = ()
-    if images.times is None and not options.fps_declared:
-        raise DataError(
-            f"{folder}: its images carry no times, and nothing says their rate",
-            "declare it with fps=; or add timestamps.csv (columns file, timestamp in us)",
-        )
-    if images.times is None:
-        times = np.arange(len(images)) / options.fps
-        notes = (f"{folder.name}: images carry no times, taken to be at {options.fps:g} fps",)
-    else:
-        times = images.times
+    times, notes = _times(images, folder, options)
     track, more = _read_poses(folder / "poses.csv", images.first_stamp)
     name = relative(folder, root) if folder != root else folder.name
     return Recording(
@@ -88,6 +80,25 @@ def _of_images(folder: Path, root: Path, options: Options) -> Recording:
         licence=options.licence,
         notes=notes + more,
     )
+
+
+def _times(
+    frames: FrameReader, path: Path, options: Options
+) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """Seconds of each frame, and a note where they are none of its own but the declared rate's.
+
+    Raises:
+        UndeclaredRateError: it carries none, and no rate was declared.
+    """
+    if frames.times is not None:
+        return frames.times, ()
+    what = f"{'its images' if path.is_dir() else 'frames of a raw stream'} carry no times"
+    if not options.fps_declared:
+        more = "; or add timestamps.csv (columns file, timestamp in us)" if path.is_dir() else ""
+        hint = f"declare it with fps={more}"
+        raise UndeclaredRateError(f"{path}: {what}, and nothing says their rate", hint)
+    note = f"{path.name}: {what}, taken to be at {options.fps:g} fps"
+    return np.arange(len(frames)) / options.fps, (note,)
 
 
 def _read_poses(path: Path, first_stamp: int = 0) -> tuple[EgoTrack | None, tuple[str, ...]]:

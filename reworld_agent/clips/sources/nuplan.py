@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from reworld_agent.clips.kinematics import EgoTrack, make_track
-from reworld_agent.clips.recording import Recording, in_time_order, relative
+from reworld_agent.clips.recording import Recording, Refused, each, in_time_order, relative
 from reworld_agent.clips.sources.protocol import Options
 from reworld_agent.clips.splits import folder_split
 from reworld_agent.core.errors import DataError
@@ -36,7 +36,7 @@ class NuPlan:
     fps = 8.0
     options = ("images",)
 
-    def recordings(self, root: Path, options: Options) -> Iterator[Recording]:
+    def recordings(self, root: Path, options: Options) -> Iterator[Recording | Refused]:
         """One recording a log (a database) that has images of the camera."""
         databases = sorted(root.rglob("*.db"))
         if not databases:
@@ -44,8 +44,10 @@ class NuPlan:
                 f"{root}: holds no nuPlan database (*.db)", "root= is the folder of splits"
             )
         images = _image_folder(root, options.images)
-        for path in databases:
-            yield _recording(path, images, options.camera or "CAM_F0")
+        camera = options.camera or "CAM_F0"
+        yield from each(
+            databases, lambda path: _recording(path, images, camera), lambda path: path.name
+        )
 
 
 def _image_folder(root: Path, given: Path | None) -> str:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from reworld_agent.clips.json_stream import records
 from reworld_agent.clips.kinematics import EgoTrack, make_track
-from reworld_agent.clips.recording import Recording, in_time_order
+from reworld_agent.clips.recording import Recording, Refused, each, in_time_order
 from reworld_agent.clips.sources.protocol import Options
 from reworld_agent.core.errors import DataError
 from reworld_agent.scenes.geometry import quaternion_yaw
@@ -39,7 +39,7 @@ class NuScenes:
     fps = 8.0
     options = ("part",)
 
-    def recordings(self, root: Path, options: Options) -> Iterator[Recording]:
+    def recordings(self, root: Path, options: Options) -> Iterator[Recording | Refused]:
         """One recording a scene, keyframes and sweeps together.
 
         Raises:
@@ -54,8 +54,11 @@ class NuScenes:
         except KeyError as error:
             message = f"{tables}: a row lacks {error}, or names a row that is not there"
             raise DataError(message, "extract the tables again") from error
-        for token in sorted(frames, key=lambda key: str(names.get(key, key))):
-            yield _recording(names.get(token, token), camera, frames[token], poses, tables)
+        yield from each(
+            sorted(frames, key=lambda key: str(names.get(key, key))),
+            lambda token: _recording(names.get(token, token), camera, frames[token], poses, tables),
+            lambda token: str(names.get(token, token)),
+        )
 
 
 def _tables(root: Path, part: str | None) -> Path:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from reworld_agent.clips.kinematics import make_track
-from reworld_agent.clips.recording import Recording, in_time_order
+from reworld_agent.clips.recording import Recording, Refused, each, in_time_order
 from reworld_agent.clips.sources.protocol import Options
 from reworld_agent.clips.splits import folder_split
 from reworld_agent.core.errors import DataError
@@ -25,14 +25,14 @@ class OpenScene:
     fps = 2.0
     options = ("part",)
 
-    def recordings(self, root: Path, options: Options) -> Iterator[Recording]:
+    def recordings(self, root: Path, options: Options) -> Iterator[Recording | Refused]:
         """One recording a log, over all splits below `navsim_logs`; images in `sensor_blobs`."""
         logs = sorted((root / "navsim_logs").glob(f"{options.part or '*'}/*.pkl"))
         if not logs:
             message = f"{root}: holds no logs (navsim_logs/{options.part or '<split>'}/<log>.pkl)"
             raise DataError(message, "root= is the folder that OPENSCENE_DATA_ROOT names")
-        for path in logs:
-            yield _recording(path, options.camera or "CAM_F0")
+        camera = options.camera or "CAM_F0"
+        yield from each(logs, lambda path: _recording(path, camera), lambda path: path.name)
 
 
 def _recording(path: Path, camera: str) -> Recording:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from reworld_agent.clips.recording import Recording
+    from reworld_agent.clips.recording import Recording, Refused
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Options:
             the town (mini, town_test); None = the only one, or all.
         images: nuPlan's folder of images, where it is not below the root.
         licence: of a folder of one's own.
-        fps: rate of images that carry no times.
+        fps: rate of images and raw streams, which carry no times.
         fps_declared: the rate was said, and is not the source's own.
     """
 
@@ -44,15 +44,17 @@ class ClipSource(Protocol):
     def options(self) -> tuple[str, ...]:
         """The fields of Options that it reads beside `camera` and `fps`."""
 
-    def recordings(self, root: Path, options: Options) -> Iterator[Recording]:
+    def recordings(self, root: Path, options: Options) -> Iterator[Recording | Refused]:
         """The recordings below a root, one at a time, in the order of their names.
+
+        One that cannot be read is given as `Refused`, so that the others go on.
 
         Args:
             root: folder of the data; files of a recording are named from it.
             options: see there.
 
         Raises:
-            DataError: the data are not there, or cannot be read (names the file).
+            DataError: the data are not there, or cannot be read as a whole (names the file).
         """
 
 

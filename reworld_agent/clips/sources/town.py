@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from reworld_agent.clips.kinematics import COMMANDS, make_track
-from reworld_agent.clips.recording import Recording, in_time_order, relative
+from reworld_agent.clips.recording import Recording, Refused, each, in_time_order, relative
 from reworld_agent.clips.sources.protocol import Options
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.result_tables import read_frame
@@ -23,7 +23,7 @@ class Town:
     fps = 8.0
     options = ("part",)
 
-    def recordings(self, root: Path, options: Options) -> Iterator[Recording]:
+    def recordings(self, root: Path, options: Options) -> Iterator[Recording | Refused]:
         """One recording a drive; its split is that of the folder (town_train: train)."""
         tables = sorted((root / "clips").glob(f"{options.part or '*'}/*/index.parquet"))
         if not tables:
@@ -31,8 +31,9 @@ class Town:
                 f"{root}: holds no clips of the town (clips/{options.part or '<split>'}/<drive>)",
                 _MAKE,
             )
-        for table in tables:
-            yield _recording(root, table)
+        yield from each(
+            tables, lambda table: _recording(root, table), lambda table: relative(table, root)
+        )
 
 
 def _recording(root: Path, path: Path) -> Recording:

@@ -14,14 +14,16 @@ COMMAND = Command(
     run="reworld_agent.cli.commands.video.index:run",
     about="""
 By nearest timestamp, one row a clip; a clip never reaches over a gap. The clips of one scene are
-all of one split.
+all of one split. Recordings that cannot be read are named, and listed with the reasons in a csv
+beside the index (FILE.refused.csv); the others are indexed. Raw streams (.h264, .hevc) carry no
+times: say fps=.
 """,
     examples=(
         "reworld video index source=nuscenes root=/data/nuscenes output=nuscenes_8hz.parquet",
         "reworld video index source=town data_split=town_val fps=2 frames=12 output=town.parquet",
     ),
     next="reworld video latents index=FILE, reworld video generate index=FILE",
-    exit_codes="0 written; 1 the data cannot be read, or give no clip",
+    exit_codes="0 written; 1 no recording can be read, or they give no clip",
 )
 _NO_OFFICIAL_SPLIT = (
     "note: nuScenes' own split is not in its tables; this is 80/10/10 by a hash of scene names.\n"
@@ -38,4 +40,6 @@ def run(settings: IndexSettings) -> int:
     if settings.source == "nuscenes" and settings.split is None:
         print(_NO_OFFICIAL_SPLIT)
     print(f"written: {shown(settings.output)}")
+    if made.refused is not None:
+        print(f"written: {shown(made.refused)}, what was refused")
     return OK
