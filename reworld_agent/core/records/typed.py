@@ -78,14 +78,15 @@ def typed(hint: Any, value: Any, where: str = "") -> Any:
     if origin in (tuple, list):
         _fitting(isinstance(value, list | tuple), value, where, "a list")
         return origin(typed(inner[0], item, f"{where}[{k}]") for k, item in enumerate(value))
-    if hint is Mapping or origin in (dict, Mapping):
-        return _mapping(inner, value, where)
+    if hint is Mapping or origin is Mapping:  # whose items their owner checks
+        return _mapping(Any, value, where)
+    if origin is dict:
+        return _mapping(inner[1], value, where)
     return _scalar(hint, value, where)
 
 
-def _mapping(inner: tuple[Any, ...], value: Any, where: str) -> dict[Any, Any]:
+def _mapping(kind: Any, value: Any, where: str) -> dict[Any, Any]:
     _fitting(isinstance(value, Mapping), value, where, "a table")
-    kind = inner[1] if inner else Any
     return {key: typed(kind, item, _below(where, str(key))) for key, item in value.items()}
 
 
