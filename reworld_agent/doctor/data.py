@@ -126,7 +126,10 @@ def _findings(report: Preflight, split: str, hint: str) -> Iterator[Finding]:
     )
     for name, noun, files, download in kinds:
         if files.total:
-            yield _opened(name, files) or _files(name, noun, files, split, download, hint)
+            found = _opened(name, files) or _files(name, noun, files, split, download, hint)
+            if found.status == FAIL and report.to_link and name != "maps":
+                found = Finding(name, FAIL, found.what, f"{hint}{report.to_link}")
+            yield found
 
 
 def _second_stage(run: EvaluationRun, loader: Any) -> Finding:

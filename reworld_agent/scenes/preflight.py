@@ -16,6 +16,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from reworld_agent.core.errors import ConfigError, DataError, ReWorldError
+from reworld_agent.scenes.downloads import BLOBS, command, find_download
 from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.logs import LogFrames, load_log
 from reworld_agent.scenes.maps.city import city_map_path
@@ -126,6 +127,7 @@ class Preflight:
         faults: scenes that a run will record as failed; the others go on.
         unknown_tokens: tokens that the filter names and the split does not hold.
         download: what to do where sensor data are missing; `{}` stands for their kind.
+        to_link: the command for sensor data that lie elsewhere; "" where none do.
     """
 
     scenes: int = 0
@@ -137,6 +139,7 @@ class Preflight:
     map_paths: list[Path] = field(default_factory=list)
     unknown_tokens: list[str] = field(default_factory=list)
     download: str = _DOWNLOAD
+    to_link: str = ""
 
     def raise_if_missing(self) -> None:
         """Raise ConfigError (no scene, unknown tokens) or DataError (files), counted and named."""
@@ -171,8 +174,8 @@ class Preflight:
             )
         for files, what, hint in (
             (self.maps, "city maps", "set NUPLAN_MAPS_ROOT, or download them"),
-            (self.images, "images", self.download.format("sensor data")),
-            (self.point_clouds, "point clouds", self.download.format("lidar data")),
+            (self.images, "images", self.to_link or self.download.format("sensor data")),
+            (self.point_clouds, "point clouds", self.to_link or self.download.format("lidar data")),
         ):
             if files.missing:
                 yield DataError(files.summary(what), hint)
@@ -208,6 +211,7 @@ def preflight(
     for window in loader.scene_frames_dicts.windows.values():
         starts.setdefault(window.log, []).append(window.start)
     report.logs = len(starts)
+    report.to_link = _to_link(loader.sensor_blobs_path)
     for log in tqdm(starts, desc="checking files", unit="log", delay=3.0, leave=False):
         frames = load_log(log)
         wanted: dict[tuple[int, str], str] = {}
@@ -256,6 +260,15 @@ class _Asked(NamedTuple):
                     check_camera(entries[name], name, frame["token"])
                     found[number, name] = entries[name]["data_path"]
         return found
+
+
+def _to_link(blobs: Path) -> str:
+    """The command that makes sensor data known which lie elsewhere; "" where none do."""
+    root, split = blobs.parent.parent, blobs.name
+    if blobs.parent.name != BLOBS or blobs.exists():
+        return ""
+    found = find_download(root, BLOBS, split)
+    return "" if found is None else command(found, root, BLOBS, split)
 
 
 def _count_log(report: Preflight, blobs: Path, wanted: Mapping[tuple[int, str], str]) -> None:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.settings import did_you_mean
 from reworld_agent.core.text import shown
+from reworld_agent.scenes.downloads import (
+    LOGS,
+    require_data_root,
+    require_maps_root,
+    where_it_lies,
+)
+
+logger = logging.getLogger(__name__)
 
 EMBEDDED_SPLITS = ("town_train", "town_val", "town_test")
 DATA_VARIABLE, MAPS_VARIABLE = "OPENSCENE_DATA_ROOT", "NUPLAN_MAPS_ROOT"
-LOGS = "navsim_logs"
 _SHOWN = 8
 
 
@@ -30,8 +38,14 @@ def own_roots(data_split: str) -> tuple[Path, Path] | None:
                 f"{DATA_VARIABLE} is set, {MAPS_VARIABLE} is not",
                 f"export {MAPS_VARIABLE}=<folder that holds nuplan-maps-v1.0.json>",
             )
+        require_maps_root(Path(maps), f"{MAPS_VARIABLE}={shown(maps)}")
         return Path(data).absolute(), Path(maps).absolute()
     if data_split in EMBEDDED_SPLITS:
+        if data and not Path(data).is_dir():
+            logger.warning(
+                "%s=%s is no folder; %s is an embedded split, and needs none",
+                *(DATA_VARIABLE, data, data_split),
+            )
         return None
     if data:
         require_logs(Path(data), data_split, f"{DATA_VARIABLE}={shown(data)}")
@@ -58,6 +72,10 @@ def require_logs(data_root: Path, data_split: str, source: str) -> None:
     logs = data_root / LOGS
     if (logs / data_split).is_dir():
         return
+    elsewhere = where_it_lies(data_root, data_split, source)
+    if elsewhere is not None:
+        raise elsewhere
+    require_data_root(data_root, source)
     present = sorted(path.name for path in logs.iterdir()) if logs.is_dir() else []
     known = ", ".join(present[:_SHOWN]) + (" ..." if len(present) > _SHOWN else "")
     raise UsageError(
