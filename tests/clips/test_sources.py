@@ -14,6 +14,7 @@ from reworld_agent.clips.build import Findings, build_index
 from reworld_agent.clips.index import ClipIndex
 from reworld_agent.clips.sources import Options
 from reworld_agent.clips.splits import split_rule
+from reworld_agent.clips.walk import folders_below
 from reworld_agent.clips.windows import ClipShape
 from reworld_agent.core.errors import DataError
 from tests.clips.media import frame, write_images, write_video
@@ -203,3 +204,33 @@ def test_town_folder(tmp_path: Path) -> None:
     assert "out of order, frames sorted by time" in " ".join(found.notes)
     with pytest.raises(DataError, match="holds no clips of the town"):
         index_of("town", tmp_path / "clips")
+
+
+def test_linked_drives_are_indexed_and_loops_end(tmp_path: Path) -> None:
+    """The usual layout of a cluster: a root of links to where the data lie."""
+    store, root = tmp_path / "store", tmp_path / "root"
+    for folder in (store / "drive_b", root / "drive_a"):
+        write_images(folder, [frame(k) for k in range(20)])
+    (root / "drive_b").symlink_to(store / "drive_b")
+    (root / "again").symlink_to(root)
+    (root / "drive_a" / "up").symlink_to(root)
+    (root / "gone").symlink_to(tmp_path / "nowhere")
+    index, _ = index_of("folder", root)
+    assert list(index.rows["scene"]) == ["drive_a", "drive_b"]
+    index.check_files()
+    assert [path.name for path in folders_below(root)] == ["root", "drive_a", "drive_b"]
+
+
+def test_nuplan_with_linked_databases_and_images(tmp_path: Path) -> None:
+    whole, _ = index_of("nuplan", write_nuplan(tmp_path / "store"))
+    store, root = tmp_path / "store", tmp_path / "root"
+    root.mkdir()
+    for part in store.iterdir():
+        (root / part.name).symlink_to(part)
+    index, _ = index_of("nuplan", root)
+    assert list(index.rows["scene"]) == list(whole.rows["scene"])
+    assert index.row(0)["files"] == whole.row(0)["files"]
+    index.check_files()
+    (images,) = (path for path in folders_below(store) if path.name == "sensor_blobs")
+    with pytest.raises(DataError, match=r"lies outside of root=.*\n.*ln -s "):
+        index_of("nuplan", write_nuplan(tmp_path / "other"), images=images)

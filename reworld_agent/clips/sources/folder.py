@@ -18,6 +18,7 @@ from reworld_agent.clips.image_files import SUFFIXES, ImageFiles, is_image
 from reworld_agent.clips.kinematics import EgoTrack, make_track
 from reworld_agent.clips.recording import Recording, Refused, UndeclaredRateError, each, relative
 from reworld_agent.clips.sources.protocol import Options
+from reworld_agent.clips.walk import files_below
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.result_tables import read_csv
 
@@ -34,7 +35,7 @@ class Folder:
         """One recording for each video file, and each folder that holds images, at any depth."""
         if not root.is_dir():
             raise DataError(f"{root} is not a folder", "root= is a folder of videos or images")
-        below = list(root.rglob("*"))
+        below = files_below(root, (*VIDEO_SUFFIXES, *SUFFIXES))
         folders = {path.parent for path in below if is_image(path)}
         videos = {path for path in below if path.suffix.lower() in VIDEO_SUFFIXES}
         if not folders | videos:

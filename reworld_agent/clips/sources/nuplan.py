@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,9 +15,11 @@ from reworld_agent.clips.kinematics import EgoTrack, make_track
 from reworld_agent.clips.recording import Recording, Refused, each, in_time_order, relative
 from reworld_agent.clips.sources.protocol import Options
 from reworld_agent.clips.splits import folder_split
+from reworld_agent.clips.walk import files_below, folders_below
 from reworld_agent.core.errors import DataError
 from reworld_agent.scenes.geometry import quaternion_yaw
 
+_IMAGES = "name the folder with images=, below a root= that holds both"
 LICENCE = "CC BY-NC-SA 4.0 (nuPlan)"
 _IMAGES = """
 SELECT image.filename_jpg, image.timestamp FROM image
@@ -38,7 +41,7 @@ class NuPlan:
 
     def recordings(self, root: Path, options: Options) -> Iterator[Recording | Refused]:
         """One recording a log (a database) that has images of the camera."""
-        databases = sorted(root.rglob("*.db"))
+        databases = files_below(root, (".db",))
         if not databases:
             raise DataError(
                 f"{root}: holds no nuPlan database (*.db)", "root= is the folder of splits"
@@ -51,13 +54,27 @@ class NuPlan:
 
 
 def _image_folder(root: Path, given: Path | None) -> str:
-    """Folder of images relative to the root, so that the index can be moved with the data."""
-    folders = [given] if given is not None else sorted(root.rglob("sensor_blobs"))
-    inside = [path for path in folders if path.resolve().is_relative_to(root.resolve())]
-    if not inside:
-        message = f"{root}: has no folder of images{f' {given}' if given else ' sensor_blobs'}"
-        raise DataError(message, "name the folder with images=, below a root= that holds both")
-    return relative(inside[0].resolve(), root.resolve())
+    """Folder of images relative to the root, so that the index can be moved with the data.
+
+    It may be a link in the root: then the link's name is what the index holds.
+    """
+    root = root.absolute()
+    if given is None:
+        found = (path for path in folders_below(root) if path.name == "sensor_blobs")
+        folder = next(found, None)
+        if folder is None:
+            raise DataError(f"{root}: has no folder of images sensor_blobs", _IMAGES)
+        return relative(folder, root)
+    if not given.is_dir():
+        raise DataError(f"{given}: no folder of images", _IMAGES)
+    for path, base in ((given.absolute(), root), (given.resolve(), root.resolve())):
+        if path.is_relative_to(base):
+            return relative(path, base)
+    place = shlex.quote(str(root / "sensor_blobs"))
+    raise DataError(
+        f"{given}: lies outside of root={root}, below which an index looks for its images",
+        f"ln -s {shlex.quote(str(given.absolute()))} {place}",
+    )
 
 
 def _recording(path: Path, images: str, camera: str) -> Recording:

@@ -14,6 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from reworld_agent.clips.decode import read_frames
+from reworld_agent.clips.walk import files_below
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.text import shown
 from reworld_agent.features import build_features
@@ -99,11 +100,11 @@ def ucf_samples(
     Raises:
         DataError: a list or video is missing, or a video cannot be read.
     """
-    files = list(folder.rglob(f"{subset}list01.txt"))
+    files = files_below(folder, (f"{subset}list01.txt",))
     if not files:
         raise DataError(f"{shown(folder)}: holds no {subset}list01.txt", "name UCF-101's folder")
     names = [line.split()[0] for line in files[0].read_text().splitlines() if line.strip()]
-    videos = {f"{path.parent.name}/{path.name}": path for path in folder.rglob("*.avi")}
+    videos = {f"{path.parent.name}/{path.name}": path for path in files_below(folder, (".avi",))}
     missing = [name for name in names if name not in videos]
     if missing:
         message = f"{shown(folder)}: {len(missing)} listed videos are missing, as {missing[0]}"
