@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _SHOWN = 3
 _FUTURE = "stage {} needs the images of the 4 s after each scene; navtrain has none of them: "
-_MAPS = "export NUPLAN_MAPS_ROOT=<folder with nuplan-maps-v1.0.json>, or download the maps"
 
 
 def check_data(overrides: Sequence[str], stage: str | None = None) -> Iterator[Finding]:
@@ -129,6 +128,8 @@ def _findings(report: Preflight, split: str, hint: str) -> Iterator[Finding]:
             found = _opened(name, files) or _files(name, noun, files, split, download, hint)
             if found.status == FAIL and report.to_link and name != "maps":
                 found = Finding(name, FAIL, found.what, f"{hint}{report.to_link}")
+            if found.status == FAIL and name == "maps":
+                found = Finding(name, FAIL, found.what, report.maps_hint)
             yield found
 
 
@@ -157,8 +158,6 @@ def _files(name: str, noun: str, files: Files, split: str, download: str, hint: 
         f"{hint}download the {download} data of split {split}, or leave logs out: "
         "train_test_split.scene_filter.log_names=[...]"
     )
-    if name == "maps":
-        fix = _MAPS
     return Finding(name, FAIL, what, fix)
 
 
@@ -171,7 +170,7 @@ def _opened_maps(report: Preflight) -> Iterator[Finding]:
         try:
             odd = inspect_map(path)
         except DataError as error:
-            yield Finding("maps", FAIL, error.message, f"{error.hint}; {_MAPS}")
+            yield Finding("maps", FAIL, error.message, f"{error.hint}; {report.maps_hint}")
             report.maps.total = 0
             continue
         if odd:

@@ -57,17 +57,22 @@ def require_data_root(root: Path, source: str) -> None:
     raise UsageError(what, hint)
 
 
-def require_maps_root(root: Path, source: str) -> None:
-    """Raise UsageError where a folder holds no maps, and name one nearby that does."""
+def maps_hint(root: Path) -> str:
+    """What to do where maps are missing: download them, or name the folder nearby that holds some.
+
+    Args:
+        root: the folder that `NUPLAN_MAPS_ROOT` names.
+    """
     if _holds_maps(root):
-        return
-    what = f"{source} is no folder" if not root.is_dir() else f"{source} holds no maps"
+        return f"download maps into NUPLAN_MAPS_ROOT={shown(str(root))}"
     near = [root.parent, *_folders(root, depth=2)]
     found = next((path for path in near if _holds_maps(path)), None)
-    hint = f"it is the folder that holds {MAPS_INDEX} and a folder for each city"
     if found is not None:
-        hint = f"export NUPLAN_MAPS_ROOT={shlex.quote(str(found.absolute()))}"
-    raise UsageError(what, hint)
+        return f"export NUPLAN_MAPS_ROOT={shlex.quote(str(found.absolute()))}"
+    return (
+        f"set NUPLAN_MAPS_ROOT to the folder that holds {MAPS_INDEX} and a folder for each city "
+        f"({shown(str(root))} does not), or download the maps"
+    )
 
 
 def where_it_lies(root: Path, split: str, source: str) -> UsageError | None:

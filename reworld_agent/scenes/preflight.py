@@ -16,7 +16,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from reworld_agent.core.errors import ConfigError, DataError, ReWorldError
-from reworld_agent.scenes.downloads import BLOBS, command, find_download
+from reworld_agent.scenes.downloads import BLOBS, command, find_download, maps_hint
 from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.logs import LogFrames, load_log
 from reworld_agent.scenes.maps.city import city_map_path
@@ -127,6 +127,7 @@ class Preflight:
         faults: scenes that a run will record as failed; the others go on.
         unknown_tokens: tokens that the filter names and the split does not hold.
         download: what to do where sensor data are missing; `{}` stands for their kind.
+        maps_hint: what to do where maps are missing.
         to_link: the command for sensor data that lie elsewhere; "" where none do.
     """
 
@@ -139,6 +140,7 @@ class Preflight:
     map_paths: list[Path] = field(default_factory=list)
     unknown_tokens: list[str] = field(default_factory=list)
     download: str = _DOWNLOAD
+    maps_hint: str = "set NUPLAN_MAPS_ROOT, or download them"
     to_link: str = ""
 
     def raise_if_missing(self) -> None:
@@ -173,7 +175,7 @@ class Preflight:
                 "widen scene_filter (tokens, log_names, has_route, frame_interval)",
             )
         for files, what, hint in (
-            (self.maps, "city maps", "set NUPLAN_MAPS_ROOT, or download them"),
+            (self.maps, "city maps", self.maps_hint),
             (self.images, "images", self.to_link or self.download.format("sensor data")),
             (self.point_clouds, "point clouds", self.to_link or self.download.format("lidar data")),
         ):
@@ -226,6 +228,7 @@ def preflight(
                 report.faults.add(now["token"], error)
         _count_log(report, loader.sensor_blobs_path, wanted)
     if maps and loader.maps_root is not None:
+        report.maps_hint = maps_hint(loader.maps_root)
         for city in cities:
             count_map(report, loader.maps_root, city)
     return report

@@ -12,7 +12,6 @@ from reworld_agent.core.text import shown
 from reworld_agent.scenes.downloads import (
     LOGS,
     require_data_root,
-    require_maps_root,
     where_it_lies,
 )
 
@@ -38,7 +37,6 @@ def own_roots(data_split: str) -> tuple[Path, Path] | None:
                 f"{DATA_VARIABLE} is set, {MAPS_VARIABLE} is not",
                 f"export {MAPS_VARIABLE}=<folder that holds nuplan-maps-v1.0.json>",
             )
-        require_maps_root(Path(maps), f"{MAPS_VARIABLE}={shown(maps)}")
         return Path(data).absolute(), Path(maps).absolute()
     if data_split in EMBEDDED_SPLITS:
         if data and not Path(data).is_dir():

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.scenes.maps.layers import GeoPackage, as_ids
+from reworld_agent.scenes.maps.layers import GeoPackage, Table, as_ids, as_numbers
 
 Edges = dict[int, list[int]]
 
@@ -70,9 +69,7 @@ class RoadGraph:
                 "lane connectors between lanes": (np.append(incoming, leaving), lanes.fids),
             }
         )
-        self._limits = _limits(turns.fids, turns.columns["speed_limit_mps"]) | _limits(
-            lanes.fids, lanes.columns["speed_limit_mps"]
-        )
+        self._limits = {**_limits(package, turns), **_limits(package, lanes)}
 
     def is_block(self, block: int) -> bool:
         """Whether a roadblock or a roadblock connector has this id."""
@@ -142,6 +139,8 @@ def _pairs(
     return dict(zip(keys.tolist(), ends, strict=True))
 
 
-def _limits(keys: NDArray[np.int64], values: NDArray[Any]) -> dict[int, float]:
-    limits = zip(keys.tolist(), values.tolist(), strict=True)
-    return {key: float(v) for key, v in limits if v is not None and not math.isnan(float(v))}
+def _limits(package: GeoPackage, lanes: Table) -> dict[int, float]:
+    column = lanes.columns["speed_limit_mps"]
+    numbers = as_numbers(column, f"{package.path}: speed_limit_mps of a lane")
+    known = zip(lanes.fids.tolist(), numbers.tolist(), strict=True)
+    return {lane: limit for lane, limit in known if not math.isnan(limit)}

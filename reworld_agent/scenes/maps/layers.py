@@ -6,19 +6,22 @@ layer `meta` names, by the same transformation as the devkit's (`to_crs`).
 
 from __future__ import annotations
 
+import contextlib
+import math
 import re
+import sqlite3
+import warnings
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyogrio
 import pyproj
 import shapely
 from numpy.typing import NDArray
-from pyogrio.errors import DataLayerError, DataSourceError
 
 from reworld_agent.core.errors import DataError
+from reworld_agent.scenes.maps.sqlite_rows import NoColumn, layer_names, read_rows
 
 STORED_CRS = "EPSG:4326"
 _REGION_MARGIN = 1e-4  # degrees, about 10 m: reading too much is harmless
@@ -55,8 +58,8 @@ class GeoPackage:
     def layers(self) -> frozenset[str]:
         """Names of the layers in the file."""
         try:
-            return frozenset(pyogrio.list_layers(self.path)[:, 0])
-        except DataSourceError as error:
+            return layer_names(self.path)
+        except sqlite3.Error as error:
             raise DataError(
                 f"{self.path}: not a readable GeoPackage ({error})", "download the map again"
             ) from error
@@ -64,7 +67,7 @@ class GeoPackage:
     @cached_property
     def projection(self) -> str:
         """The metric projection, e.g. "EPSG:32619"."""
-        meta = self._read("meta", ["key", "value"], read_geometry=False)
+        meta = self._read("meta", ["key", "value"], geometry=False)
         keys, values = meta.columns["key"], meta.columns["value"]
         found = [str(v) for k, v in zip(keys, values, strict=True) if k == "projectedCoordSystem"]
         if not found:
@@ -86,7 +89,7 @@ class GeoPackage:
 
     def attributes(self, layer: str, columns: list[str]) -> Table:
         """All rows of `layer`, without their geometry."""
-        return self._read(layer, columns, read_geometry=False)
+        return self._read(layer, columns, geometry=False)
 
     def region(
         self, layer: str, box: tuple[float, float, float, float], columns: list[str]
@@ -101,51 +104,49 @@ class GeoPackage:
         low_x, low_y, high_x, high_y = degrees
         margin = _REGION_MARGIN
         bounds = (low_x - margin, low_y - margin, high_x + margin, high_y + margin)
-        return self._read(layer, columns, bbox=bounds)
+        return self._read(layer, columns, box=bounds)
 
     def rows(self, layer: str, fids: NDArray[np.int64], columns: list[str]) -> Table:
         """The rows of `layer` with these fids."""
-        return self._read(layer, columns, fids=fids)
+        return self._read(layer, columns, fids=fids.tolist())
 
     def sample(self, layer: str, columns: list[str], count: int) -> Table:
         """The first rows of `layer` with their geometry."""
-        return self._read(layer, columns, max_features=count)
+        return self._read(layer, columns, count=count)
 
     def everything(self, layer: str, columns: list[str]) -> Table:
         """All rows of `layer` with their geometry."""
         return self._read(layer, columns)
 
-    def _read(self, layer: str, columns: list[str], **options: Any) -> Table:
+    def _read(self, layer: str, columns: list[str], geometry: bool = True, **which: Any) -> Table:
         if layer not in self.layers:
             raise DataError(
                 f"{self.path}: layer '{layer}' is missing",
                 "the file is no nuPlan map, or a part of one; download the map again",
             )
         try:
-            meta, fids, geometries, values = pyogrio.raw.read(
-                self.path, layer=layer, columns=columns, return_fids=True, **options
-            )
-        except (DataSourceError, DataLayerError, ValueError) as error:
+            rows = read_rows(self.path, layer, columns, geometry, **which)
+        except NoColumn as error:
+            raise DataError(
+                f"{self.path}: layer '{layer}' has no column '{error}'",
+                "the map is of another format; download nuPlan's maps, version 1.0",
+            ) from error
+        except (sqlite3.Error, OverflowError) as error:
             raise DataError(
                 f"{self.path}: layer '{layer}' cannot be read ({error})", "download the map again"
             ) from error
-        table = dict(zip(meta["fields"], values, strict=True))
-        for name in columns:
-            if name not in table:
-                raise DataError(
-                    f"{self.path}: layer '{layer}' has no column '{name}'",
-                    "the map is of another format; download nuPlan's maps, version 1.0",
-                )
-        order = np.argsort(fids, kind="stable")
-        shapes = None
-        if geometries is not None:
-            shapes = self._in_metres(layer, fids[order], geometries[order])
-        return Table(fids[order], {n: v[order] for n, v in table.items()}, shapes)
+        fids = np.array(rows.fids, np.int64)
+        shapes = None if rows.wkb is None else self._in_metres(layer, fids, rows.wkb)
+        return Table(fids, {name: _column(v) for name, v in rows.columns.items()}, shapes)
 
     def _in_metres(
-        self, layer: str, fids: NDArray[np.int64], wkb: NDArray[np.object_]
+        self, layer: str, fids: NDArray[np.int64], wkb: list[bytes | None]
     ) -> NDArray[np.object_]:
-        shapes = shapely.from_wkb(wkb)
+        stored = np.empty(len(wkb), np.object_)
+        stored[:] = wkb
+        with warnings.catch_warnings():  # that it is no geometry is said below
+            warnings.simplefilter("ignore")
+            shapes = shapely.from_wkb(stored, on_invalid="warn")
         points, of_shape = shapely.get_coordinates(shapes, return_index=True)
         broken = shapely.is_missing(shapes) | shapely.is_empty(shapes)
         broken[of_shape[~np.isfinite(points).all(axis=1)]] = True
@@ -157,6 +158,27 @@ class GeoPackage:
             )
         x, y = self._to_metres.transform(points[:, 0], points[:, 1])
         return shapely.set_coordinates(shapely.force_2d(shapes), np.column_stack([x, y]))
+
+
+def _column(values: list[Any]) -> NDArray[Any]:
+    """A column as an array: numbers where all are, NULL as NaN among them; else as it is."""
+    kinds = set(map(type, values))
+    if kinds <= {int}:
+        with contextlib.suppress(OverflowError):
+            return np.array(values, np.int64)
+    elif kinds <= {int, float, type(None)}:
+        return np.array([math.nan if value is None else value for value in values], np.float64)
+    column = np.empty(len(values), np.object_)
+    column[:] = values
+    return column
+
+
+def as_numbers(values: NDArray[Any], where: str) -> NDArray[np.float64]:
+    """A column of numbers, NaN where it is NULL; `where` begins the message of the DataError."""
+    try:
+        return np.array([math.nan if v is None else float(v) for v in values.tolist()], np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{where} is no number ({error})", "download the map again") from error
 
 
 def as_ids(values: NDArray[Any]) -> NDArray[np.int64]:
