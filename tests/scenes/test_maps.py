@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import pickle
+import random
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,15 @@ import shapely
 
 from reworld_agent.core.errors import DataError
 from reworld_agent.scenes.maps import city as maps
-from reworld_agent.scenes.maps.city import CityMap, open_city_map
+from reworld_agent.scenes.maps.city import (
+    INTERSECTION,
+    LANE,
+    ROADBLOCK,
+    CityMap,
+    open_city_map,
+)
+from reworld_agent.scenes.maps.inspect import inspect_map
+from tests.scenes.mutations import mutate
 from tests.scenes.small_map import CITY, LINES, ORIGIN, layers, write_map
 
 
@@ -167,3 +177,35 @@ def test_reference_maps_equal_geopandas(real_reference: Path) -> None:
                 assert shapely.equals_exact(
                     city.polygon(kind, identity), table.geometry[identity], 0.0
                 )
+
+
+def test_a_mutated_map_is_read_soundly_or_refused(tmp_path: Path) -> None:
+    """60 mutations of many bytes: layers that can be opened and looked through, or our error."""
+    path, draw = write_map(tmp_path), random.Random(1)
+    whole, refused = path.read_bytes(), 0
+    x, y = ORIGIN
+    for _ in range(60):
+        content = whole
+        for _ in range(12):
+            content = (
+                mutate(content, draw, b"\x00\x01\x05\x0d\x0aGP\xff") if len(content) else whole
+            )
+        path.write_bytes(content or b"x")
+        try:
+            city = CityMap(path)
+            inspect_map(path)
+            for kind in (ROADBLOCK, LANE, INTERSECTION):
+                for identity in city.near(kind, x, y, 500.0):
+                    city.rings(kind, identity)
+            for lane in sorted(city.graph.lanes):
+                city.baseline(lane)
+        except DataError:
+            refused += 1
+    assert refused > 10
+
+
+def test_a_connection_belongs_to_its_process(tmp_path: Path) -> None:
+    city = CityMap(write_map(tmp_path))
+    copy = pickle.loads(pickle.dumps(city))
+    x, y = ORIGIN
+    assert copy.near(ROADBLOCK, x, y, 500.0) == city.near(ROADBLOCK, x, y, 500.0) != []

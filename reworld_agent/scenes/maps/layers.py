@@ -21,7 +21,7 @@ import shapely
 from numpy.typing import NDArray
 
 from reworld_agent.core.errors import DataError
-from reworld_agent.scenes.maps.sqlite_rows import NoColumn, layer_names, read_rows
+from reworld_agent.scenes.maps.sqlite_rows import Database, NoColumn
 
 STORED_CRS = "EPSG:4326"
 _REGION_MARGIN = 1e-4  # degrees, about 10 m: reading too much is harmless
@@ -48,6 +48,7 @@ class GeoPackage:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._database = Database(path)
         if not path.is_file():
             raise DataError(
                 f"{path}: the city's map is missing",
@@ -58,7 +59,7 @@ class GeoPackage:
     def layers(self) -> frozenset[str]:
         """Names of the layers in the file."""
         try:
-            return layer_names(self.path)
+            return self._database.layer_names()
         except sqlite3.Error as error:
             raise DataError(
                 f"{self.path}: not a readable GeoPackage ({error})", "download the map again"
@@ -125,7 +126,7 @@ class GeoPackage:
                 "the file is no nuPlan map, or a part of one; download the map again",
             )
         try:
-            rows = read_rows(self.path, layer, columns, geometry, **which)
+            rows = self._database.rows(layer, columns, geometry, **which)
         except NoColumn as error:
             raise DataError(
                 f"{self.path}: layer '{layer}' has no column '{error}'",

@@ -6,9 +6,9 @@ Opening the file again for each of the thirty reads of a scene in a new place to
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,40 +29,52 @@ class NoColumn(Exception):
     """The layer has no such column, or no geometry."""
 
 
-def layer_names(path: Path) -> frozenset[str]:
-    """Names of the tables in the file; raises sqlite3.Error where it is none."""
-    query = "SELECT name FROM sqlite_master WHERE type IN ('table', 'view')"
-    own = ("gpkg_", "rtree_", "sqlite_")
-    with closing(_open(path)) as base:
-        names = [str(name) for (name,) in base.execute(query)]
-    return frozenset(name for name in names if not name.startswith(own))
-
-
-def read_rows(
-    path: Path,
-    layer: str,
-    columns: Sequence[str],
-    geometry: bool,
-    box: tuple[float, float, float, float] | None = None,
-    fids: Sequence[int] | None = None,
-    count: int | None = None,
-) -> Rows:
-    """Rows of a layer.
+class Database:
+    """One file, opened when it is first read and kept open.
 
     Args:
         path: the file.
-        layer: a name of `layer_names`.
-        columns: of the layer.
-        geometry: whether to read it too.
-        box: only rows whose bounds meet (low x, low y, high x, high y), and maybe some more.
-        fids: only these rows.
-        count: only so many, the first ones.
-
-    Raises:
-        NoColumn: a column, or the geometry, is not there.
-        sqlite3.Error: the file is damaged.
     """
-    with closing(_open(path)) as base:
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._opened: tuple[int, sqlite3.Connection] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the connection, which belongs to this process."""
+        return {"_path": self._path, "_opened": None}
+
+    def layer_names(self) -> frozenset[str]:
+        """Names of the tables in the file; raises sqlite3.Error where it is none."""
+        query = "SELECT name FROM sqlite_master WHERE type IN ('table', 'view')"
+        own = ("gpkg_", "rtree_", "sqlite_")
+        names = [str(name) for (name,) in self._base().execute(query)]
+        return frozenset(name for name in names if not name.startswith(own))
+
+    def rows(
+        self,
+        layer: str,
+        columns: Sequence[str],
+        geometry: bool,
+        box: tuple[float, float, float, float] | None = None,
+        fids: Sequence[int] | None = None,
+        count: int | None = None,
+    ) -> Rows:
+        """Rows of a layer.
+
+        Args:
+            layer: a name of `layer_names`.
+            columns: of the layer.
+            geometry: whether to read it too.
+            box: only rows whose bounds meet (low x, low y, high x, high y), and maybe some more.
+            fids: only these rows.
+            count: only so many, the first ones.
+
+        Raises:
+            NoColumn: a column, or the geometry, is not there.
+            sqlite3.Error: the file is damaged.
+        """
+        base = self._base()
         present = {str(row[1]) for row in base.execute(f"PRAGMA table_info({_quoted(layer)})")}
         missing = [name for name in columns if name not in present]
         if missing:
@@ -84,15 +96,21 @@ def read_rows(
             found += base.execute(f"{query} {where}", (high_x, low_x, high_y, low_y))
         else:
             found += base.execute(query if count is None else f"{query} LIMIT {int(count)}")
-    found.sort(key=lambda row: row[0])
-    names = {name: [row[k] for row in found] for k, name in enumerate(columns, 1)}
-    wkb = [_wkb(row[-1]) for row in found] if shape else None
-    return Rows([row[0] for row in found], names, wkb)
+        found.sort(key=lambda row: row[0])
+        names = {name: [row[k] for row in found] for k, name in enumerate(columns, 1)}
+        wkb = [_wkb(row[-1]) for row in found] if shape else None
+        return Rows([row[0] for row in found], names, wkb)
 
+    def _base(self) -> sqlite3.Connection:
+        """This process's connection: read-only, and never a journal beside data.
 
-def _open(path: Path) -> sqlite3.Connection:
-    """Read-only, and never a journal beside data that may lie on a read-only disk."""
-    return sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)
+        One that was inherited from another process is left alone; threads may share theirs.
+        """
+        if self._opened is None or self._opened[0] != os.getpid():
+            uri = f"{self._path.absolute().as_uri()}?immutable=1"
+            connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+            self._opened = os.getpid(), connection
+        return self._opened[1]
 
 
 def _quoted(name: str) -> str:
