@@ -137,6 +137,10 @@ def exit_of(body: Callable[[], int], kept: str) -> int:
             return code
     except ReWorldError as error:
         return report_error(error)
+    except MemoryError as error:  # numpy's says how much it was asked for
+        asked = f": {error}" if str(error) else ""
+        hint = "ask for less at once: fewer workers=, a smaller batch_size=, size= or number"
+        return report_error(ReWorldError(f"the memory of this machine is not enough{asked}", hint))
     except ModuleNotFoundError as error:
         return report_error(not_installed(error.name or ""))
     except Terminated:

@@ -32,6 +32,9 @@ Chosen = TypeVar("Chosen", bound="Settings")
 Choices = Sequence[str] | Callable[[], Sequence[str]]
 Keys = Callable[[], Sequence[str] | None]
 _SCALARS = (bool, int, float, str, Path)
+# Bounds of every number that has none of its own: beyond, libraries overflow or wait for ever.
+MOST_INT, MOST_FLOAT = 2**31 - 1, 1e9
+MOST_WORKERS = 1024  # processes
 
 
 def setting(
@@ -43,6 +46,7 @@ def setting(
     least: float | None = None,
     most: float | None = None,
     above: float | None = None,
+    cap: float | None = None,
     exists: Literal["file", "folder", "any"] | None = None,
     writes: Sequence[str] | Literal["folder"] = (),
     makes: Sequence[str] = (),
@@ -65,6 +69,7 @@ def setting(
             needed. A `Literal` type needs none.
         open: other values than the choices are taken too; what they mean is checked elsewhere.
         least, most: closed range of a number; above: open lower bound.
+        cap: of a number without most: what nobody means, and --help does not speak of.
         exists: what must lie at a path before anything is read: the path is an input.
         writes: what is written there: "folder", or the endings of the files; "" is the path as it
             is given, any other ending is put in the place of a table's own (a.csv, a.parquet).
@@ -85,7 +90,8 @@ def setting(
     """
     endings = writes if isinstance(writes, str) else tuple(writes)
     about = _About(
-        *(doc, choices, open, least, most, above, exists, endings, tuple(makes), reads),
+        *(doc, choices, open, least, most, above, cap),
+        *(exists, endings, tuple(makes), reads),
         *(positional, metavar, tuple(old_names), tuple(collects), group),
         *(key, read, keys),
     )
@@ -102,6 +108,7 @@ class _About:
     least: float | None
     most: float | None
     above: float | None
+    cap: float | None
     exists: str | None
     writes: str | tuple[str, ...]
     makes: tuple[str, ...]
@@ -321,6 +328,10 @@ def _one(field: Field, value: Any) -> Any:
         )
         if too_low or (about.most is not None and value > about.most):
             raise wrong(field, value)
+        most = about.cap or (MOST_INT if field.kind is int else MOST_FLOAT)
+        if about.most is None and abs(value) > most:
+            message = f"{field.word}={as_text(value)} is beyond {as_text(most)}"
+            raise UsageError(message, f"it must be {field.wanted}")
     if about.exists is not None:
         require(field.word, value, about.exists)
     return value

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reworld_agent.core.errors import UsageError
-from reworld_agent.core.settings import Settings, setting
+from reworld_agent.core.settings import MOST_WORKERS, Settings, setting
 from reworld_agent.core.vocabulary import (
     EPDMS_V2,
     LOG_REPLAY,
@@ -88,7 +88,9 @@ class ScoreFileSettings(Settings):
         "yaml of the two-stage split (reactive_all_mapping)", None, exists="file", group=_STAGES
     )
     worker: str = setting("where scenes are scored", "processes", choices=WORKERS, group=_WORK)
-    workers: int | None = setting("how many (one for each core)", None, least=1, group=_WORK)
+    workers: int | None = setting(
+        "how many (one for each core)", None, least=1, cap=MOST_WORKERS, group=_WORK
+    )
     cache_dir: Path | None = setting(
         "folder of scene caches (in the cache folder of this package)",
         None,

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from reworld_agent.core.configs import plain
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.sections import from_mapping, section
-from reworld_agent.core.settings import Settings, setting
+from reworld_agent.core.settings import MOST_WORKERS, Settings, as_text, setting
 from reworld_agent.evaluation.agent_choice import AgentChoice, read_agent
 from reworld_agent.scenes.roots import DATA_VARIABLE
 from reworld_agent.scenes.split_settings import SplitSettings
@@ -24,6 +24,9 @@ _STAGES = "two stages (NAVSIM v2.2)"
 
 
 def _read_beside(value: Any) -> tuple[AgentChoice, ...]:
+    if value is not None and not isinstance(value, list | tuple):
+        message = f"beside={as_text(value)} must be a list of agents"
+        raise UsageError(message, "for example beside=[constant_velocity,human]")
     return tuple(read_agent(item) for item in value or ())
 
 
@@ -62,7 +65,9 @@ class EvaluationRun(Settings):
         None,
     )
     worker: Literal["sequential", "processes", "ray"] = setting("who scores", "processes")
-    workers: int | None = setting("processes; null = one for each core", None, least=1)
+    workers: int | None = setting(
+        "processes; null = one for each core", None, least=1, cap=MOST_WORKERS
+    )
     batch_size: int = setting("scenes planned at once", 16, least=1)
     cache_dir: Path | None = setting("scene caches; null = ~/.cache/reworld/scene_caches", None)
     resume: bool = setting("go on with an unfinished run in the same output_dir", True)

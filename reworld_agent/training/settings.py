@@ -9,23 +9,36 @@ from typing import Any
 
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.sections import rest, section
-from reworld_agent.core.settings import Settings, as_text, setting
+from reworld_agent.core.settings import MOST_WORKERS, Settings, as_text, setting
 from reworld_agent.core.signatures import argument_names
 from reworld_agent.scenes.split_settings import SplitSettings
 
 _TRAINER = "lightning.pytorch.trainer.trainer.Trainer"
 _NO_LIMIT = -1  # as Lightning writes it
 FSDP2 = "fsdp2"
+_MOST_DEVICES = 1024
 _RUN, _BATCHES, _LIGHTNING = "the run", "batches", "Lightning's Trainer, with all its arguments"
 _VALIDATION = "validation: losses, ADE and FDE of what is not learned from"
 
 
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
 def _devices(value: Any) -> Any:
     """A number of devices, `auto`, or their numbers, as Lightning takes them."""
-    numbers = list(value) if isinstance(value, list | tuple) else [value]
-    fit = [isinstance(n, int | str) and not isinstance(n, bool) for n in numbers]
-    if value == "auto" or (numbers and all(fit)):
-        return tuple(numbers) if isinstance(value, list | tuple) else value
+    if value == "auto":
+        return value
+    many = isinstance(value, list | tuple)
+    numbers = [int(n) if isinstance(n, str) and n.isdecimal() else n for n in _listed(value)]
+    whole = all(isinstance(n, int) and not isinstance(n, bool) for n in numbers)
+    if numbers and whole and all(0 <= n < _MOST_DEVICES for n in numbers):
+        if many:
+            return tuple(numbers)
+        if numbers[0] > 0:
+            return numbers[0]
+    if numbers == [-1] and whole:  # all that are there
+        return -1
     message = f"trainer.params.devices={as_text(value)} must be a number, auto or a list of numbers"
     raise UsageError(message, "the default is trainer.params.devices=1")
 
@@ -97,7 +110,7 @@ class LoaderSettings(Settings, prefix="dataloader.params"):
         least=1,
         group=_BATCHES,
     )
-    num_workers: int = setting("processes that load", 0, least=0, group=_BATCHES)
+    num_workers: int = setting("processes that load", 0, least=0, cap=MOST_WORKERS, group=_BATCHES)
 
 
 @dataclass(frozen=True, kw_only=True)

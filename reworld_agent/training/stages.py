@@ -23,6 +23,7 @@ from reworld_agent.training.phases import ClipPhase, check_phases
 STATISTICS = "statistics"  # passed by the closed-form parts: codec and action normalisation
 STAGES = ("1", "planner", "2", "3")
 RECIPES = ("paper", "release")
+_MOST_STEPS = 10**9
 PARTS = ("video_dit", "action_dit")
 SCHEDULES = ("constant", "cosine")
 TIME_MODES = ("token", "frame", "sample")
@@ -41,6 +42,10 @@ class LossWeights:
     others: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
+        for name in ("generation", "intermediate", "action_flow", "alignment", "repulsion"):
+            if not 0 <= getattr(self, name) < math.inf:
+                message = f"weights.{name}={getattr(self, name)}"
+                raise UsageError(message, "it must be a finite number of at least 0")
         for name, factor in self.others.items():
             TERMS.require(name, "weights.others")
             if not isinstance(factor, int | float) or not 0 < factor < math.inf:
@@ -124,6 +129,25 @@ class TrainingStage:
             if not 0 < getattr(self, key) < math.inf:  # nor is NaN
                 message = f"stage {self.name}: {key}={getattr(self, key)}"
                 raise ConfigError(message, f"{key} must be a finite number above 0")
+        limits = {
+            "learning_rate": (0.0, 10.0),
+            "weight_decay": (0.0, 10.0),
+            "warmup_steps": (0, _MOST_STEPS),
+            "steps": (1, _MOST_STEPS),
+            "batch_size": (1, 2**20),
+            "noise_draws": (1, 2**16),
+            "context_drop": (0.0, 1.0),
+        }
+        for key, (low, high) in limits.items():
+            if not low <= getattr(self, key) <= high:
+                message = f"stage {self.name}: {key}={getattr(self, key):g}"
+                raise ConfigError(message, f"{key} must be from {low:g} to {high:g}")
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            message = f"stage {self.name}: betas={list(self.betas)}"
+            raise ConfigError(message, "use two numbers from 0 to below 1, such as [0.9,0.999]")
+        if self.repulsion_cap is not None and self.repulsion_cap <= 0:
+            message = f"stage {self.name}: repulsion_cap={self.repulsion_cap:g}"
+            raise ConfigError(message, "use a distance above 0, or null")
         if self.cache_states and ("video_dit" in self.trainable or self.needs_future_images):
             message = f"stage {self.name}: cache_states=true, but the stage trains the Video DiT"
             raise ConfigError(message, "use cache_states: false")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reworld_agent.analysis.tables.files import run_tables
-from reworld_agent.core.settings import Settings, setting
+from reworld_agent.core.settings import MOST_WORKERS, Settings, setting
 from reworld_agent.core.vocabulary import PROTOCOL_NAMES
 from reworld_agent.scenes.roots import require_split
 
@@ -26,7 +26,7 @@ class RunSettings(Settings):
         "which to read of a run of both (the first)", None, choices=PROTOCOL_NAMES
     )
     workers: int | None = setting(
-        "processes (one for each core where there is much to do)", None, least=1
+        "processes (one for each core where there is much to do)", None, least=1, cap=MOST_WORKERS
     )
     data_split: str | None = setting("folder of logs below navsim_logs", None, group=_WHERE)
     data_root: Path | None = setting(

@@ -8,7 +8,7 @@ from pathlib import Path
 from reworld_agent.config.fields import blocks_within
 from reworld_agent.core.errors import ConfigError, UsageError
 from reworld_agent.core.setting_paths import require
-from reworld_agent.core.settings import Settings, did_you_mean, setting
+from reworld_agent.core.settings import MOST_WORKERS, Settings, did_you_mean, setting
 from reworld_agent.core.vocabulary import DEVICES
 from reworld_agent.objectives.baselines import REPRESENTATIONS
 from reworld_agent.training.table2_protocol import SIZES, load_protocol
@@ -62,7 +62,10 @@ class Table2Settings(Settings):
         "of training (32-true)", None, choices=("32-true", "bf16-mixed", "16-mixed", "bf16-true")
     )
     workers: int | None = setting(
-        "processes that decode training clips which memory does not hold (none)", None, least=0
+        "processes that decode training clips which memory does not hold (none)",
+        None,
+        least=0,
+        cap=MOST_WORKERS,
     )
     clips: Path | None = setting(
         "index of `reworld video index frames=25`, whose splits train and val are used",

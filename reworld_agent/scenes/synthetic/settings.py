@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reworld_agent.core.errors import UsageError
-from reworld_agent.core.settings import Settings, setting
+from reworld_agent.core.settings import MOST_WORKERS, Settings, setting
 from reworld_agent.scenes.camera_names import CAMERA_NAMES
 from reworld_agent.scenes.roots import EMBEDDED_SPLITS
 
@@ -31,7 +31,9 @@ class SynthSettings(Settings):
         metavar="DIR",
         old_names=("root",),
     )
-    workers: int | None = setting("processes (2 where there is much to do)", None, least=1)
+    workers: int | None = setting(
+        "processes (2 where there is much to do)", None, least=1, cap=MOST_WORKERS
+    )
 
     @property
     def chosen_cameras(self) -> tuple[str, ...]:

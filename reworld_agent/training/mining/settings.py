@@ -14,7 +14,7 @@ from reworld_agent.config import RECIPES, load_model_config
 from reworld_agent.core.configs import plain
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.sections import from_mapping, section
-from reworld_agent.core.settings import Settings, setting
+from reworld_agent.core.settings import MOST_WORKERS, Settings, setting
 from reworld_agent.negatives.settings import CandidateSettings, NegativeSettings
 from reworld_agent.scenes.split_settings import SplitSettings
 
@@ -70,7 +70,10 @@ class MiningRun(Settings):
     hard_negatives: NegativeSettings = section(NegativeSettings)
     worker: Literal["sequential", "processes", "ray"] = setting("who scores", "processes")
     workers: int | None = setting(
-        "processes; null = one for each core; the pool is the same", None, least=1
+        "processes; null = one for each core; the pool is the same",
+        None,
+        least=1,
+        cap=MOST_WORKERS,
     )
     batch_size: int = setting("scenes of one job, kept as soon as it is done", 16, least=1)
     cache_path: Path | None = setting("decoded frames; null = ~/.cache/reworld/training", None)
