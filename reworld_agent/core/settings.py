@@ -90,8 +90,7 @@ def setting(
     """
     endings = writes if isinstance(writes, str) else tuple(writes)
     about = _About(
-        *(doc, choices, open, least, most, above, cap),
-        *(exists, endings, tuple(makes), reads),
+        *(doc, choices, open, least, most, above, cap, exists, endings, tuple(makes), reads),
         *(positional, metavar, tuple(old_names), tuple(collects), group),
         *(key, read, keys),
     )
