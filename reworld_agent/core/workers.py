@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from reworld_agent.core.errors import ConfigError, ReWorldError
@@ -18,6 +19,8 @@ _THREAD_VARIABLES = (
     *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
     *("VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS"),
 )
+_ROOT = Path(__file__).parents[2]
+_RETRIES = 3
 _AHEAD = 4  # tasks for each process that wait or run; the others are not yet made
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -136,8 +139,7 @@ def _run_ray(
             "pip install 'reworld-agent[ray]', or use worker=processes",
         ) from error
     if not ray.is_initialized():
-        environment: dict[str, Any] = {"env_vars": dict.fromkeys(_THREAD_VARIABLES, "1")}
-        ray.init(num_cpus=workers, log_to_driver=False, runtime_env=environment)
+        _join_cluster(ray, workers)
 
     calls = starts()
 
@@ -145,17 +147,51 @@ def _run_ray(
         start(calls)
         return function(task)
 
-    remote = ray.remote(num_cpus=1)(call)
-    ahead = _AHEAD * int(ray.cluster_resources().get("CPU", 1))
+    # a task whose node or process is lost is done again elsewhere
+    remote = ray.remote(num_cpus=1, max_retries=_RETRIES)(call)
+    # a cluster that others have started may be larger than what is asked for
+    ahead = workers or _AHEAD * int(ray.cluster_resources().get("CPU", 1))
     running: list[Any] = []
     for task in tasks:
         running.append(remote.remote(task))
         if len(running) >= ahead:
             done, running = ray.wait(running, num_returns=1)
-            yield ray.get(done[0])
+            yield _fetched(ray, done[0])
     while running:
         done, running = ray.wait(running, num_returns=1)
-        yield ray.get(done[0])
+        yield _fetched(ray, done[0])
+
+
+def _join_cluster(ray: Any, workers: int | None) -> None:
+    """Join the cluster that runs here or that RAY_ADDRESS names; start one where none does."""
+    here = os.pathsep.join(path for path in (str(_ROOT), os.environ.get("PYTHONPATH", "")) if path)
+    environment = {"env_vars": {**dict.fromkeys(_THREAD_VARIABLES, "1"), "PYTHONPATH": here}}
+    options: dict[str, Any] = {"log_to_driver": False, "runtime_env": environment}
+    try:
+        ray.init(address="auto", **options)
+    except ConnectionError as error:
+        named = os.environ.get("RAY_ADDRESS")
+        if named and named != "local":
+            raise ConfigError(
+                f"RAY_ADDRESS={named}: no Ray cluster answers there",
+                "start it, or unset RAY_ADDRESS: one is started on this machine",
+            ) from error
+        ray.init(address="local", num_cpus=workers, **options)
+
+
+def _fetched(ray: Any, reference: Any) -> Any:
+    """What a task gave; ReWorldError where Ray lost it for good."""
+    try:
+        return ray.get(reference)
+    except ray.exceptions.RayTaskError:
+        raise  # of the task itself, as it would be here
+    except ray.exceptions.RayError as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise ReWorldError(
+            f"Ray lost a task {_RETRIES + 1} times ({reason[0][:200]})",
+            "see that its nodes have this package, the data and memory enough, then start again "
+            "with the same output_dir; finished rows are kept",
+        ) from error
 
 
 def _cores() -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reworld_agent.core.errors import DataError
+from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.core.shards import PartStore
 from reworld_agent.core.workers import run_tasks
 from reworld_agent.evaluation.scoring import ROW_KEYS, score_trajectories
@@ -64,3 +66,41 @@ def test_scores_are_those_of_this_process(tmp_path: Path) -> None:
         found[worker] = score_trajectories(table, caches, store, worker=worker, workers=2)
     assert set(found["ray"]["reason"]) == {""}
     pd.testing.assert_frame_equal(found["ray"], found["sequential"])
+
+
+def _slowly(number: int) -> int:
+    time.sleep(0.5)
+    return number * number
+
+
+@pytest.mark.slow  # two nodes, each with processes of its own
+def test_a_running_cluster_that_loses_a_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`workers=` is given too: only a cluster that is started here can be told its cores."""
+    ray.shutdown()
+    cluster = importlib.import_module("ray.cluster_utils").Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 1}
+    )
+    try:
+        node = cluster.add_node(num_cpus=2)
+        monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+        found: list[int] = []
+        for square in run_tasks(_slowly, range(12), "ray", 3):
+            found.append(square)
+            if len(found) == 2:
+                assert ray.cluster_resources()["CPU"] == 3.0
+                cluster.remove_node(node)
+        assert sorted(found) == [number**2 for number in range(12)]
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+
+
+def test_a_cluster_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    def init(address: str, **options: object) -> None:
+        raise ConnectionError(address)
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    with pytest.raises(ConfigError, match="no Ray cluster answers there"):
+        list(run_tasks(abs, [1], "ray"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,9 @@ def test_workers_do_not_change_a_bit(weights: Path) -> None:
     assert mine(weights, "two", "worker=processes", "workers=2") == 6 * COUNT
     one, two = (weights.parent / name / "pool.parquet" for name in ("one", "two"))
     assert one.read_bytes() == two.read_bytes()
+    if importlib.util.find_spec("ray"):
+        assert mine(weights, "three", "worker=ray", "workers=2") == 6 * COUNT
+        assert (weights.parent / "three" / "pool.parquet").read_bytes() == one.read_bytes()
     assert (table(weights, "one")["reason"] != "").all()
 
 
