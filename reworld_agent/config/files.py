@@ -12,6 +12,7 @@ import yaml
 from reworld_agent.config.fields import choice, merged, require
 from reworld_agent.config.model import RECIPES, ModelConfig
 from reworld_agent.core.errors import UsageError
+from reworld_agent.core.records import read_yaml
 
 CONFIG_NAMES = ("tiny", "paper")
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -67,12 +68,11 @@ def _shipped(name: str) -> Table:
 
 def _read(path: Path) -> Table:
     try:
-        table = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML too
+        table = read_yaml(path)
     except FileNotFoundError as error:
         raise UsageError(f"model={path}: no such file", "check the path of model=") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise UsageError(f"model={path} cannot be read: {reason}", "correct the file") from error
+    except (OSError, ValueError) as error:
+        raise UsageError(f"model={path} cannot be read: {error}", "correct the file") from error
     fields = "give the fields of ModelConfig, or base: tiny and what differs"
     require(isinstance(table, dict), f"model={path} is not a table", fields)
     return dict(table)

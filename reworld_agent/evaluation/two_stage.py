@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from numpy.typing import NDArray
 
 from reworld_agent.core.errors import ConfigError, DataError
+from reworld_agent.core.records import read_yaml
 from reworld_agent.pdm.cache_io.folder import SceneCaches
 from reworld_agent.pdm.golden.two_stage import require_two_stage
 from reworld_agent.pdm.metrics import SCORE, short_name
@@ -63,8 +63,8 @@ def read_mapping(path: Path) -> list[Group]:
         DataError: the file cannot be read or holds no mapping.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        content = read_yaml(path)
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: not a readable mapping ({error})", "set mapping=") from error
     found = content.get("reactive_all_mapping") if isinstance(content, dict) else content
     if not isinstance(found, list):

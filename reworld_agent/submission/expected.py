@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from reworld_agent.core.errors import ConfigError, DataError, ReWorldError
+from reworld_agent.core.records import read_yaml
 from reworld_agent.core.result_tables import read_arrow
 from reworld_agent.core.text import shown
 from reworld_agent.scenes.filter import SceneFilter
@@ -62,10 +61,14 @@ def of_run(trajectories: Path) -> Expected:
 
 def _of_config(path: Path) -> Expected:
     try:
-        split = OmegaConf.load(path).train_test_split
-    except (OSError, AttributeError, OmegaConfBaseException, YAMLError) as error:
-        raise DataError(f"{shown(path)}: cannot be read ({error})") from error
-    return _of_settings(split, "the run's own split")
+        split = OmegaConf.create(read_yaml(path)).train_test_split
+        return _of_settings(split, "the run's own split")
+    except ReWorldError:
+        raise
+    except Exception as error:  # what is damaged or changed there fails in any of its readers
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        message = f"{shown(path)}: is damaged, or no run's settings ({reason})"
+        raise DataError(message, "name the split: train_test_split=NAME") from error
 
 
 def _of_settings(split: Any, name: str) -> Expected:

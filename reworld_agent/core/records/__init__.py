@@ -6,6 +6,7 @@ from reworld_agent.core.records.reader import (
     SEAL,
     parse_json,
     read_record,
+    read_yaml,
     record_bytes,
     write_record,
 )
@@ -17,6 +18,7 @@ __all__ = [
     "as_shown",
     "parse_json",
     "read_record",
+    "read_yaml",
     "record_bytes",
     "write_record",
 ]

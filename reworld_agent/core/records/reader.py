@@ -10,10 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
+
+import yaml
 
 from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import DataError, ReWorldError
@@ -24,6 +26,7 @@ T = TypeVar("T")
 SEAL = "record_sha256"
 _MOST_BYTES = 1 << 28
 _MOST_INT = 1 << 63
+_MOST_VALUES, _DEEPEST = 1_000_000, 100  # of a YAML file
 
 
 def write_record(file: Path, content: Any) -> None:
@@ -73,6 +76,35 @@ def read_record(file: Path, kind: type[T], fix: str, error: type[ReWorldError] =
         raise error(f"{shown(file)}: {cause.message} ({cause.hint})", fix) from cause
     except ValueError as cause:
         raise error(f"{shown(file)} is damaged ({cause})", fix) from cause
+
+
+def read_yaml(file: Path) -> Any:
+    """What a YAML (or JSON) file holds, in plain types.
+
+    Raises:
+        ValueError: it is none, is nested too deeply or holds itself. OSError: it cannot be read.
+    """
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        _check_size([content], 0)
+        return content
+    except OSError:
+        raise
+    except Exception as error:  # some tags and values make PyYAML raise nearly anything
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise ValueError(" ".join(reason.split())) from error
+
+
+def _check_size(values: Iterable[Any], count: int, depth: int = 0) -> int:
+    """See that aliases of YAML make no value that is endless, or far larger than its file."""
+    for value in values:
+        count += 1
+        if count > _MOST_VALUES or depth > _DEEPEST:
+            raise ValueError("nested too deeply, or too large")
+        if isinstance(value, dict | list | tuple | set):
+            inner = [*value, *value.values()] if isinstance(value, dict) else value
+            count = _check_size(inner, count, depth + 1)
+    return count
 
 
 def parse_json(data: bytes) -> Any:

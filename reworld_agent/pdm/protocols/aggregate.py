@@ -19,6 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from reworld_agent.core.errors import DataError
+from reworld_agent.core.records import as_shown
 from reworld_agent.pdm.metrics.definition.protocol import SCORE
 from reworld_agent.pdm.metrics.table import EC, EPDMS_V2
 from reworld_agent.pdm.metrics.two_frame_comfort import MAX_INTERVAL_S, two_frame_comfort
@@ -76,7 +77,7 @@ def read_groups(mapping: Iterable[Sequence[Any]]) -> list[Group]:
             group = Group(str(now), str(previous), tuple((str(a), str(b)) for a, b in pairs))
         except (TypeError, ValueError) as error:
             raise DataError(
-                f"{str(entry)[:80]} is not [now, previous, [[now, previous], ...]]",
+                f"{as_shown(entry)} is not [now, previous, [[now, previous], ...]]",
                 "give the list reactive_all_mapping of the split's yaml",
             ) from error
         if not group.pairs:

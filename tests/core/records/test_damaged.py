@@ -15,16 +15,19 @@ import pytest
 
 from reworld_agent.clips.index import ClipIndex, read_index, write_index
 from reworld_agent.clips.splits import split_rule
+from reworld_agent.config import load_model_config
 from reworld_agent.core.errors import DataError, ReWorldError
 from reworld_agent.core.records import read_record, record_bytes, write_record
 from reworld_agent.core.result_tables import keep_settings, read_frame, write_parquet
 from reworld_agent.core.shards import PartStore, check_identity
 from reworld_agent.doctor.caches import check_caches
+from reworld_agent.evaluation.two_stage import read_mapping
 from reworld_agent.generation.manifest import DONE, Manifest
 from reworld_agent.negatives.pool import read_pool, write_pool
 from reworld_agent.scenes.log_index import LogIndex
 from reworld_agent.scenes.maps.city import city_map_path
 from reworld_agent.scenes.synthetic import splits as town
+from reworld_agent.submission.expected import _of_config
 from reworld_agent.training.chain import RECORD, Command, run_chain
 from reworld_agent.training.loop.resume import finish, resume_state
 from tests.core.records.mutations import of_bytes, of_values
@@ -186,6 +189,48 @@ def test_a_change_by_hand_is_found(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(text.replace("12", "13"))
     with pytest.raises(DataError, match=r"a\.json is damaged .*its own hash\)\n  next: delete it"):
         read_record(tmp_path / "a.json", dict[str, int], "delete it")
+
+
+BOMB = b"a0: &a0 [x, x]\n" + b"".join(
+    b"a%d: &a%d [*a%d, *a%d]\n" % (k, k, k - 1, k - 1) for k in range(1, 40)
+)
+ODD_YAML = (
+    *(b"[" * 900 + b"]" * 900, b"{a: " * 300 + b"1" + b"}" * 300, b"a: 2026-13-45"),
+    *(
+        BOMB,
+        b"a: &x [*x]",
+        b"? [a]\n: 1",
+        b"!!python/object/apply:os.system [ls]",
+        b"!!timestamp z",
+    ),
+    *(b"a: 1\n---\nb: 2", b"!!int x", b"!!binary '*'", b"\xff\xfe\x00"),
+)
+RUN = (
+    b"train_test_split:\n  data_split: none\n  scene_filter:\n    num_history_frames: 4\n"
+    b"    num_future_frames: 10\n    tokens: [a]\n    log_names: null\n    frame_interval: 1\n"
+)
+YAML: dict[str, tuple[bytes, Callable[[Path], object]]] = {
+    "model": (b"base: tiny\nvideo: {num_layers: 3}\nsampling: {steps: 4}\n", load_model_config),
+    "mapping": (b"reactive_all_mapping: [[a, b, [[c, d], [e, f]]]]\n", read_mapping),
+    "run": (RUN, _of_config),
+}
+
+
+@pytest.mark.parametrize("name", YAML)
+def test_damaged_yaml_is_refused(name: str, tmp_path: Path) -> None:
+    whole, use = YAML[name]
+    file = tmp_path / "a.yaml"
+    file.write_bytes(whole)
+    use(file)
+    refused = 0
+    for data in [*of_bytes(whole, 60), *ODD_YAML]:
+        file.write_bytes(data)
+        try:
+            use(file)
+        except ReWorldError as error:
+            refused += 1
+            assert error.hint and len(str(error)) < 3000
+    assert refused > 30
 
 
 def _index(folder: Path) -> Any:
