@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,6 +29,7 @@ from reworld_agent.training.datasets.held_out import (
 )
 from reworld_agent.training.datasets.scene_arrays import scene_arrays
 from reworld_agent.training.loop.callbacks import ValidationTable
+from reworld_agent.training.loop.checkpoints import Checkpoints
 from reworld_agent.training.loop.module import StageModule, displacement
 from reworld_agent.training.settings import ValidationSettings
 from reworld_agent.training.stages import load_stage
@@ -96,6 +98,44 @@ def test_a_stop_between_a_checkpoint_and_its_validation_loses_no_row(
         ReWorldModel.from_pretrained(tmp_path / k / "weights") for k in ("straight", "broken")
     ]
     assert not differ(*models)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("validated", "kept"), [(2, 2), (2, 3), (3, 2)])
+def test_a_stop_at_any_moment_loses_no_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, validated: int, kept: int
+) -> None:
+    """Before and after each validation's row and each checkpoint is written."""
+    fit(tmp_path)
+    more = [init(tmp_path, "fit"), "trainer.params.max_steps=6", f"checkpoint_steps={kept}"]
+    more += [f"validation.split={SPLIT}", f"validation.every={validated}"]
+    run(config(tmp_path, "1", *more, f"output_dir={tmp_path / 'straight'}"))
+    wanted = rows(tmp_path / "straight")
+    moments: list[tuple[Any, str]] = [
+        (ValidationTable, "on_validation_end"),
+        (Checkpoints, "_save"),
+    ]
+    for number, (owner, name) in enumerate(moments * 2):
+        first, method = number < len(moments), getattr(owner, name)
+        broken = tmp_path / f"broken_{number}"
+
+        def cut(
+            self: Any, trainer: Any, *more: Any, method: Any = method, first: bool = first
+        ) -> None:
+            if first and trainer.global_step == 4:
+                raise OSError("power cut")
+            method(self, trainer, *more)
+            if trainer.global_step == 4:
+                raise OSError("power cut")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, cut)
+            with contextlib.suppress(OSError):  # no validation is due at this step
+                run(config(tmp_path, "1", *more, f"output_dir={broken}"))
+        run(config(tmp_path, "1", *more, f"output_dir={broken}"))
+        pd.testing.assert_frame_equal(rows(broken), wanted)
+        folders = (tmp_path / "straight" / "weights", broken / "weights")
+        assert not differ(*map(ReWorldModel.from_pretrained, folders))
 
 
 def test_plans_of_held_out_scenes_are_measured(tmp_path: Path) -> None:
