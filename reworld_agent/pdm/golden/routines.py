@@ -103,6 +103,7 @@ ROUTINES: tuple[Routine, ...] = (
     _routine([1, 2, 0], "np.argsort", _A),
     _routine(0, "np.argmax", _A),
     _routine(1, "np.argmin", _A),
+    _routine([True, False, True], "np.isin", _A, [2.0, 3.0]),
     _routine([0, 2], "np.flatnonzero", _A > 0.0),
     _routine([[0, 2]], "np.nonzero", _A > 0.0),
     _routine([1, 0, 2], "np.bincount", np.array([0, 2, 2])),

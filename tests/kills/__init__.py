@@ -1,0 +1,1 @@
+"""Long commands killed on kept work and started again: see `python -m tests.kills --help`."""
