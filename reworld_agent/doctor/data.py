@@ -14,12 +14,15 @@ from tqdm import tqdm
 
 from reworld_agent.core.errors import ConfigError, DataError, ReWorldError
 from reworld_agent.core.findings import FAIL, OK, WARN, Finding
+from reworld_agent.core.vocabulary import EPDMS_V2
 from reworld_agent.scenes.preflight import Files, Preflight, preflight
 
 if TYPE_CHECKING:
     from reworld_agent.evaluation.agent_choice import AgentChoice
     from reworld_agent.evaluation.settings import EvaluationRun
+    from reworld_agent.scenes.sensors import SensorConfig
     from reworld_agent.scenes.split_settings import SplitSettings
+    from reworld_agent.scenes.splits import DataRoots
 
 _SHOWN = 3
 _FUTURE = "stage {} needs the images of the 4 s after each scene; navtrain has none of them: "
@@ -42,7 +45,7 @@ def check_data(overrides: Sequence[str], stage: str | None = None) -> Iterator[F
 
     run: EvaluationRun | None = None
     if stage is None:
-        run = EvaluationRun.from_config(compose(overrides))
+        run = EvaluationRun.from_config(_of_its_protocol(compose(overrides)))
         split, chosen = run.train_test_split, run.agent
     else:
         split, chosen = _of_training(compose([*overrides, f"stage={stage}"], TRAIN))
@@ -53,6 +56,9 @@ def check_data(overrides: Sequence[str], stage: str | None = None) -> Iterator[F
     if broken:
         yield _logs_finding(roots.logs, broken)
         return
+    if run is not None and run.plans_only:
+        yield from _private(run, roots, sensors)
+        return
     loader = roots.loader(split.scene_filter, sensors)
     history = split.scene_filter.num_history_frames
     future = bool(sensors.get_sensors_at_iteration(history))
@@ -62,6 +68,13 @@ def check_data(overrides: Sequence[str], stage: str | None = None) -> Iterator[F
     yield from _findings(report, roots.data_split, hint)
     if run is not None and run.two_stage:
         yield _second_stage(run, loader)
+
+
+def _of_its_protocol(cfg: Any) -> Any:
+    """A split of two stages is of one protocol, which the doctor need not be told."""
+    if (cfg.train_test_split.get("scene_filter") or {}).get("include_synthetic_scenes"):
+        cfg.protocol = EPDMS_V2
+    return cfg
 
 
 def _of_training(cfg: Any) -> tuple[SplitSettings, AgentChoice]:
@@ -131,6 +144,15 @@ def _findings(report: Preflight, split: str, hint: str) -> Iterator[Finding]:
             if found.status == FAIL and name == "maps":
                 found = Finding(name, FAIL, found.what, report.maps_hint)
             yield found
+
+
+def _private(run: EvaluationRun, roots: DataRoots, sensors: SensorConfig) -> Iterator[Finding]:
+    """Both stages of a private test, which are planned and not scored."""
+    from reworld_agent.evaluation.plans_only import PlannedStages
+
+    for stage, report in PlannedStages(run, roots, sensors).preflights().items():
+        for finding in _findings(report, roots.data_split, ""):
+            yield Finding(f"{stage}: {finding.name}", finding.status, finding.what, finding.fix)
 
 
 def _second_stage(run: EvaluationRun, loader: Any) -> Finding:

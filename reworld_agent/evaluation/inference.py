@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -17,12 +17,32 @@ from tqdm import tqdm
 from reworld_agent.core.errors import DataError, ReWorldError
 from reworld_agent.core.result_tables import write_parquet
 from reworld_agent.core.shards import PartStore
-from reworld_agent.evaluation.staged_loader import StagedLoader
 from reworld_agent.pdm.poses import INTERVAL, intervals_of, pose_fault, usual
 from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.scene import AgentInput, Scene
 
-Loader = SceneLoader | StagedLoader
+
+class OtherLoader(Protocol):
+    """A loader of scenes from more than one place."""
+
+    tokens: list[str]
+
+    def __len__(self) -> int: ...
+
+    def get_agent_input_from_token(self, token: str) -> AgentInput:
+        """See `SceneLoader`."""
+        ...
+
+    def get_scene_from_token(self, token: str) -> Scene:
+        """See `SceneLoader`."""
+        ...
+
+    def sources(self) -> dict[str, tuple[str, Path]]:
+        """For each token the name of its log and the file that it is read from."""
+        ...
+
+
+Loader = SceneLoader | OtherLoader
 OK, FALLBACK, FAILED = "ok", "fallback", "failed"
 _LOG_COLUMNS = ["token", "log_name", "status", "reason", "milliseconds"]
 
@@ -98,7 +118,7 @@ def _planned(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _logs(loader: Loader) -> dict[str, dict[str, str]]:
     """For each token the name of its log, and a stamp that changes when its file does."""
-    if isinstance(loader, StagedLoader):
+    if not isinstance(loader, SceneLoader):
         sources = loader.sources()
     else:
         windows = loader.scene_frames_dicts.windows

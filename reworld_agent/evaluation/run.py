@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from reworld_agent.core.writers import sole_writer
 from reworld_agent.evaluation.agent_choice import AgentChoice
 from reworld_agent.evaluation.agents import CHECKPOINT, build_agents
 from reworld_agent.evaluation.inference import FAILED, FALLBACK, Loader, plan_split
+from reworld_agent.evaluation.plans_only import PlannedStages, failures_of, text_of
 from reworld_agent.evaluation.scoring import ROW_KEYS, score_trajectories
 from reworld_agent.evaluation.settings import EvaluationRun
 from reworld_agent.evaluation.staged_loader import StagedLoader, SyntheticData
@@ -33,9 +34,9 @@ from reworld_agent.pdm.cache_io.folder import SceneCaches
 from reworld_agent.pdm.golden.finding import require_trust
 from reworld_agent.pdm.protocols.aggregate import Group, read_groups
 from reworld_agent.scenes.loader import SceneLoader
-from reworld_agent.scenes.preflight import preflight
+from reworld_agent.scenes.preflight import Preflight, preflight
 from reworld_agent.scenes.sensors import SensorConfig, cameras_of
-from reworld_agent.scenes.splits import resolve_split
+from reworld_agent.scenes.splits import DataRoots, resolve_split
 
 logger = logging.getLogger(__name__)
 
@@ -53,13 +54,17 @@ class Planned:
 
 @dataclass
 class Result:
-    """What phase two gave for an agent: its line of the table, or its two stages; its failures."""
+    """What phase two gave for an agent: its line of the table, or its two stages; its failures.
+
+    Of a split without scores, what is said of its plans.
+    """
 
     name: str
     failures: pd.DataFrame
     missing: str
     summary: AgentSummary | None = None
     stages: Staged | None = None
+    plans: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,9 @@ class Evaluation:
         summaries = [entry.summary for entry in self.results if entry.summary is not None]
         if summaries:
             return format_summary(summaries, self.settings.protocol, self.data_split)
+        plans = [entry.plans for entry in self.results if entry.plans]
+        if plans:
+            return "\n".join(plans)
         stages = [(entry.name, entry.stages) for entry in self.results if entry.stages is not None]
         return "\n\n".join(format_staged(name, found, self.data_split) for name, found in stages)
 
@@ -109,6 +117,8 @@ def _evaluate(settings: EvaluationRun) -> Evaluation:
     wanted = {name: agent.get_sensor_config() for name, agent in agents.items()}
     split = settings.train_test_split
     roots = resolve_split(split.data_split, cameras_of(wanted.values()))
+    if settings.plans_only:
+        return _plan_only(settings, agents, roots)
     loaders = {name: roots.loader(split.scene_filter, wish) for name, wish in wanted.items()}
     for name, agent in agents.items():
         _look_ahead(loaders[name], wanted[name], agent.requires_scene)
@@ -129,16 +139,39 @@ def _evaluate(settings: EvaluationRun) -> Evaluation:
             both.preflight().raise_if_missing()
             sources[name] = both
     planned = [
-        _plan(settings, caches, choice, agents[choice.name], sources[choice.name])
+        _plan(settings, roots.data_split, choice, agents[choice.name], sources[choice.name])
         for choice in {item.name: item for item in chosen}.values()
     ]
     results = _score(settings, caches, planned, sources[main].tokens, groups)
     return Evaluation(settings, caches.data_split, results)
 
 
+def _plan_only(settings: EvaluationRun, agents: Mapping[str, Any], roots: DataRoots) -> Evaluation:
+    """Plan both stages of a private test: its scores are made elsewhere."""
+    results = []
+    loaders = {
+        name: PlannedStages(settings, roots, agent.get_sensor_config())
+        for name, agent in agents.items()
+    }
+    for loader in loaders.values():
+        for report in loader.preflights().values():
+            _warn(report)
+    for choice in {item.name: item for item in (settings.agent, *settings.beside)}.values():
+        item = _plan(settings, roots.data_split, choice, agents[choice.name], loaders[choice.name])
+        failures = failures_of(item.record)
+        missing = f"{len(failures)} of {len(item.record)}" if len(failures) else ""
+        _write_failures(item.folder, failures)
+        told = text_of(item.name, item.record, roots.data_split)
+        results.append(Result(item.name, failures, missing, plans=told))
+    return Evaluation(settings, roots.data_split, tuple(results))
+
+
 def _look_ahead(loader: SceneLoader, sensors: SensorConfig, whole_scene: bool) -> None:
     """Raise where files are missing; warn of scenes that will fail, which end no run."""
-    report = preflight(loader, sensors, whole_scene)
+    _warn(preflight(loader, sensors, whole_scene))
+
+
+def _warn(report: Preflight) -> None:
     report.raise_if_missing()
     if report.faults.count:
         logger.warning("%s (%s)", report.faults.told(report.scenes), report.faults.hint)
@@ -156,14 +189,14 @@ def second_stage(settings: EvaluationRun) -> tuple[list[Group], SyntheticData | 
 
 
 def _plan(
-    settings: EvaluationRun, caches: SceneCaches, choice: AgentChoice, agent: Any, loader: Loader
+    settings: EvaluationRun, data_split: str, choice: AgentChoice, agent: Any, loader: Loader
 ) -> Planned:
     name = choice.name
     is_main = name == settings.agent.name
     beside = file_names([agent.name for agent in settings.beside], reserved=("parts",))
     folder = settings.output_dir if is_main else settings.output_dir / beside[name]
     origin = {
-        **provenance(name, agent, caches.data_split, len(loader), settings.protocol),
+        **provenance(name, agent, data_split, len(loader), settings.protocol),
         "traffic": settings.moving,
         "stages": 2 if settings.two_stage else 1,
     }
@@ -229,9 +262,13 @@ def _write(
         fallbacks = int((item.record["status"] == FALLBACK).sum())
         result.summary = summarise(item.name, table, fallbacks)
     write_score_table(item.folder, table, item.origin)
-    path = item.folder / "failures.csv"
+    _write_failures(item.folder, failures)
+    return result
+
+
+def _write_failures(folder: Path, failures: pd.DataFrame) -> None:
+    path = folder / "failures.csv"
     if len(failures):
         write_csv(path, failures)
     else:
         path.unlink(missing_ok=True)
-    return result

@@ -19,6 +19,7 @@ from reworld_agent.scenes.roots import DATA_VARIABLE
 from reworld_agent.scenes.split_settings import SplitSettings
 
 _FOLDER = "navhard_two_stage"  # below OPENSCENE_DATA_ROOT, as NAVSIM v2's settings have it
+_PICKLES, _LOGS, _BLOBS = "synthetic_scene_pickles", "openscene_meta_datas", "sensor_blobs"
 _WISH = "include_synthetic_scenes"  # of a scene filter of NAVSIM v2: two stages
 _STAGES = "two stages (NAVSIM v2.2)"
 
@@ -75,12 +76,13 @@ class EvaluationRun(Settings):
         "EPDMS of both stages; null = as the split has it", None, group=_STAGES
     )
     synthetic_scenes_path: Path | None = setting(
-        f"scenes of stage two; null = ${DATA_VARIABLE}/{_FOLDER}/synthetic_scene_pickles",
+        f"scenes of stage two; null = {_PICKLES} of the download below ${DATA_VARIABLE} that holds "
+        f"them ({_FOLDER}, warmup_two_stage ...), or {_LOGS} of a private test's",
         None,
         group=_STAGES,
     )
     synthetic_sensor_path: Path | None = setting(
-        f"their images; null = ${DATA_VARIABLE}/{_FOLDER}/sensor_blobs", None, group=_STAGES
+        f"their images; null = {_BLOBS} of the same download", None, group=_STAGES
     )
 
     @classmethod
@@ -135,18 +137,30 @@ class EvaluationRun(Settings):
                 f"two stages are of NAVSIM v2, and protocol={self.protocol}",
                 "set protocol=epdms_v2, or two_stage=false",
             )
-        if not self.mapping:
+        if not self.mapping and not self.plans_only:
             split = self.train_test_split.data_split
             raise UsageError(
-                f"two_stage=true, but the split '{split}' has no reactive_all_mapping",
+                f"two_stage=true, but the split '{split}' has neither a reactive_all_mapping nor "
+                "reactive_synthetic_initial_tokens",
                 "use the train_test_split of a two-stage benchmark, for example navhard_two_stage",
             )
         self.synthetic_folders()
 
+    @property
+    def synthetic_tokens(self) -> tuple[str, ...]:
+        """Frames of stage two that the split itself names."""
+        named = self.train_test_split.scene_filter.reactive_synthetic_initial_tokens
+        return tuple(str(token) for token in named or ())
+
+    @property
+    def plans_only(self) -> bool:
+        """Two stages without a mapping: the private test can be planned and not scored."""
+        return bool(self.two_stage and not self.mapping and self.synthetic_tokens)
+
     def synthetic_folders(self) -> tuple[Path, Path]:
         """Scenes of stage two, and their images; UsageError where nothing names them."""
-        scenes = self._synthetic("synthetic_scenes_path", "synthetic_scene_pickles")
-        return scenes, self._synthetic("synthetic_sensor_path", "sensor_blobs")
+        scenes = self._synthetic("synthetic_scenes_path", _LOGS if self.plans_only else _PICKLES)
+        return scenes, self._synthetic("synthetic_sensor_path", _BLOBS)
 
     def _synthetic(self, key: str, name: str) -> Path:
         given: Path | None = getattr(self, key)
@@ -156,4 +170,23 @@ class EvaluationRun(Settings):
         if not root:
             hint = f"set {key}=DIR, or export {DATA_VARIABLE}"
             raise UsageError(f"two_stage=true needs {key}", hint)
-        return Path(root) / _FOLDER / name
+        return self._folder(Path(root)) / name
+
+    def _folder(self, root: Path) -> Path:
+        """The download of stage two: of the split's own name, or the one that holds its scenes."""
+        own = root / f"{self.train_test_split.data_split}_two_stage"
+        if self.plans_only or own.is_dir():
+            return own
+        usual = root / _FOLDER
+        token = _first_synthetic(self.mapping) or (*self.synthetic_tokens, "")[0]
+        folders = [usual, *(path for path in sorted(root.glob("*_two_stage")) if path != usual)]
+        with_it = (path for path in folders if (path / _PICKLES / f"{token}.pkl").is_file())
+        return next(with_it, usual)
+
+
+def _first_synthetic(mapping: Any) -> str:
+    """A frame of stage two in a mapping; "" where it is of another layout (which is said later)."""
+    try:
+        return str(mapping[0][2][0][0])
+    except (LookupError, TypeError):
+        return ""

@@ -53,6 +53,8 @@ class SceneLoader:
         scene_filter: which scenes.
         sensor_config: which sensors; none by default.
         maps_root: folder of city maps, for `Scene.map_api`.
+        one_drive: the frames of a scene must follow one another at 2 Hz in one log, which those
+            of a synthetic scene need not.
 
     Raises:
         DataError: the folder is missing or empty, or a log cannot be read.
@@ -65,7 +67,9 @@ class SceneLoader:
         scene_filter: SceneFilter,
         sensor_config: SensorConfig | None = None,
         maps_root: Path | str | None = None,
+        one_drive: bool = True,
     ) -> None:
+        self.one_drive = one_drive
         self.data_path = Path(data_path)
         self.sensor_blobs_path = Path(sensor_blobs_path or "")
         self.scene_filter = scene_filter
@@ -149,6 +153,7 @@ class SceneLoader:
         self.check_token(token)
         last = window.start + self.scene_filter.num_frames
         joined = None if annotations else self.scene_filter.num_history_frames
+        joined = joined if self.one_drive else 1
         self.scene_frames_dicts.log(token).check(window.start, last, annotations, joined)
         return self.scene_frames_dicts[token]
 

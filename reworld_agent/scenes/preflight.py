@@ -207,6 +207,7 @@ def preflight(
         loader.scene_filter.num_frames,
         SCORED_FRAMES if maps else 0,
         whole_scene or maps,
+        loader.one_drive,
     )
     cities: dict[str, None] = {}
     starts: dict[Path, list[int]] = {}
@@ -242,10 +243,12 @@ class _Asked(NamedTuple):
     frames: int
     scored: int  # frames from the present one on; 0 = nothing is scored
     annotations: bool
+    one_drive: bool
 
     def check(self, frames: LogFrames, start: int) -> None:
         """Raise DataError where the window cannot be planned, or not be scored."""
         joined = None if self.annotations else self.history
+        joined = joined if self.one_drive else 1
         present = start + self.history - 1
         last = max(start + self.frames, present + self.scored)
         frames.check(start, last, self.annotations, joined)
@@ -258,7 +261,7 @@ class _Asked(NamedTuple):
             entries = camera_entries(frame["cams"], frame["token"])
             for name in sensors:
                 if name == "lidar_pc":
-                    found[number, name] = lidar_file(frame["lidar_path"])
+                    found[number, name] = lidar_file(frame.get("lidar_path"))
                 else:
                     check_camera(entries[name], name, frame["token"])
                     found[number, name] = entries[name]["data_path"]

@@ -280,7 +280,7 @@ def _load_sensors(
         cameras.append(
             Cameras.from_camera_dict(sensor_blobs_path, frame["cams"], names, frame["token"])
         )
-        path = frame["lidar_path"]
+        path = frame.get("lidar_path")
         lidars.append(Lidar.from_paths(sensor_blobs_path, Path(path) if path else None, names))
     check_image_sizes(cameras, [frame["token"] for frame in frames])
     return cameras, lidars

@@ -117,7 +117,8 @@ def list_scene_pickles(folder: Path) -> list[Path]:
     if not paths:
         raise DataError(
             f"{folder}: no synthetic scenes (*.pkl) in this folder",
-            "set synthetic_scenes= to the folder synthetic_scene_pickles of the download",
+            "name the folder synthetic_scene_pickles of the download: synthetic_scenes_path=DIR of "
+            "reworld score, synthetic_scenes=DIR of score_trajectories",
         )
     return paths
 
