@@ -138,7 +138,8 @@ class ReWorldAgent(AbstractAgent):
         self.stage_applied = stage_applied
         self.checkpoint_path = checkpoint_path
         self.init_from = init_from
-        self.hard_negatives, self.split = hard_negatives or {}, split
+        self.hard_negatives = from_mapping(NegativeSettings, hard_negatives or {})
+        self.split = split
         self.plan_device = _device(device)
         self.plan_dtype = _dtype(dtype)
         self.fallback_reasons: list[str | None] = []
@@ -179,8 +180,7 @@ class ReWorldAgent(AbstractAgent):
         stage = self.stage
         negatives = None
         if stage.weights.repulsion > 0:
-            settings = from_mapping(NegativeSettings, self.hard_negatives)
-            negatives = NegativeTargets.open(settings, self.split)
+            negatives = NegativeTargets.open(self.hard_negatives, self.split)
         return [ReWorldTargetBuilder(self.config, stage.needs_future_images, negatives)]
 
     def forward(self, features: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -119,6 +119,7 @@ def test_planning_before_initialize_is_named() -> None:
         ({"recipe": "mine"}, "recipe=mine"),
         ({"dtype": "float8"}, "float8"),
         ({"overrides": {"learning_rat": 1}}, "learning_rat"),
+        ({"hard_negatives": {"pol": "a"}}, "did you mean hard_negatives.pool="),
     ],
 )
 def test_unknown_settings_are_named(arguments: dict, message: str) -> None:

@@ -51,6 +51,8 @@ def read_arguments(settings: type[Settings], arguments: Sequence[str], usage: st
     agent = _value_of("agent", overrides, "reworld")
     others = {option.partition("=")[0] for option in options}
     named = _agent_words(agent) if not _OTHER_FILES & others else None
+    if not any(word.partition(".")[0] == "agent" for word in known_words(settings)):
+        named = set()  # `fit-statistics` has no agent
     declared = {field.word for field in all_fields(settings)} | (named or set())
     seen: set[str] = set()
     added = []
@@ -129,10 +131,13 @@ def _flat(key: str, value: Any) -> list[str]:
 
 
 def _may_be(settings: type[Settings], word: str, named: set[str] | None, is_new: bool) -> bool:
-    """Whether a word may be one; what is added below `agent` is looked at with its class."""
+    """Whether a word may be one; what is added below `agent` is looked at with its class.
+
+    `named` are the words of the agent's file: none where the command has no agent.
+    """
     if word.startswith("hydra.") or "/" in word:
         return True
-    below_agent = word.startswith("agent.")
+    below_agent = named != set() and word.startswith("agent.")
     if is_known(settings, word) and not below_agent:
         return True
     if is_new or named is None:  # another's file, which may have words of its own

@@ -29,7 +29,11 @@ def interval_of(count: int, interval_s: float | None = None) -> float:
     """
     if count < 1:
         raise DataError("a trajectory without poses", "give at least one")
-    found = USUAL_INTERVALS_S.get(count) if interval_s is None else float(interval_s)
+    try:
+        found = USUAL_INTERVALS_S.get(count) if interval_s is None else float(interval_s)
+    except (TypeError, ValueError) as error:
+        message = f"{INTERVAL}={interval_s!r} is no number"
+        raise DataError(message, "give seconds, such as 0.25") from error
     if found is None:
         raise DataError(
             f"poses hold {3 * count} numbers ([{count}, 3]), not 24 ([8, 3] at 2 Hz) or 120 "

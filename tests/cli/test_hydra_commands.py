@@ -78,6 +78,10 @@ REFUSED = [
     ("mine", "train_test_split=town_val", r"the split town_val is held out for testing"),
     ("mine", "hard_negatives.delta=2", r"hard_negatives\.delta=2 must be a finite number above 0"),
     ("fit-statistics", "model=paper", r"model=paper has a trained codec"),
+    ("fit-statistics", "+agent.x.y=1", r"agent\.x\.y= is unknown"),
+    ("fit-statistics", "agent.checkpoint_path=a", r"agent\.checkpoint_path= is unknown"),
+    ("train", "agent.overrides.learning_rate=1e300", r"learning_rate must be from 0 to 10"),
+    ("score", "workers=100000", r"workers=100000 is beyond 1024"),
 ]
 
 

@@ -254,6 +254,24 @@ def test_another_agent_in_an_old_folder_is_refused(
         run(_config(tmp_path / "out", "reworld_agent.baselines.ConstantVelocityAgent"))
 
 
+def test_other_arguments_of_the_agent_are_another_run(
+    small_split: Path, scorer: FakeScorer, tmp_path: Path
+) -> None:
+    """Plans that were made with others would be taken for this agent's."""
+    cfg = _config(tmp_path / "out")
+    for interval in (0.5, 0.5, 0.25):
+        cfg.agent = {"_target_": LOOKING, "interval_length": interval}
+        if interval == 0.25:
+            with pytest.raises(ConfigError, match="an unfinished run with another arguments"):
+                run(cfg)
+        else:
+            assert run(cfg) == 0
+    cfg.resume = False
+    assert run(cfg) == 0
+    plans = pd.read_parquet(tmp_path / "out" / "trajectories.parquet")
+    assert set(plans["interval_s"]) == {0.25}
+
+
 def test_an_agent_that_never_plans_says_why(
     small_split: Path, scorer: FakeScorer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

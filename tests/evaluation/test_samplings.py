@@ -15,7 +15,8 @@ from reworld_agent.core.shards import PartStore
 from reworld_agent.evaluation import ScoreFileSettings, score_file
 from reworld_agent.evaluation.file_scores import read_trajectories
 from reworld_agent.evaluation.inference import plan_split
-from reworld_agent.pdm.poses import pose_fault
+from reworld_agent.pdm.poses import interval_of, pose_fault
+from reworld_agent.pdm.simulate.sampling import knot_times_us
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.splits import resolve_split
@@ -108,5 +109,9 @@ def test_neither_times_nor_layout_are_guessed(tmp_path: Path) -> None:
     assert pose_fault(turned) == "poses have shape [3, 8], not [L, 3] (x, y, heading)"
     assert "interval_s is not given" in (pose_fault(plans[2]) or "")
     assert pose_fault(plans[2], 0.2) is None
-    for bad in (0.0, -0.5, np.inf, 1e15):
+    for bad in (0.0, -0.5, np.inf, np.nan, 1e15):
         assert "is no time between poses" in (pose_fault(plans[2], bad) or "")
+    with pytest.raises(DataError, match="is no number"):
+        interval_of(8, "2 Hz")  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="have no times of their own"):
+        knot_times_us(0, 8, 1e-7)
