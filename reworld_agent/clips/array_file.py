@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +104,8 @@ def _load(path: Path) -> NDArray[Any]:
                 array: NDArray[Any] = found[found.files[0]]
                 return array
             names = ", ".join(found.files[:5]) or "none"
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except DataError:
+        raise
+    except Exception as error:  # damaged headers make numpy raise nearly anything
         raise DataError(f"{path} is not a numpy array ({error})", _LAYOUT) from error
     raise DataError(f"{path}: one array of frames is wanted; it holds {names}", _LAYOUT)

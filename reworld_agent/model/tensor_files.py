@@ -75,11 +75,42 @@ def read_state(file: Path) -> dict[str, Tensor]:
         raise _unreadable(file, error) from error
 
 
+def check_body(file: Path) -> None:
+    """Compare what `torch.save` wrote with its own checksums, which `torch.load` does not look at.
+
+    Raises:
+        WeightsError: a record of it was changed. OSError, BadZipFile: it cannot be read at all.
+    """
+    bad, count = [], 0
+    with zipfile.ZipFile(file) as archive:
+        for info in archive.infolist():
+            if info.file_size:
+                count += 1
+                bad += [] if _is_whole(archive, info) else [info.filename]
+    if bad and len(bad) < count:  # all of them: it was saved without (set_crc32_options)
+        message = f"{shown(file)} is damaged: {bad[0]} is not as it was saved"
+        raise WeightsError(message, "copy or download it again, whole")
+
+
+def _is_whole(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bool:
+    try:
+        with archive.open(info) as stream:
+            while stream.read(1 << 24):
+                pass
+    except zipfile.BadZipFile:
+        return False
+    return True
+
+
 def _load_torch(file: Path) -> Any:
     """What `torch.save` wrote; of it tensors, containers and numbers alone are unpickled."""
     try:
         mapped = zipfile.is_zipfile(file)  # files of torch before 1.6 cannot be mapped
+        if mapped:
+            check_body(file)
         return torch.load(file, map_location="cpu", weights_only=True, mmap=mapped)
+    except WeightsError:
+        raise
     except pickle.UnpicklingError as error:
         name = told_by_class(str(error))
         if name is None:

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from reworld_agent.core.errors import ConfigError, DataError, UsageError
 from reworld_agent.core.provenance import code_version
+from reworld_agent.core.records import parse_json
 from reworld_agent.core.text import shown
 from reworld_agent.video_metrics.clip_sets import Clip, list_clips
 from reworld_agent.video_metrics.encode import Encoder, encode, view, view_key
@@ -118,9 +119,7 @@ def _generator(text: str) -> str:
     if not text.endswith(".json"):
         return text
     try:
-        return json.dumps(
-            json.loads(Path(text).expanduser().read_text(encoding="utf-8")), sort_keys=True
-        )
+        return json.dumps(parse_json(Path(text).expanduser().read_bytes()), sort_keys=True)
     except (OSError, ValueError) as error:
         message = f"generator={text} cannot be read ({error})"
         raise ConfigError(message, "name a JSON file") from error

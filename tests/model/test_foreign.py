@@ -19,6 +19,7 @@ from reworld_agent.generation.model_choice import ModelSettings, config_of
 from reworld_agent.model import ReWorldModel
 from reworld_agent.model.shipped import load_checkpoint
 from reworld_agent.model.tensor_files import split_name
+from reworld_agent.training.loop.resume import finished_steps
 from reworld_agent.training.prepare import prepare_stage
 from reworld_agent.training.stages import load_stage
 from tests.model.micro import micro_config, micro_model
@@ -154,6 +155,24 @@ def test_a_damaged_checkpoint_is_one_error(model: ReWorldModel, tmp_path: Path) 
         (tmp_path / "cut.ckpt").write_bytes(whole[:length])
         with pytest.raises(WeightsError, match=r"cut\.ckpt is "):
             load_checkpoint(tmp_path / "cut.ckpt", micro_config())
+
+
+def test_a_changed_body_of_a_checkpoint_is_found(model: ReWorldModel, tmp_path: Path) -> None:
+    torch.save({"state_dict": model.state_dict(), "global_step": 3}, tmp_path / "last.ckpt")
+    whole = (tmp_path / "last.ckpt").read_bytes()
+    assert finished_steps(tmp_path / "last.ckpt") == 3
+    wanted = model.state_dict()["codec.components"].numpy().tobytes()
+    place = whole.index(wanted[:64])
+    (tmp_path / "last.ckpt").write_bytes(whole[:place] + b"\x01" + whole[place + 1 :])
+    for use in (lambda file: load_checkpoint(file, micro_config()), finished_steps):
+        with pytest.raises(WeightsError, match=r"last\.ckpt .*is not as it was saved"):
+            use(tmp_path / "last.ckpt")
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save({"state_dict": model.state_dict()}, tmp_path / "fast.ckpt")
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert _same(tmp_path / "fast.ckpt", model)
 
 
 def test_folders_of_others_are_told(tmp_path: Path) -> None:

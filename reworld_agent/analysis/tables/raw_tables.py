@@ -81,7 +81,11 @@ def _open_parquet(path: Path) -> RawTable:
         schema = pq.read_schema(stream)
 
     def read(columns: Sequence[str]) -> pd.DataFrame:
-        return read_frame(path, columns=columns).reset_index()[list(columns)]
+        frame = read_frame(path, columns=columns).reset_index()
+        missing = [name for name in columns if name not in frame]
+        if missing:  # what pandas notes in the file takes them for something else
+            raise _unreadable(path, ValueError(f"no column {missing[0]}"))
+        return frame[list(columns)]
 
     return RawTable(list(schema.names), provenance_in(schema, path), read)
 

@@ -29,6 +29,7 @@ from reworld_agent.core.vocabulary import PROTOCOL_NAMES
 from reworld_agent.pdm.metrics import SCORE, Protocol, aliases, protocols
 from reworld_agent.pdm.metrics import protocol as rules_of
 
+_LONGEST = 500  # letters of a list of columns in a message
 TOKEN, LOG, VALID = "token", "log_name", "valid"
 _NAMES = {
     "token": TOKEN,
@@ -167,7 +168,7 @@ def _choose(columns: Sequence[str], notes: list[str], file: Path) -> dict[str, s
         chosen[column] = name + (stage.group() if stage else "")
     if TOKEN not in chosen.values():
         raise DataError(
-            f"{shown(file)}: no column `token`; it has {', '.join(map(str, columns))}",
+            f"{shown(file)}: no column `token`; it has {', '.join(map(str, columns))[:_LONGEST]}",
             "give a table with one row a scene; a table of means cannot be paired",
         )
     twice = sorted({name for name in chosen.values() if list(chosen.values()).count(name) > 1})

@@ -152,7 +152,7 @@ def _read(folder: Path, frames: int | None = None) -> SceneArrays:
             name: np.load(folder / f"{name}.npy", mmap_mode="c" if name == "frames" else None)
             for name in _ARRAYS
         }
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # damaged headers make numpy raise nearly anything
         raise DataError(f"{folder}: its arrays cannot be read ({error})", fix) from error
     count = {len(names.tokens), len(names.logs), *(len(arrays[name]) for name in _ARRAYS[1:])}
     if len(count) > 1 or arrays["frame_index"].max() >= len(arrays["frames"]):

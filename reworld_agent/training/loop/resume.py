@@ -15,6 +15,7 @@ import torch
 from reworld_agent.core.errors import ConfigError, WeightsError
 from reworld_agent.core.records import as_shown, parse_json, read_record, write_record
 from reworld_agent.core.text import is_file_name
+from reworld_agent.model.tensor_files import check_body
 from reworld_agent.model.weights_folder import config_difference
 from reworld_agent.training.loop.parallel import world_size
 from reworld_agent.training.stages import TrainingStage, stage_table
@@ -148,6 +149,7 @@ def _read(file: Path) -> dict[str, Any]:
 def finished_steps(checkpoint: Path) -> int:
     """Optimiser steps behind a Lightning checkpoint; WeightsError where it is damaged."""
     try:
+        check_body(checkpoint)
         content = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
         return int(content["global_step"])
     except Exception as error:  # a file cut short makes torch raise nearly anything
