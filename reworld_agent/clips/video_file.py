@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.clips.fit import fit_image
-from reworld_agent.core.bounds import check_pixels
+from reworld_agent.core.bounds import MAX_PIXELS, check_pixels
 from reworld_agent.core.errors import DataError
 
 _REPLACE = "the file is damaged: copy it again, or leave it out"
@@ -108,7 +108,9 @@ class VideoFile:
         try:
             with av.open(str(self.path)) as container:
                 stream = _video_stream(container, self.path)
-                stream.codec_context.options = {"err_detect": "explode"}
+                # a picture in the middle of the stream may be larger than its header says
+                bounds = {"err_detect": "explode", "max_pixels": str(MAX_PIXELS)}
+                stream.codec_context.options = bounds
                 if start is not None:
                     container.seek(start, stream=stream, backward=True)
                 frames = container.decode(stream)
