@@ -53,7 +53,7 @@ class VideoFile:
         except DataError:
             raise
         except Exception as error:  # damaged bytes make FFmpeg's bindings raise nearly anything
-            reason = _no_video(path) or error
+            reason = _no_video(path) or getattr(error, "strerror", None) or error
             message = f"{path}: cannot be opened as a video ({reason})"
             raise DataError(message, _REPLACE) from error
         if not len(self._stamps):

@@ -40,10 +40,13 @@ def folders_below(root: Path) -> Iterator[Path]:
 
 
 def files_below(root: Path, endings: tuple[str, ...]) -> list[Path]:
-    """Files with one of these endings (lower case, with the dot) in the folder and below it."""
+    """Files with one of these endings (lower case, with the dot) in the folder and below it.
+
+    Links that lead nowhere are among them: whoever opens one says so.
+    """
     found = []
     for folder in folders_below(root):
         with os.scandir(folder) as entries:
             names = [entry.path for entry in entries if entry.name.lower().endswith(endings)]
-        found += [path for path in map(Path, names) if path.is_file()]
+        found += [path for path in map(Path, names) if not path.is_dir()]
     return sorted(found)

@@ -47,6 +47,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "._good.mp4").write_bytes(b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X" + bytes(80))
     (root / "empty.mp4").touch()
     (root / "folder.mp4").mkdir()
+    (root / "link.mp4").symlink_to(root / "nowhere.mp4")
     (root / "text.mp4").write_text("<html>404</html>")
     (root / "lfs.mp4").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
     (root / "noise.ts").write_bytes(np.random.default_rng(0).bytes(4000))
@@ -64,7 +65,7 @@ def test_good_ones_are_indexed_and_bad_ones_named(
     words = ["video", "index", "source=folder", f"root={folder}", "frames=4", f"output={output}"]
     assert main(words) == 0
     printed = capsys.readouterr().out
-    assert "2 recordings" in printed and "refused: 8 of 10 recordings" in printed
+    assert "2 recordings" in printed and "refused: 9 of 11 recordings" in printed
     assert set(read_index(output).rows["scene"]) == {"good", "deep/other"}
     refused = pd.read_csv(tmp_path / "index.refused.csv").set_index("name")["reason"]
     for name, reason in {
@@ -72,6 +73,7 @@ def test_good_ones_are_indexed_and_bad_ones_named(
         "._good.mp4": "macOS",
         "empty.mp4": "it is empty",
         "folder.mp4": "it is a folder",
+        "link.mp4": "No such file",
         "text.mp4": "it is a text",
         "lfs.mp4": "Git LFS",
         "noise.ts": "cannot be opened|no video",

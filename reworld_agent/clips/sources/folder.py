@@ -18,7 +18,7 @@ from reworld_agent.clips.image_files import SUFFIXES, ImageFiles, is_image
 from reworld_agent.clips.kinematics import EgoTrack, make_track
 from reworld_agent.clips.recording import Recording, Refused, UndeclaredRateError, each, relative
 from reworld_agent.clips.sources.protocol import Options
-from reworld_agent.clips.walk import files_below
+from reworld_agent.clips.walk import files_below, folders_below
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.result_tables import read_csv
 
@@ -38,6 +38,9 @@ class Folder:
         below = files_below(root, (*VIDEO_SUFFIXES, *SUFFIXES))
         folders = {path.parent for path in below if is_image(path)}
         videos = {path for path in below if path.suffix.lower() in VIDEO_SUFFIXES}
+        # folders that bear a video's name and hold none are refused by their names
+        empty = set(folders_below(root)) - {root, *(above for p in below for above in p.parents)}
+        videos |= {path for path in empty if path.suffix.lower() in VIDEO_SUFFIXES}
         if not folders | videos:
             known = f"known: {', '.join((*VIDEO_SUFFIXES, *SUFFIXES))}"
             raise DataError(f"{root}: holds neither videos nor images", known)
