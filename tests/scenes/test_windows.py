@@ -54,7 +54,7 @@ FAULTS: dict[str, tuple[Callable[[Frames], Any], str]] = {
     "a time twice": (lambda f: _shift(f, 20, -0.5), "0 s after.*back in time"),
     "back in time": (lambda f: _shift(f, 20, -1.0), "-0.5 s after.*back in time"),
     "two logs": (_other_log, "of the log 'another', the one before it of 'a'"),
-    "a track twice": (_track_twice, "track track-0 is there twice.*cannot score"),
+    "a track twice": (_track_twice, "track track-0 is there twice.*cannot score the scene"),
     "a velocity": (_velocity, "gt_velocity_3d of the vehicle track-0 is not finite"),
     "no boxes": (lambda f: f[20].pop("anns"), "has no 'anns'"),
     "no camera entry": (lambda f: f[20]["cams"].update(CAM_F0={}), "'CAM_F0' has no 'data_path'"),
