@@ -79,13 +79,27 @@ def build_agents(choices: Sequence[AgentChoice]) -> dict[str, Any]:
     """Agents by name, their weights loaded.
 
     Raises:
-        ConfigError: an agent cannot be built.
+        ConfigError: an agent cannot be built, or lacks what this host asks of it.
         WeightsError: its weights are missing or belong to another configuration.
     """
     agents = {choice.name: build_agent(choice) for choice in choices}
     for choice in choices:
         _initialize(choice, agents[choice.name])
+        _check_interface(choice, agents[choice.name])
     return agents
+
+
+def _check_interface(choice: AgentChoice, agent: Any) -> None:
+    """Ask an agent for what is asked of it before the first scene; raises ConfigError."""
+    try:
+        agent.get_sensor_config()
+        _ = agent.requires_scene, agent.compute_trajectory
+    except Exception as error:  # whatever the code of others raises
+        raise ConfigError(
+            f"the agent '{choice.name}' cannot be asked for its plans: {_said(error)}",
+            f"{choice.target} needs get_sensor_config(), compute_trajectory() and requires_scene, "
+            "which the constructor of AbstractAgent sets",
+        ) from error
 
 
 def _initialize(choice: AgentChoice, agent: Any) -> None:

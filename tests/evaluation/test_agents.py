@@ -46,6 +46,24 @@ class NeverInitialised(AbstractAgent):
         return Trajectory(poses)
 
 
+class Unfinished(AbstractAgent):
+    """Never says whether it sees the scene, and asks for a sensor that there is not."""
+
+    def __init__(self, sensors: bool = True) -> None:
+        vars(self)["sensors"] = sensors
+
+    def name(self) -> str:
+        return "unfinished"
+
+    def initialize(self) -> None:
+        pass
+
+    def get_sensor_config(self) -> SensorConfig:
+        if not vars(self)["sensors"]:
+            raise TypeError("nothing of this name")
+        return SensorConfig.build_no_sensors()
+
+
 class Learned(ConstantVelocityAgent):
     """Takes weights as the devkit's agents do: from a torch file with a state_dict."""
 
@@ -84,6 +102,16 @@ def test_weights_count_by_what_they_are_and_not_by_their_file(
         cfg.agent.checkpoint_path = str(tmp_path / name)
         assert run(cfg) == 0
     assert len(scorer.scored) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({}, "has no attribute 'requires_scene'"), ({"sensors": False}, "TypeError: .*nothing")],
+)
+def test_an_agent_that_lacks_what_is_asked_of_it(arguments: dict[str, Any], message: str) -> None:
+    choice = AgentChoice("unfinished", {"_target_": f"{HERE}.Unfinished", **arguments})
+    with pytest.raises(ConfigError, match=f"cannot be asked for its plans.*{message}"):
+        build_agents([choice])
 
 
 class WithExtraState(nn.Linear):
