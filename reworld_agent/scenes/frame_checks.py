@@ -20,6 +20,7 @@ FrameDict = dict[str, Any]
 OBJECT_NAMES = frozenset(
     ["vehicle", "pedestrian", "bicycle", "traffic_cone", "barrier", "czone_sign", "generic_object"]
 )
+_LIGHT = (int, bool)  # lane connector, is red
 _MOVING = frozenset(["vehicle", "pedestrian", "bicycle"])  # of the others no velocity is read
 STEP_US, TOLERANCE_US = 500_000, 200_000  # logs of 20 Hz, of which a sweep or two may be missing
 DAMAGED = "the log is damaged: download it again, or leave it out with scene_filter.log_names"
@@ -187,6 +188,8 @@ def _is_row(value: Any) -> bool:
 
 
 def _is_light(light: Any) -> bool:
+    if type(light) is tuple and tuple(map(type, light)) == _LIGHT:  # as nearly all are
+        return True
     if not _is_row(light) or len(light) != 2:
         return False
     lane, red = light
