@@ -136,7 +136,7 @@ def read_provenance(path: Path, fix: str = REMAKE) -> dict[str, Any]:
 def provenance_in(schema: pa.Schema, path: Path, fix: str = REMAKE) -> dict[str, Any]:
     """The same of a table whose schema is read."""
     try:
-        found = parse_json((schema.metadata or {}).get(METADATA_KEY, b"{}"))
+        found = parse_json((schema.metadata or {}).get(METADATA_KEY, b"{}"), finite=False)
         if not isinstance(found, dict):
             raise ValueError("it is no table")
     except ValueError as error:

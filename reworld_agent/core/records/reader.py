@@ -107,8 +107,12 @@ def _check_size(values: Iterable[Any], count: int, depth: int = 0) -> int:
     return count
 
 
-def parse_json(data: bytes) -> Any:
+def parse_json(data: bytes, finite: bool = True) -> Any:
     """JSON as the standard has it.
+
+    Args:
+        data: of a file, UTF-8.
+        finite: False = NaN and infinities may stand in it, as Python writes them.
 
     Raises:
         ValueError: it is none; a key stands twice; a number is not finite or of more than 64 bits;
@@ -118,8 +122,8 @@ def parse_json(data: bytes) -> Any:
         content = json.loads(
             data.decode("utf-8"),
             object_pairs_hook=_unique,
-            parse_constant=_no_number,
-            parse_float=_finite,
+            parse_constant=_no_number if finite else float,
+            parse_float=_finite if finite else float,
             parse_int=_bounded,
         )
     except RecursionError as error:

@@ -18,7 +18,12 @@ from reworld_agent.clips.splits import split_rule
 from reworld_agent.config import load_model_config
 from reworld_agent.core.errors import DataError, ReWorldError
 from reworld_agent.core.records import read_record, record_bytes, write_record
-from reworld_agent.core.result_tables import keep_settings, read_frame, write_parquet
+from reworld_agent.core.result_tables import (
+    keep_settings,
+    read_frame,
+    read_provenance,
+    write_parquet,
+)
 from reworld_agent.core.shards import PartStore, check_identity
 from reworld_agent.doctor.caches import check_caches
 from reworld_agent.evaluation.two_stage import read_mapping
@@ -312,3 +317,8 @@ def test_a_damaged_table_is_refused_or_made_again(name: str, tmp_path: Path) -> 
 def _whole(kind: Kind, file: Path, whole: bytes, folder: Path) -> Any:
     file.write_bytes(whole)
     return kind.use(folder)
+
+
+def test_provenance_may_hold_what_is_not_finite(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "a.parquet", pd.DataFrame({"a": [1]}), {"limit": float("inf")})
+    assert read_provenance(tmp_path / "a.parquet") == {"limit": float("inf")}
