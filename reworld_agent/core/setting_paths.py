@@ -16,6 +16,7 @@ from reworld_agent.core.errors import UsageError
 from reworld_agent.core.text import shown
 
 FOLDER = "folder"
+_LOGS, _DATA = "navsim_logs", ("sensor_blobs", "maps", "synthetic_scene_pickles")
 _DATA_ROOTS = ("OPENSCENE_DATA_ROOT", "NUPLAN_MAPS_ROOT")
 _OURS = b"reworld"  # `result_tables.METADATA_KEY`, which needs pandas
 _TABLES = (".parquet", ".csv", ".json")
@@ -55,7 +56,8 @@ def check_output(
     hint = f"choose another {name}="
     files = written(path, writes)
     made = [(path / part).resolve() for part in makes]
-    folders = [*((source, taken) for source, taken in inputs if taken.is_dir()), *_data_roots()]
+    named = [*((source, taken) for source, taken in inputs if taken.is_dir()), *_data_roots()]
+    folders = [(source, part) for source, taken in named for part in _of_data(taken)]
     for source, taken in inputs:
         real = taken.resolve()
         if any(file.resolve() == real or _one_file(file, real) for file in files) or any(
@@ -79,6 +81,17 @@ def _data_roots() -> list[tuple[str, Path]]:
     """Folders of data that the environment names."""
     found = ((name, os.environ.get(name)) for name in _DATA_ROOTS)
     return [(name, Path(value)) for name, value in found if value and Path(value).is_dir()]
+
+
+def _of_data(folder: Path) -> list[Path]:
+    """What is data in a folder: all, but of a root of NAVSIM's, where results may lie as well."""
+    if not (folder / _LOGS).is_dir():
+        return [folder]
+    return [
+        place
+        for place in folder.iterdir()
+        if place.is_dir() and (place.name in (_LOGS, *_DATA) or place.name.endswith("_two_stage"))
+    ]
 
 
 def _one_file(one: Path, other: Path) -> bool:

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from reworld_agent.analysis.comparison.compare import compare_tables
+from reworld_agent.analysis.reporting.contents import score_card
 from reworld_agent.analysis.tables.score_tables import read_table
 from reworld_agent.cli.main import main
 from reworld_agent.core.errors import ConfigError, DataError
@@ -222,6 +223,8 @@ def test_two_stages_are_judged_by_their_official_rows(
     found = replace(compare_tables(read_table(a), read_table(b), resamples=50), notices=())
     assert found.verdict.startswith("VERDICT: B scores 0.0500 higher than A by NAVSIM's combined")
     assert found.metrics.groupby("stage")["won"].max().tolist() == [10, 30]
+    card = score_card(read_table(a))[-1]
+    assert card["mean"] == 0.30 and card["low"] is None  # in reports too
     official = read_provenance(tmp_path / "c.parquet")["official"]
     assert official["combined"] == {"a": 0.30, "b": 0.35}
 

@@ -60,6 +60,12 @@ def test_a_file_in_a_folder_that_is_read(here: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("OPENSCENE_DATA_ROOT", str(here / "data"))
     with pytest.raises(UsageError, match="which lies in OPENSCENE_DATA_ROOT="):
         _Command(output=Path("data/logs/a.pkl"))
+    (here / "data" / "navsim_logs" / "mini").mkdir(parents=True)
+    (here / "data" / "navsim_logs" / "mini" / "b.pkl").touch()
+    _Command(output=Path("data/logs/a.pkl"))  # of a root of NAVSIM's, its own folders are data
+    with pytest.raises(UsageError, match=r"which lies in OPENSCENE_DATA_ROOT=.*navsim_logs"):
+        _Command(output=Path("data/navsim_logs/mini/b.pkl"))
+    (here / "data" / "navsim_logs").rename(here / "moved")
     table = pd.DataFrame({"token": ["a"]})
     _Command(data=Path("data"), output=Path("data/scores.parquet"))
     write_parquet(here / "data" / "scores.parquet", table, {"protocol": "x"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from reworld_agent.config import load_model_config
-from reworld_agent.core.errors import SceneError
+from reworld_agent.core.errors import ConfigError, SceneError
 from reworld_agent.features import build_features, build_targets, resize_image
 
 CONFIG = load_model_config("tiny")
@@ -93,6 +94,9 @@ def test_bad_scenes_are_named() -> None:
         build_features(agent_input(2), CONFIG)
     with pytest.raises(SceneError, match="scene abc has 6 future frames"):
         build_targets(scene(10), CONFIG, future_images=True)
+    planner = dataclasses.replace(CONFIG.planner, interval=0.25)
+    with pytest.raises(ConfigError, match=r"planner.interval = 0\.25: logs have a pose every 0\.5"):
+        build_targets(scene(), dataclasses.replace(CONFIG, planner=planner), future_images=False)
     dark = scene()
     dark.frames[5].cameras = cameras(None)
     with pytest.raises(SceneError, match="future frame t5 has no front camera"):

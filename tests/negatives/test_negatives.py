@@ -94,6 +94,8 @@ def test_no_unsafe_candidate_and_unscored_ones() -> None:
     candidates = np.stack([shifted(1, 0, 0), shifted(2, 0, 0)])
     safe = np.array([0.6, np.nan])
     assert nearest_unsafe(candidates, safe, EXPERT, NegativeSettings()) is None
+    with pytest.raises(DataError, match="candidates of 1 poses, the expert has"):
+        nearest_unsafe(candidates[:, :1], np.zeros(2), EXPERT, NegativeSettings())
 
 
 @pytest.mark.parametrize("bad", [{"delta": 0.0}, {"delta": 2.0}, {"space": "polar"}])
