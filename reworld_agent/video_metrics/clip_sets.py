@@ -181,7 +181,7 @@ def list_clips(
             raise ConfigError(f"{name}={value}: {shown(path)} is no index", f"leave {name} out")
     if not path.is_dir():
         raise DataError(f"{shown(path)}: no such folder or index", "name a folder of clips")
-    found = [p for p in path.iterdir() if p.suffix.lower() in CLIP_SUFFIXES or _holds_images(p)]
+    found = [p for p in path.iterdir() if _is_clip(p)]
     if not found:
         endings = ", ".join(CLIP_SUFFIXES)
         raise DataError(
@@ -195,6 +195,12 @@ def list_clips(
     if twice:
         raise DataError(f"{shown(path)}: two clips are named {twice[0]}", "rename one of them")
     return list(clips)
+
+
+def _is_clip(path: Path) -> bool:
+    """By its name; what macOS puts beside a file (`._a.mp4`) is none."""
+    named = path.suffix.lower() in CLIP_SUFFIXES and not path.name.startswith("._")
+    return named or _holds_images(path)
 
 
 def _holds_images(path: Path) -> bool:

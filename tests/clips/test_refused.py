@@ -16,6 +16,7 @@ from reworld_agent.cli.main import main
 from reworld_agent.clips.decode import open_reader, read_frames
 from reworld_agent.clips.index import read_index
 from reworld_agent.core.errors import DataError
+from reworld_agent.video_metrics.clip_sets import list_clips
 from tests.clips.media import frame, level, write_images, write_video
 
 FRAMES = [frame(number) for number in range(20)]
@@ -168,3 +169,9 @@ def test_a_cut_raw_stream_says_so(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(DataError, match=r"a\.hevc: "):
         read_frames(path)
+
+
+def test_companion_files_of_macos_are_no_clips_to_score(folder: Path, tmp_path: Path) -> None:
+    for name in ("good.mp4", "._good.mp4"):
+        shutil.copy(folder / name, tmp_path)
+    assert [clip.name for clip in list_clips(tmp_path)] == ["good"]
