@@ -12,7 +12,7 @@ from typing import NoReturn
 from reworld_agent import __version__
 from reworld_agent.cli import tree
 from reworld_agent.cli.command import HELP_WORDS, NOTHING, OK, USAGE, exit_of
-from reworld_agent.core.parents import end_with_starter
+from reworld_agent.core.guards.parents import end_with_starter
 
 EXIT_CODES = """exit codes
   0    done

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from reworld_agent.clips.fit import fit_image
 from reworld_agent.clips.stored import LAYOUTS, RANGES, TCHW, THWC, Stored, range_text
-from reworld_agent.core.bounds import MAX_ARRAY_BYTES, check_bytes, check_pixels
 from reworld_agent.core.errors import DataError
+from reworld_agent.core.guards.bounds import MAX_ARRAY_BYTES, check_bytes, check_pixels
 
 SUFFIXES = (".npy", ".npz")
 _LAYOUT = "store uint8 or floats of shape [T, 3, H, W] or [T, H, W, 3]"

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from reworld_agent.clips.fit import fit_image
 from reworld_agent.core.errors import DataError
+from reworld_agent.core.images import load_image
 from reworld_agent.core.result_tables import read_csv, read_frame
-from reworld_agent.scenes.images import load_image
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 TIME_TABLES = ("index.parquet", "timestamps.csv")
@@ -37,7 +37,7 @@ def is_image(path: Path) -> bool:
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
-    """An image file as uint8 [H, W, 3], RGB; see `scenes.images.load_image`."""
+    """An image file as uint8 [H, W, 3], RGB; see `core.images.load_image`."""
     damaged = "replace the image, or leave its clip out"
     return load_image(path, "the image", "make the index again", damaged)
 

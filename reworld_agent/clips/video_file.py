@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.clips.fit import fit_image
-from reworld_agent.core.bounds import MAX_PIXELS, check_pixels
 from reworld_agent.core.errors import DataError
+from reworld_agent.core.guards.bounds import MAX_PIXELS, check_pixels
 
 _REPLACE = "the file is damaged: copy it again, or leave it out"
 # Streams without a container: FFmpeg's names of their formats.

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reworld_agent.core.atomic import partial_path, write_atomically
-from reworld_agent.core.csv_cells import quoted, unquoted
 from reworld_agent.core.errors import ConfigError, DataError, ReWorldError
+from reworld_agent.core.guards.csv_cells import quoted, unquoted
 from reworld_agent.core.records import as_shown, parse_json, read_record, write_record
 from reworld_agent.core.text import shown
 

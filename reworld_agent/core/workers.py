@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from reworld_agent.core.errors import ConfigError, ReWorldError
-from reworld_agent.core.parents import start_child, stop_workers
+from reworld_agent.core.guards.parents import start_child, stop_workers
 
 WORKERS = ("sequential", "processes", "ray")
 _THREAD_VARIABLES = (

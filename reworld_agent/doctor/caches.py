@@ -11,8 +11,8 @@ import numpy as np
 from tqdm import tqdm
 
 from reworld_agent.core.errors import DataError, ReWorldError
-from reworld_agent.core.file_names import file_name
 from reworld_agent.core.findings import FAIL, OK, WARN, Finding
+from reworld_agent.core.guards.file_names import file_name
 from reworld_agent.core.records import read_record
 
 if TYPE_CHECKING:

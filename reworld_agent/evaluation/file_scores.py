@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 
 from reworld_agent.core.errors import DataError
+from reworld_agent.core.guards.writers import sole_writer
 from reworld_agent.core.provenance import blas_name, code_version
 from reworld_agent.core.result_tables import read_frame, write_csv, write_parquet
 from reworld_agent.core.shards import PartStore
-from reworld_agent.core.writers import sole_writer
 from reworld_agent.evaluation.file_settings import ScoreFileSettings
 from reworld_agent.evaluation.scoring import ROW_KEYS, score_trajectories
 from reworld_agent.evaluation.two_stage import (

@@ -10,11 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from reworld_agent.core.file_names import file_names
+from reworld_agent.core.guards.file_names import file_names
+from reworld_agent.core.guards.writers import sole_writer
 from reworld_agent.core.provenance import provenance
 from reworld_agent.core.result_tables import check_writable, write_csv
 from reworld_agent.core.shards import PartStore
-from reworld_agent.core.writers import sole_writer
 from reworld_agent.evaluation.agent_choice import AgentChoice
 from reworld_agent.evaluation.agents import CHECKPOINT, build_agents
 from reworld_agent.evaluation.inference import FAILED, FALLBACK, Loader, plan_split

@@ -12,7 +12,7 @@ from reworld_agent.clips.index import ClipIndex, read_index
 from reworld_agent.clips.stored import Stored
 from reworld_agent.config import ClipConfig
 from reworld_agent.core.errors import DataError
-from reworld_agent.core.file_names import file_name, file_names
+from reworld_agent.core.guards.file_names import file_name, file_names
 from reworld_agent.generation.samples import (
     Sample,
     frames_of,
@@ -29,7 +29,7 @@ class Job:
 
     Attributes:
         number: chooses its noise.
-        name: of its files: that of its clip, where it is plain (`core.file_names`).
+        name: of its files: that of its clip, where it is plain (`core.guards.file_names`).
         source: what tells its clip from others of the same name.
         read: gives the clip; raises DataError.
     """

@@ -17,9 +17,9 @@ from reworld_agent.clips.index import listing
 from reworld_agent.clips.video_out import write_video
 from reworld_agent.config import ClipConfig, ModelConfig
 from reworld_agent.core.errors import DataError
+from reworld_agent.core.guards.writers import sole_writer
 from reworld_agent.core.provenance import code_version, weights_hash
 from reworld_agent.core.result_tables import keep_settings
-from reworld_agent.core.writers import sole_writer
 from reworld_agent.generation.futures import Sampling, generate
 from reworld_agent.generation.jobs import Job, asked_for
 from reworld_agent.generation.manifest import DONE, MISSING, OTHER_PANELS, Manifest

@@ -15,7 +15,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from reworld_agent.core.errors import DataError
-from reworld_agent.core.file_names import file_names
+from reworld_agent.core.guards.file_names import file_names
 from reworld_agent.core.unpickle import load_pickle
 from reworld_agent.pdm.metrics import SCORE
 from reworld_agent.pdm.metrics.table import PDMS_V1

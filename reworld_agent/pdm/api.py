@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from reworld_agent.core.errors import DataError
-from reworld_agent.core.parents import stop_workers
+from reworld_agent.core.guards.parents import stop_workers
 from reworld_agent.core.workers import start_worker, starts
 from reworld_agent.pdm.compiling import ensure_compiled
 from reworld_agent.pdm.golden.log_replay import require_golden

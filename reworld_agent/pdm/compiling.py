@@ -125,7 +125,7 @@ def ensure_compiled() -> None:
 
 def _start(names: Sequence[str]) -> subprocess.Popen[bytes]:
     code = (
-        "import sys; from reworld_agent.core.parents import end_with_parent as end; "
+        "import sys; from reworld_agent.core.guards.parents import end_with_parent as end; "
         "end(int(sys.argv[1])); "
         "from reworld_agent.pdm import compiling as c; c.compile_kernels(sys.argv[2:])"
     )

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.core.errors import DataError, SceneError
-from reworld_agent.core.file_names import file_name
+from reworld_agent.core.guards.file_names import file_name
 from reworld_agent.core.unpickle import Record, load_pickle
 from reworld_agent.scenes.frame_checks import check_annotations, check_finite, check_route
 from reworld_agent.scenes.scene import Annotations, EgoStatus, Frame, Scene, SceneMetadata

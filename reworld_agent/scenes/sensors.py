@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.core.errors import DataError
+from reworld_agent.core.images import load_image
 from reworld_agent.scenes.camera_names import CAMERA_NAMES
-from reworld_agent.scenes.images import load_image
 from reworld_agent.scenes.pcd import read_pcd
 
 _IMAGE_HINT = "download the image again, or leave its log out with scene_filter.log_names"
@@ -195,7 +195,7 @@ def cameras_of(sensors: Iterable[SensorConfig]) -> tuple[str, ...]:
 
 
 def read_image(path: Path, token: str = "?") -> NDArray[np.uint8]:
-    """An image file as uint8 [H, W, 3], RGB; see `images.load_image`.
+    """An image file as uint8 [H, W, 3], RGB; see `core.images.load_image`.
 
     Raises:
         DataError: it is missing, cut short or no image; names the file and the frame's token.

@@ -20,7 +20,7 @@ from pathlib import Path
 import pandas as pd
 
 from reworld_agent.core.errors import DataError, ReWorldError
-from reworld_agent.core.parents import ending_with_us
+from reworld_agent.core.guards.parents import ending_with_us
 from reworld_agent.core.records import read_record, write_record
 from reworld_agent.core.result_tables import write_csv
 from reworld_agent.evaluation.tables import average_of

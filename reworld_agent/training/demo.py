@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from reworld_agent.core.writers import sole_writer
+from reworld_agent.core.guards.writers import sole_writer
 from reworld_agent.training.chain import (
     commands,
     in_a_process,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reworld_agent.core.writers import sole_writer
+from reworld_agent.core.guards.writers import sole_writer
 from reworld_agent.training.agents.run import run_agent
 from reworld_agent.training.agents.settings import AgentTrainRun
 from reworld_agent.training.loop.resume import Trained

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reworld_agent.core.file_names import file_name, file_names
+from reworld_agent.core.guards.file_names import file_name, file_names
 
 PLAIN = [
     *("1a73705fbc388584", "2021.07.01.08.00.00_veh-90_00000_00020", "scene-0061_CAM_F0_00000"),

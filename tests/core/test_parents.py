@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from reworld_agent.core.errors import ConfigError
-from reworld_agent.core.parents import end_with_starter
-from reworld_agent.core.writers import sole_writer
+from reworld_agent.core.guards.parents import end_with_starter
+from reworld_agent.core.guards.writers import sole_writer
 
 PARENT = """
 import sys, time
-from reworld_agent.core.parents import ending_with_us
+from reworld_agent.core.guards.parents import ending_with_us
 from reworld_agent.core.workers import run_tasks
 from tests.core import test_parents
 if __name__ == "__main__":
@@ -27,7 +27,7 @@ if __name__ == "__main__":
         list(run_tasks(test_parents.note_and_wait, [folder] * 2, "processes", 2))
     elif kind == "loader":
         from torch.utils.data import DataLoader
-        from reworld_agent.core.parents import begin_loading
+        from reworld_agent.core.guards.parents import begin_loading
         items = test_parents.Waiting(folder)
         list(DataLoader(items, num_workers=2, worker_init_fn=begin_loading))
     else:
@@ -110,7 +110,8 @@ def test_the_second_writer_of_a_folder_is_told_who_is_there(tmp_path: Path) -> N
 
 def test_a_writer_that_was_killed_holds_nothing(tmp_path: Path) -> None:
     code = (
-        "import os; from pathlib import Path; from reworld_agent.core.writers import sole_writer\n"
+        "import os; from pathlib import Path\n"
+        "from reworld_agent.core.guards.writers import sole_writer\n"
         f"with sole_writer(Path({str(tmp_path)!r})): os.kill(os.getpid(), 9)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL

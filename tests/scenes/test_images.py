@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from reworld_agent.clips.image_files import read_image as clip_image
-from reworld_agent.core import bounds
 from reworld_agent.core.errors import DataError
+from reworld_agent.core.guards import bounds
 from reworld_agent.scenes.sensors import read_image as camera_image
 
 pytestmark = pytest.mark.filterwarnings("ignore:Image size")  # PIL's own, before it refuses

@@ -14,7 +14,7 @@ from reworld_agent.analysis.figures.picture import compose, open_view
 from reworld_agent.analysis.tables.runs import Run
 from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import ReWorldError
-from reworld_agent.core.file_names import file_name
+from reworld_agent.core.guards.file_names import file_name
 from reworld_agent.core.workers import run_tasks
 
 _WORTH_A_POOL = 8  # pictures; starting processes costs seconds

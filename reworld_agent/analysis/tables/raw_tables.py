@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reworld_agent.analysis.tables.files import SCORES
-from reworld_agent.core.csv_cells import unquoted
 from reworld_agent.core.errors import DataError
+from reworld_agent.core.guards.csv_cells import unquoted
 from reworld_agent.core.result_tables import provenance_in, read_frame
 from reworld_agent.core.text import shown
 

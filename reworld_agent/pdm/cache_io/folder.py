@@ -20,7 +20,7 @@ import numpy as np
 
 import reworld_agent
 from reworld_agent.core.errors import DataError
-from reworld_agent.core.file_names import file_name
+from reworld_agent.core.guards.file_names import file_name
 from reworld_agent.core.paths import cache_home
 from reworld_agent.core.provenance import blas_name, code_version
 from reworld_agent.core.records import write_record

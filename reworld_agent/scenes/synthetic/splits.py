@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.core.extras import require_installed
-from reworld_agent.core.parents import start_child
+from reworld_agent.core.guards.parents import start_child
 from reworld_agent.core.paths import cache_home
 from reworld_agent.core.records import as_shown, read_record, record_bytes
 from reworld_agent.scenes.synthetic.drive import SPLITS, SplitPlan

@@ -9,7 +9,7 @@ import lightning.pytorch as pl
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, DistributedSampler, Sampler
 
-from reworld_agent.core.parents import begin_loading
+from reworld_agent.core.guards.parents import begin_loading
 from reworld_agent.core.provenance import weights_hash
 from reworld_agent.evaluation.agents import build_agent
 from reworld_agent.scenes.preflight import preflight

@@ -11,7 +11,7 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Sampler
 
 from reworld_agent.core.errors import ConfigError
-from reworld_agent.core.parents import begin_loading
+from reworld_agent.core.guards.parents import begin_loading
 from reworld_agent.training.datasets.held_out import HeldOutSampler
 from reworld_agent.training.datasets.scene_arrays import Sample
 from reworld_agent.training.phases import ClipPhase, phase_number

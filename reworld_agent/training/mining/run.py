@@ -12,9 +12,9 @@ from tqdm import tqdm
 
 import reworld_agent
 from reworld_agent.core.errors import ConfigError
+from reworld_agent.core.guards.writers import sole_writer
 from reworld_agent.core.provenance import provenance
 from reworld_agent.core.workers import run_tasks
-from reworld_agent.core.writers import sole_writer
 from reworld_agent.negatives.batch_files import BatchFiles
 from reworld_agent.negatives.jobs import (
     BatchJob,

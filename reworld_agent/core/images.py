@@ -1,4 +1,4 @@
-"""The one reader of image files, for the planner's cameras and for clips."""
+"""The one reader of image files, for cameras and for clips."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.core.bounds import MAX_IMAGE_BYTES, check_bytes, check_pixels
 from reworld_agent.core.errors import DataError
+from reworld_agent.core.guards.bounds import MAX_IMAGE_BYTES, check_bytes, check_pixels
 
 
 def load_image(path: Path, what: str, missing: str, damaged: str) -> NDArray[np.uint8]:

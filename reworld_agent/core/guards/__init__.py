@@ -1,0 +1,1 @@
+"""What keeps a run from harm: names and sizes from data, other writers, parents that die."""
