@@ -166,12 +166,12 @@ class LogIndex:
         """Save the index where reading took `worth_s` or more; an unwritable cache is no error."""
         if self._seconds < worth_s:
             return
-        rows: dict[str, _Row] = {
-            entry.path.name: _Row(entry.size, entry.modified_ns, entry.tokens, entry.routed)
+        rows = {
+            entry.path.name: vars(_Row(entry.size, entry.modified_ns, entry.tokens, entry.routed))
             for entry in self._entries.values()
         }
         with contextlib.suppress(DataError):
-            write_record(self._store, _Rows(rows))
+            write_record(self._store, {"logs": rows})
         self._seconds = 0.0
 
     def _load(self) -> dict[str, LogEntry]:

@@ -24,7 +24,7 @@ from reworld_agent.core.text import shown
 
 T = TypeVar("T")
 SEAL = "record_sha256"
-_MOST_BYTES = 1 << 28
+_MOST_BYTES, _READABLE = 1 << 28, 1 << 17
 _MOST_INT = 1 << 63
 _MOST_VALUES, _DEEPEST = 1_000_000, 100  # of a YAML file
 
@@ -38,10 +38,12 @@ def write_record(file: Path, content: Any) -> None:
 def record_bytes(content: Any) -> bytes:
     """A record as it is written."""
     values = asdict(content) if is_dataclass(content) and not isinstance(content, type) else content
-    plain = json.loads(json.dumps(values))
-    if isinstance(plain, list):  # of rows, which has no place for a hash
-        return (json.dumps(plain, indent=1) + "\n").encode()
-    return (json.dumps({**plain, SEAL: _seal(plain)}, indent=1) + "\n").encode()
+    text = json.dumps(values)
+    indent = 1 if len(text) < _READABLE else None  # Python's own encoder alone indents: it is slow
+    plain = json.loads(text)
+    if isinstance(plain, dict):  # a list of rows has no place for a hash
+        plain[SEAL] = _seal(plain)
+    return (json.dumps(plain, indent=indent) + "\n").encode()
 
 
 def read_record(file: Path, kind: type[T], fix: str, error: type[ReWorldError] = DataError) -> T:

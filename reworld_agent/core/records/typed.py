@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound="DataclassInstance")
 _SHOWN = 60  # characters of a value in a message
 _MISSING = dataclasses.MISSING
+_PLAIN = (str, int, bool)
 
 
 class Mistyped(ValueError):
@@ -77,6 +78,8 @@ def typed(hint: Any, value: Any, where: str = "") -> Any:
         return _fitting(value in inner, value, where, f"one of {', '.join(map(str, inner))}")
     if origin in (tuple, list):
         _fitting(isinstance(value, list | tuple), value, where, "a list")
+        if inner[0] in _PLAIN and set(map(type, value)) <= {inner[0]}:
+            return origin(value)  # a million tokens at once
         return origin(typed(inner[0], item, f"{where}[{k}]") for k, item in enumerate(value))
     if hint is Mapping or origin is Mapping:  # whose items their owner checks
         return _mapping(Any, value, where)
