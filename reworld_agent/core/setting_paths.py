@@ -57,7 +57,7 @@ def check_output(
     files = written(path, writes)
     made = [(path / part).resolve() for part in makes]
     named = [*((source, taken) for source, taken in inputs if taken.is_dir()), *_data_roots()]
-    folders = [(source, part) for source, taken in named for part in _of_data(taken)]
+    folders = [(source, part) for source, taken in named for part in data_folders(taken)]
     for source, taken in inputs:
         real = taken.resolve()
         if any(file.resolve() == real or _one_file(file, real) for file in files) or any(
@@ -83,7 +83,7 @@ def _data_roots() -> list[tuple[str, Path]]:
     return [(name, Path(value)) for name, value in found if value and Path(value).is_dir()]
 
 
-def _of_data(folder: Path) -> list[Path]:
+def data_folders(folder: Path) -> list[Path]:
     """What is data in a folder: all, but of a root of NAVSIM's, where results may lie as well."""
     if not (folder / _LOGS).is_dir():
         return [folder]

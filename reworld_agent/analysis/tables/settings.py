@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reworld_agent.analysis.tables.files import run_tables
+from reworld_agent.core.setting_paths import data_folders
 from reworld_agent.core.settings import MOST_WORKERS, Settings, setting
 from reworld_agent.core.vocabulary import PROTOCOL_NAMES
 from reworld_agent.scenes.roots import require_split
@@ -46,6 +47,8 @@ class RunSettings(Settings):
             require_split(self.data_split, self.data_root)
 
     def inputs(self) -> list[tuple[str, Path]]:
-        """The run's tables, and where its scenes lie; not all else in the run's folder."""
-        others = [(name, path) for name, path in super().inputs() if name != "run"]
-        return [*others, *(("run", path) for path in run_tables(self.run))]
+        """The run's tables, and its logs and images; not all else in these folders."""
+        found = [("run", path) for path in run_tables(self.run)]
+        root = self.data_root
+        parts = data_folders(root) if root is not None else []
+        return [*found, *(("data_root", part) for part in parts if part != root)]
