@@ -6,6 +6,9 @@ are float32 (inference), those of `Scene.get_agent_input` float64 (training and 
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
+import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,7 @@ from reworld_agent.scenes.sensors import Cameras, Lidar, SensorConfig, check_ima
 from reworld_agent.scenes.trajectory import Trajectory, TrajectorySampling
 
 NAVSIM_INTERVAL_LENGTH = 0.5  # s, between frames
+_MAP_VERSION = "nuplan-maps-v1.0"  # as the devkit asks nuPlan for its maps
 
 
 @dataclass
@@ -146,12 +150,20 @@ class Scene:
 
     @property
     def map_api(self) -> Any:
-        """The city's map, opened when first asked for; raises DataError where it is missing."""
+        """The city's map, opened when first asked for; raises DataError where it is missing.
+
+        nuPlan's own `AbstractMap` where nuPlan is installed, as agents of the devkit and of its
+        forks expect it (TransFuser draws its targets from it); else a `CityMap`.
+        """
         # the map libraries take a second to import; few agents ask for the map
         from reworld_agent.scenes.maps.city import open_city_map  # noqa: PLC0415
 
         if self.maps_root is None:
             raise SceneError("this scene does not know where maps lie", "set NUPLAN_MAPS_ROOT")
+        if os.environ.get("REWORLD_HOST") != "builtin" and importlib.util.find_spec("nuplan"):
+            factory = importlib.import_module("nuplan.common.maps.nuplan_map.map_factory")
+            name = self.scene_metadata.map_name
+            return factory.get_maps_api(str(self.maps_root), _MAP_VERSION, name)
         return open_city_map(self.maps_root, self.scene_metadata.map_name)
 
     def get_future_trajectory(self, num_trajectory_frames: int | None = None) -> Trajectory:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,29 @@ def test_a_bad_frame_spoils_its_own_scenes_only(tmp_path: Path) -> None:
         loader.get_scene_from_token(frames[12]["token"])
     with pytest.raises(SceneError, match="does not know where maps lie"):
         _ = loader.get_scene_from_token(frames[3]["token"]).map_api
+
+
+def test_where_nuplan_is_installed_the_map_is_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = make_log("a", 30)
+    scene = _loader(write_split(tmp_path, {"a": frames}), frame_interval=1).get_scene_from_token(
+        frames[3]["token"]
+    )
+    scene.maps_root = tmp_path / "maps"
+    factory = tmp_path / "nuplan" / "common" / "maps" / "nuplan_map" / "map_factory.py"
+    factory.parent.mkdir(parents=True)
+    factory.write_text("def get_maps_api(*names):\n    return names\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in [name for name in sys.modules if name.partition(".")[0] == "nuplan"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delenv("REWORLD_HOST", raising=False)
+    assert scene.map_api == (str(tmp_path / "maps"), "nuplan-maps-v1.0", "us-ma-boston")
+    monkeypatch.setenv("REWORLD_HOST", "builtin")
+    with pytest.raises(DataError):
+        _ = scene.map_api
+    for name in [name for name in sys.modules if name.partition(".")[0] == "nuplan"]:
+        monkeypatch.delitem(sys.modules, name)
 
 
 def test_missing_logs_are_told(logs: Path) -> None:
