@@ -26,7 +26,7 @@ class ModelSettings(Settings):
     checkpoint_path: Path | None = setting(
         "weights folder (the shipped tiny weights)",
         None,
-        exists="folder",
+        exists="any",
         metavar="DIR",
         old_names=("checkpoint",),
         group=_MODEL,

@@ -78,6 +78,8 @@ _BY_NAME: tuple[tuple[str, Foreign], ...] = (
 )
 _OTHER = "name weights of ours: a folder of save_pretrained, such as OUTPUT_DIR/weights, or a .ckpt"
 
+ONE_FILE = Foreign("one file of tensors, without a configuration", _OTHER)
+
 
 def told_by_names(names: Iterable[str]) -> Foreign | None:
     """What a checkpoint with these tensors is; None where they tell nothing."""

@@ -32,7 +32,8 @@ from reworld_agent.core.extending.registry import is_path, is_trusted
 from reworld_agent.core.records import read_record, write_record
 from reworld_agent.core.records.checksums import CHECKSUMS, verify_checksums, write_checksums
 from reworld_agent.core.text import is_file_name, shown
-from reworld_agent.model.foreign import told_by_folder
+from reworld_agent.model.foreign import ONE_FILE, told_by_folder, told_by_names
+from reworld_agent.model.tensor_files import read_state
 
 logger = logging.getLogger(__name__)
 
@@ -138,6 +139,9 @@ def _card(model: Saved, notes: Sequence[str]) -> str:
 def read_config(folder: Path) -> ModelConfig:
     """The configuration of a saved folder."""
     file = folder / "config.json"
+    if folder.is_file():
+        found = told_by_names(read_state(folder)) or ONE_FILE
+        raise WeightsError(f"{shown(folder)} is {found.what}, no weights folder", found.fix)
     told = told_by_folder(folder) if folder.is_dir() else None
     if told is not None:
         raise WeightsError(f"{shown(folder)} is {told.what}, no weights folder of ours", told.fix)

@@ -98,6 +98,9 @@ def test_checkpoints_of_others_are_told(name: str, tmp_path: Path) -> None:
     for file in ("last.ckpt", "w.pth", "w.safetensors"):
         with pytest.raises(WeightsError, match=f"{file} is .*{what}.*\n  next: .*{fix}"):
             load_checkpoint(tmp_path / file, micro_config())
+    if "another model" not in what:
+        with pytest.raises(WeightsError, match=f"{what}.*\n  next: .*{fix}"):
+            config_of(ModelSettings(checkpoint_path=tmp_path / "last.ckpt"))
     with pytest.raises(WeightsError, match=f"{what}.*\n  next: .*{fix}"):
         prepare_stage(micro_model(), load_stage("1", "paper", "tiny", {}), tmp_path / "w.pth")
 
