@@ -33,6 +33,7 @@ from reworld_agent.evaluation.two_stage import Staged, format_staged, groups_of,
 from reworld_agent.pdm.cache_io.folder import SceneCaches
 from reworld_agent.pdm.golden.finding import require_trust
 from reworld_agent.pdm.protocols.aggregate import Group, read_groups
+from reworld_agent.scenes.frame_checks import gaps_are_scored
 from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.preflight import Preflight, preflight
 from reworld_agent.scenes.sensors import SensorConfig, cameras_of
@@ -197,6 +198,7 @@ def _plan(
     folder = settings.output_dir if is_main else settings.output_dir / beside[name]
     origin = {
         **provenance(name, agent, data_split, len(loader), settings.protocol),
+        **({"log_gaps": "scored"} if gaps_are_scored() else {}),
         "traffic": settings.moving,
         "stages": 2 if settings.two_stage else 1,
     }

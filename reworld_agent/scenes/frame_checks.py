@@ -7,13 +7,14 @@ tried out (v1.1).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.core.errors import DataError
+from reworld_agent.core.errors import DataError, UsageError
 
 FrameDict = dict[str, Any]
 
@@ -24,7 +25,11 @@ _LIGHT = (int, bool)  # lane connector, is red
 _MOVING = frozenset(["vehicle", "pedestrian", "bicycle"])  # of the others no velocity is read
 STEP_US, TOLERANCE_US = 500_000, 200_000  # logs of 20 Hz, of which a sweep or two may be missing
 DAMAGED = "the log is damaged: download it again, or leave it out with scene_filter.log_names"
-_GAP = "leave the scene out (scene_filter.tokens), or cut the log in two at this frame"
+GAPS_VARIABLE = "REWORLD_LOG_GAPS"
+_GAP = (
+    "leave the scene out (scene_filter.tokens), or cut the log in two at this frame; "
+    f"{GAPS_VARIABLE}=score scores it as the devkit does"
+)
 _REFUSED = (
     "NAVSIM's devkit cannot score the scene whose present frame this is, and scores those around it"
 )
@@ -72,6 +77,19 @@ def validate_frame(frame: FrameDict, path: object, annotations: bool = True) -> 
             hint = "logs of a private test split can be planned, not scored"
             raise DataError(f"{where} has no 'anns'", hint)
         check_annotations(anns, where)
+
+
+def gaps_are_scored() -> bool:
+    """Whether windows that are no drive at 2 Hz are scored all the same, as the devkit does.
+
+    Raises:
+        UsageError: the environment variable has another value than `score` or `refuse`.
+    """
+    choice = os.environ.get(GAPS_VARIABLE) or "refuse"
+    if choice not in ("refuse", "score"):
+        hint = f"{GAPS_VARIABLE}=refuse, the default, or {GAPS_VARIABLE}=score"
+        raise UsageError(f"{GAPS_VARIABLE}={_short(choice)} must be refuse or score", hint)
+    return choice == "score"
 
 
 def validate_step(before: FrameDict, frame: FrameDict, path: object) -> None:

@@ -11,6 +11,7 @@ from reworld_agent.core.unpickle import load_pickle
 from reworld_agent.scenes.frame_checks import (
     DAMAGED,
     FrameDict,
+    gaps_are_scored,
     validate_frame,
     validate_step,
 )
@@ -47,6 +48,7 @@ class LogFrames(list[FrameDict]):
         """
         first, last = max(first, 0), min(last, len(self))
         end = last if joined is None else first + joined
+        end = first if gaps_are_scored() else end
         for number in range(first, last):
             self._check(number, "boxes" if annotations else "frame")
             if first < number < end:

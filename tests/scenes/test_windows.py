@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reworld_agent.core.errors import DataError, ReWorldError, SceneError
+from reworld_agent.core.errors import DataError, ReWorldError, SceneError, UsageError
 from reworld_agent.pdm.world.frames import ParsedLog
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.loader import SceneLoader
@@ -66,6 +66,23 @@ FAULTS: dict[str, tuple[Callable[[Frames], Any], str]] = {
     "command": (lambda f: f[20].update(driving_command=[[1]]), "driving_command"),
     "box": (lambda f: f[20]["anns"].update(gt_boxes=["x"]), "gt_boxes is list"),
 }
+
+
+@pytest.mark.parametrize("fault", ["a gap", "back in time", "two logs"])
+def test_gaps_are_scored_where_that_is_asked_for(
+    tmp_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = make_log("a", 40)
+    FAULTS[fault][0](frames)
+    folder = write_split(tmp_path, {"a": frames})
+    log = load_log(folder / "a.pkl")
+    with pytest.raises(DataError, match="REWORLD_LOG_GAPS=score"):
+        log.check(13, 27)
+    monkeypatch.setenv("REWORLD_LOG_GAPS", "score")
+    log.check(13, 27)
+    monkeypatch.setenv("REWORLD_LOG_GAPS", "yes")
+    with pytest.raises(UsageError, match="REWORLD_LOG_GAPS=yes must be refuse or score"):
+        log.check(13, 27)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
