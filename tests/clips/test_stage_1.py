@@ -69,7 +69,7 @@ def test_trains_and_saves(table: Path, tmp_path: Path) -> None:
 
 def test_what_cannot_be_trained(table: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=f"files of the index are gone from {tmp_path}:"):
-        run(config(table, tmp_path, f"clips_root={tmp_path}"))
+        run(config(table, tmp_path / "out", f"clips_root={tmp_path}"))
     with pytest.raises(ConfigError, match="stage planner cannot learn from clips"):
         run(config(table, tmp_path, "stage=planner"))
     with pytest.raises(DataError, match="no clips of split val"):
