@@ -6,10 +6,12 @@ import ast
 import statistics
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 FILE_MEDIAN, FILE_MAX = 150, 500
 FUNCTION_MEDIAN, FUNCTION_MAX = 12, 80
+FOLDER_MAX = 20  # modules of a package folder
 PACKAGES = ("reworld_agent", "hydra_plugins", "navsim_configs", "train", "eval")
 
 
@@ -41,6 +43,12 @@ def main() -> int:
         f"{name}: {size} lines (at most {FUNCTION_MAX})"
         for name, size in functions
         if size > FUNCTION_MAX
+    ]
+    folders = Counter(str(path.parent) for path in ours)
+    faults += [
+        f"{name}: {count} files (at most {FOLDER_MAX})"
+        for name, count in folders.items()
+        if count > FOLDER_MAX
     ]
     file_median = statistics.median(lines[str(path)] for path in ours)
     function_median = statistics.median(size for path in ours for _, size in function_sizes(path))
