@@ -16,7 +16,7 @@ from torch import Tensor
 
 from reworld_agent.core.errors import WeightsError
 from reworld_agent.core.records import read_record
-from reworld_agent.model.foreign import told_by_names
+from reworld_agent.model.foreign import foreign_by_names
 from reworld_agent.model.tensor_files import TORCH_FILES, read_state
 from reworld_agent.model.weights_folder import COPY_HINT, PART_FILE, shards
 
@@ -69,9 +69,9 @@ def open_source(path: Path, subfolder: str | None = None) -> Source:
                 source._files[name] = file
     source.shapes |= {name: tuple(tensor.shape) for name, tensor in source._loaded.items()}
     source.config = _read_config(path)
-    told = told_by_names(source)
-    if told is not None and not told.converts:
-        raise WeightsError(f"{path} is {told.what}", told.fix)
+    foreign = foreign_by_names(source)
+    if foreign is not None and not foreign.converts:
+        raise WeightsError(f"{path} is {foreign.what}", foreign.fix)
     return source
 
 

@@ -167,6 +167,7 @@ class _Bash:
 
     @staticmethod
     def group(name: str, members: Sequence[str]) -> str:
+        """The case of a first word, such as `video`, that takes one of `members` behind it."""
         offered = "\n".join([*members, "--help"])
         return (
             f"        {name})\n"
@@ -198,6 +199,7 @@ class _Zsh:
 
     @staticmethod
     def group(name: str, members: Sequence[str]) -> str:
+        """As `_Bash.group`."""
         return (
             f"        {name})\n"
             f"            if (( CURRENT == 3 )); then\n"

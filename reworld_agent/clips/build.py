@@ -120,7 +120,7 @@ def build_index(
         found = "; ".join(line.strip() for line in findings.lines(shape.fps))
         hint = "ask for fewer frames= or a lower fps=, or bring the missing images"
         if not findings.recordings:
-            hint = "mend or replace what is refused"
+            hint = "fix or replace what is refused"
         wanted = f"{shape.frames} frames at {shape.fps:g} fps"
         raise DataError(f"{root}: gives no clip of {wanted}: {found}", hint)
     _check_names(rows)

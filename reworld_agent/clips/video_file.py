@@ -169,7 +169,7 @@ def _stamps(container: Any, stream: Any) -> tuple[NDArray[np.int64], bool, int]:
 
 
 def _no_video(path: Path) -> str | None:
-    """What a file is that bears a video's name and is none; None where that cannot be told."""
+    """What a file is that bears a video's name and is none; None where that cannot be seen."""
     if path.is_dir():
         return "it is a folder"
     try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
 import time
 import warnings
 from pathlib import Path
@@ -45,6 +47,15 @@ def check_identity(folder: Path, identity: dict[str, Any]) -> None:
 def forget_identity(folder: Path) -> None:
     """Let rows of another identity come into `folder`."""
     (folder / _IDENTITY).unlink(missing_ok=True)
+
+
+def remove_stores(folder: Path) -> None:
+    """Remove the stores that lie in a folder, and the folder where nothing else is in it."""
+    for store in list(folder.iterdir()) if folder.is_dir() else ():
+        if (store / _IDENTITY).is_file():
+            shutil.rmtree(store, ignore_errors=True)
+    with contextlib.suppress(OSError):  # it holds something that is not ours
+        folder.rmdir()
 
 
 class PartStore:

@@ -71,7 +71,7 @@ def check_data(overrides: Sequence[str], stage: str | None = None) -> Iterator[F
 
 
 def _of_its_protocol(cfg: Any) -> Any:
-    """A split of two stages is of one protocol, which the doctor need not be told."""
+    """A split of two stages is of one protocol, which the doctor need not ask for."""
     if (cfg.train_test_split.get("scene_filter") or {}).get("include_synthetic_scenes"):
         cfg.protocol = EPDMS_V2
     return cfg
@@ -129,7 +129,7 @@ def _findings(report: Preflight, split: str, hint: str) -> Iterator[Finding]:
         yield Finding("scenes", OK, what)
     if report.faults.count:
         faults = report.faults
-        yield Finding("scene data", FAIL, faults.told(report.scenes), faults.hint)
+        yield Finding("scene data", FAIL, faults.summary(report.scenes), faults.hint)
     yield from _opened_maps(report)
     kinds = (
         ("maps", "city maps", report.maps, "city"),

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 CHECKPOINT = "checkpoint_path"  # an argument of every agent with weights, by the devkit's habit
 _CHECK_WEIGHTS = "check that its weights are those of this class and these arguments"
-_LONGEST = 400  # characters that are told of an error of somebody's code
+_LONGEST = 400  # characters that are shown of an error of somebody's code
 
 
 def named_agents(names: Any, but: str = "") -> tuple[AgentChoice, ...]:

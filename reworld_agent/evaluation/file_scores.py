@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from reworld_agent.core.errors import DataError
 from reworld_agent.core.guards.writers import sole_writer
 from reworld_agent.core.provenance import blas_name, code_version
 from reworld_agent.core.result_tables import read_frame, write_csv, write_parquet
-from reworld_agent.core.shards import PartStore
+from reworld_agent.core.shards import PartStore, remove_stores
 from reworld_agent.evaluation.file_settings import ScoreFileSettings
 from reworld_agent.evaluation.scoring import ROW_KEYS, score_trajectories
 from reworld_agent.evaluation.two_stage import (
@@ -131,7 +130,7 @@ def _score_rows(settings: ScoreFileSettings, table: pd.DataFrame) -> pd.DataFram
     write_parquet(settings.output, rows, provenance_of(settings, table))
     write_csv(settings.output.with_suffix(".csv"), rows)
     if rows["valid"].all():  # else the next start tries the others again
-        shutil.rmtree(parts, ignore_errors=True)
+        remove_stores(parts)
     return rows
 
 

@@ -162,8 +162,8 @@ def _plan_only(settings: EvaluationRun, agents: Mapping[str, Any], roots: DataRo
         failures = failures_of(item.record)
         missing = f"{len(failures)} of {len(item.record)}" if len(failures) else ""
         _write_failures(item.folder, failures)
-        told = text_of(item.name, item.record, roots.data_split)
-        results.append(Result(item.name, failures, missing, plans=told))
+        plans = text_of(item.name, item.record, roots.data_split)
+        results.append(Result(item.name, failures, missing, plans=plans))
     return Evaluation(settings, roots.data_split, tuple(results))
 
 
@@ -175,7 +175,7 @@ def _look_ahead(loader: SceneLoader, sensors: SensorConfig, whole_scene: bool) -
 def _warn(report: Preflight) -> None:
     report.raise_if_missing()
     if report.faults.count:
-        logger.warning("%s (%s)", report.faults.told(report.scenes), report.faults.hint)
+        logger.warning("%s (%s)", report.faults.summary(report.scenes), report.faults.hint)
 
 
 def second_stage(settings: EvaluationRun) -> tuple[list[Group], SyntheticData | None]:

@@ -1,4 +1,4 @@
-"""What somebody else's checkpoint is, told from the names in it, its folder or its first bytes."""
+"""What somebody else's checkpoint is, seen from the names in it, its folder or its first bytes."""
 
 from __future__ import annotations
 
@@ -81,13 +81,13 @@ _OTHER = "name weights of ours: a folder of save_pretrained, such as OUTPUT_DIR/
 ONE_FILE = Foreign("one file of tensors, without a configuration", _OTHER)
 
 
-def told_by_names(names: Iterable[str]) -> Foreign | None:
+def foreign_by_names(names: Iterable[str]) -> Foreign | None:
     """What a checkpoint with these tensors is; None where they tell nothing."""
     listed = list(names)
-    for pattern, told in _BY_NAME:
+    for pattern, foreign in _BY_NAME:
         found = re.compile(pattern)
         if any(found.search(name) for name in listed):
-            return told
+            return foreign
     return None
 
 
@@ -95,10 +95,12 @@ def other_model(names: Iterable[str]) -> Foreign:
     """What to say of a checkpoint none of whose tensors has a name of ours."""
     listed = list(names)
     first = ", ".join(listed[:3])
-    return told_by_names(listed) or Foreign(f"a checkpoint of another model ({first} ...)", _OTHER)
+    return foreign_by_names(listed) or Foreign(
+        f"a checkpoint of another model ({first} ...)", _OTHER
+    )
 
 
-def told_by_folder(folder: Path) -> Foreign | None:
+def foreign_by_folder(folder: Path) -> Foreign | None:
     """What a folder is that is no weights folder of ours; None where nothing tells."""
     if (folder / "model_index.json").is_file():
         pipeline = _field(folder / "model_index.json", "_class_name") or "a pipeline"
@@ -156,7 +158,7 @@ _BY_BYTES: tuple[tuple[bytes, Foreign], ...] = (
 )
 
 
-def told_by_bytes(file: Path) -> Foreign | None:
+def foreign_by_bytes(file: Path) -> Foreign | None:
     """What a file is that cannot be read as weights; None where its first bytes tell nothing."""
     try:
         with file.open("rb") as stream:
@@ -169,10 +171,10 @@ def told_by_bytes(file: Path) -> Foreign | None:
         return Foreign("a text file, not weights", _OTHER)
     if not start:
         return Foreign("an empty file", "copy or download it again, whole")
-    return next((told for first, told in _BY_BYTES if start.startswith(first)), None)
+    return next((foreign for first, foreign in _BY_BYTES if start.startswith(first)), None)
 
 
-def told_by_class(message: str) -> str | None:
+def foreign_class(message: str) -> str | None:
     """The class that torch refused to unpickle, from its message."""
     found = re.search(r"GLOBAL ([\w.]+)", message) or re.search(
         r"Unsupported class ([\w.]+)", message

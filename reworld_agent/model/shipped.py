@@ -53,8 +53,8 @@ def _of_file(path: Path, config: ModelConfig) -> ReWorldModel:
     found = read_state(path)
     state = without_wrappers(found, wanted)
     if not wanted.keys() & state.keys():
-        told = other_model(found)
-        raise WeightsError(f"{shown(path)} is {told.what}, not of ours", told.fix)
+        foreign = other_model(found)
+        raise WeightsError(f"{shown(path)} is {foreign.what}, not of ours", foreign.fix)
     model.planning_prompt = state.get(PROMPT_KEY)
     faults = key_difference(model.state_dict(), state)
     if faults:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from reworld_agent.core.errors import WeightsError
 from reworld_agent.core.text import shown
-from reworld_agent.model.foreign import told_by_bytes, told_by_class
+from reworld_agent.model.foreign import foreign_by_bytes, foreign_class
 
 T = TypeVar("T")
 TORCH_FILES = (".pt", ".pth", ".bin", ".ckpt")
@@ -62,7 +62,7 @@ def read_state(file: Path) -> dict[str, Tensor]:
 
     Raises:
         WeightsError: it is neither, is damaged, or holds no dictionary of tensors; says what it is
-            where that can be told.
+            where that can be seen.
     """
     if not file.is_file():
         raise WeightsError(f"{shown(file)}: no such file of weights", "check the path")
@@ -112,7 +112,7 @@ def _load_torch(file: Path) -> Any:
     except WeightsError:
         raise
     except pickle.UnpicklingError as error:
-        name = told_by_class(str(error))
+        name = foreign_class(str(error))
         if name is None:
             raise _unreadable(file, error) from error
         what = f"it holds an object of {name}, which would run code, and is not opened"
@@ -138,9 +138,9 @@ def _tensors(content: Any, file: Path) -> dict[str, Tensor]:
 
 
 def _unreadable(file: Path, error: Exception) -> WeightsError:
-    told = told_by_bytes(file)
-    if told is not None:
-        return WeightsError(f"{shown(file)} is {told.what}", told.fix)
+    foreign = foreign_by_bytes(file)
+    if foreign is not None:
+        return WeightsError(f"{shown(file)} is {foreign.what}", foreign.fix)
     reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
     message = f"{shown(file)} is not a readable file of tensors: {reason}"
     return WeightsError(message, "copy or download it again, whole")

@@ -32,7 +32,7 @@ from reworld_agent.core.extending.registry import is_path, is_trusted
 from reworld_agent.core.records import read_record, write_record
 from reworld_agent.core.records.checksums import CHECKSUMS, verify_checksums, write_checksums
 from reworld_agent.core.text import is_file_name, shown
-from reworld_agent.model.foreign import ONE_FILE, told_by_folder, told_by_names
+from reworld_agent.model.foreign import ONE_FILE, foreign_by_folder, foreign_by_names
 from reworld_agent.model.tensor_files import read_state
 
 logger = logging.getLogger(__name__)
@@ -140,11 +140,13 @@ def read_config(folder: Path) -> ModelConfig:
     """The configuration of a saved folder."""
     file = folder / "config.json"
     if folder.is_file():
-        found = told_by_names(read_state(folder)) or ONE_FILE
+        found = foreign_by_names(read_state(folder)) or ONE_FILE
         raise WeightsError(f"{shown(folder)} is {found.what}, no weights folder", found.fix)
-    told = told_by_folder(folder) if folder.is_dir() else None
-    if told is not None:
-        raise WeightsError(f"{shown(folder)} is {told.what}, no weights folder of ours", told.fix)
+    foreign = foreign_by_folder(folder) if folder.is_dir() else None
+    if foreign is not None:
+        raise WeightsError(
+            f"{shown(folder)} is {foreign.what}, no weights folder of ours", foreign.fix
+        )
     if not file.is_file():
         raise WeightsError(f"no weights at {folder}: {file.name} is missing", TRAIN_HINT)
     try:
@@ -333,8 +335,8 @@ def _some(keys: Sequence[str]) -> str:
 def config_difference(wanted: Any, found: Any, path: str = "") -> list[str]:
     """`field: a, not b` for every field that differs between two nested dictionaries."""
     if not isinstance(wanted, dict) or not isinstance(found, dict):
-        told = f"{path}: weights have {_cut(found)}, config has {_cut(wanted)}"
-        return [] if wanted == found else [told]
+        difference = f"{path}: weights have {_cut(found)}, config has {_cut(wanted)}"
+        return [] if wanted == found else [difference]
     keys = sorted(set(wanted) | set(found))
     return [
         line

@@ -106,9 +106,9 @@ def validate_step(before: FrameDict, frame: FrameDict, path: object) -> None:
         )
     step = int(frame["timestamp"]) - int(before["timestamp"])
     if abs(step - STEP_US) > TOLERANCE_US:
-        told = "a gap" if step > 0 else "back in time"
+        kind = "a gap" if step > 0 else "back in time"
         raise DataError(
-            f"{where} is {step / 1e6:g} s after the one before it, not 0.5 s: {told} ({_BELIEVED})",
+            f"{where} is {step / 1e6:g} s after the one before it, not 0.5 s: {kind} ({_BELIEVED})",
             _GAP,
         )
     if frame["token"] == before["token"]:

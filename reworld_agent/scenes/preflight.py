@@ -103,7 +103,7 @@ class Faults:
         if len(self.first) < _SHOWN:
             self.first.append((token, error))
 
-    def told(self, of: int) -> str:
+    def summary(self, of: int) -> str:
         """`2 scenes of 10 cannot be used: scene a: ...; scene b: ...`."""
         listed = "; ".join(f"scene {token}: {error.message}" for token, error in self.first)
         more = self.count - len(self.first)
@@ -157,7 +157,7 @@ class Preflight:
         """
         self.raise_if_missing()
         if self.faults.count:
-            raise DataError(self.faults.told(self.scenes), self.faults.hint)
+            raise DataError(self.faults.summary(self.scenes), self.faults.hint)
 
     def errors(self) -> Iterator[ConfigError | DataError]:
         """One error for each kind of thing that is missing."""

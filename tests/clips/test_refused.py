@@ -94,7 +94,7 @@ def test_none_is_good(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     words = ["video", "index", "source=folder", f"root={tmp_path}", f"output={tmp_path / 'i'}"]
     assert main(words) == 1
     said = capsys.readouterr().err
-    assert "refused: 2 of 2" in said and "empty.mp4" in said and "next: mend" in said
+    assert "refused: 2 of 2" in said and "empty.mp4" in said and "next: fix" in said
 
 
 def test_one_database_of_several_is_damaged(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.core.result_tables import check_writable, read_provenance, write_parquet
-from reworld_agent.core.shards import PartStore
+from reworld_agent.core.shards import PartStore, remove_stores
 
 WRITER = """
 import sys
@@ -53,6 +53,22 @@ def test_rows_of_another_run_are_not_mixed(tmp_path: Path) -> None:
         PartStore(tmp_path / "parts", ("token",), {"weights": "2", "split": "s"})
     fresh = PartStore(tmp_path / "parts", ("token",), {"weights": "2"}, resume=False)
     assert fresh.rows().empty
+
+
+def test_stores_are_removed_and_nothing_else(tmp_path: Path) -> None:
+    parts = tmp_path / "out.parquet.parts"
+    for name in ("a", "b"):
+        PartStore(parts / name, ("token",), {"protocol": name})
+    (parts / "thesis").mkdir()
+    (parts / "thesis" / "chapter.txt").touch()
+    remove_stores(parts)
+    assert [path.name for path in parts.rglob("*")] == ["thesis", "chapter.txt"]
+    (parts / "thesis" / "chapter.txt").unlink()
+    (parts / "thesis").rmdir()
+    PartStore(parts / "a", ("token",), {})
+    remove_stores(parts)
+    remove_stores(parts)  # also where there is none
+    assert not parts.exists()
 
 
 def test_kill_9_loses_nothing_that_was_written(tmp_path: Path) -> None:

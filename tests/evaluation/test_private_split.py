@@ -142,7 +142,7 @@ def test_a_window_over_two_scenes_is_named(split: dict[str, list[str]], small_sp
     loader = PlannedStages(settings, resolve_split(SPLIT), SensorConfig.build_no_sensors())
     report = loader.preflights()["stage one"]
     assert report.faults.count == 1 and "of the log 'y', the one before it of 'x'" in (
-        report.faults.told(7)
+        report.faults.summary(7)
     )
     with pytest.raises(ConfigError, match="private test"):
         loader.get_scene_from_token(wanted["tokens"][0])

@@ -107,8 +107,8 @@ def test_scenes_that_hold_the_fault_fail_and_no_other(tmp_path: Path, fault: str
         loader.get_scene_from_token(loader.tokens[1])
 
     report = preflight(loader, FRONT, whole_scene=True)
-    assert report.faults.count == 1 and said in report.faults.told(3)
-    assert report.faults.told(3).startswith("1 scenes of 3 cannot be used: scene ")
+    assert report.faults.count == 1 and said in report.faults.summary(3)
+    assert report.faults.summary(3).startswith("1 scenes of 3 cannot be used: scene ")
     assert report.faults.hint
     report.raise_if_missing()  # it ends no run
     with pytest.raises(DataError, match="cannot be used"):

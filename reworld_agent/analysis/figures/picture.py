@@ -145,8 +145,9 @@ def write_picture(
     kind = kind_of(path)
     view = open_view(run, token, rows, images=kind in STILLS)
     if kind in MOVING:
-        told: dict[str, Any] = {"annotation": view.annotation, "title": view.sentence}
-        animation.write(path, view.cache, **told, **view.plan)
+        animation.write(
+            path, view.cache, annotation=view.annotation, title=view.sentence, **view.plan
+        )
         return path
     figure = compose(view)
     write_atomically(path, lambda partial: figure.savefig(partial, format=kind))

@@ -1,4 +1,4 @@
-"""One writer of a folder at a time; the second one is told who is there."""
+"""One writer of a folder at a time; the second one is refused, and sees who is there."""
 
 from __future__ import annotations
 

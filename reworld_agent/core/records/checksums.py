@@ -47,7 +47,7 @@ def verify_checksums(folder: Path, fix: str, only: str | None = None) -> bool:
         only: the one file that is asked for; None = all, and there must be no others.
 
     Returns:
-        False where no hashes were noted, by an earlier version: damage cannot be told then.
+        False where no hashes were noted, by an earlier version: damage cannot be seen then.
 
     Raises:
         WeightsError: names the file that is gone, changed, or was not there.
@@ -60,7 +60,7 @@ def verify_checksums(folder: Path, fix: str, only: str | None = None) -> bool:
         if not all(map(is_file_name, PurePosixPath(name).parts)):
             raise WeightsError(f"{shown(record)} names {name!r}, no file of its folder", fix)
     if only is not None:
-        known = {name: told for name, told in known.items() if name == only}
+        known = {name: noted for name, noted in known.items() if name == only}
     names = [name for name in known if (folder / name).is_file()] if only else _files(folder)
     gone = [name for name in known if name not in names]
     if gone:

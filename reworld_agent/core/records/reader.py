@@ -64,8 +64,8 @@ def read_record(file: Path, kind: type[T], fix: str, error: type[ReWorldError] =
             raise ValueError(f"more than {_MOST_BYTES >> 20} MiB")
         content = parse_json(file.read_bytes())
         if isinstance(content, dict) and SEAL in content:
-            told = content.pop(SEAL)
-            if told != _seal(content):
+            noted = content.pop(SEAL)
+            if noted != _seal(content):
                 raise ValueError("its content is not what was written, by its own hash")
         return cast(T, typed(kind, content))
     except OSError as cause:

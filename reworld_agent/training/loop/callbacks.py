@@ -139,7 +139,7 @@ class ValidationTable(Callback):
         if trainer.is_global_zero and trainer.global_step == 0:
             self.file.unlink(missing_ok=True)
         elif trainer.is_global_zero and self.file.is_file():
-            self._known()  # damaged rows are told before the work, not after it
+            self._known()  # damaged rows are refused before the work, not after it
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         """Lightning's hook."""
