@@ -92,7 +92,7 @@ def _run_processes(
     # Spawned, not forked: the parent may hold threads of torch, and a fork of those can hang.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(count, context, initializer=start_worker, initargs=(starts(),))
-    with _one_thread_each(), pool:
+    with one_thread_each(), pool:
         try:
             running: set[Future[Result]] = set()
             for task in tasks:
@@ -114,7 +114,7 @@ def _run_processes(
 
 
 @contextmanager
-def _one_thread_each() -> Iterator[None]:
+def one_thread_each() -> Iterator[None]:
     """Processes started meanwhile use one thread of BLAS, OpenMP and numba."""
     before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
@@ -131,16 +131,7 @@ def _one_thread_each() -> Iterator[None]:
 def _run_ray(
     function: Callable[[Task], Result], tasks: Iterable[Task], workers: int | None
 ) -> Iterator[Result]:
-    try:
-        import ray  # noqa: PLC0415 - extra `ray`
-    except ImportError as error:
-        raise ConfigError(
-            "worker=ray, but Ray is not installed",
-            "pip install 'reworld-agent[ray]', or use worker=processes",
-        ) from error
-    if not ray.is_initialized():
-        _join_cluster(ray, workers)
-
+    ray = ray_cluster(workers)
     calls = starts()
 
     def call(task: Task) -> Result:
@@ -160,6 +151,27 @@ def _run_ray(
     while running:
         done, running = ray.wait(running, num_returns=1)
         yield _fetched(ray, done[0])
+
+
+def ray_cluster(workers: int | None) -> Any:
+    """Ray itself, connected to the cluster that runs here, or to one that is started for it.
+
+    Args:
+        workers: processor cores of a cluster that is started; None takes all.
+
+    Raises:
+        ConfigError: Ray is not installed, or the cluster that is named does not answer.
+    """
+    try:
+        import ray  # noqa: PLC0415 - extra `ray`
+    except ImportError as error:
+        raise ConfigError(
+            "worker=ray, but Ray is not installed",
+            "pip install 'reworld-agent[ray]', or use worker=processes",
+        ) from error
+    if not ray.is_initialized():
+        _join_cluster(ray, workers)
+    return ray
 
 
 def _join_cluster(ray: Any, workers: int | None) -> None:

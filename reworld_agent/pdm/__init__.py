@@ -5,6 +5,7 @@ from reworld_agent import pdm
 
 cache = pdm.build_scene_cache(data_root, maps_root, data_split, token)
 scores = pdm.score(cache, poses)  # [N, 8 or 40, 3], ego frame; else interval_s=
+rewards = pdm.Reward([cache])([token], poses[None])  # many scenes, arrays or torch tensors
 ```
 """
 
@@ -15,9 +16,11 @@ from pathlib import Path
 from reworld_agent.pdm import metrics
 from reworld_agent.pdm.api import load, score, score_many
 from reworld_agent.pdm.protocols.scored_scene import ScoredScene
+from reworld_agent.pdm.reward import Reward
 from reworld_agent.pdm.scene_cache import SceneCache
 
 __all__ = [
+    "Reward",
     "SceneCache",
     "ScoredScene",
     "build_scene_cache",
