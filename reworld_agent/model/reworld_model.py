@@ -138,7 +138,8 @@ class ReWorldModel(nn.Module):
         """
         tokens = pack(torch.cat([history, noise], dim=2)).to(self.video_dit.dtype)
         batch = len(tokens)
-        times = self.grid.token_times(torch.ones(1, device=tokens.device))
+        grid = self.grid
+        times = grid.frame_times(grid.token_times(torch.ones(1, device=tokens.device)))
         blocks = range(1, self.config.video.num_layers + 1)
         output = self.video_dit(
             tokens,

@@ -28,7 +28,11 @@ def clean_estimate(noisy: Tensor, velocity: Tensor, t: Tensor) -> Tensor:
 
 
 def masked_mse(velocity: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Mean squared error over the tokens where `mask` [N] is True (all of them without one)."""
+    """Mean squared error over the tokens where `mask` [N] is True (all of them without one).
+
+    The numbers of the tokens do as well: unlike a mask, they say how many there are without asking
+    the device.
+    """
     error = (velocity.float() - target.float()).square()
     return error.mean() if mask is None else error[:, mask].mean()
 

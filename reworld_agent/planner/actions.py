@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from reworld_agent.core.errors import ConfigError
+from reworld_agent.planner.layers import constant
 
 # DriveLaW's ranges of x, y and heading: a normalised value is 2 (value + offset) / range - 1.
 DRIVELAW_OFFSET = (1.57, 19.68, 1.67)
@@ -81,6 +82,6 @@ def delta(poses: Tensor) -> Tensor:
     to about [-1, 1], then sine and cosine of the absolute heading.
     """
     steps = torch.diff(poses[..., :2], dim=-2, prepend=torch.zeros_like(poses[..., :1, :2]))
-    mean, divisor = poses.new_tensor(DELTA_MEAN), poses.new_tensor(DELTA_DIVISOR)
+    mean, divisor = constant(DELTA_MEAN, poses), constant(DELTA_DIVISOR, poses)
     heading = poses[..., 2:]
     return torch.cat([(steps - mean) / divisor, heading.sin(), heading.cos()], dim=-1)

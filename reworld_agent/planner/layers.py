@@ -6,12 +6,19 @@ Shapes: B batch, L waypoints, D width, N video tokens, V video width.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 KeyValue = tuple[Tensor, Tensor]
+
+
+def constant(values: Sequence[float], like: Tensor) -> Tensor:
+    """Numbers on the device and in the dtype of `like`; the device is not waited for."""
+    numbers = torch.tensor(values, dtype=like.dtype, pin_memory=like.is_cuda)
+    return numbers.to(like.device, non_blocking=True)
 
 
 def rotary_table(horizon: int, width: int, device: torch.device | None = None) -> Tensor:
@@ -119,4 +126,4 @@ class EgoEmbedding(nn.Module):
 
     def forward(self, ego: Tensor) -> Tensor:
         """[B, 8] (vx, vy m/s, ax, ay m/s², command one-hot) to [B, 6 D]."""
-        return self.film(self.embed(ego * ego.new_tensor(self.scale)))
+        return self.film(self.embed(ego * constant(self.scale, ego)))

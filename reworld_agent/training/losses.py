@@ -103,17 +103,17 @@ def _video_terms(
     noise = rng.normal(clean.shape, clean)
     output = model.video_dit(
         interpolate(clean, noise, times),
-        timestep=times * 1000,
+        timestep=(times if mode == "token" else grid.frame_times(times)) * 1000,
         video_coords=model.coords(1, clip),
         run_heads=stage.weights.intermediate > 0,
         **model.context(batch, features),
     )
-    target, future = velocity_target(clean, noise), grid.future_mask(clean.device)
+    target, future = velocity_target(clean, noise), grid.future_tokens(clean.device)
     terms = {"generation": generation_loss(output.velocity, target, future)}
     if stage.weights.intermediate > 0:
         terms["intermediate"] = intermediate_loss(output.mid, target, future)
     others = video_terms(stage.weights.others)
-    state = VideoState(output, target, times, future, grid)
+    state = VideoState(output, target, times, grid.future_mask(clean.device), grid)
     return terms | {name: term.loss(state) for name, term in others.items()}
 
 

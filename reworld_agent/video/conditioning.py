@@ -63,13 +63,23 @@ class Grid:
         frame = torch.arange(self.tokens, device=device) // self.cells
         return frame >= self.history
 
+    def future_tokens(self, device: torch.device | None = None) -> Tensor:
+        """Numbers of the tokens that are generated: as an index, the device need not be asked."""
+        return torch.arange(self.history * self.cells, self.tokens, device=device)
+
+    def frame_times(self, t: Tensor) -> Tensor:
+        """Per-frame times [B, F] of per-token ones [B, N], alike in all cells of a frame."""
+        return t[:, :: self.cells]
+
     def token_times(self, t: Tensor) -> Tensor:
         """Per-token times [B, N]: t ([B] or [B, N]) where generated, 0 on the clean history."""
         full = t if t.ndim == 2 else t[:, None]
         return full * self.future_mask(t.device)
 
 
-def latent_times(clip: ClipConfig, codec: CodecConfig) -> Tensor:
+def latent_times(
+    clip: ClipConfig, codec: CodecConfig, device: torch.device | None = None
+) -> Tensor:
     """Time coordinate [F] of each latent frame.
 
     `index` counts latent frames (DriveLaW's planner). `seconds` gives the time of the first
@@ -77,13 +87,13 @@ def latent_times(clip: ClipConfig, codec: CodecConfig) -> Tensor:
     of a causal clip starts at max(ratio * f + 1 - ratio, 0) frames.
     """
     grid = Grid.of(clip, codec)
-    index = torch.arange(grid.frames, dtype=torch.float32)
+    index = torch.arange(grid.frames, dtype=torch.float32, device=device)
     if clip.rope_time == "index":
         return index
     ratio = codec.temporal_ratio
     if clip.encoding == "clip":
         return (ratio * index + 1 - ratio).clamp(min=0) / clip.fps
-    later = torch.arange(grid.future, dtype=torch.float32)
+    later = torch.arange(grid.future, dtype=torch.float32, device=device)
     starts = ratio * later if clip.encoding == "continued" else (ratio * later + 1 - ratio)
     frames = torch.cat([index[: grid.history], grid.history + starts.clamp(min=0)])
     return frames / clip.fps
@@ -97,8 +107,8 @@ def video_coords(
     LTX divides them by (20, 2048, 2048).
     """
     grid = Grid.of(clip, codec)
-    times = latent_times(clip, codec)
-    rows = torch.arange(grid.height, dtype=torch.float32) * codec.spatial_ratio
-    columns = torch.arange(grid.width, dtype=torch.float32) * codec.spatial_ratio
+    times = latent_times(clip, codec, device)  # made where they are used: no copy to wait for
+    rows = torch.arange(grid.height, dtype=torch.float32, device=device) * codec.spatial_ratio
+    columns = torch.arange(grid.width, dtype=torch.float32, device=device) * codec.spatial_ratio
     mesh = torch.meshgrid(times, rows, columns, indexing="ij")
-    return torch.stack(mesh).flatten(1)[None].to(device)
+    return torch.stack(mesh).flatten(1)[None]

@@ -1,12 +1,28 @@
 """Auxiliary velocity heads after intermediate blocks (paper Eq. 6).
 
-Shapes: B batch, N video tokens, D width, C latent channels.
+Shapes: B batch, N video tokens, D width, C latent channels, T times of a sample: one for each of
+T runs of N / T tokens (see `modulated`).
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+
+
+def per_run(x: Tensor, factor: Tensor) -> Tensor:
+    """[B, N, D] times a factor [B or 1, T, D] of each run of N / T tokens.
+
+    The factor of tokens that share a time is never written out for each of them: at the paper's
+    size that would be 0.3 GB a block.
+    """
+    return (x.unflatten(1, (factor.size(1), -1)) * factor[:, :, None]).flatten(1, 2)
+
+
+def modulated(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    """Tokens x [B, N, D] to x (1 + scale) + shift, with shift and scale [B or 1, T, D] of T runs."""
+    runs = x.unflatten(1, (scale.size(1), -1))
+    return (runs * (1 + scale)[:, :, None] + shift[:, :, None]).flatten(1, 2)
 
 
 class TableHead(nn.Module):
@@ -26,10 +42,10 @@ class TableHead(nn.Module):
         nn.init.zeros_(self.proj.bias)
 
     def forward(self, states: Tensor, embedded_time: Tensor) -> Tensor:
-        """Velocity [B, N, C] of block states [B, N, D]; embedded_time [B, 1 or N, D]."""
+        """Velocity [B, N, C] of block states [B, N, D]; embedded_time [B or 1, T, D]."""
         table = self.scale_shift_table[None, None] + embedded_time[:, :, None]
         shift, scale = table.unbind(dim=2)
-        return self.proj(self.norm(states) * (1 + scale) + shift)
+        return self.proj(modulated(self.norm(states), shift, scale))
 
 
 class AdaLNHead(nn.Module):
@@ -46,9 +62,9 @@ class AdaLNHead(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, states: Tensor, embedded_time: Tensor) -> Tensor:
-        """Velocity [B, N, C] of block states [B, N, D]; embedded_time [B, 1 or N, D]."""
+        """Velocity [B, N, C] of block states [B, N, D]; embedded_time [B or 1, T, D]."""
         shift, scale = self.modulation(embedded_time).chunk(2, dim=-1)
-        return self.proj(self.norm(states) * (1 + scale) + shift)
+        return self.proj(modulated(self.norm(states), shift, scale))
 
 
 HEADS = {"table": TableHead, "ig": AdaLNHead}

@@ -11,7 +11,7 @@ from diffusers.models.transformers.transformer_ltx import LTXVideoTransformer3DM
 
 from reworld_agent.config import load_model_config
 from reworld_agent.video.backbones.ltx import VideoDiT
-from tests.video.small import inputs, stock_and_ours
+from tests.video.small import SIZES, inputs, stock_and_ours
 
 
 @pytest.mark.parametrize("per_token", [True, False])
@@ -25,6 +25,34 @@ def test_forward_is_the_stock_forward_bit_for_bit(per_token: bool, masked: bool)
         arguments["encoder_attention_mask"] = None
     with torch.no_grad():
         assert torch.equal(stock(**arguments).sample, ours(**arguments).sample)
+
+
+@pytest.mark.parametrize("head", ["table", "ig"])
+def test_times_of_frames_are_times_of_their_tokens_and_keep_less(head: str) -> None:
+    torch.manual_seed(0)
+    ours = VideoDiT(**SIZES, mid_blocks=(1,), mid_head=head)
+    for parameter in ours.mid_heads.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    arguments = inputs()
+    frames = arguments["timestep"][:, :2]
+    sizes, results = [], []
+    for times in (frames.repeat_interleave(12, dim=1), frames):
+        kept: dict[int, int] = {}
+
+        def keep(tensor: torch.Tensor, kept: dict[int, int] = kept) -> torch.Tensor:
+            storage = tensor.untyped_storage()
+            kept[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            output = ours(**{**arguments, "timestep": times})
+        ours.zero_grad()
+        (output.velocity.square().mean() + output.mid[1].square().mean()).backward()
+        gradients = [p.grad.clone() for p in ours.parameters() if p.grad is not None]
+        results.append([output.velocity.detach(), output.mid[1].detach(), *gradients])
+        sizes.append(sum(kept.values()))
+    torch.testing.assert_close(results[1], results[0], rtol=1e-4, atol=1e-6)
+    assert sizes[0] - sizes[1] > 3 * 6 * 2 * 20 * 24 * 4  # modulation of 3 blocks, 20 tokens more
 
 
 def test_stock_positions_by_grid_give_the_stock_output() -> None:

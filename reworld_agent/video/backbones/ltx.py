@@ -14,14 +14,47 @@ from typing import Any
 
 import torch
 from diffusers.configuration_utils import register_to_config
-from diffusers.models.transformers.transformer_ltx import LTXVideoTransformer3DModel
+from diffusers.models.transformers.transformer_ltx import (
+    LTXVideoTransformer3DModel,
+    LTXVideoTransformerBlock,
+)
 from torch import Tensor, nn
 
 from reworld_agent.config import VideoConfig
 from reworld_agent.core.errors import ConfigError
 from reworld_agent.video.backbones.output import VideoOutput
 from reworld_agent.video.context import ContextTokens
-from reworld_agent.video.heads import HEADS, TableHead
+from reworld_agent.video.heads import HEADS, TableHead, modulated, per_run
+
+
+class VideoBlock(LTXVideoTransformerBlock):
+    """The stock block; tokens that share a time share their modulation (see `heads.per_run`)."""
+
+    def forward(
+        self,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor,
+        temb: Tensor,
+        image_rotary_emb: tuple[Tensor, Tensor] | None = None,
+        encoder_attention_mask: Tensor | None = None,
+    ) -> Tensor:
+        """One block on [B, N, D]; temb [B or 1, T, 6 D] of T runs of tokens."""
+        table = self.scale_shift_table[None, None] + temb.unflatten(-1, (6, -1))
+        shift, scale, gate, ff_shift, ff_scale, ff_gate = table.unbind(dim=2)
+        x = hidden_states
+        normed = modulated(self.norm1(x), shift, scale)
+        mixed = self.attn1(
+            hidden_states=normed, encoder_hidden_states=None, image_rotary_emb=image_rotary_emb
+        )
+        x = x + per_run(mixed, gate)
+        x = x + self.attn2(
+            x,
+            encoder_hidden_states=encoder_hidden_states,
+            image_rotary_emb=None,
+            attention_mask=encoder_attention_mask,
+        )
+        normed = modulated(self.norm2(x), ff_shift, ff_scale)
+        return x + per_run(self.ff(normed), ff_gate)
 
 
 class VideoDiT(LTXVideoTransformer3DModel):
@@ -68,6 +101,8 @@ class VideoDiT(LTXVideoTransformer3DModel):
             attention_bias,
             attention_out_bias,
         )
+        for block in self.transformer_blocks:
+            block.__class__ = VideoBlock  # built by the stock class, with its random numbers
         width = num_attention_heads * attention_head_dim
         heads = {str(block): HEADS[mid_head](width, out_channels) for block in mid_blocks}
         self.mid_heads = nn.ModuleDict(heads)
@@ -113,7 +148,8 @@ class VideoDiT(LTXVideoTransformer3DModel):
         Args:
             hidden_states: noisy latents [B, N, C].
             encoder_hidden_states: text tokens [B, M, caption channels].
-            timestep: 1000 t, of shape [B] or, one for each token, [B, N] or [1, N].
+            timestep: 1000 t, of shape [B], or [B, T] or [1, T] where T divides N: one for each
+                run of N / T tokens.
             encoder_attention_mask: [B, M], 1 where a text token counts; None = all.
             num_frames: the stock way to give positions, as the next three.
             height: see `num_frames`.
@@ -139,7 +175,7 @@ class VideoDiT(LTXVideoTransformer3DModel):
         x = self.proj_in(hidden_states)
         temb, embedded = self.time_embed(timestep.flatten(), batch_size=batch, hidden_dtype=x.dtype)
         times = timestep.size(0)  # 1 where all samples share their times, which are embedded once
-        temb = temb.view(times, -1, temb.size(-1)).expand(batch, -1, -1)
+        temb = temb.view(times, -1, temb.size(-1))
         embedded = embedded.view(times, -1, embedded.size(-1))
         text = self.caption_projection(encoder_hidden_states).view(batch, -1, x.size(-1))
         output = VideoOutput(mid={}, states=[])
@@ -151,9 +187,8 @@ class VideoDiT(LTXVideoTransformer3DModel):
                 output.mid[number] = self.mid_heads[str(number)](x, embedded)
             if number == stop_after:
                 return output
-        table = self.scale_shift_table[None, None] + embedded[:, :, None]
-        shift, scale = table[:, :, 0], table[:, :, 1]
-        output.sample = self.proj_out(self.norm_out(x) * (1 + scale) + shift)
+        shift, scale = (self.scale_shift_table[None, None] + embedded[:, :, None]).unbind(dim=2)
+        output.sample = self.proj_out(modulated(self.norm_out(x), shift, scale))
         return output if return_dict else (output.sample,)
 
     def _run_block(self, block: nn.Module, *inputs: Any) -> Tensor:

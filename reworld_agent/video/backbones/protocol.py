@@ -69,7 +69,8 @@ class VideoBackbone(Protocol):
         Args:
             hidden_states: noisy latents [B, N, C].
             encoder_hidden_states: text tokens [B, M, caption channels].
-            timestep: 1000 t, of shape [B] or, one for each token, [B, N] or [1, N]; 0 = clean.
+            timestep: 1000 t, of shape [B], or [B, T] or [1, T] where T divides N: one for each
+                run of N / T tokens, such as a token or a latent frame; 0 = clean.
             encoder_attention_mask: [B, M], 1 where a text token counts; None = all.
             video_coords: [B, 3, N]: time, row and column of each token (see conditioning).
             tap: blocks (from 1) whose states are returned.
