@@ -20,7 +20,7 @@ def per_run(x: Tensor, factor: Tensor) -> Tensor:
 
 
 def modulated(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """Tokens x [B, N, D] to x (1 + scale) + shift, with shift and scale [B or 1, T, D] of T runs."""
+    """Tokens x [B, N, D] to x (1 + scale) + shift, with those [B or 1, T, D] of T runs."""
     runs = x.unflatten(1, (scale.size(1), -1))
     return (runs * (1 + scale)[:, :, None] + shift[:, :, None]).flatten(1, 2)
 
