@@ -28,23 +28,33 @@ def choice(key: str, value: str, known: tuple[str, ...]) -> None:
     require(value in known, f"{key}={value} does not exist", hint)
 
 
-def implementation(kind: str, setting: str, name: str, options: Mapping[str, Any]) -> None:
-    """Raise UsageError unless a registry has the name; what is built in takes no options.
+def implementation(
+    kind: str, setting: str, name: str, options: Mapping[str, Any], own: tuple[str, ...] = ()
+) -> None:
+    """Raise UsageError unless a registry has the name, and the options are its own.
 
     Args:
         kind: of the registry, see `core.extending.registry`.
         setting: whose value the name is, such as `codec.kind`.
         name: of the implementation.
-        options: settings of its own, which it alone can check.
+        options: settings of its own; one from outside checks them itself.
+        own: options of this one, where it is built in: whole numbers of at least 1.
     """
     registry = registry_of(kind)
     registry.require(name, setting)
     owner = setting.partition(".")[0]
+    if not registry.is_builtin(name):
+        return
     require(
-        not options or not registry.is_builtin(name),
+        not options or bool(own),
         f"{owner}.options = {dict(options)} with {setting}={name}, which has no options",
         f"leave {owner}.options out: they are of implementations from outside the package",
     )
+    for key, value in options.items():
+        choice(f"{owner}.options", key, own)
+        whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+        message = f"{owner}.options.{key} = {value}"
+        require(whole, message, "it must be an integer of at least 1")
 
 
 def positive(owner: str, **values: float) -> None:

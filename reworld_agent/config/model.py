@@ -22,6 +22,7 @@ from reworld_agent.config.fields import (
 from reworld_agent.config.sigmas import SCHEDULES
 
 MOST_LAYERS = 1000  # of a Video DiT: more is a slip, and takes hours to build
+OPTIONS = {"wan": ("ff_dim",)}  # of built-in backbones
 RECIPES = ("paper", "release")
 ENCODINGS = ("per_frame", "continued", "clip")
 # (latent channels, pixels, frames per latent) of codecs whose released weights leave no choice
@@ -85,6 +86,7 @@ class ClipConfig:
         rope_time: time coordinate of a latent frame: its `index`; `seconds`, with LTX's causal
             shift; or `unshifted` seconds, index * ratio / fps (the video training of DriveLaW
             and of the authors' release; of a `clip` only).
+        views: cameras whose frames stand one below the other; follows from the model's `cameras`.
     """
 
     height: int
@@ -94,6 +96,7 @@ class ClipConfig:
     fps: float
     encoding: str
     rope_time: str
+    views: int = 1
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -104,6 +107,7 @@ class ClipConfig:
             history_frames=self.history_frames,
             future_frames=self.future_frames,
             fps=self.fps,
+            views=self.views,
         )
         choice("clip.encoding", self.encoding, ENCODINGS)
         choice("clip.rope_time", self.rope_time, ("index", "seconds", "unshifted"))
@@ -158,8 +162,10 @@ class VideoConfig:
         text: the text of a sample of video training: `none` (one null token) or `prompt` (the
             embeddings of its own sentence, see `video.prompts`).
         context_tokens: append ego state and command as two learned tokens (Eq. 2's s and g).
-        backbone: `ltx`, or one from outside (see `video.backbones`).
-        options: settings of a backbone from outside, which it reads itself.
+        backbone: `ltx`, `wan`, or one from outside (see `video.backbones`).
+        options: settings of a backbone's own: `ff_dim` of `wan` (hidden width of its
+            feed-forward), and whatever one from outside reads.
+        views: cameras whose tokens it tells apart; follows from the model's `cameras`.
     """
 
     num_layers: int
@@ -172,16 +178,19 @@ class VideoConfig:
     context_tokens: bool = False
     backbone: str = "ltx"
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    views: int = 1
 
     def __post_init__(self) -> None:
         """Check every field."""
-        implementation("backbone", "video.backbone", self.backbone, self.options)
+        own = OPTIONS.get(self.backbone, ())
+        implementation("backbone", "video.backbone", self.backbone, self.options, own)
         positive(
             "video",
             num_layers=self.num_layers,
             num_heads=self.num_heads,
             head_dim=self.head_dim,
             caption_channels=self.caption_channels,
+            views=self.views,
         )
         many = f"video.num_layers = {self.num_layers}"
         require(self.num_layers <= MOST_LAYERS, many, f"use at most {MOST_LAYERS}")

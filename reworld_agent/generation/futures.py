@@ -17,7 +17,7 @@ from reworld_agent.config import ClipConfig, ModelConfig
 from reworld_agent.core.errors import ConfigError, DataError, UsageError, WeightsError
 from reworld_agent.generation.settings import TILE
 from reworld_agent.model import ReWorldModel
-from reworld_agent.video.conditioning import Grid, pack, unpack, video_coords
+from reworld_agent.video.conditioning import Grid, pack, unpack
 from reworld_agent.video.encoding import decode_future, encode_history
 from reworld_agent.video.sampler import (
     Guidance,
@@ -141,12 +141,10 @@ def _velocity(
 ) -> Velocity:
     """Self-guided, and led away from the negative prompt where cfg is not 1."""
     guidance = Guidance.of(replace(model.config.sampling, gamma=sampling.gamma))
-    coords = video_coords(clip, model.config.codec, model.device)
+    layout = model.layout(clip)
 
     def conditioned(words: Features | None) -> Velocity:
-        context: Any = model.context(batch, words)
-        text, mask = context["encoder_hidden_states"], context["encoder_attention_mask"]
-        return dit_velocity(model.video_dit, text, coords, guidance, mask, context["ego"])
+        return dit_velocity(model.video_dit, model.context(batch, words), layout, guidance)
 
     if sampling.cfg == 1:
         return conditioned(features)
@@ -168,7 +166,7 @@ def _check_history(history: Tensor, clip: ClipConfig) -> None:
 
 def _noise(past: Tensor, grid: Grid, seed: int) -> Tensor:
     """Noise [B, C, F_future, h, w]; each clip its own generator, so that batches do not matter."""
-    shape = (past.size(1), grid.future, grid.height, grid.width)
+    shape = (past.size(1), grid.future, grid.rows, grid.width)
     draws = [
         torch.randn(shape, generator=torch.Generator().manual_seed(seed + k))
         for k in range(len(past))

@@ -21,9 +21,15 @@ from reworld_agent.model import weights_folder
 from reworld_agent.planner.actions import ActionNormaliser
 from reworld_agent.planner.heads import PlannerHead, build_head
 from reworld_agent.planner.sampler import sample_plan, scene_noise
-from reworld_agent.video.backbones import Condition, VideoBackbone, build_backbone
+from reworld_agent.video.backbones import (
+    Condition,
+    VideoBackbone,
+    build_backbone,
+    condition_of,
+    run_backbone,
+)
 from reworld_agent.video.codecs import Codec, build_codec
-from reworld_agent.video.conditioning import Grid, pack, video_coords
+from reworld_agent.video.conditioning import Grid, Layout, pack
 from reworld_agent.video.encoding import encode_history
 
 
@@ -106,16 +112,11 @@ class ReWorldModel(nn.Module):
             text = features["prompt"].to(text)
             mask = features["prompt_mask"].to(self.device)
         ego = features.get("ego") if self.config.video.context_tokens else None
-        return {
-            "encoder_hidden_states": text,
-            "encoder_attention_mask": mask,
-            "ego": None if ego is None else ego.to(self.device),
-        }
+        return condition_of(text, mask, None if ego is None else ego.to(self.device))
 
-    def coords(self, batch: int, clip: ClipConfig | None = None) -> Tensor:
-        """Positions [B, 3, N] of a clip; None = the planner's."""
-        coords = video_coords(clip or self.config.clip, self.config.codec, self.device)
-        return coords.expand(batch, -1, -1)
+    def layout(self, clip: ClipConfig | None = None) -> Layout:
+        """Where the tokens of a clip are; None = the planner's clip."""
+        return Layout.of(clip or self.config.clip, self.config.codec, self.device)
 
     def encode(self, images: Tensor) -> Tensor:
         """Clean history latents [B, C, F_history, h, w] of uint8 images [B, T, 3, H, W]."""
@@ -125,7 +126,7 @@ class ReWorldModel(nn.Module):
     def future_noise(self, batch: int) -> Tensor:
         """The seeded noise [B, C, F_future, h, w] that stands for the future when planning."""
         grid = self.grid
-        shape = (self.config.codec.latent_channels, grid.future, grid.height, grid.width)
+        shape = (self.config.codec.latent_channels, grid.future, grid.rows, grid.width)
         like = next(self.video_dit.parameters())
         return scene_noise(shape, batch, self.config.planner.seed, like)
 
@@ -141,14 +142,12 @@ class ReWorldModel(nn.Module):
         grid = self.grid
         times = grid.frame_times(grid.token_times(torch.ones(1, device=tokens.device)))
         blocks = range(1, self.config.video.num_layers + 1)
-        output = self.video_dit(
-            tokens,
-            timestep=times * 1000,
-            video_coords=self.coords(1),
+        output = run_backbone(
+            *(self.video_dit, tokens, times, self.layout()),
+            self.context(batch, features, planning=True),
             tap=blocks,
             stop_after=blocks[-1],
             run_heads=False,
-            **self.context(batch, features, planning=True),
         )
         return output.states
 

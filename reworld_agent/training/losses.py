@@ -24,6 +24,7 @@ from reworld_agent.objectives.terms import PlanState, VideoState, plan_terms, vi
 from reworld_agent.planner.heads import ActionOutput
 from reworld_agent.training.datasets.curriculum import fit_clip
 from reworld_agent.training.stages import TrainingStage
+from reworld_agent.video.backbones import run_backbone
 from reworld_agent.video.conditioning import Grid, pack
 from reworld_agent.video.encoding import encode_clip
 
@@ -101,12 +102,11 @@ def _video_terms(
     batch, mode, kind = len(clean), stage.video_times, stage.video_distribution
     times = grid.token_times(rng.token_times(batch, grid.frames, grid.cells, mode, kind, clean))
     noise = rng.normal(clean.shape, clean)
-    output = model.video_dit(
-        interpolate(clean, noise, times),
-        timestep=(times if mode == "token" else grid.frame_times(times)) * 1000,
-        video_coords=model.coords(1, clip),
+    runs = times if mode == "token" else grid.frame_times(times)
+    output = run_backbone(
+        *(model.video_dit, interpolate(clean, noise, times), runs, model.layout(clip)),
+        model.context(batch, features),
         run_heads=stage.weights.intermediate > 0,
-        **model.context(batch, features),
     )
     target, future = velocity_target(clean, noise), grid.future_tokens(clean.device)
     terms = {"generation": generation_loss(output.velocity, target, future)}

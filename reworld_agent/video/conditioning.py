@@ -1,7 +1,9 @@
 """From latents to what the Video DiT takes: tokens, positions, per-token times, masks.
 
-Shapes: B batch, C latent channels, F latent frames (history first), H, W cells,
-N = F * H * W tokens in the order frame, row, column.
+Several cameras: their latents stand one below the other, [B, C, F, V H, W] for V views, so that
+the tokens of a frame are those of its first view, then of its second.
+Shapes: B batch, C latent channels, F latent frames (history first), V views, H, W cells of a view,
+N = F * V * H * W tokens in the order frame, view, row, column.
 """
 
 from __future__ import annotations
@@ -15,23 +17,27 @@ from reworld_agent.config import ClipConfig, CodecConfig
 
 
 def pack(latents: Tensor) -> Tensor:
-    """[B, C, F, H, W] to tokens [B, N, C]."""
+    """[B, C, F, V H, W] to tokens [B, N, C]."""
     return latents.flatten(2).transpose(1, 2)
 
 
 def unpack(tokens: Tensor, grid: Grid) -> Tensor:
-    """Tokens [B, N, C] back to [B, C, F, H, W]."""
-    return tokens.transpose(1, 2).unflatten(2, (grid.frames, grid.height, grid.width))
+    """Tokens [B, N, C] back to [B, C, F, V H, W]."""
+    return tokens.transpose(1, 2).unflatten(2, (grid.frames, grid.rows, grid.width))
 
 
 @dataclass(frozen=True)
 class Grid:
-    """The latent grid of a clip: `history` clean frames, then `future` frames, of H x W cells."""
+    """The latent grid of a clip: `history` clean frames, then `future` frames.
+
+    Each frame has `views` times `height` x `width` cells.
+    """
 
     history: int
     future: int
     height: int
     width: int
+    views: int = 1
 
     @classmethod
     def of(cls, clip: ClipConfig, codec: CodecConfig) -> Grid:
@@ -41,6 +47,7 @@ class Grid:
             clip.future_latents(codec.temporal_ratio),
             clip.height // codec.spatial_ratio,
             clip.width // codec.spatial_ratio,
+            clip.views,
         )
 
     @property
@@ -49,9 +56,14 @@ class Grid:
         return self.history + self.future
 
     @property
+    def rows(self) -> int:
+        """Rows of one latent frame, those of all views."""
+        return self.views * self.height
+
+    @property
     def cells(self) -> int:
         """Tokens of one latent frame."""
-        return self.height * self.width
+        return self.rows * self.width
 
     @property
     def tokens(self) -> int:
@@ -70,6 +82,11 @@ class Grid:
     def frame_times(self, t: Tensor) -> Tensor:
         """Per-frame times [B, F] of per-token ones [B, N], alike in all cells of a frame."""
         return t[:, :: self.cells]
+
+    def token_views(self, device: torch.device | None = None) -> Tensor:
+        """The view [N] of every token, from 0."""
+        row = torch.arange(self.tokens, device=device) // self.width
+        return row // self.height % self.views
 
     def token_times(self, t: Tensor) -> Tensor:
         """Per-token times [B, N]: t ([B] or [B, N]) where generated, 0 on the clean history."""
@@ -104,11 +121,26 @@ def video_coords(
 ) -> Tensor:
     """Positions [1, 3, N] for rotary embedding: time, row and column in pixels.
 
-    LTX divides them by (20, 2048, 2048).
+    LTX divides them by (20, 2048, 2048). Every view starts at row 0: its tokens are told from
+    those of the others by the embedding of their view.
     """
     grid = Grid.of(clip, codec)
     times = latent_times(clip, codec, device)  # made where they are used: no copy to wait for
     rows = torch.arange(grid.height, dtype=torch.float32, device=device) * codec.spatial_ratio
+    rows = rows.repeat(grid.views)
     columns = torch.arange(grid.width, dtype=torch.float32, device=device) * codec.spatial_ratio
     mesh = torch.meshgrid(times, rows, columns, indexing="ij")
     return torch.stack(mesh).flatten(1)[None]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the tokens of a clip are: their grid, and their positions [1, 3, N]."""
+
+    grid: Grid
+    coords: Tensor
+
+    @classmethod
+    def of(cls, clip: ClipConfig, codec: CodecConfig, device: torch.device | None = None) -> Layout:
+        """The layout of a clip under a codec; see `video_coords`."""
+        return cls(Grid.of(clip, codec), video_coords(clip, codec, device))

@@ -16,7 +16,8 @@ from tqdm import tqdm
 from reworld_agent.config import SamplingConfig
 from reworld_agent.config.sigmas import SCHEDULES
 from reworld_agent.core.errors import ConfigError
-from reworld_agent.video.backbones import VideoBackbone
+from reworld_agent.video.backbones import Condition, VideoBackbone, run_backbone
+from reworld_agent.video.conditioning import Layout
 
 
 @dataclass(frozen=True)
@@ -49,22 +50,15 @@ Velocity = Callable[[Tensor, Tensor], Tensor]
 
 
 def dit_velocity(
-    dit: VideoBackbone,
-    text: Tensor,
-    coords: Tensor,
-    guidance: Guidance | None = None,
-    mask: Tensor | None = None,
-    ego: Tensor | None = None,
+    dit: VideoBackbone, condition: Condition, layout: Layout, guidance: Guidance | None = None
 ) -> Velocity:
     """The function (latents [B, N, C], token times [B, N]) to velocity [B, N, C].
 
     Args:
         dit: the video backbone.
-        text: text tokens [B, M, caption channels].
-        coords: positions [1, 3, N].
+        condition: of the B samples, see `condition_of`.
+        layout: where the tokens are.
         guidance: None = the plain velocity.
-        mask: [B, M], 1 where a text token counts; None = all of them.
-        ego: [B, 8], of a model with context tokens.
     """
     if guidance is not None and not dit.mid_heads:
         raise ConfigError("self-guidance needs a mid head", "set video.mid_blocks, or gamma=1")
@@ -76,15 +70,7 @@ def dit_velocity(
         """Velocity [B, N, C] of latents [B, N, C] at token times [B, N], guided where asked."""
         t = float(times.max())
         guided = guidance is not None and guidance.low <= t <= guidance.high
-        output = dit(
-            latents,
-            text,
-            times * 1000,
-            mask,
-            ego=ego,
-            video_coords=coords.expand(latents.size(0), -1, -1),
-            run_heads=guided,
-        )
+        output = run_backbone(dit, latents, times, layout, condition, run_heads=guided)
         if guidance is None or not guided:
             return output.velocity
         block = guidance.block or min(output.mid)

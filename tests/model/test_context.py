@@ -11,6 +11,7 @@ from reworld_agent.config import ModelConfig
 from reworld_agent.core.errors import DataError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.model.shipped import load_checkpoint
+from reworld_agent.video.backbones import run_backbone
 from tests.model.micro import batch, micro_config, micro_model
 from tests.model.test_model import moving_model
 
@@ -33,12 +34,11 @@ def test_prompts_come_with_the_features_and_their_padding_counts_for_nothing() -
     torch.manual_seed(0)
     model = ReWorldModel(config_with(text="prompt")).eval()
     prompt, mask = torch.randn(2, 5, 32), torch.tensor([[1, 1, 1, 0, 0], [1] * 5])
-    tokens, times = torch.randn(2, model.grid.tokens, 12), torch.full((2, model.grid.tokens), 500.0)
-    arguments = {"timestep": times, "video_coords": model.coords(2)}
+    tokens, times = torch.randn(2, model.grid.tokens, 12), torch.full((2, model.grid.tokens), 0.5)
 
     def velocity(prompt: torch.Tensor) -> torch.Tensor:
         context = model.context(2, {"prompt": prompt, "prompt_mask": mask})
-        return model.video_dit(tokens, **arguments, **context).velocity
+        return run_backbone(model.video_dit, tokens, times, model.layout(), context).velocity
 
     changed = prompt.clone()
     changed[0, 3:] += 1

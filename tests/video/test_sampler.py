@@ -14,7 +14,9 @@ from diffusers.schedulers.scheduling_flow_match_euler_discrete import (
 from reworld_agent.config import SamplingConfig
 from reworld_agent.config.sigmas import SCHEDULES, linear_quadratic_sigmas
 from reworld_agent.core.errors import ConfigError
+from reworld_agent.video.backbones import condition_of
 from reworld_agent.video.backbones.ltx import VideoDiT
+from reworld_agent.video.conditioning import Grid, Layout
 from reworld_agent.video.sampler import (
     Guidance,
     cfg_velocity,
@@ -23,6 +25,8 @@ from reworld_agent.video.sampler import (
     sample_video,
 )
 from tests.video.small import SIZES, inputs, stock_and_ours
+
+WHERE = Layout(Grid(0, 2, 3, 4), torch.zeros(1, 3, 24))
 
 
 def test_linear_quadratic_levels_are_those_of_ltx_video() -> None:
@@ -85,8 +89,9 @@ def test_guided_velocity_of_a_model_follows_equation_9_inside_its_interval() -> 
     text, coords = arguments["encoder_hidden_states"], arguments["video_coords"][:1]
     latents = arguments["hidden_states"]
     with torch.no_grad():
-        plain = dit_velocity(dit, text, coords)
-        guided = dit_velocity(dit, text, coords, Guidance(1.4, block=2, low=0.3))
+        where = Layout(Grid(0, 2, 3, 4), coords)
+        plain = dit_velocity(dit, condition_of(text), where)
+        guided = dit_velocity(dit, condition_of(text), where, Guidance(1.4, block=2, low=0.3))
         times = torch.full((2, 24), 0.8)
         output = dit(latents, text, times * 1000, video_coords=coords.expand(2, -1, -1))
         expected = output.mid[2] + 1.4 * (output.sample - output.mid[2])
@@ -97,7 +102,7 @@ def test_guided_velocity_of_a_model_follows_equation_9_inside_its_interval() -> 
 
 def test_guidance_without_a_head_is_refused() -> None:
     with pytest.raises(ConfigError, match="needs a mid head"):
-        dit_velocity(VideoDiT(**SIZES), torch.zeros(1), torch.zeros(1), Guidance())
+        dit_velocity(VideoDiT(**SIZES), condition_of(torch.zeros(1)), WHERE, Guidance())
 
 
 def test_scheduler_levels_are_diffusers_own() -> None:
@@ -114,8 +119,9 @@ def test_classifier_free_guidance_follows_self_guidance() -> None:
     coords, text = arguments["video_coords"][:1], arguments["encoder_hidden_states"]
     guidance = Guidance(1.4, block=2)
     mask = arguments["encoder_attention_mask"]
-    told = dit_velocity(ours, text, coords, guidance, mask)
-    free = dit_velocity(ours, text * 0, coords, guidance)
+    where = Layout(Grid(0, 2, 3, 4), coords)
+    told = dit_velocity(ours, condition_of(text, mask), where, guidance)
+    free = dit_velocity(ours, condition_of(text * 0), where, guidance)
     with torch.no_grad():
         a, b = told(latents, times), free(latents, times)
         found = cfg_velocity(told, free, 3.0)(latents, times)
@@ -132,4 +138,4 @@ def test_guidance_of_a_configuration() -> None:
     assert Guidance.of(SamplingConfig(low=0.3)) == Guidance(1.4, None, 0.3, 1.0)
     _, ours = stock_and_ours()
     with pytest.raises(ConfigError, match=r"block 3 has no mid head[\s\S]*block 1, 2"):
-        dit_velocity(ours, torch.zeros(1, 1, 16), torch.zeros(1, 3, 24), Guidance(block=3))
+        dit_velocity(ours, condition_of(torch.zeros(1, 1, 16)), WHERE, Guidance(block=3))

@@ -27,7 +27,8 @@ from reworld_agent.training.loop.optim import build_optimizers
 from reworld_agent.training.losses import stage_loss
 from reworld_agent.training.prepare import set_trainable
 from reworld_agent.training.stages import TrainingStage
-from reworld_agent.video.backbones import build_backbone
+from reworld_agent.video.backbones import build_backbone, condition_of, run_backbone
+from reworld_agent.video.conditioning import Grid, Layout
 
 GIB = 2**30
 BOOTSTRAPS = 10_000
@@ -46,10 +47,11 @@ def video_operations(config: ModelConfig, tokens: int, mid_heads: bool) -> int:
     with torch.device("meta"):
         dit = build_backbone(video, channels)
         latents, times = torch.zeros(1, tokens, channels), torch.zeros(1, tokens)
-        text, coords = torch.zeros(1, 1, video.caption_channels), torch.zeros(1, 3, tokens)
+        condition = condition_of(torch.zeros(1, 1, video.caption_channels))
+        layout = Layout(Grid(0, 1, 1, tokens), torch.zeros(1, 3, tokens))
 
         def step() -> None:
-            output = dit(latents, text, times, video_coords=coords, run_heads=mid_heads)
+            output = run_backbone(dit, latents, times, layout, condition, run_heads=mid_heads)
             velocities = [output.velocity, *output.mid.values()]
             torch.stack([velocity.sum() for velocity in velocities]).sum().backward()
 

@@ -40,7 +40,6 @@ def imagine(
     protocol, channels = module.protocol, module.protocol.codec.latent_channels
     grid = grid_of(protocol)
     guidance = None if gamma == 1 else Guidance(gamma)
-    text = torch.zeros(1, 1, protocol.video.caption_channels, device=module.device)
     found = []
     for start in range(0, len(frames), BATCH):
         some = frames[start : start + BATCH].to(module.device)
@@ -50,8 +49,8 @@ def imagine(
         condition = clean * ~future[:, None]
         velocity = dit_velocity(
             cast(VideoBackbone, module.averaged.module),
-            text.expand(len(some), -1, -1),
-            module.coords,
+            module.condition(len(some)),
+            module.layout,
             guidance,
         )
         noise = fixed_noise(clean.shape, seed + start, clean)

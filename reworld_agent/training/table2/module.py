@@ -17,9 +17,16 @@ from reworld_agent.objectives.baselines import Objective, WorldBatch
 from reworld_agent.objectives.flow import draw_token_times
 from reworld_agent.training.losses import require_finite
 from reworld_agent.training.table2_protocol import Protocol
-from reworld_agent.video.backbones import VideoBackbone, VideoOutput, build_backbone
+from reworld_agent.video.backbones import (
+    Condition,
+    VideoBackbone,
+    VideoOutput,
+    build_backbone,
+    condition_of,
+    run_backbone,
+)
 from reworld_agent.video.codecs import Codec
-from reworld_agent.video.conditioning import Grid, pack, video_coords
+from reworld_agent.video.conditioning import Grid, Layout, pack, video_coords
 from reworld_agent.video.encoding import encode_history
 
 
@@ -88,10 +95,18 @@ class WorldModule(LightningModule):
 
     def run(self, dit: Any, tokens: Tensor, times: Tensor, **how: Any) -> VideoOutput:
         """One forward of a Video DiT on tokens [B, N, C] at token times [B, N], without text."""
-        count, width = len(tokens), self.protocol.video.caption_channels
-        text = tokens.new_zeros(count, 1, width)
-        coords = self.coords.expand(count, -1, -1)
-        return dit(tokens, text, times * 1000, video_coords=coords, **how)
+        return run_backbone(dit, tokens, times, self.layout, self.condition(len(tokens)), **how)
+
+    @property
+    def layout(self) -> Layout:
+        """Where the tokens are."""
+        return Layout(grid_of(self.protocol), self.coords)
+
+    def condition(self, batch: int) -> Condition:
+        """The null text of B clips: these models are not conditioned."""
+        width = self.protocol.video.caption_channels
+        text = torch.zeros(batch, 1, width, device=self.coords.device, dtype=self.dit.dtype)
+        return condition_of(text)
 
     def loss(
         self, latents: Tensor, frames: Tensor, generator: torch.Generator | None = None

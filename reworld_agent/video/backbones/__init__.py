@@ -14,6 +14,7 @@ from reworld_agent.video.backbones.protocol import BackboneBuilder, Condition, V
 
 if TYPE_CHECKING:
     from reworld_agent.video.backbones.output import VideoOutput
+    from reworld_agent.video.backbones.run import condition_of, run_backbone
 
 __all__ = [
     "BACKBONES",
@@ -22,11 +23,19 @@ __all__ = [
     "VideoBackbone",
     "VideoOutput",
     "build_backbone",
+    "condition_of",
+    "run_backbone",
 ]
-__getattr__, __dir__ = lazy_face(__name__, {"output": ["VideoOutput"]})
+__getattr__, __dir__ = lazy_face(
+    __name__, {"output": ["VideoOutput"], "run": ["condition_of", "run_backbone"]}
+)
 
 BACKBONES: Registry[BackboneBuilder] = Registry(
-    "backbone", {"ltx": "reworld_agent.video.backbones.ltx:VideoDiT.build"}
+    "backbone",
+    {
+        "ltx": "reworld_agent.video.backbones.ltx:VideoDiT.build",
+        "wan": "reworld_agent.video.backbones.wan:WanVideo.build",
+    },
 )
 
 

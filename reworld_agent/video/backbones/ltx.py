@@ -22,9 +22,11 @@ from torch import Tensor, nn
 
 from reworld_agent.config import VideoConfig
 from reworld_agent.core.errors import ConfigError
-from reworld_agent.video.backbones.output import VideoOutput
+from reworld_agent.video.backbones.walk import walk
+from reworld_agent.video.conditioning import Grid
 from reworld_agent.video.context import ContextTokens
 from reworld_agent.video.heads import HEADS, TableHead, modulated, per_run
+from reworld_agent.video.views import view_embedding
 
 
 class VideoBlock(LTXVideoTransformerBlock):
@@ -83,6 +85,7 @@ class VideoDiT(LTXVideoTransformer3DModel):
         mid_blocks: Sequence[int] = (),
         mid_head: str = "table",
         context_tokens: bool = False,
+        views: int = 1,
     ) -> None:
         super().__init__(
             in_channels,
@@ -107,6 +110,7 @@ class VideoDiT(LTXVideoTransformer3DModel):
         heads = {str(block): HEADS[mid_head](width, out_channels) for block in mid_blocks}
         self.mid_heads = nn.ModuleDict(heads)
         self.context_embed = ContextTokens(caption_channels) if context_tokens else None
+        self.view_embed = view_embedding(views, width)
 
     @classmethod
     def build(cls, config: VideoConfig, latent_channels: int) -> VideoDiT:
@@ -122,6 +126,7 @@ class VideoDiT(LTXVideoTransformer3DModel):
             mid_blocks=config.mid_blocks,
             mid_head=config.mid_head,
             context_tokens=config.context_tokens,
+            views=config.views,
         )
 
     def forward(
@@ -142,6 +147,7 @@ class VideoDiT(LTXVideoTransformer3DModel):
         stop_after: int | None = None,
         run_heads: bool = True,
         ego: Tensor | None = None,
+        grid: Grid | None = None,
     ) -> Any:
         """Walk the blocks; the stock arguments first, in the stock order.
 
@@ -162,6 +168,7 @@ class VideoDiT(LTXVideoTransformer3DModel):
             stop_after: leave after this block; `sample` is then None.
             run_heads: evaluate the mid heads.
             ego: [B, 8] (vx, vy m/s, ax, ay m/s², command one-hot), of a model with context tokens.
+            grid: of the tokens, of a model with several cameras.
         """
         if self.context_embed is not None:
             encoder_hidden_states, encoder_attention_mask = self.context_embed.append(
@@ -173,29 +180,20 @@ class VideoDiT(LTXVideoTransformer3DModel):
         bias = _attention_bias(encoder_attention_mask, hidden_states.dtype)
         batch = hidden_states.size(0)
         x = self.proj_in(hidden_states)
+        if self.view_embed is not None:
+            x = x + self.view_embed(grid)
         temb, embedded = self.time_embed(timestep.flatten(), batch_size=batch, hidden_dtype=x.dtype)
         times = timestep.size(0)  # 1 where all samples share their times, which are embedded once
         temb = temb.view(times, -1, temb.size(-1))
         embedded = embedded.view(times, -1, embedded.size(-1))
         text = self.caption_projection(encoder_hidden_states).view(batch, -1, x.size(-1))
-        output = VideoOutput(mid={}, states=[])
-        for number, block in enumerate(self.transformer_blocks, 1):
-            x = self._run_block(block, x, text, temb, rope, bias)
-            if number in tap:
-                output.states.append(x)
-            if run_heads and str(number) in self.mid_heads:
-                output.mid[number] = self.mid_heads[str(number)](x, embedded)
-            if number == stop_after:
-                return output
+        inputs = (text, temb, rope, bias)
+        last, output = walk(self, x, inputs, embedded, tap, stop_after, run_heads)
+        if last is None:
+            return output
         shift, scale = (self.scale_shift_table[None, None] + embedded[:, :, None]).unbind(dim=2)
-        output.sample = self.proj_out(modulated(self.norm_out(x), shift, scale))
+        output.sample = self.proj_out(modulated(self.norm_out(last), shift, scale))
         return output if return_dict else (output.sample,)
-
-    def _run_block(self, block: nn.Module, *inputs: Any) -> Tensor:
-        if torch.is_grad_enabled() and self.gradient_checkpointing:
-            run: Any = self._gradient_checkpointing_func  # diffusers sets it with the flag
-            return run(block, *inputs)
-        return block(*inputs)
 
     def start_head_from_output(self, block: int | str) -> None:
         """Make the head after a block a copy of the output layer, as fine-tuning starts it.

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from reworld_agent.config import VideoConfig
     from reworld_agent.video.backbones.output import VideoOutput
+    from reworld_agent.video.conditioning import Grid
 
 
 class Condition(TypedDict):
@@ -28,7 +29,11 @@ class VideoBackbone(Protocol):
     """A stack of blocks over video tokens: a `torch.nn.Module`, reached as usual.
 
     It has `VideoConfig.num_layers` blocks, whose states have `VideoConfig.width` channels: the
-    planner head is built for them.
+    planner head is built for them. A token is one cell of the codec's latents, `spatial_ratio`
+    pixels wide and high and `temporal_ratio` frames long; a backbone that joins cells to patches
+    takes a codec that has folded them into channels.
+
+    `run_backbone` is the only caller of its forward.
 
     Attributes:
         mid_heads: the auxiliary velocity heads, by the number of their block (from 1) as text.
@@ -51,6 +56,9 @@ class VideoBackbone(Protocol):
     def transformer_blocks(self) -> Iterable[nn.Module]:
         """Its blocks, which FSDP2 gathers one by one."""
 
+    def enable_gradient_checkpointing(self) -> None:
+        """Keep no activations of blocks for backward, but compute them again."""
+
     def forward(
         self,
         hidden_states: Tensor,
@@ -63,6 +71,7 @@ class VideoBackbone(Protocol):
         stop_after: int | None = None,
         run_heads: bool = True,
         ego: Tensor | None = None,
+        grid: Grid | None = None,
     ) -> VideoOutput:
         """Velocity of noisy latents, and the states of blocks.
 
@@ -78,6 +87,8 @@ class VideoBackbone(Protocol):
             run_heads: evaluate the mid heads.
             ego: [B, 8] (vx, vy m/s, ax, ay m/s², command one-hot), where the configuration has
                 context tokens.
+            grid: of the tokens: how many frames, views, rows and columns, and which view each is
+                of (`VideoConfig.views` cameras, whose positions are alike).
         """
 
     def __call__(self, *args: Any, **kwargs: Any) -> VideoOutput:

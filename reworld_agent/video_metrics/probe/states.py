@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reworld_agent.model import ReWorldModel
+from reworld_agent.video.backbones import run_backbone
 from reworld_agent.video.conditioning import pack
 from reworld_agent.video.encoding import encode_clip
 
@@ -37,14 +38,13 @@ def clip_states(model: ReWorldModel, images: Tensor) -> list[States]:
     tokens = pack(latents).to(model.video_dit.dtype)
     blocks = range(1, model.config.video.num_layers + 1)
     still = {"ego": torch.zeros(len(images), 8)}
-    output = model.video_dit(
-        tokens,
-        timestep=torch.zeros(tokens.shape[:2], device=tokens.device),
-        video_coords=model.coords(len(images), clip),
+    output = run_backbone(
+        *(model.video_dit, tokens, torch.zeros(tokens.shape[:2], device=tokens.device)),
+        model.layout(clip),
+        model.context(len(images), still, planning=True),
         tap=blocks,
         stop_after=blocks[-1],
         run_heads=False,
-        **model.context(len(images), still, planning=True),
     )
     return _pooled(latents, output.states)
 
