@@ -180,7 +180,8 @@ class ReWorldAgent(AbstractAgent):
         stage = self.stage
         negatives = None
         if stage.weights.repulsion > 0:
-            negatives = NegativeTargets.open(self.hard_negatives, self.split)
+            selection = self.hard_negatives.under(stage.recipe)
+            negatives = NegativeTargets.open(selection, self.split)
         return [ReWorldTargetBuilder(self.config, stage.needs_future_images, negatives)]
 
     def forward(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -276,12 +277,11 @@ class ReWorldAgent(AbstractAgent):
         """Export of the weights folder when training ends, and the logs of every term."""
         # Lightning takes a second to import, and whoever only plans need not have it installed
         from reworld_agent.training.loop.callbacks import ExportWeights, LogTerms  # noqa: PLC0415
-        from reworld_agent.training.loop.ema import AverageWeights  # noqa: PLC0415
+        from reworld_agent.training.loop.ema import averages  # noqa: PLC0415
 
         self._prepare_training()
-        model, decay = self._loaded_model(), self.stage.ema_decay
-        average = [AverageWeights(model, decay)] if decay else []
-        return [ExportWeights(model, self.stage), *average, LogTerms(self)]
+        model, stage = self._loaded_model(), self.stage
+        return [ExportWeights(model, stage), *averages(model, stage), LogTerms(self)]
 
     def _prepare_training(self) -> None:
         """Once: refuse an unmerged stage, load the predecessor, freeze what the stage freezes."""

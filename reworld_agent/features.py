@@ -21,10 +21,19 @@ from reworld_agent.scenes.scene import NAVSIM_INTERVAL_LENGTH
 CAMERA = "cam_f0"
 
 
-def resize_image(image: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.uint8]:
-    """uint8 [H, W, 3] to [height, width, 3]; pixel areas to shrink, bilinear to enlarge."""
+def resize_image(
+    image: npt.NDArray[np.uint8], height: int, width: int, how: str = "area"
+) -> npt.NDArray[np.uint8]:
+    """uint8 [H, W, 3] to [height, width, 3].
+
+    `area`: pixel areas to shrink, bilinear to enlarge; `bilinear`: always that, without
+    antialiasing, in float32 and rounded.
+    """
     if image.shape[:2] == (height, width):
         return image
+    if how == "bilinear":
+        exact = cv2.resize(image.astype(np.float32), (width, height))
+        return exact.round().clip(0, 255).astype(np.uint8)
     shrinks = image.shape[0] >= height and image.shape[1] >= width
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     resized = cv2.resize(image, (width, height), interpolation=method)
@@ -51,7 +60,8 @@ def frame_image(cameras: Any, clip: ClipConfig, where: str) -> npt.NDArray[np.ui
             f"{where}: front camera image is {image.dtype} {image.shape}",
             "it must be uint8 [H, W, 3], RGB",
         )
-    return np.ascontiguousarray(resize_image(image, clip.height, clip.width).transpose(2, 0, 1))
+    resized = resize_image(image, clip.height, clip.width, clip.resize)
+    return np.ascontiguousarray(resized.transpose(2, 0, 1))
 
 
 def ego_features(status: Any) -> Tensor:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import cast
+
+import torch
+from torch import Tensor
 
 from reworld_agent.checkpoints.convert import Converted, Request, convert_checkpoint
 from reworld_agent.checkpoints.settings import ConvertSettings
 from reworld_agent.config import ModelConfig, load_model_config
 from reworld_agent.core.atomic import partial_path
 from reworld_agent.core.errors import WeightsError
-from reworld_agent.video.prompts import PLANNER_PROMPT
+from reworld_agent.model import ReWorldModel
+from reworld_agent.video.prompts import DROPPED_PROMPT, PLANNER_PROMPT
 from reworld_agent.video.text import T5Encoder
 
 # Stages that a converted checkpoint counts as having passed, without and with a planner.
@@ -45,9 +50,9 @@ def convert_to(
     if converted.planner and request.ancestor == "reworld" and stage == "2":
         model.history.remove("3")
     if t5 is not None:
-        tokens = T5Encoder(t5).encode(PLANNER_PROMPT)
-        model.planning_prompt = tokens[None].to(model.video_dit.dtype)
-        converted.notes.append(f"- planner's sentence: {tokens.size(0)} tokens of T5, embedded")
+        embed_sentence(model, t5)
+        tokens = cast(Tensor, model.planning_prompt).size(1)
+        converted.notes.append(f"- planner's sentence: {tokens} tokens of T5, embedded")
     elif converted.planner:
         converted.notes.append(
             "- planner's sentence: none (no t5= was given), though it was trained on one"
@@ -61,3 +66,18 @@ def convert_to(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return converted
+
+
+def embed_sentence(model: ReWorldModel, t5: Path) -> None:
+    """The planner's sentence for planning and, with what stands for a dropped one, for training.
+
+    Of the negative sentence as many tokens count as the sentence itself has: DriveLaW's mask is
+    the sentence's for both.
+    """
+    how, dtype = model.config.prompt, model.video_dit.dtype
+    encoder = T5Encoder(t5, how.plan_tokens, masked=how.plan_masked)
+    model.planning_prompt = encoder.encode(PLANNER_PROMPT)[None].to(dtype)
+    encoder.max_tokens, encoder.masked = how.train_tokens, how.train_masked
+    sentence, own = encoder.padded(PLANNER_PROMPT)
+    negative, _ = encoder.padded(DROPPED_PROMPT)
+    model.training_prompts = torch.stack([sentence[own], negative[own]]).to(dtype)

@@ -9,6 +9,7 @@ from reworld_agent.config.model import (
     CodecConfig,
     ModelConfig,
     PlannerConfig,
+    PromptConfig,
     SamplingConfig,
     VideoConfig,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "CodecConfig",
     "ModelConfig",
     "PlannerConfig",
+    "PromptConfig",
     "SamplingConfig",
     "VideoConfig",
     "build_dataclass",

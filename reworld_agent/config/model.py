@@ -39,6 +39,10 @@ class CodecConfig:
         latent_channels: channels C of a latent.
         spatial_ratio: pixels per latent cell, height and width alike.
         temporal_ratio: frames per latent after the first, which stands alone (causal).
+        tiled: of `ltx_vae`: images above 512 x 512 are encoded in tiles of that size, 448 pixels
+            apart, whose overlaps are blended (DriveLaW, authors' release); else whole.
+        posterior: the latents of an image: the `mode` of the codec's distribution, or a `sample`
+            of it (DriveLaW, authors' release), seeded alike for every scene when planning.
         options: settings of a codec from outside, which it reads itself.
     """
 
@@ -46,6 +50,8 @@ class CodecConfig:
     latent_channels: int
     spatial_ratio: int
     temporal_ratio: int
+    tiled: bool = False
+    posterior: str = "mode"
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
@@ -63,6 +69,12 @@ class CodecConfig:
             found == wanted,
             f"codec.kind={self.kind} with (channels, spatial, temporal) = {found}",
             f"it has {channels} channels, {pixels} pixels and {frames} frames per latent",
+        )
+        choice("codec.posterior", self.posterior, ("mode", "sample"))
+        require(
+            not self.tiled or self.kind == "ltx_vae",
+            f"codec.tiled = true with codec.kind={self.kind}",
+            "only ltx_vae encodes in tiles: leave codec.tiled out",
         )
 
     @property
@@ -87,6 +99,8 @@ class ClipConfig:
             shift; or `unshifted` seconds, index * ratio / fps (the video training of DriveLaW
             and of the authors' release; of a `clip` only).
         views: cameras whose frames stand one below the other; follows from the model's `cameras`.
+        resize: how an image gets its size: `area` (pixel areas to shrink, bilinear to enlarge) or
+            `bilinear` without antialiasing (DriveLaW's planner).
     """
 
     height: int
@@ -97,6 +111,7 @@ class ClipConfig:
     encoding: str
     rope_time: str
     views: int = 1
+    resize: str = "area"
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -111,6 +126,7 @@ class ClipConfig:
         )
         choice("clip.encoding", self.encoding, ENCODINGS)
         choice("clip.rope_time", self.rope_time, ("index", "seconds", "unshifted"))
+        choice("clip.resize", self.resize, ("area", "bilinear"))
         require(
             self.rope_time != "unshifted" or self.encoding == "clip",
             f"clip.rope_time=unshifted with clip.encoding={self.encoding}",
@@ -162,6 +178,8 @@ class VideoConfig:
         text: the text of a sample of video training: `none` (one null token) or `prompt` (the
             embeddings of its own sentence, see `video.prompts`).
         context_tokens: append ego state and command as two learned tokens (Eq. 2's s and g).
+        round_times: give the backbone 1000 t as a whole number, in training and in sampling
+            (DriveLaW, authors' release).
         backbone: `ltx`, `wan`, or one from outside (see `video.backbones`).
         options: settings of a backbone's own: `ff_dim` of `wan` (hidden width of its
             feed-forward), and whatever one from outside reads.
@@ -176,6 +194,7 @@ class VideoConfig:
     mid_head: str = "table"
     text: str = "none"
     context_tokens: bool = False
+    round_times: bool = False
     backbone: str = "ltx"
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     views: int = 1
@@ -319,6 +338,27 @@ class SamplingConfig:
 
 
 @dataclass(frozen=True)
+class PromptConfig:
+    """How T5 embeds the planner's sentence, for learning to plan and for planning.
+
+    T5 sees it padded to so many tokens; the padding's own embeddings are cut off afterwards.
+
+    Attributes:
+        train_tokens, plan_tokens: that length.
+        train_masked, plan_masked: T5 attends to the sentence alone, not to the padding.
+    """
+
+    train_tokens: int = 256
+    train_masked: bool = False
+    plan_tokens: int = 256
+    plan_masked: bool = False
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        positive("prompt", train_tokens=self.train_tokens, plan_tokens=self.plan_tokens)
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """A whole model.
 
@@ -327,6 +367,7 @@ class ModelConfig:
         codec, video, planner: the parts.
         clip: what the planner sees; world_clip: a sample of video training.
         sampling: how a future is imagined.
+        prompt: how the planner's sentence is embedded, where it has one.
         recipe: `paper`, or `release`: as the authors' own code differs from it.
     """
 
@@ -337,6 +378,7 @@ class ModelConfig:
     video: VideoConfig
     planner: PlannerConfig
     sampling: SamplingConfig = SamplingConfig()
+    prompt: PromptConfig = PromptConfig()
     recipe: str = "paper"
 
     def __post_init__(self) -> None:

@@ -18,7 +18,7 @@ from reworld_agent.core.errors import ConfigError, DataError, UsageError, Weight
 from reworld_agent.generation.settings import TILE
 from reworld_agent.model import ReWorldModel
 from reworld_agent.video.conditioning import Grid, pack, unpack
-from reworld_agent.video.encoding import decode_future, encode_history
+from reworld_agent.video.encoding import decode_future
 from reworld_agent.video.sampler import (
     Guidance,
     Velocity,
@@ -110,7 +110,7 @@ def generate(
     _check_history(history, clip)
     codec = model.config.codec
     grid = Grid.of(clip, codec)
-    past = encode_history(model.codec, clip, history.to(model.device))
+    past = model.encode(history, clip=clip)
     noise = _noise(past, grid, sampling.seed + first)
     condition = torch.cat([past, torch.zeros_like(noise)], dim=2)
     tokens = [pack(x).to(model.video_dit.dtype) for x in (condition, _padded(past, noise))]
@@ -144,7 +144,8 @@ def _velocity(
     layout = model.layout(clip)
 
     def conditioned(words: Features | None) -> Velocity:
-        return dit_velocity(model.video_dit, model.context(batch, words), layout, guidance)
+        rounded, condition = model.config.video.round_times, model.context(batch, words)
+        return dit_velocity(model.video_dit, condition, layout, guidance, rounded)
 
     if sampling.cfg == 1:
         return conditioned(features)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from reworld_agent.config import ClipConfig, ModelConfig
 from reworld_agent.core.errors import DataError
 from reworld_agent.model import weights_folder
+from reworld_agent.model.weights_folder import PROMPTS
 from reworld_agent.planner.actions import ActionNormaliser
 from reworld_agent.planner.heads import PlannerHead, build_head
 from reworld_agent.planner.sampler import sample_plan, scene_noise
@@ -30,7 +31,7 @@ from reworld_agent.video.backbones import (
 )
 from reworld_agent.video.codecs import Codec, build_codec
 from reworld_agent.video.conditioning import Grid, Layout, pack
-from reworld_agent.video.encoding import encode_history
+from reworld_agent.video.encoding import Draw, encode_history
 
 
 class ReWorldModel(nn.Module):
@@ -45,6 +46,8 @@ class ReWorldModel(nn.Module):
         action_dit: the planner head, see `planner.heads`.
         normaliser: between poses and what the planner head works on.
         planning_prompt: text tokens [1, M, caption channels] of every plan; None = the null token.
+        training_prompts: [2, M, caption channels], with which planning is learned: the sentence,
+            and the negative one that stands for it where captions are dropped; None = as planning.
         history: training stages that the weights have passed.
     """
 
@@ -58,7 +61,9 @@ class ReWorldModel(nn.Module):
         self.normaliser = ActionNormaliser(config.planner.normalisation, config.planner.horizon)
         self.codec.requires_grad_(False)
         self.planning_prompt: Tensor | None
-        self.register_buffer("planning_prompt", None)
+        self.training_prompts: Tensor | None
+        for name in PROMPTS.values():
+            self.register_buffer(name, None)
         self.history: list[str] = []
 
     def train(self, mode: bool = True) -> ReWorldModel:
@@ -84,8 +89,23 @@ class ReWorldModel(nn.Module):
         width = self.config.video.caption_channels
         return torch.zeros(batch, 1, width, device=self.device, dtype=self.video_dit.dtype)
 
+    def training_prompt(self, dropped: Tensor) -> Tensor | None:
+        """The sentence [B, M, caption channels] with which planning is learned; None = no text.
+
+        Args:
+            dropped: boolean [B]: samples that see the negative sentence in its place. Without one
+                beside the weights nothing is dropped.
+        """
+        if self.training_prompts is None:
+            return self.planning_prompt
+        return self.training_prompts[dropped.long().to(self.training_prompts.device)]
+
     def context(
-        self, batch: int, features: dict[str, Tensor] | None = None, planning: bool = False
+        self,
+        batch: int,
+        features: dict[str, Tensor] | None = None,
+        planning: bool = False,
+        prompt: Tensor | None = None,
     ) -> Condition:
         """The backbone's arguments that carry the condition c^v of B samples (Eq. 2).
 
@@ -95,14 +115,16 @@ class ReWorldModel(nn.Module):
                 `prompt_mask` [B, M] where video training is conditioned on text.
             planning: the planner's own constant prompt (DriveLaW) instead, where the weights
                 have one.
+            prompt: when planning, [1 or B, M, caption channels] in that one's place.
 
         Raises:
             DataError: the config asks for prompts, and the features have none.
         """
         features = features or {}
         text, mask = self.text(batch), None
-        if planning and self.planning_prompt is not None:
-            text = self.planning_prompt.to(text).expand(batch, -1, -1)
+        prompt = self.planning_prompt if prompt is None else prompt
+        if planning and prompt is not None:
+            text = prompt.to(text).expand(batch, -1, -1)
         elif not planning and self.config.video.text == "prompt":
             if "prompt" not in features:
                 raise DataError(
@@ -118,10 +140,34 @@ class ReWorldModel(nn.Module):
         """Where the tokens of a clip are; None = the planner's clip."""
         return Layout.of(clip or self.config.clip, self.config.codec, self.device)
 
-    def encode(self, images: Tensor) -> Tensor:
-        """Clean history latents [B, C, F_history, h, w] of uint8 images [B, T, 3, H, W]."""
+    def encode(
+        self, images: Tensor, draw: Draw | None = None, clip: ClipConfig | None = None
+    ) -> Tensor:
+        """Clean history latents [B, C, F_history, h, w] of uint8 images [B, T, 3, H, W].
+
+        Args:
+            images: the history.
+            draw: see `posterior`.
+            clip: None = the planner's.
+        """
         with torch.no_grad():
-            return encode_history(self.codec, self.config.clip, images.to(self.device))
+            return encode_history(
+                self.codec, clip or self.config.clip, images.to(self.device), self.posterior(draw)
+            )
+
+    def posterior(self, draw: Draw | None = None) -> Draw | None:
+        """How a latent is taken of the codec's posterior, see `encode_history`.
+
+        Args:
+            draw: of training; None = planning's own, with which every scene gets the same seeded
+                numbers. Of no use where the configuration takes the mode.
+        """
+        if self.config.codec.posterior == "mode":
+            return None
+        return draw or self._seeded
+
+    def _seeded(self, shape: Sequence[int], like: Tensor) -> Tensor:
+        return scene_noise(shape[1:], shape[0], self.config.planner.seed, like)
 
     def future_noise(self, batch: int) -> Tensor:
         """The seeded noise [B, C, F_future, h, w] that stands for the future when planning."""
@@ -131,23 +177,35 @@ class ReWorldModel(nn.Module):
         return scene_noise(shape, batch, self.config.planner.seed, like)
 
     def video_states(
-        self, history: Tensor, noise: Tensor, features: dict[str, Tensor] | None = None
+        self,
+        history: Tensor,
+        noise: Tensor,
+        features: dict[str, Tensor] | None = None,
+        *,
+        label: Tensor | None = None,
+        prompt: Tensor | None = None,
     ) -> list[Tensor]:
         """States [B, N, D] of every block, from history latents and noise for the future.
 
-        `features` are needed by models with context tokens alone, see `context`.
+        Args:
+            history: latents [B, C, F_history, h, w].
+            noise: of the same scenes, [B, C, F_future, h, w].
+            features: needed by models with context tokens alone, see `context`.
+            label: the times [B] that the noise is said to have; None = 1, which is what it is.
+            prompt: in the place of the planner's own sentence, see `context`.
         """
         tokens = pack(torch.cat([history, noise], dim=2)).to(self.video_dit.dtype)
-        batch = len(tokens)
-        grid = self.grid
-        times = grid.frame_times(grid.token_times(torch.ones(1, device=tokens.device)))
+        batch, grid = len(tokens), self.grid
+        label = torch.ones(1, device=tokens.device) if label is None else label.to(tokens.device)
+        times = grid.frame_times(grid.token_times(label))
         blocks = range(1, self.config.video.num_layers + 1)
         output = run_backbone(
             *(self.video_dit, tokens, times, self.layout()),
-            self.context(batch, features, planning=True),
+            self.context(batch, features, planning=True, prompt=prompt),
             tap=blocks,
             stop_after=blocks[-1],
             run_heads=False,
+            round_times=self.config.video.round_times,
         )
         return output.states
 
@@ -177,9 +235,11 @@ class ReWorldModel(nn.Module):
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """As usual; a prompt, of whatever length, comes with the weights trained on it."""
-        prompt, strict = state_dict.get(prefix + "planning_prompt"), rest[1]
-        if strict or prompt is not None:
-            self.planning_prompt = None if prompt is None else torch.empty_like(prompt)
+        strict = rest[1]
+        for name in PROMPTS.values():
+            prompt = state_dict.get(prefix + name)
+            if strict or prompt is not None:
+                setattr(self, name, None if prompt is None else torch.empty_like(prompt))
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def parts(self) -> dict[str, nn.Module]:

@@ -12,9 +12,7 @@ from reworld_agent.core.text import shown
 from reworld_agent.model.foreign import other_model
 from reworld_agent.model.reworld_model import ReWorldModel
 from reworld_agent.model.tensor_files import read_state, without_wrappers
-from reworld_agent.model.weights_folder import TRAIN_HINT, key_difference
-
-PROMPT_KEY = "planning_prompt"
+from reworld_agent.model.weights_folder import PROMPTS, TRAIN_HINT, key_difference
 
 
 def shipped_folder(model: str) -> Path:
@@ -55,7 +53,8 @@ def _of_file(path: Path, config: ModelConfig) -> ReWorldModel:
     if not wanted.keys() & state.keys():
         foreign = other_model(found)
         raise WeightsError(f"{shown(path)} is {foreign.what}, not of ours", foreign.fix)
-    model.planning_prompt = state.get(PROMPT_KEY)
+    for name in PROMPTS.values():
+        setattr(model, name, state.get(name))
     faults = key_difference(model.state_dict(), state)
     if faults:
         hint = f"use the model= that it was trained with, not model={config.name}"

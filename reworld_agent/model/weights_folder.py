@@ -40,7 +40,9 @@ logger = logging.getLogger(__name__)
 PART_FILE = "diffusion_pytorch_model.safetensors"
 TRAIN_HINT = "train them: reworld train stage=1, then planner, 2 and 3"
 COPY_HINT = "copy the folder again, whole"
-PROMPT_FILE = "prompt.safetensors"  # the planner's own text prompt, embedded
+PROMPT_FILE = "prompt.safetensors"  # the planner's own sentence, embedded
+# Attributes of a model, by the name that they have in that file.
+PROMPTS = {"tokens": "planning_prompt", "training": "training_prompts"}
 SHARD = "2GB"  # a part is written in pieces of this size, so that saving costs that much memory
 SHOWN, LONGEST = 5, 100  # names, and letters of one value, in a message
 
@@ -65,6 +67,7 @@ class Saved(Protocol):
 
     config: ModelConfig
     planning_prompt: Tensor | None
+    training_prompts: Tensor | None
     history: list[str]
 
     @property
@@ -96,8 +99,10 @@ def save(model: Saved, folder: Path, notes: Sequence[str]) -> None:
         FlowMatchEulerDiscreteScheduler().save_pretrained(str(folder / "scheduler"))
         state = {key: value.contiguous() for key, value in model.normaliser.state_dict().items()}
         save_file(state, folder / "normalisation.safetensors")
-        if model.planning_prompt is not None:
-            save_file({"tokens": model.planning_prompt.contiguous()}, folder / PROMPT_FILE)
+        prompts = {key: getattr(model, name) for key, name in PROMPTS.items()}
+        present = {key: value.contiguous() for key, value in prompts.items() if value is not None}
+        if present:
+            save_file(present, folder / PROMPT_FILE)
         config = json.dumps(model.config.to_dict(), indent=2)
         (folder / "config.json").write_text(config + "\n", encoding="utf-8")
         write_record(folder / "training.json", Training(tuple(model.history)))
@@ -189,7 +194,9 @@ def load(build: Callable[[ModelConfig], Model], folder: Path, config: ModelConfi
         load_part(part, folder / name / PART_FILE)
     load_part(model.normaliser, folder / "normalisation.safetensors")
     if (folder / PROMPT_FILE).is_file():
-        model.planning_prompt = read_tensors(folder / PROMPT_FILE)["tokens"]
+        prompts = read_tensors(folder / PROMPT_FILE)
+        for key, attribute in PROMPTS.items():
+            setattr(model, attribute, prompts.get(key))
     left = [name for name, tensor in _tensors(model) if tensor.is_meta]
     if left:
         raise WeightsError(f"{folder} leaves tensors unset: {', '.join(left[:SHOWN])}", TRAIN_HINT)

@@ -22,7 +22,7 @@ def nearest_unsafe(
         candidates: [N, L, 3] m, m, rad; ego frame.
         scores: [N] PDM scores in [0, 1]; NaN = not scored, never a negative.
         expert: [L, 3].
-        settings: see there.
+        settings: see there; of no recipe, poses are normalised.
 
     Raises:
         DataError: candidates of another number of poses than the expert's.
@@ -36,6 +36,6 @@ def nearest_unsafe(
     if not len(unsafe):
         return None
     difference = candidates[unsafe].astype(np.float64) - expert
-    if settings.space == "normalised":
+    if settings.space != "raw":
         difference = difference / (np.array(DRIVELAW_RANGE) / 2)
     return int(unsafe[np.square(difference).sum(axis=2).mean(axis=1).argmin()])

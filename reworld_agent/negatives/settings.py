@@ -16,7 +16,7 @@ class NegativeSettings(Settings, prefix="hard_negatives"):
     """Where hard negatives are from, what counts as unsafe, and what as near.
 
     Distances are of poses `normalised` by DriveLaW's ranges (the paper's second version) or `raw`,
-    metres and radians as they are (its first version, BeyondDrive).
+    metres and radians as they are (its first version, BeyondDrive, the authors' release).
     """
 
     pool: Path | None = setting(
@@ -25,9 +25,15 @@ class NegativeSettings(Settings, prefix="hard_negatives"):
     delta: float = setting(
         "a candidate whose score is below is unsafe", 0.6, above=0, most=1, group=_GROUP
     )
-    space: Literal["normalised", "raw"] = setting(
-        "in which poses are near", "normalised", group=_GROUP
+    space: Literal["normalised", "raw"] | None = setting(
+        "in which poses are near; null = the recipe's: normalised, of release raw",
+        None,
+        group=_GROUP,
     )
+
+    def under(self, recipe: str) -> NegativeSettings:
+        """The same with the space that a recipe takes, where none is named."""
+        return self.replaced(space=self.space or ("raw" if recipe == "release" else "normalised"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,10 +34,13 @@ class ShardedRng:
         numbers = torch.randn(whole, generator=self.generator, device=like.device, dtype=like.dtype)
         return numbers[self.rank :: self.world]
 
-    def times(self, shape: Sequence[int], distribution: str, like: Tensor) -> Tensor:
+    def times(
+        self, shape: Sequence[int], distribution: str, like: Tensor, tokens: int = 0
+    ) -> Tensor:
         """Times [B, ...] in [0, 1], see `draw_times`."""
         whole = (shape[0] * self.world, *shape[1:])
-        return draw_times(whole, distribution, self.generator, like)[self.rank :: self.world]
+        times = draw_times(whole, distribution, self.generator, like, tokens)
+        return times[self.rank :: self.world]
 
     def token_times(
         self, batch: int, frames: int, cells: int, mode: str, distribution: str, like: Tensor

@@ -23,7 +23,7 @@ from reworld_agent.objectives.sharded_rng import ShardedRng
 from reworld_agent.objectives.terms import PlanState, VideoState, plan_terms, video_terms
 from reworld_agent.planner.heads import ActionOutput
 from reworld_agent.training.datasets.curriculum import fit_clip
-from reworld_agent.training.stages import TrainingStage
+from reworld_agent.training.stages import NOISE, TrainingStage
 from reworld_agent.video.backbones import run_backbone
 from reworld_agent.video.conditioning import Grid, pack
 from reworld_agent.video.encoding import encode_clip
@@ -96,7 +96,7 @@ def _video_terms(
     clip: ClipConfig | None,
 ) -> Logs:
     """L_Gen, L_Mid and others; history tokens are clean, at t = 0, and out of the loss."""
-    clean = pack(_latents(model, features, targets, clip)).to(model.video_dit.dtype)
+    clean = pack(_latents(model, features, targets, clip, rng)).to(model.video_dit.dtype)
     clip = clip or model.config.clip
     grid = Grid.of(clip, model.config.codec)
     batch, mode, kind = len(clean), stage.video_times, stage.video_distribution
@@ -106,6 +106,7 @@ def _video_terms(
     output = run_backbone(
         *(model.video_dit, interpolate(clean, noise, times), runs, model.layout(clip)),
         model.context(batch, features),
+        round_times=model.config.video.round_times,
         run_heads=stage.weights.intermediate > 0,
     )
     target, future = velocity_target(clean, noise), grid.future_tokens(clean.device)
@@ -119,7 +120,7 @@ def _video_terms(
 
 @torch.no_grad()
 def _latents(
-    model: ReWorldModel, features: Batch, targets: Batch, clip: ClipConfig | None
+    model: ReWorldModel, features: Batch, targets: Batch, clip: ClipConfig | None, rng: ShardedRng
 ) -> Tensor:
     """Latents [B, C, F, h, w] of history and future: cached ones, or of the batch's images."""
     device = model.device
@@ -130,7 +131,8 @@ def _latents(
     images, future_images = features["images"].to(device), targets["future_images"].to(device)
     if clip is not None:
         images, future_images = fit_clip(images, future_images, clip)
-    return encode_clip(model.codec, clip or model.config.clip, images, future_images)
+    clip = clip or model.config.clip
+    return encode_clip(model.codec, clip, images, future_images, model.posterior(rng.normal))
 
 
 def _action_terms(
@@ -151,7 +153,8 @@ def _action_terms(
     memory = model.action_dit.cache(states)
     expert = targets["trajectory"].to(ego.device).repeat_interleave(plans, dim=0)
     clean = model.normaliser.normalise(expert).to(ego.dtype)
-    t = rng.times((len(ego), plans), stage.action_distribution, clean).flatten()
+    kind, horizon = stage.action_distribution, clean.size(1)
+    t = rng.times((len(ego), plans), kind, clean, horizon).flatten()
     noise = rng.normal((len(ego), plans, *clean.shape[1:]), clean).flatten(0, 1)
     noisy = interpolate(clean, noise, t)
     output = model.action_dit(noisy, t, ego, memory, tap=stage.align_blocks, states=states)
@@ -177,12 +180,18 @@ def _states(
     """The video states of a batch, with a graph where the stage trains the Video DiT."""
     if "states" in features:
         return model.planning_states(features)
-    history = model.encode(features["images"])
+    history = model.encode(features["images"], rng.normal)
     shape = (*history.shape[:2], model.grid.future, *history.shape[3:])
     future = rng.normal(shape, history)
+    label, dropped = None, torch.zeros(len(history), dtype=torch.bool)
+    if stage.video_label != NOISE:
+        label = rng.times((len(history),), stage.video_label, history, model.grid.tokens)
+    if stage.caption_drop > 0:
+        dropped = rng.times((len(history),), "uniform", history) < stage.caption_drop
+    prompt = model.training_prompt(dropped)
     learns = "video_dit" in stage.trainable
     with contextlib.nullcontext() if learns else torch.no_grad():
-        return model.video_states(history, future, features)
+        return model.video_states(history, future, features, label=label, prompt=prompt)
 
 
 def _alignment(output: ActionOutput) -> tuple[Tensor, Tensor]:

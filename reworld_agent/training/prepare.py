@@ -81,7 +81,7 @@ def set_trainable(model: ReWorldModel, stage: TrainingStage) -> None:
     if "video_dit" in stage.trainable and not stage.needs_future_images:
         # planning never uses them: frozen, or DDP waits for their gradients
         _freeze(model.video_dit, model.video_dit.output_parameters)
-    if stage.weights.alignment == 0:
+    if stage.weights.alignment == 0 or stage.frozen_projectors:
         _freeze(model.action_dit, model.action_dit.alignment_parameters)
     model.train()
 

@@ -14,7 +14,7 @@ from reworld_agent.training.datasets.loading import StageData
 from reworld_agent.training.datasets.run_samples import run_samples
 from reworld_agent.training.loop import engine
 from reworld_agent.training.loop.callbacks import ExportWeights
-from reworld_agent.training.loop.ema import AverageWeights
+from reworld_agent.training.loop.ema import averages
 from reworld_agent.training.loop.module import StageModule
 from reworld_agent.training.loop.resume import Trained, resume_state, stage_record
 from reworld_agent.training.loop.state_cache import CachedStates
@@ -71,5 +71,4 @@ def run_stage(settings: TrainRun) -> Trained:
 
 def _callbacks(stage: TrainingStage, model: ReWorldModel) -> list[Callback]:
     """What writes the weights, and their average where the stage asks for it."""
-    average = [AverageWeights(model, stage.ema_decay)] if stage.ema_decay else []
-    return [ExportWeights(model, stage), *average]
+    return [ExportWeights(model, stage), *averages(model, stage)]

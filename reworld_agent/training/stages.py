@@ -27,7 +27,8 @@ _MOST_STEPS = 10**9
 PARTS = ("video_dit", "action_dit")
 SCHEDULES = ("constant", "cosine")
 TIME_MODES = ("token", "frame", "sample")
-TIME_DISTRIBUTIONS = ("uniform", "logit_normal")
+TIME_DISTRIBUTIONS = ("uniform", "logit_normal", "shifted_logit_normal")
+NOISE = "noise"  # a `video_label`: the time that pure noise has, 1
 
 
 @dataclass(frozen=True)
@@ -78,12 +79,20 @@ class TrainingStage:
         learning_rate, weight_decay, betas: of AdamW; warmup_steps, schedule: of its rate.
         gradient_clip: norm at which gradients are clipped.
         video_times: one time for each `token`, latent `frame` or `sample`.
-        video_distribution, action_distribution: of the times.
+        video_distribution, action_distribution: of the times, see `objectives.flow.draw_times`.
+        video_label: the time that the Video DiT is told of the noise in the future's place where
+            the stage plans: `noise`, which is 1, or drawn from a distribution (DriveLaW).
         align_blocks: blocks (from 1) of L_align.
         noise_draws: plans denoised for each video forward.
         context_drop: share of scenes planned blind, for guided candidates (see negatives).
+        caption_drop: share of scenes that see the negative sentence in their own's place, where
+            the weights have both (DriveLaW).
+        frozen_projectors: L_align does not train the projectors of `planner.projected_blocks`, as
+            the authors' code reads ('action_' in a parameter's name decides what Stage 2 trains).
         repulsion_cap: bound of L_RDE's distance; None = none.
         ema_decay: of averaged weights, saved beside the others; None = none.
+        ema_inv_gamma, ema_start: the decay warms up as 1 - (1 + n / ema_inv_gamma)^-.75, n steps
+            after `ema_start`; until then the average is the weights themselves.
         cache_states: keep the states of the frozen Video DiT in memory (see state_cache).
         phases: of Stage 1's resolution curriculum; none = the model's clip throughout.
     """
@@ -104,11 +113,16 @@ class TrainingStage:
     video_times: str = "token"
     video_distribution: str = "uniform"
     action_distribution: str = "uniform"
+    video_label: str = NOISE
     align_blocks: tuple[int, ...] = ()
     noise_draws: int = 1
     context_drop: float = 0.0
+    caption_drop: float = 0.0
+    frozen_projectors: bool = False
     repulsion_cap: float | None = None
     ema_decay: float | None = None
+    ema_inv_gamma: float = 1.0
+    ema_start: int = 0
     cache_states: bool = False
     phases: tuple[ClipPhase, ...] = ()
 
@@ -119,13 +133,21 @@ class TrainingStage:
             "video_times": ((self.video_times,), TIME_MODES),
             "video_distribution": ((self.video_distribution,), TIME_DISTRIBUTIONS),
             "action_distribution": ((self.action_distribution,), TIME_DISTRIBUTIONS),
+            "video_label": ((self.video_label,), (NOISE, *TIME_DISTRIBUTIONS)),
         }
         for key, (values, known) in choices.items():
             for value in values:
                 if value not in known:
                     message = f"stage {self.name}: {key}={value} does not exist"
                     raise ConfigError(message, "use " + " | ".join(known))
-        for key in ("steps", "batch_size", "learning_rate", "noise_draws", "gradient_clip"):
+        for key in (
+            "steps",
+            "batch_size",
+            "learning_rate",
+            "noise_draws",
+            "gradient_clip",
+            "ema_inv_gamma",
+        ):
             if not 0 < getattr(self, key) < math.inf:  # nor is NaN
                 message = f"stage {self.name}: {key}={getattr(self, key)}"
                 raise ConfigError(message, f"{key} must be a finite number above 0")
@@ -137,6 +159,8 @@ class TrainingStage:
             "batch_size": (1, 2**20),
             "noise_draws": (1, 2**16),
             "context_drop": (0.0, 1.0),
+            "caption_drop": (0.0, 1.0),
+            "ema_start": (0, _MOST_STEPS),
         }
         for key, (low, high) in limits.items():
             if not low <= getattr(self, key) <= high:
@@ -151,6 +175,11 @@ class TrainingStage:
         if self.cache_states and ("video_dit" in self.trainable or self.needs_future_images):
             message = f"stage {self.name}: cache_states=true, but the stage trains the Video DiT"
             raise ConfigError(message, "use cache_states: false")
+        if self.cache_states and (self.video_label != NOISE or self.caption_drop > 0):
+            message = f"stage {self.name}: cache_states=true, but its states change at every step"
+            raise ConfigError(
+                message, f"use cache_states: false, or video_label: {NOISE} and caption_drop: 0"
+            )
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:
             message = f"stage {self.name}: ema_decay={self.ema_decay}"
             raise ConfigError(message, "use a decay between 0 and 1, such as 0.999, or null")
@@ -218,7 +247,8 @@ def load_stage(
     file = resources.files("reworld_agent.config").joinpath("defaults", "stages.yaml")
     tables = yaml.safe_load(file.read_text(encoding="utf-8"))
     values = {"name": name, "recipe": recipe, **tables["all"][name]}
-    for table in (tables["recipes"][recipe], tables["models"][shipped_base(model)]):
+    base = shipped_base(model)
+    for table in (tables["recipes"][recipe], tables["models"][base], tables["both"][recipe][base]):
         values.update(table.get(name, {}))
     values.update(overrides or {})
     result = build_dataclass(TrainingStage, values, f"stage {name}")

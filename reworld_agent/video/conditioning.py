@@ -101,13 +101,16 @@ def latent_times(
 
     `index` counts latent frames (DriveLaW's planner). `seconds` gives the time of the first
     frame that a latent covers, from the start of the clip, with the causal shift of LTX: latent f
-    of a causal clip starts at max(ratio * f + 1 - ratio, 0) frames.
+    of a causal clip starts at max(ratio * f + 1 - ratio, 0) frames. `unshifted` leaves that shift
+    out: latent f is at ratio * f frames (LTX-Video's trainer, DriveLaW's and the release's).
     """
     grid = Grid.of(clip, codec)
     index = torch.arange(grid.frames, dtype=torch.float32, device=device)
     if clip.rope_time == "index":
         return index
     ratio = codec.temporal_ratio
+    if clip.rope_time == "unshifted":
+        return ratio * index / clip.fps
     if clip.encoding == "clip":
         return (ratio * index + 1 - ratio).clamp(min=0) / clip.fps
     later = torch.arange(grid.future, dtype=torch.float32, device=device)

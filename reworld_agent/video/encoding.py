@@ -5,11 +5,19 @@ Shapes: B batch, T frames, F latent frames, C channels; pixels are in [-1, 1].
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
 import torch
 from torch import Tensor
 
 from reworld_agent.config import ClipConfig
 from reworld_agent.video.codecs import Codec
+
+# Standard normal numbers of a shape [B, ...], on the device and in the dtype of a tensor.
+Draw: TypeAlias = "Callable[[Sequence[int], Tensor], Tensor]"
+# Mode and standard deviation of the codec's posterior, [B, C, F, h, w] each.
+Moments: TypeAlias = "tuple[Tensor, Tensor]"
 
 
 def to_pixels(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -40,33 +48,68 @@ def _statistics(codec: Codec, latents: Tensor) -> tuple[Tensor, Tensor]:
     return codec.latents_mean.to(latents).view(shape), codec.latents_std.to(latents).view(shape)
 
 
-def _encode(codec: Codec, pixels: Tensor) -> Tensor:
-    return normalise(codec, codec.encode(pixels).latent_dist.mode())
+def _moments(codec: Codec, pixels: Tensor) -> Moments:
+    found = codec.encode(pixels).latent_dist
+    mode, std = found.mode(), getattr(found, "std", None)
+    return mode, torch.zeros_like(mode) if std is None else std
 
 
-def _encode_each(codec: Codec, pixels: Tensor) -> Tensor:
-    """Every frame of [B, 3, T, H, W] alone: [B, C, T, h, w]."""
+def _moments_each(codec: Codec, pixels: Tensor) -> Moments:
+    """Of every frame of [B, 3, T, H, W] alone: [B, C, T, h, w]."""
     batch = pixels.size(0)
     single = pixels.transpose(1, 2).flatten(0, 1).unsqueeze(2)
-    return _encode(codec, single).squeeze(2).unflatten(0, (batch, -1)).transpose(1, 2)
+    mode, std = (one.squeeze(2).unflatten(0, (batch, -1)) for one in _moments(codec, single))
+    return mode.transpose(1, 2), std.transpose(1, 2)
 
 
-def encode_history(codec: Codec, clip: ClipConfig, images: Tensor) -> Tensor:
-    """Latents [B, C, F_history, h, w] of the history frames, uint8 [B, T, 3, H, W]."""
+def _latents(codec: Codec, moments: Moments, draw: Draw | None) -> Tensor:
+    """Normalised latents: the mode, or with `draw` a sample."""
+    mode, std = moments
+    if draw is None:
+        return normalise(codec, mode)
+    # contiguous, so that a draw of the same numbers does not depend on how it was encoded
+    return normalise(codec, mode + std * draw(mode.shape, mode.contiguous()))
+
+
+def _history(codec: Codec, clip: ClipConfig, images: Tensor) -> Moments:
     pixels = to_pixels(images, codec.dtype)
-    return _encode(codec, pixels) if clip.encoding == "clip" else _encode_each(codec, pixels)
+    return _moments(codec, pixels) if clip.encoding == "clip" else _moments_each(codec, pixels)
 
 
-def encode_clip(codec: Codec, clip: ClipConfig, history: Tensor, future: Tensor) -> Tensor:
-    """Latents [B, C, F, h, w] of history and future frames, both uint8 [B, T, 3, H, W]."""
+def encode_history(
+    codec: Codec, clip: ClipConfig, images: Tensor, draw: Draw | None = None
+) -> Tensor:
+    """Latents [B, C, F_history, h, w] of the history frames, uint8 [B, T, 3, H, W].
+
+    Args:
+        codec: of the model.
+        clip: says how frames are encoded.
+        images: the frames.
+        draw: standard normal numbers, for a sample of the codec's posterior; None = its mode.
+    """
+    return _latents(codec, _history(codec, clip, images), draw)
+
+
+def encode_clip(
+    codec: Codec, clip: ClipConfig, history: Tensor, future: Tensor, draw: Draw | None = None
+) -> Tensor:
+    """Latents [B, C, F, h, w] of history and future frames, both uint8 [B, T, 3, H, W].
+
+    `draw` as of `encode_history`.
+    """
     if clip.encoding == "clip":
-        return _encode(codec, to_pixels(torch.cat([history, future], dim=1), codec.dtype))
-    past = encode_history(codec, clip, history)
+        whole = to_pixels(torch.cat([history, future], dim=1), codec.dtype)
+        return _latents(codec, _moments(codec, whole), draw)
     if clip.encoding == "continued":
         sequence = torch.cat([history[:, -1:], future], dim=1)
-        return torch.cat([past, _encode(codec, to_pixels(sequence, codec.dtype))[:, :, 1:]], dim=2)
-    sequence = torch.cat([future, future[:, -1:]], dim=1)
-    return torch.cat([past, _encode(codec, to_pixels(sequence, codec.dtype))], dim=2)
+        later = _moments(codec, to_pixels(sequence, codec.dtype))
+        later = later[0][:, :, 1:], later[1][:, :, 1:]
+    else:
+        sequence = torch.cat([future, future[:, -1:]], dim=1)
+        later = _moments(codec, to_pixels(sequence, codec.dtype))
+    past = _history(codec, clip, history)
+    joined = [torch.cat(pair, dim=2) for pair in zip(past, later, strict=True)]
+    return _latents(codec, (joined[0], joined[1]), draw)
 
 
 def decode_future(codec: Codec, clip: ClipConfig, latents: Tensor) -> Tensor:

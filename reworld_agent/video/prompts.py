@@ -19,6 +19,12 @@ PLANNER_PROMPT = (
     f"{VIEW} Based on the past 2 seconds videos, predict and generate the next 4 seconds of "
     f"realistic driving continuation, {QUALITY} "
 )
+# What DriveLaW's planner sees in its place where captions are dropped, in training.
+DROPPED_PROMPT = (
+    "worst quality, low quality, blurry, jittery, distorted, motion blur, ghosting, flickering, "
+    "stuttering, camera shake, unstable footage, warping, trailing artifacts, temporal "
+    "inconsistency, jerky motion, choppy framerate"
+)
 # What classifier-free guidance leads away from (LTX-Video's short default).
 NEGATIVE_PROMPT = "worst quality, inconsistent motion, blurry, jittery, distorted"
 LOW_SPEED, HIGHWAY_SPEED = 5.0, 15.0  # m/s

@@ -50,7 +50,11 @@ Velocity = Callable[[Tensor, Tensor], Tensor]
 
 
 def dit_velocity(
-    dit: VideoBackbone, condition: Condition, layout: Layout, guidance: Guidance | None = None
+    dit: VideoBackbone,
+    condition: Condition,
+    layout: Layout,
+    guidance: Guidance | None = None,
+    round_times: bool = False,
 ) -> Velocity:
     """The function (latents [B, N, C], token times [B, N]) to velocity [B, N, C].
 
@@ -59,6 +63,7 @@ def dit_velocity(
         condition: of the B samples, see `condition_of`.
         layout: where the tokens are.
         guidance: None = the plain velocity.
+        round_times: of the model's configuration.
     """
     if guidance is not None and not dit.mid_heads:
         raise ConfigError("self-guidance needs a mid head", "set video.mid_blocks, or gamma=1")
@@ -70,7 +75,9 @@ def dit_velocity(
         """Velocity [B, N, C] of latents [B, N, C] at token times [B, N], guided where asked."""
         t = float(times.max())
         guided = guidance is not None and guidance.low <= t <= guidance.high
-        output = run_backbone(dit, latents, times, layout, condition, run_heads=guided)
+        output = run_backbone(
+            *(dit, latents, times, layout, condition), run_heads=guided, round_times=round_times
+        )
         if guidance is None or not guided:
             return output.velocity
         block = guidance.block or min(output.mid)

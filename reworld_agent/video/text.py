@@ -31,10 +31,11 @@ class T5Encoder:
 
     Args:
         folder: holds `text_encoder/` and `tokenizer/`, as LTX-Video's does.
-        max_tokens: length to which T5 sees every prompt padded (without a mask, as LTX-Video
-            and DriveLaW were trained); longer ones are cut.
+        max_tokens: length to which T5 sees every prompt padded; longer ones are cut.
         device: of the encoder.
         dtype: of the encoder.
+        masked: T5 attends to the prompt alone; else to its padding too, as LTX-Video's and
+            DriveLaW's trainers have it.
     """
 
     def __init__(
@@ -43,11 +44,12 @@ class T5Encoder:
         max_tokens: int = MAX_TOKENS,
         device: str = "cpu",
         dtype: torch.dtype = torch.bfloat16,
+        masked: bool = False,
     ) -> None:
         # an extra, and slow to import: prompts that are in the cache need none of it
         from transformers import AutoTokenizer, T5EncoderModel  # noqa: PLC0415
 
-        self.max_tokens = max_tokens
+        self.max_tokens, self.masked = max_tokens, masked
         places = [folder / name for name in ("tokenizer", "text_encoder")]
         for place in places:
             if not place.is_dir():
@@ -70,6 +72,12 @@ class T5Encoder:
     @torch.no_grad()
     def encode(self, prompt: str) -> Tensor:
         """Embeddings [M, C] of the prompt's own tokens, without those of the padding."""
+        states, mask = self.padded(prompt)
+        return states[mask]
+
+    @torch.no_grad()
+    def padded(self, prompt: str) -> tuple[Tensor, Tensor]:
+        """Embeddings [max_tokens, C], those of the padding too, and which are the prompt's own."""
         found = self.tokenizer(
             prompt,
             padding="max_length",
@@ -77,8 +85,10 @@ class T5Encoder:
             truncation=True,
             return_tensors="pt",
         )
-        states = self.model(found.input_ids.to(self.model.device)).last_hidden_state[0]
-        return states[found.attention_mask[0].bool().to(states.device)].cpu()
+        mask = found.attention_mask.to(self.model.device)
+        seen = {"attention_mask": mask} if self.masked else {}
+        states = self.model(found.input_ids.to(self.model.device), **seen).last_hidden_state[0]
+        return states.cpu(), mask[0].bool().cpu()
 
 
 class PromptBook:

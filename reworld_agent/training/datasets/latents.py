@@ -32,8 +32,9 @@ from reworld_agent.core.errors import DataError
 from reworld_agent.core.provenance import weights_hash
 from reworld_agent.core.result_tables import keep_settings
 from reworld_agent.model import ReWorldModel
+from reworld_agent.planner.sampler import scene_noise
 from reworld_agent.training.datasets.clip_samples import check_rate
-from reworld_agent.video.encoding import encode_clip
+from reworld_agent.video.encoding import Draw, encode_clip
 
 MANIFEST, LOCK = "latents.json", "latents.lock"
 _KEY = "latents"
@@ -172,7 +173,9 @@ class LatentCache:
         frames = self.dataset[number]["frames"][None].to(self.model.device)
         past = self.clip.history_frames
         with torch.no_grad():
-            latents = encode_clip(self.model.codec, self.clip, frames[:, :past], frames[:, past:])
+            draw = self.model.posterior(_draw_of(self._names[number]))
+            parts = frames[:, :past], frames[:, past:]
+            latents = encode_clip(self.model.codec, self.clip, *parts, draw)
         latents = latents[0].cpu().contiguous()
         if not torch.isfinite(latents).all():
             message = f"the latents of {self._names[number]} are not finite"
@@ -215,6 +218,9 @@ class LatentCache:
             "future_frames": clip.future_frames,
             "encoding": clip.encoding,
         }
+        codec = self.model.config.codec
+        if codec.posterior != "mode" or codec.tiled:  # earlier caches say nothing of either
+            about |= {"posterior": codec.posterior, "tiled": codec.tiled}
         keep_settings(self.folder / MANIFEST, about)
 
 
@@ -231,6 +237,12 @@ def _claim(lock: IO[bytes], number: int, wait: bool) -> Iterator[bool]:
         yield True
     finally:
         fcntl.lockf(lock, fcntl.LOCK_UN, 1, number)
+
+
+def _draw_of(clip: str) -> Draw:
+    """The numbers with which a clip's posterior is sampled, whoever encodes it and when."""
+    seed = int.from_bytes(hashlib.sha256(clip.encode()).digest()[:7], "big")
+    return lambda shape, like: scene_noise(shape[1:], shape[0], seed, like)
 
 
 def _checksum(latents: Tensor) -> str:

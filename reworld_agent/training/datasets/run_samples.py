@@ -225,7 +225,7 @@ def load_negatives(
     """
     if stage.weights.repulsion <= 0:
         return None
-    targets = NegativeTargets.open(settings, split)
+    targets = NegativeTargets.open(settings.under(stage.recipe), split)
     experts = zip(arrays.tokens, arrays.trajectory, strict=True)
     nearest = {token: targets.nearest(token, expert) for token, expert in experts}
     logger.log(logging.INFO if targets.found else logging.WARNING, targets.summary())

@@ -162,13 +162,16 @@ def _read(folder: Path, frames: int | None = None) -> SceneArrays:
 
 
 def _key(loader: SceneLoader, config: ModelConfig, future_images: bool) -> str:
-    """A folder name that changes with the scenes, the logs and the image size."""
+    """A folder name that changes with the scenes, the logs, the image size and how it is got."""
     windows = loader.scene_frames_dicts.windows
     logs = sorted({window.log for window in windows.values()})
     stamps = [(str(log), log.stat().st_mtime_ns, log.stat().st_size) for log in logs]
     clip = config.clip
     shape = (clip.height, clip.width, clip.history_frames, clip.future_frames, future_images)
-    content = json.dumps([sorted(windows), stamps, shape, config.planner.horizon])
+    described = [sorted(windows), stamps, shape, config.planner.horizon]
+    if clip.resize != "area":  # the only way of earlier versions, whose arrays go on being read
+        described.append(clip.resize)
+    content = json.dumps(described)
     return f"{loader.data_path.name}_{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 

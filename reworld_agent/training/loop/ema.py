@@ -10,6 +10,7 @@ from lightning.pytorch import Callback
 
 from reworld_agent.model import ReWorldModel
 from reworld_agent.training.loop.export import save_weights
+from reworld_agent.training.stages import TrainingStage
 
 FOLDER = "weights_ema"
 
@@ -17,18 +18,22 @@ FOLDER = "weights_ema"
 class AverageWeights(Callback):
     """Averages what a stage trains, step by step, and writes `weights_ema` when training ends.
 
-    The decay warms up as 1 - (1 + step)^-0.75, or short runs would end near where they started.
+    The decay warms up, or short runs would end near where they started (see `TrainingStage`).
     Its state is part of every checkpoint. It follows `ExportWeights` in the list of callbacks,
     which notes that the stage was passed.
 
     Args:
         model: prepared for its stage.
         decay: of one optimiser step, below 1.
+        inv_gamma: the larger, the slower the decay warms up: 1 - (1 + n / inv_gamma)^-0.75.
+        start: steps before the first that is averaged.
     """
 
-    def __init__(self, model: ReWorldModel, decay: float) -> None:
+    def __init__(
+        self, model: ReWorldModel, decay: float, inv_gamma: float = 1.0, start: int = 0
+    ) -> None:
         super().__init__()
-        self.model, self.decay = model, decay
+        self.model, self.decay, self.inv_gamma, self.start = model, decay, inv_gamma, start
         self.average: EMAModel | None = None
         self._saved: dict[str, Any] | None = None
         self._step = -1
@@ -39,7 +44,12 @@ class AverageWeights(Callback):
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Lightning's hook; here sharded parameters are what they stay."""
         self.average = EMAModel(
-            self._trained(), decay=self.decay, use_ema_warmup=True, inv_gamma=1.0, power=0.75
+            self._trained(),
+            decay=self.decay,
+            update_after_step=self.start,
+            use_ema_warmup=True,
+            inv_gamma=self.inv_gamma,
+            power=0.75,
         )
         self.average.to(pl_module.device)
         if self._saved is not None:
@@ -73,3 +83,10 @@ class AverageWeights(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """From a checkpoint; applied when training starts."""
         self._saved = state_dict or None
+
+
+def averages(model: ReWorldModel, stage: TrainingStage) -> list[Callback]:
+    """The callback that averages a stage's weights, where the stage asks for it."""
+    if not stage.ema_decay:
+        return []
+    return [AverageWeights(model, stage.ema_decay, stage.ema_inv_gamma, stage.ema_start)]

@@ -73,14 +73,14 @@ class StageModule(LightningModule):
         """Log the terms of held-out samples and, of stages that plan, ADE and FDE (m).
 
         Times and noise of a sample are the same in every validation. L_RDE is left out, since
-        held-out scenes have no hard negatives, and no context is dropped.
+        held-out scenes have no hard negatives, and neither context nor caption is dropped.
         """
         features, targets, tokens = batch
         generator = torch.Generator(self.device)
         generator.manual_seed(batch_seed(VALIDATION_SEED, batch_idx))
         world = self.trainer.world_size
         weights = dataclasses.replace(self.stage.weights, repulsion=0.0)
-        stage = dataclasses.replace(self.stage, weights=weights, context_drop=0.0)
+        stage = dataclasses.replace(self.stage, weights=weights, context_drop=0.0, caption_drop=0.0)
         clip = phase_clip(stage.phases, self.model.config.clip, self.global_step, stage.steps)
         rng = ShardedRng(generator, self.global_rank, world)
         _, logs = stage_loss(self.model, stage, features, targets, rng, clip)

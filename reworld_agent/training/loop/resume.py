@@ -114,7 +114,7 @@ def stage_record(settings: TrainRun, stage: TrainingStage, same: dict[str, Any])
         "processes": world_size(settings.trainer),
     }
     if stage.weights.repulsion > 0 and settings.hard_negatives.pool is not None:
-        record["hard_negatives"] = settings.hard_negatives.as_dict()
+        record["hard_negatives"] = settings.hard_negatives.under(stage.recipe).as_dict()
     if clips.latents:
         record["latents"] = [str(folder) for folder in clips.latents]
     if clips.prompts is not None:

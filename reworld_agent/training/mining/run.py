@@ -69,7 +69,7 @@ def _run_mining(settings: MiningRun) -> MinedPool:
     files = BatchFiles(output / "batches", identity, len(jobs), settings.resume)
     mine(jobs, files, settings.worker, settings.workers)
     experts = dict(zip(arrays.tokens, arrays.trajectory, strict=True))
-    statistics = PoolStatistics(settings.hard_negatives)
+    statistics = PoolStatistics(settings.hard_negatives.under(settings.recipe))
     tables = (statistics.add(table, experts) for table in files.tables())
     write_tables(output / "pool.parquet", tables, origin)
     return MinedPool(output / "pool.parquet", statistics)

@@ -37,6 +37,7 @@ def run_backbone(
     tap: Collection[int] = (),
     stop_after: int | None = None,
     run_heads: bool = True,
+    round_times: bool = False,
 ) -> VideoOutput:
     """Velocity of noisy latents, and the states of blocks.
 
@@ -50,10 +51,12 @@ def run_backbone(
         tap: blocks (from 1) whose states are returned.
         stop_after: leave after this block; there is no velocity then.
         run_heads: evaluate the mid heads.
+        round_times: 1000 t is a whole number (`VideoConfig.round_times`).
     """
+    timestep = times * TIMESTEPS
     return backbone(
         tokens,
-        timestep=times * TIMESTEPS,
+        timestep=timestep.round() if round_times else timestep,
         video_coords=layout.coords,
         grid=layout.grid,
         tap=tap,

@@ -36,6 +36,9 @@ LTX_095: dict[str, Any] = {
     "spatial_compression_ratio": 32,
     "temporal_compression_ratio": 8,
 }
+# Of `tiled`: pixels of a tile, and from one to the next (diffusers' own, with which DriveLaW and
+# the authors' release encode).
+TILE, TILE_STRIDE = 512, 448
 
 
 class LTXCodec(AutoencoderKLLTXVideo):
@@ -46,7 +49,10 @@ class LTXCodec(AutoencoderKLLTXVideo):
     @classmethod
     def build(cls, config: CodecConfig) -> LTXCodec:
         """The VAE of LTX-Video 0.9.5, whose sizes a configuration has to name (see GEOMETRY)."""
-        return cls(**LTX_095)
+        codec = cls(**LTX_095)
+        if config.tiled:
+            codec.enable_tiling(TILE, TILE, None, TILE_STRIDE, TILE_STRIDE, None)
+        return codec
 
     @property
     def temporal_ratio(self) -> int:

@@ -22,6 +22,11 @@ class PointDistribution:
 
     value: Tensor
 
+    @property
+    def std(self) -> Tensor:
+        """Their standard deviation: 0."""
+        return self.value.new_zeros(self.value.shape)
+
     def mode(self) -> Tensor:
         """The latents."""
         return self.value
