@@ -149,7 +149,7 @@ def test_what_planning_is_trained_on(recipe: str, monkeypatch: pytest.MonkeyPatc
 def test_warm_up_averages_and_dropped_captions(name: str) -> None:
     stage = load_stage(name, "release", "paper")
     assert [rate_factor(stage, step) for step in (0, 499, 999, 5000)] == [0.001, 0.5, 1, 1]
-    (callback,) = averages(micro_model(), stage)
+    callback: Any = averages(micro_model(), stage)[0]
     callback.on_train_start(_Trainer(), _Trainer())
     average = callback.average
     assert average.get_decay(3001) == 0
