@@ -49,7 +49,7 @@ def released_model() -> ReWorldModel:
     values["planner"] |= {"round_times": True}
     model = micro_model()
     model.config = type(model.config).from_dict(values)
-    model.action_dit.round_times = True
+    setattr(model.action_dit, "round_times", True)  # noqa: B010 (it is the Action DiT's own)
     return model
 
 
@@ -59,10 +59,9 @@ def seen_by(model: ReWorldModel, monkeypatch: pytest.MonkeyPatch) -> list[dict[s
     forward = model.video_dit.forward
 
     def noted(*args: Any, **kwargs: Any) -> Any:
-        calls.append({"hidden_states": args[0], "args": args, **kwargs})
-        if "timestep" in kwargs:  # of every token, or of those that share one
-            told, tokens = kwargs["timestep"], args[0].size(1)
-            calls[-1]["timestep"] = told.repeat_interleave(tokens // told.size(1), dim=1)
+        told, tokens = kwargs["timestep"], args[0].size(1)  # of every token, or of a frame's
+        every = told.repeat_interleave(tokens // told.size(1), dim=1)
+        calls.append({"hidden_states": args[0], **kwargs, "timestep": every})
         return forward(*args, **kwargs)
 
     monkeypatch.setattr(model.video_dit, "forward", noted)
@@ -98,11 +97,11 @@ def test_video_times_are_whole_in_training_and_in_sampling(monkeypatch: pytest.M
     future = model.grid.future_mask()
     expected = (drawn[:, :, 0] * 1000).round() * future
     assert torch.equal(calls[0]["timestep"], expected)
-    tokens, text = calls[0]["hidden_states"][:1], model.text(1)
+    tokens, condition = calls[0]["hidden_states"][:1], model.context(1)
     for rounded, told in ((True, 858.0), (False, 858.3)):
-        velocity = dit_velocity(model.video_dit, text, model.coords(1), round_times=rounded)
+        velocity = dit_velocity(model.video_dit, condition, model.layout(), round_times=rounded)
         velocity(tokens, torch.full((1, tokens.size(1)), 0.8583))
-        assert calls[-1]["args"][2].unique().tolist() == pytest.approx([told], abs=1e-3)
+        assert calls[-1]["timestep"].unique().tolist() == pytest.approx([told], abs=1e-3)
 
 
 @pytest.mark.parametrize(
