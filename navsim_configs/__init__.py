@@ -14,12 +14,15 @@ from reworld_agent.evaluation.settings import EvaluationRun
 from reworld_agent.training.mining.settings import MiningRun
 from reworld_agent.training.statistics.settings import StatisticsRun
 from reworld_agent.training.train_run import TrainRun
+from reworld_agent.vocabularies.settings import BuildVocabularyRun, ScoreVocabularyRun
 
 NODES = {
     "reworld_score": EvaluationRun,
     "reworld_train": TrainRun,
     "reworld_mine": MiningRun,
     "reworld_fit": StatisticsRun,
+    "reworld_vocabulary_scores": ScoreVocabularyRun,
+    "reworld_vocabulary": BuildVocabularyRun,
 }
 
 for name, settings in NODES.items():

@@ -1,4 +1,4 @@
-"""Commands that run under Hydra: score, train, mine, fit-statistics."""
+"""Commands that run under Hydra: score, train, mine, fit-statistics, vocabulary build and score."""
 
 from __future__ import annotations
 

@@ -27,6 +27,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "train-demo",
         "train-ego-status-mlp",
     ),
+    "vocabularies": ("vocabulary build", "vocabulary score", "vocabulary oracle"),
     "video": (
         *("video index", "video generate", "video latents", "video prompts"),
         *("video score", "video probe"),

@@ -32,6 +32,7 @@ from reworld_agent.core.settings import (
 from reworld_agent.core.text import shown
 
 Chosen = TypeVar("Chosen", bound=Settings)
+_NOT_GIVEN = "???"  # OmegaConf's mark of what must be given
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,11 @@ def from_mapping(
         UsageError: a name is unknown or a required one missing; a value has the wrong type, is
             out of its range or none of its choices.
     """
-    left = {key: _copy(value) for key, value in values.items() if not str(key).startswith("_")}
+    left = {
+        key: _copy(value)
+        for key, value in values.items()
+        if not str(key).startswith("_") and value != _NOT_GIVEN
+    }
     given = {field.name: left.pop(field.key) for field in fields_of(settings) if field.key in left}
     for part in sections_of(settings):
         if part.kind is not None:

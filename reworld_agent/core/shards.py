@@ -20,7 +20,7 @@ from reworld_agent.core.records import read_record, write_record
 from reworld_agent.core.result_tables import CHECKED, read_frame
 
 FLUSH_S = 2.0  # at most this much finished work is lost by kill -9
-_IDENTITY = "identity.json"
+IDENTITY = "identity.json"
 
 
 def check_identity(folder: Path, identity: dict[str, Any]) -> None:
@@ -30,7 +30,7 @@ def check_identity(folder: Path, identity: dict[str, Any]) -> None:
         ConfigError: rows of another identity lie there.
         DataError: the folder cannot be written, or what is noted there is damaged.
     """
-    path, identity = folder / _IDENTITY, json.loads(json.dumps(identity))
+    path, identity = folder / IDENTITY, json.loads(json.dumps(identity))
     if not path.is_file():
         write_record(path, identity)
         return
@@ -46,13 +46,13 @@ def check_identity(folder: Path, identity: dict[str, Any]) -> None:
 
 def forget_identity(folder: Path) -> None:
     """Let rows of another identity come into `folder`."""
-    (folder / _IDENTITY).unlink(missing_ok=True)
+    (folder / IDENTITY).unlink(missing_ok=True)
 
 
 def remove_stores(folder: Path) -> None:
     """Remove the stores that lie in a folder, and the folder where nothing else is in it."""
     for store in list(folder.iterdir()) if folder.is_dir() else ():
-        if (store / _IDENTITY).is_file():
+        if (store / IDENTITY).is_file():
             shutil.rmtree(store, ignore_errors=True)
     with contextlib.suppress(OSError):  # it holds something that is not ours
         folder.rmdir()

@@ -1,0 +1,1 @@
+"""`reworld vocabulary ...`: fixed sets of trajectories that planners choose from."""
