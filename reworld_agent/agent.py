@@ -152,6 +152,11 @@ class ReWorldAgent(AbstractAgent):
         """`ReWorldAgent`."""
         return type(self).__name__
 
+    @property
+    def gate(self) -> str | None:
+        """The verdict of `reworld video gate` on its weights; None before they are loaded."""
+        return None if self.model is None else self.model.gate
+
     def get_sensor_config(self) -> SensorConfig:
         """Front camera of the history; where a video stage is trained, of the future too."""
         frames = list(HISTORY_FRAMES)

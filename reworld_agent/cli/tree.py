@@ -30,7 +30,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "vocabularies": ("vocabulary build", "vocabulary score", "vocabulary oracle"),
     "video": (
         *("video index", "video generate", "video latents", "video prompts"),
-        *("video score", "video probe"),
+        *("video gate", "video score", "video probe"),
     ),
     "measure": (
         *("benchmark scorer", "benchmark model", "benchmark stages"),

@@ -24,11 +24,18 @@ def provenance(
         "code_version": code_version(),
         "agent": agent_name,
         "weights_sha256": weights_hash(agent),
+        **gate_of(agent),
         "split": data_split,
         "tokens": tokens,
         "numpy": np.__version__,
         "blas": blas_name(),
     }
+
+
+def gate_of(agent: Any) -> dict[str, str]:
+    """`gate`: the verdict of `reworld video gate` on a video model; nothing for other agents."""
+    verdict = getattr(agent, "gate", None)
+    return {"gate": verdict} if isinstance(verdict, str) else {}
 
 
 @lru_cache(maxsize=1)

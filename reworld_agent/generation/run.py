@@ -130,7 +130,8 @@ def _keep_settings(output: Path, model: ReWorldModel, clip: ClipConfig, sampling
         "sampling": dataclasses.asdict(model.config.sampling),
         **chosen,
     }
-    keep_settings(output / SETTINGS_FILE, about, {"code_version": code_version()})
+    notes = {"code_version": code_version(), "gate": model.gate}
+    keep_settings(output / SETTINGS_FILE, about, notes)
 
 
 def _batches(jobs: Iterable[Job], size: int) -> Iterator[list[Job]]:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from reworld_agent.config import ClipConfig, ModelConfig
 from reworld_agent.core.errors import DataError
 from reworld_agent.model import weights_folder
+from reworld_agent.model.gate_record import NOT_JUDGED
 from reworld_agent.model.weights_folder import PROMPTS
 from reworld_agent.planner.actions import ActionNormaliser
 from reworld_agent.planner.heads import PlannerHead, build_head
@@ -49,6 +50,7 @@ class ReWorldModel(nn.Module):
         training_prompts: [2, M, caption channels], with which planning is learned: the sentence,
             and the negative one that stands for it where captions are dropped; None = as planning.
         history: training stages that the weights have passed.
+        gate: the verdict of `reworld video gate` on the weights as they were loaded.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -65,6 +67,7 @@ class ReWorldModel(nn.Module):
         for name in PROMPTS.values():
             self.register_buffer(name, None)
         self.history: list[str] = []
+        self.gate = NOT_JUDGED
 
     def train(self, mode: bool = True) -> ReWorldModel:
         """As usual, but frozen parts stay in evaluation mode (Lightning calls this often)."""

@@ -1,6 +1,6 @@
 """Weights on disk: a folder for each part, safetensors, strict loading with a readable difference.
 
-config.json  training.json  README.md  normalisation.safetensors  [prompt.safetensors]
+config.json  training.json  README.md  [gate.json]  normalisation.safetensors  [prompt.safetensors]
 codec/ (or vae/)  video_dit/  action_dit/     config.json + diffusion_pytorch_model.safetensors,
                                               or its shards and their index, as diffusers has them
 scheduler/scheduler_config.json
@@ -33,6 +33,7 @@ from reworld_agent.core.records import read_record, write_record
 from reworld_agent.core.records.checksums import CHECKSUMS, verify_checksums, write_checksums
 from reworld_agent.core.text import is_file_name, shown
 from reworld_agent.model.foreign import ONE_FILE, foreign_by_folder, foreign_by_names
+from reworld_agent.model.gate_record import read_verdict
 from reworld_agent.model.tensor_files import read_state
 
 logger = logging.getLogger(__name__)
@@ -69,6 +70,7 @@ class Saved(Protocol):
     planning_prompt: Tensor | None
     training_prompts: Tensor | None
     history: list[str]
+    gate: str
 
     @property
     def normaliser(self) -> nn.Module:
@@ -200,7 +202,7 @@ def load(build: Callable[[ModelConfig], Model], folder: Path, config: ModelConfi
     left = [name for name, tensor in _tensors(model) if tensor.is_meta]
     if left:
         raise WeightsError(f"{folder} leaves tensors unset: {', '.join(left[:SHOWN])}", TRAIN_HINT)
-    model.history = list(training.stages)
+    model.history, model.gate = list(training.stages), read_verdict(folder)
     model.eval()
     return model
 

@@ -31,6 +31,7 @@ _PROVENANCE = {
     "split": "split",
     "agent": "agent",
     "weights_sha256": "weights (SHA-256)",
+    "gate": "gate of the video model",
     "code_version": "code",
     "tokens": "scenes asked for",
     "numpy": "numpy",

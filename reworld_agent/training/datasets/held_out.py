@@ -123,8 +123,22 @@ def held_out_scenes(
         return None
     if name == trained:
         logger.warning("validation.split=%s: these scenes are also learned from", name)
-    roots = resolve_split(name, cameras_of([sensors]) if sensors else ("CAM_F0",))
-    free = dataclasses.replace(training_filter, max_scenes=None, log_names=None, tokens=None)
+    return spread_scenes(name, settings.samples, training_filter, sensors)
+
+
+def spread_scenes(
+    split: str, count: int, window: SceneFilter, sensors: SensorConfig | None = None
+) -> SceneLoader:
+    """A loader of up to `count` scenes of a split, spread evenly over all of it.
+
+    Args:
+        split: data split; an embedded one is made where it is not there.
+        count: scenes at most.
+        window: whose lengths and stride apply; its choice of scenes does not.
+        sensors: that the loader reads; None = none.
+    """
+    roots = resolve_split(split, cameras_of([sensors]) if sensors else ("CAM_F0",))
+    free = dataclasses.replace(window, max_scenes=None, log_names=None, tokens=None)
     tokens = roots.loader(free).tokens
-    chosen = [tokens[number] for number in spread(len(tokens), settings.samples)]
+    chosen = [tokens[number] for number in spread(len(tokens), count)]
     return roots.loader(dataclasses.replace(free, tokens=tuple(chosen)), sensors)

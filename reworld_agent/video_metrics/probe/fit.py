@@ -91,6 +91,7 @@ def fit_probe(settings: ProbeSettings) -> Probe:
         "code_version": code_version(),
         "weights": shown(folder),
         "weights_sha256": tag,
+        "gate": model.gate,
         "untrained": settings.untrained,
         "train": names[0],
         "test": names[1],

@@ -1,0 +1,70 @@
+"""What the gate takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from reworld_agent.core.errors import UsageError
+from reworld_agent.core.settings import Settings, setting
+from reworld_agent.core.vocabulary import DEVICES
+from reworld_agent.scenes.roots import require_split
+
+_MODEL, _DATA = "the weights that are judged", "scenes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateSettings(Settings):
+    """Weights, and the scenes that they are judged on; see `training.gate.judge`.
+
+    Raises:
+        UsageError: a split is not there, or nothing is held out.
+    """
+
+    checkpoint_path: Path | None = setting(
+        "weights folder (the shipped tiny weights); weights_ema beside it is judged too",
+        None,
+        exists="folder",
+        metavar="DIR",
+        old_names=("checkpoint",),
+        group=_MODEL,
+    )
+    planner: bool = setting(
+        "judge the planner too, which reads the video states; false = the video half alone",
+        True,
+        group=_MODEL,
+    )
+    record: bool = setting(
+        "write the verdict into checkpoint_path= (gate.json), whose tables then show it",
+        True,
+        group=_MODEL,
+    )
+    device: str | None = setting(
+        "where the model runs (cuda where there is one)", None, choices=DEVICES, group=_MODEL
+    )
+    split: str = setting("data split that is judged on, held out", "town_val", group=_DATA)
+    fit_split: str = setting(
+        "training split that the closed forms and the mean state are of", "town_train", group=_DATA
+    )
+    clips: int = setting("scenes of split= at most, spread evenly", 200, least=2, group=_DATA)
+    fit_clips: int = setting(
+        "scenes of fit_split= at most, spread evenly", 400, least=2, group=_DATA
+    )
+    seed: int = setting("of the noise", 1, least=0, most=2**31 - 1)
+    cache_path: Path | None = setting(
+        "decoded frames and targets; null = ~/.cache/reworld/training", None, group=_DATA
+    )
+    output: Path = setting(
+        "written: FILE.parquet and .csv, a row for each quantity",
+        Path("outputs/gate"),
+        writes=(".parquet", ".csv"),
+        metavar="FILE",
+    )
+
+    def check(self) -> None:
+        """See the class."""
+        if self.split == self.fit_split:
+            message = f"split=fit_split={self.split}: nothing is held out"
+            raise UsageError(message, "name two splits")
+        for split in (self.fit_split, self.split):
+            require_split(split)
