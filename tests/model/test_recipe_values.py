@@ -15,7 +15,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from diffusers.models.autoencoders.autoencoder_kl_ltx import AutoencoderKLLTXVideo
-from diffusers.models.transformers.transformer_ltx import LTXVideoRotaryPosEmbed
+from diffusers.models.transformers.transformer_ltx import (
+    LTXVideoRotaryPosEmbed,
+    LTXVideoTransformer3DModel,
+)
 from torch import Tensor
 
 from reworld_agent.checkpoints.folder import embed_sentence
@@ -31,8 +34,8 @@ from reworld_agent.training.losses import stage_loss
 from reworld_agent.training.prepare import set_trainable
 from reworld_agent.training.stages import load_stage
 from reworld_agent.video.codecs.ltx import LTX_095, LTXCodec
-from reworld_agent.video.conditioning import Grid, video_coords
-from reworld_agent.video.encoding import encode_history, to_pixels
+from reworld_agent.video.conditioning import Grid, pack, video_coords
+from reworld_agent.video.encoding import encode_clip, encode_history, to_pixels
 from reworld_agent.video.prompts import DROPPED_PROMPT, PLANNER_PROMPT
 from reworld_agent.video.sampler import dit_velocity
 from tests.checkpoints.ancestors import SMALL_VAE
@@ -139,6 +142,55 @@ def test_what_planning_is_trained_on(recipe: str, monkeypatch: pytest.MonkeyPatc
     else:
         assert len(told[:, 0].unique()) == 4 and torch.equal(told, told.round())
         assert (told == told[:, :1]).all()
+
+
+def test_stage_1_and_its_gradients_are_the_formulas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """L_Gen + 1.0 L_Mid around diffusers' own transformer: whole times, history clean at t = 0."""
+    model = released_model()
+    stage = load_stage("1", "release", "tiny")
+    set_trainable(model, stage)
+    features, targets = batch(3)
+    head: Any = model.video_dit.mid_heads["1"]
+    torch.nn.init.normal_(head.proj.weight, std=0.1)
+    loss, _ = stage_loss(model, stage, features, targets, torch.Generator().manual_seed(3))
+    loss.backward()
+    sizes = {"num_attention_heads": 2, "attention_head_dim": 12, "num_layers": 2}
+    channels = {"in_channels": 12, "out_channels": 12, "caption_channels": 32}
+    stock: Any = LTXVideoTransformer3DModel(cross_attention_dim=24, **sizes, **channels)
+    stock.load_state_dict(model.video_dit.state_dict(), strict=False)
+    states: list[Tensor] = []
+    stock.transformer_blocks[0].register_forward_hook(lambda m, i, out: states.append(out))
+    clip = model.config.clip
+    images = features["images"], targets["future_images"]
+    clean = pack(encode_clip(model.codec, clip, *images, model.posterior(None)))
+    generator = torch.Generator().manual_seed(3)
+    t = torch.randn(3, 1, 1, generator=generator).sigmoid()[:, :, 0]
+    noise = torch.randn(clean.shape, generator=generator)
+    future = model.grid.future_mask()
+    sigma = (t * future)[..., None]
+    told = (t * 1000).round() * future
+    velocity = stock(
+        *((1 - sigma) * clean + sigma * noise, torch.zeros(3, 1, 32), told, None),
+        video_coords=model.layout().coords.expand(3, -1, -1),
+        return_dict=False,
+    )[0]
+    time = stock.time_embed(told.flatten(), batch_size=3, hidden_dtype=clean.dtype)[1]
+    table = head.scale_shift_table.detach().clone().requires_grad_()
+    weight, bias = (p.detach().clone().requires_grad_() for p in head.proj.parameters())
+    shift, scale = (table + time.view(3, -1, 1, table.size(1))).unbind(2)
+    normed = F.layer_norm(states[0], states[0].shape[-1:], eps=1e-6)
+    mid = F.linear(normed * (1 + scale) + shift, weight, bias)
+    target = noise - clean
+    errors = [((v - target).square() * future[:, None]).sum(1).mean() for v in (velocity, mid)]
+    expected = (errors[0] + 1.0 * errors[1]) / int(future.sum())
+    expected.backward()
+    torch.testing.assert_close(loss, expected, rtol=1e-5, atol=0)
+    wanted = {name: p.grad for name, p in stock.named_parameters()}
+    wanted |= {"mid_heads.1.scale_shift_table": table.grad, "mid_heads.1.proj.weight": weight.grad}
+    wanted |= {"mid_heads.1.proj.bias": bias.grad}
+    for name, parameter in model.video_dit.named_parameters():
+        assert parameter.grad is not None
+        torch.testing.assert_close(parameter.grad, wanted[name], rtol=2e-3, atol=1e-6)
 
 
 # --- optimisation -------------------------------------------------------------------------------
