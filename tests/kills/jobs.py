@@ -94,8 +94,7 @@ JOBS = (
             "output_dir={out}/run",
         ),
         "run/sources/*.json",
-        # not the copies for viewing: their coder gives other bytes from one whole run to the next
-        ("run/futures/*.mp4", "run/sources/*.json"),
+        ("run/*/*.mp4", "run/*/*.png", "run/sources/*.json"),
         3,
     ),
     Job(

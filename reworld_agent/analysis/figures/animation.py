@@ -135,6 +135,8 @@ def _save_gif(path: Path, pictures: list[Picture], colourful: list[Picture]) -> 
 def _save_mp4(path: Path, pictures: list[Picture]) -> None:
     try:
         import av  # noqa: PLC0415 - an extra; a gif does without
+
+        from reworld_agent.clips.video_out import REPEATABLE  # noqa: PLC0415 - imports it too
     except ImportError as error:
         raise ConfigError(
             "mp4 needs PyAV, which is not installed",
@@ -143,7 +145,7 @@ def _save_mp4(path: Path, pictures: list[Picture]) -> None:
     with path.open("wb") as stream, av.open(stream, "w", format="mp4") as container:
         video = container.add_stream("libx264", rate=FPS)
         video.height, video.width = pictures[0].shape[:2]
-        video.pix_fmt = "yuv420p"
+        video.pix_fmt, video.options = "yuv420p", dict(REPEATABLE)
         for picture in pictures:
             container.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(video.encode())
