@@ -28,6 +28,7 @@ from reworld_agent.analysis.tables.runs import Run, open_run
 from reworld_agent.core.errors import DataError, UsageError
 from reworld_agent.core.extending.plugins import VARIABLE
 from reworld_agent.core.extras import require_installed
+from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.settings import did_you_mean
 from reworld_agent.core.text import shown
 from reworld_agent.core.workers import run_tasks
@@ -37,6 +38,7 @@ _CHUNK = 16  # scenes a task
 _WORTH_A_POOL = 200  # scenes; starting processes costs seconds
 
 
+@one_writer
 def explain(settings: ExplainSettings) -> Explanation:
     """Explain the failures of a run, or of one scene of it, and write what the settings ask for.
 

@@ -11,6 +11,7 @@ from tqdm import tqdm, trange
 
 from reworld_agent.baselines.ego_status_mlp import SHIPPED_WEIGHTS, EgoStatusMLPAgent
 from reworld_agent.baselines.ego_status_settings import TrainEgoStatusSettings
+from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.records.checksums import write_checksums
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.splits import resolve_split
@@ -32,6 +33,7 @@ def load_tensors(agent: EgoStatusMLPAgent, data_split: str) -> tuple[Tensor, Ten
     return torch.stack(features), torch.stack(targets)
 
 
+@one_writer
 def train_ego_status_mlp(settings: TrainEgoStatusSettings) -> float:
     """Train and write the weights; the mean loss of the last epoch (m and rad mixed).
 

@@ -14,6 +14,7 @@ from reworld_agent.checkpoints.settings import ConvertSettings
 from reworld_agent.config import ModelConfig, load_model_config
 from reworld_agent.core.atomic import partial_path
 from reworld_agent.core.errors import WeightsError
+from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.model import ReWorldModel
 from reworld_agent.video.prompts import DROPPED_PROMPT, PLANNER_PROMPT
 from reworld_agent.video.text import T5Encoder
@@ -26,6 +27,7 @@ PASSED = {
 }
 
 
+@one_writer
 def convert_to_folder(settings: ConvertSettings) -> Converted:
     """Convert a checkpoint and write the folder; see `convert_checkpoint` for what it raises."""
     request = Request(

@@ -60,6 +60,11 @@ class ConvertSettings(Settings):
         """The recipe; where none is named, the ancestor's own."""
         return self.recipe or ("release" if self.ancestor == "reworld" else "paper")
 
+    def outputs(self) -> list[tuple[Path, str]]:
+        """The folder, which is put in its place as a whole."""
+        output = self.output_dir.absolute()
+        return [(output.parent, output.name)]
+
     def check(self) -> None:
         """A folder that is there is not written into."""
         if self.output_dir.exists():

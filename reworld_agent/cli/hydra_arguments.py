@@ -14,6 +14,7 @@ import yaml
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.sections import all_fields, is_known, known_words, unknown
 from reworld_agent.core.settings import Settings, did_you_mean, wrong
+from reworld_agent.core.signatures import argument_names
 from reworld_agent.core.text import shown
 
 # Hydra's own options, with how many arguments follow each.
@@ -37,7 +38,8 @@ _SPLITS = (
 def read_arguments(settings: type[Settings], arguments: Sequence[str], usage: str) -> list[str]:
     """The arguments as Hydra takes them; values are looked at when they are composed.
 
-    A name in a table that may have it (`trainer.params.enable_progress_bar=`) needs no `+`.
+    A name in a table that may have it (`trainer.params.enable_progress_bar=`) needs no `+`, nor
+    does what the class of an agent takes and its file does not name.
 
     Args:
         settings: what the command takes.
@@ -54,6 +56,7 @@ def read_arguments(settings: type[Settings], arguments: Sequence[str], usage: st
     if not any(word.partition(".")[0] == "agent" for word in known_words(settings)):
         named = set()  # `fit-statistics` has no agent
     declared = {field.word for field in all_fields(settings)} | (named or set())
+    named = named and named | _class_words(agent)
     seen: set[str] = set()
     added = []
     for override in overrides:
@@ -116,11 +119,23 @@ def _value_of(group: str, overrides: Sequence[str], default: str) -> str:
 
 def _agent_words(name: str) -> set[str] | None:
     """What an agent's own file adds to a command; None where it is no file of ours."""
-    file = resources.files("navsim_configs").joinpath("agent", f"{name}.yaml")
-    if not file.is_file():
+    content = _agent_file(name)
+    if content is None:
         return None
-    content = yaml.safe_load(file.read_text(encoding="utf-8"))
     return {word for key, value in content.items() for word in _flat(key, value)}
+
+
+def _class_words(name: str) -> set[str]:
+    """What the class of an agent of ours takes."""
+    content = _agent_file(name) or {}
+    names = argument_names(content["agent"]["_target_"]) if content else ()
+    return {f"agent.{argument}" for argument in names or ()}
+
+
+def _agent_file(name: str) -> dict[str, Any] | None:
+    """An agent's own file; None where it is no file of ours."""
+    file = resources.files("navsim_configs").joinpath("agent", f"{name}.yaml")
+    return dict(yaml.safe_load(file.read_text(encoding="utf-8"))) if file.is_file() else None
 
 
 def _flat(key: str, value: Any) -> list[str]:
@@ -147,13 +162,39 @@ def _may_be(settings: type[Settings], word: str, named: set[str] | None, is_new:
     )
 
 
+def with_added(arguments: Sequence[str], error: Exception) -> list[str] | None:
+    """The arguments with `++` before one that Hydra refuses and the class of its table takes.
+
+    Args:
+        arguments: as Hydra was given them.
+        error: why it cannot compose them.
+
+    Returns:
+        None where the error is another one.
+    """
+    word = _override_of(error).partition("=")[0]
+    given = [argument for argument in arguments if argument.startswith(f"{word}=")]
+    table = getattr(error.__cause__, "parent_node", None)
+    if not given or not word.startswith("agent.") or not isinstance(table, Mapping):
+        return None
+    names = argument_names(str(table.get("_target_", "")))
+    if word.rpartition(".")[2] not in (names or ()):
+        return None
+    return [f"++{argument}" if argument in given else argument for argument in arguments]
+
+
+def _override_of(error: Exception) -> str:
+    """The argument that Hydra cannot compose; "" where it names none."""
+    said = _OVERRIDE.search(str(error))
+    return str(getattr(error, "override", None) or (said and (said[1] or said[2])) or "")
+
+
 def composing_error(settings: type[Settings], error: Exception) -> UsageError:
     """What Hydra says of arguments that it cannot compose, in our words where there are any."""
-    said = _OVERRIDE.search(str(error))
     folder = _NO_FOLDER.search(str(error))
     if folder:
         return UsageError(f"--config-dir {folder[1]}: no such folder", "check the path")
-    override = str(getattr(error, "override", None) or (said and (said[1] or said[2])) or "")
+    override = _override_of(error)
     key, _, value = override.partition("=")
     word = key.lstrip("+~")
     cause = error.__cause__

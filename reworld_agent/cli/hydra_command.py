@@ -17,7 +17,7 @@ from yaml import YAMLError
 
 from reworld_agent.cli.command import FAILED, HELP_WORDS, OK, USAGE, Command, exit_of
 from reworld_agent.cli.help import usage_of
-from reworld_agent.cli.hydra_arguments import composing_error, read_arguments
+from reworld_agent.cli.hydra_arguments import composing_error, read_arguments, with_added
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.sections import all_fields
 from reworld_agent.core.settings import Field, Settings
@@ -87,11 +87,18 @@ class HydraCommand(Command):
             # here: of what leaves a job Hydra says more than is asked for
             codes[-1] = exit_of(lambda: self.function()(self.settings_of(cfg, choices)), self.kept)
 
+        main = hydra.main(CONFIG_PATH, self.config, version_base="1.3")(task)
+        words: list[str] | None = given
         try:
-            with _argv([sys.argv[0], *given]), _errors_raised():
-                hydra.main(CONFIG_PATH, self.config, version_base="1.3")(task)()
-        except CompactHydraException as error:
-            raise composing_error(self.settings, error) from error
+            while words is not None:
+                try:
+                    with _argv([sys.argv[0], *words]), _errors_raised():
+                        main()
+                    break
+                except CompactHydraException as error:
+                    words = with_added(words, error)
+                    if words is None:
+                        raise composing_error(self.settings, error) from error
         except YAMLError as error:
             said = " ".join(str(error).split())
             raise UsageError(f"a configuration file cannot be read: {said}", "fix it") from error

@@ -14,6 +14,7 @@ from reworld_agent.clips.sources import ClipSource, Options, open_source
 from reworld_agent.clips.splits import split_rule
 from reworld_agent.clips.windows import ClipShape
 from reworld_agent.core.errors import UsageError
+from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.result_tables import write_csv
 from reworld_agent.scenes import synthetic
 
@@ -41,6 +42,7 @@ class MadeIndex:
         return "\n".join([*self.findings.lines(self.shape.fps), *split_counts(self.index)])
 
 
+@one_writer
 def make_index(settings: IndexSettings) -> MadeIndex:
     """Cut recordings into clips and write one row a clip.
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import DataError
 
-# Equal frames are equal bytes. x264 codes otherwise with other numbers of threads, and its macroblock
-# tree reads memory that nothing has set (frames of 112 x 64 pixels: 14 files of 15 runs).
+# Equal frames are equal bytes. x264 codes otherwise with other numbers of threads, and its
+# macroblock tree reads memory that nothing has set (112 x 64 pixels: 14 files of 15 runs).
 REPEATABLE = {"threads": "1", "mbtree": "0"}
 _VIEW = {"crf": "18", "preset": "medium", **REPEATABLE}
 _LOSSLESS = {"qp": "0", "preset": "veryfast", **REPEATABLE}

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
 
 from reworld_agent.core.errors import UsageError
-from reworld_agent.core.setting_paths import check_output, require
+from reworld_agent.core.setting_paths import FOLDER, check_output, require, written
 
 _KEY, SECTION = "reworld", "reworld_section"  # of what `setting` and `section` note
 Chosen = TypeVar("Chosen", bound="Settings")
@@ -50,6 +50,7 @@ def setting(
     exists: Literal["file", "folder", "any"] | None = None,
     writes: Sequence[str] | Literal["folder"] = (),
     makes: Sequence[str] = (),
+    shared: bool = False,
     reads: bool = False,
     positional: bool = False,
     metavar: str = "",
@@ -75,6 +76,7 @@ def setting(
             is given, any other ending is put in the place of a table's own (a.csv, a.parquet).
         makes: of a folder that is written, the names in it that are made anew: no input may lie
             there.
+        shared: what is written there may be written by several processes at once.
         reads: the path is an input that is looked for elsewhere.
         positional: may be given without its name.
         metavar: what `--help` shows for the value (FILE, N ...).
@@ -90,8 +92,8 @@ def setting(
     """
     endings = writes if isinstance(writes, str) else tuple(writes)
     about = _About(
-        *(doc, choices, open, least, most, above, cap, exists, endings, tuple(makes), reads),
-        *(positional, metavar, tuple(old_names), tuple(collects), group),
+        *(doc, choices, open, least, most, above, cap, exists, endings, tuple(makes), shared),
+        *(reads, positional, metavar, tuple(old_names), tuple(collects), group),
         *(key, read, keys),
     )
     return dataclasses.field(default=default, metadata={_KEY: about})
@@ -111,6 +113,7 @@ class _About:
     exists: str | None
     writes: str | tuple[str, ...]
     makes: tuple[str, ...]
+    shared: bool
     reads: bool
     positional: bool
     metavar: str
@@ -249,6 +252,20 @@ class Settings:
         values = (getattr(self, field.name) for field in dataclasses.fields(self))
         sections = [value for value in values if isinstance(value, Settings)]
         return [*own, *(item for section in sections for item in section.inputs())]
+
+    def outputs(self) -> list[tuple[Path, str]]:
+        """What one process at a time writes: folders with "", or with the name of a file in them.
+
+        Of several files of one name, the first stands for all.
+        """
+        found = []
+        for field in fields_of(type(self)):
+            writes = () if field.about.shared else field.about.writes
+            for path in _paths(getattr(self, field.name)) if writes else []:
+                file = written(path, writes)[0]
+                is_folder = writes == FOLDER
+                found.append((file, "") if is_folder else (file.absolute().parent, file.name))
+        return found
 
     def replaced(self: Chosen, **changes: Any) -> Chosen:
         """A copy with other values, checked again."""

@@ -27,7 +27,7 @@ def argument_names(target: str) -> tuple[str, ...] | None:
         return None
     for node in _statements(tree):
         if isinstance(node, ast.ClassDef) and node.name == name:
-            return _constructor_names(node)
+            return _constructor_names(node, module)
         if isinstance(node, ast.ImportFrom) and any(
             (alias.asname or alias.name) == name for alias in node.names
         ):
@@ -92,7 +92,8 @@ def _statements(module: ast.Module) -> Iterator[ast.stmt]:
         yield from node.body if isinstance(node, ast.If) else [node]
 
 
-def _constructor_names(node: ast.ClassDef) -> tuple[str, ...] | None:
+def _constructor_names(node: ast.ClassDef, module: str) -> tuple[str, ...] | None:
+    """What a class takes: by its own constructor, its fields as a dataclass, or its base class."""
     for item in node.body:
         if isinstance(item, ast.FunctionDef) and item.name == "__init__":
             given = item.args
@@ -100,7 +101,23 @@ def _constructor_names(node: ast.ClassDef) -> tuple[str, ...] | None:
                 return None
             names = [*given.posonlyargs, *given.args, *given.kwonlyargs][1:]
             return tuple(argument.arg for argument in names)
-    return () if not node.bases else None  # a base class may have a constructor
+    found: dict[str, None] = {}
+    for base in node.bases:
+        known = isinstance(base, ast.Name) and base.id != node.name
+        above = argument_names(f"{module}.{ast.unparse(base)}") if known else None
+        if above is None or (found and not _is_dataclass(node)):
+            return None  # whose constructor it is, only an import tells
+        found.update(dict.fromkeys(above))
+    if _is_dataclass(node):
+        fields = (item for item in node.body if isinstance(item, ast.AnnAssign))
+        declared = [item for item in fields if "ClassVar" not in ast.unparse(item.annotation)]
+        found.update(dict.fromkeys(ast.unparse(item.target) for item in declared))
+    return tuple(found)
+
+
+def _is_dataclass(node: ast.ClassDef) -> bool:
+    said = (ast.unparse(decorator).partition("(")[0] for decorator in node.decorator_list)
+    return any(name.rpartition(".")[2] == "dataclass" for name in said)
 
 
 def _source(module: str) -> Path | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from reworld_agent.core.errors import DataError
-from reworld_agent.core.guards.writers import sole_writer
+from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.provenance import blas_name, code_version
 from reworld_agent.core.result_tables import read_frame, write_csv, write_parquet
 from reworld_agent.core.shards import PartStore, remove_stores
@@ -32,7 +31,6 @@ from reworld_agent.pdm.cache_io.folder import SceneCaches, code_digest
 from reworld_agent.pdm.golden.finding import require_trust
 from reworld_agent.pdm.metrics import columns
 from reworld_agent.pdm.poses import INTERVAL, intervals_of, looks_like_degrees
-from reworld_agent.pdm.protocols.aggregate import Group
 from reworld_agent.scenes.splits import resolve_split
 
 logger = logging.getLogger(__name__)
@@ -67,6 +65,7 @@ class FileScores:
         return "\n".join(lines)
 
 
+@one_writer
 def score_file(settings: ScoreFileSettings) -> FileScores:
     """Score the file; write the result, the stages where they are asked for, and their csv twins.
 
@@ -85,13 +84,6 @@ def score_file(settings: ScoreFileSettings) -> FileScores:
     if settings.two_stage:
         assert settings.mapping is not None
         groups = groups_of(read_mapping(settings.mapping), table["token"])
-    with sole_writer(settings.output.absolute().parent, settings.output.name):
-        return _scored(settings, table, groups)
-
-
-def _scored(
-    settings: ScoreFileSettings, table: pd.DataFrame, groups: Sequence[Group] | None
-) -> FileScores:
     rows = _score_rows(settings, table)
     if groups is None:
         return FileScores(settings, rows)

@@ -95,6 +95,7 @@ class ScoreFileSettings(Settings):
         "folder of scene caches (in the cache folder of this package)",
         None,
         writes="folder",
+        shared=True,
         group=_WORK,
     )
     resume: bool = setting("go on where a stopped run of the same output ended", True, group=_WORK)

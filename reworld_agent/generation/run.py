@@ -17,7 +17,7 @@ from reworld_agent.clips.index import listing
 from reworld_agent.clips.video_out import write_video
 from reworld_agent.config import ClipConfig, ModelConfig
 from reworld_agent.core.errors import DataError
-from reworld_agent.core.guards.writers import sole_writer
+from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.provenance import code_version, weights_hash
 from reworld_agent.core.result_tables import keep_settings
 from reworld_agent.generation.futures import Sampling, generate
@@ -56,6 +56,7 @@ class Futures:
     stages: tuple[str, ...]
 
 
+@one_writer
 def generate_futures(settings: GenerateSettings) -> Futures:
     """Imagine how clips go on; what is there already is not made again.
 
@@ -73,8 +74,7 @@ def generate_futures(settings: GenerateSettings) -> Futures:
     if settings.clip is not None:
         wanted[0].read()  # before the weights are: it may be too short, or damaged
     model, sampling = load_model(settings), sampling_of(settings, config)
-    with sole_writer(settings.output_dir):
-        return _generate(settings, model, sampling, clip, wanted)
+    return _generate(settings, model, sampling, clip, wanted)
 
 
 def _generate(

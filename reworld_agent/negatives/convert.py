@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.result_tables import read_frame
 from reworld_agent.negatives.beyonddrive import export_pool, import_pool
 from reworld_agent.negatives.convert_settings import ConvertPoolSettings
 from reworld_agent.negatives.pool import read_pool, write_pool
 
 
+@one_writer
 def convert_pool(settings: ConvertPoolSettings) -> int:
     """Write the other form of a pool; how many scenes it holds.
 

@@ -36,3 +36,8 @@ class ConvertPoolSettings(Settings):
             raise UsageError(message, "add data_split=NAME")
         kind = ("",) if self.input.is_dir() else FOLDER
         check_output("output", self.output, kind, self.inputs())
+
+    def outputs(self) -> list[tuple[Path, str]]:
+        """The output, a file or a folder."""
+        output = self.output.absolute()
+        return [(output.parent, output.name) if self.input.is_dir() else (output, "")]

@@ -12,6 +12,7 @@ import pandas as pd
 
 from reworld_agent.core.errors import DataError, ReWorldError
 from reworld_agent.core.findings import FAIL, WARN, Finding
+from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.result_tables import read_frame
 from reworld_agent.core.text import shown
 from reworld_agent.core.vocabulary import LOG_REPLAY
@@ -57,6 +58,7 @@ class Verdict:
             show(finding)
 
 
+@one_writer
 def submit(settings: SubmitSettings, show: Show = lambda finding: None) -> Verdict:
     """Build the leaderboard's file from a run and check it, or check a file that is there.
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from reworld_agent.core.errors import ConfigError, DataError, UsageError
+from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.provenance import code_version
 from reworld_agent.core.records import parse_json
 from reworld_agent.core.text import shown
@@ -36,6 +37,7 @@ _RESIZE = "bilinear, no antialiasing, aspect not kept"
 FEW_HINT = "give more clips, or add allow_few=true: the number is then marked as worth little"
 
 
+@one_writer
 def score(settings: ScoreSettings) -> Score:
     """Compare two sets of clips, and write what was found.
 

@@ -150,6 +150,7 @@ class ScoreSettings(Settings):
         "features of each clip, so that a stopped run goes on ($REWORLD_HOME/metrics/features)",
         None,
         writes="folder",
+        shared=True,
         metavar="DIR",
         group=_WORK,
     )

@@ -142,6 +142,33 @@ def test_an_agent_from_outside_is_refused_in_two_lines(
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_what_a_class_takes_needs_no_plus(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "takers.py").write_text(
+        "from dataclasses import dataclass\n"
+        "@dataclass\nclass Base:\n    width: int = 3\n"
+        "@dataclass\nclass Inner(Base):\n    depth: int = 3\n"
+        "class Agent:\n    def __init__(self, inner, speed=1.0): ...\n"
+        "class Child(Agent): ...\n"
+    )
+    (tmp_path / "conf" / "agent").mkdir(parents=True)
+    (tmp_path / "conf" / "agent" / "theirs.yaml").write_text(
+        "# @package _global_\nagent: {_target_: takers.Child, inner: {_target_: takers.Inner}}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    theirs = ["score", "--config-dir", "conf", "agent=theirs", "--cfg", "job"]
+    words = ["agent.speed=7", "agent.inner.depth=8", "agent.inner.width=9"]
+    assert cli.main([*theirs, *words]) == 0
+    shown = yaml.safe_load(capsys.readouterr().out)["agent"]
+    assert (shown["speed"], shown["inner"]["depth"], shown["inner"]["width"]) == (7, 8, 9)
+    assert cli.main([*theirs, "agent.inner.heigth=8"]) == 2
+    assert "agent.inner.heigth" in capsys.readouterr().err
+    assert cli.main(["score", "agent=human", "agent.time_horizon=5", "--cfg", "job"]) == 0
+    assert yaml.safe_load(capsys.readouterr().out)["agent"]["time_horizon"] == 5
+
+
 @pytest.mark.parametrize(
     ("command", "words"),
     [

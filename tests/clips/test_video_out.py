@@ -12,7 +12,9 @@ from reworld_agent.clips.video_out import write_video
 
 @pytest.mark.parametrize("lossless", [False, True])
 @pytest.mark.parametrize("size", [(34, 50), (65, 113), (112, 230)])
-def test_equal_frames_are_equal_bytes(tmp_path: Path, size: tuple[int, int], lossless: bool) -> None:
+def test_equal_frames_are_equal_bytes(
+    tmp_path: Path, size: tuple[int, int], lossless: bool
+) -> None:
     draw = np.random.default_rng(1)
     texture = draw.integers(0, 255, (3, size[0] // 4 + 8, size[1] // 4 + 8), dtype=np.uint8)
     large = texture.repeat(4, 1).repeat(4, 2)

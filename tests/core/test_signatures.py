@@ -37,13 +37,17 @@ def test_classes_of_any_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (package / "inner" / "agents.py").write_text(
         "class Agent:\n    def __init__(self, rate, *, path=None): ...\n"
         "class Open:\n    def __init__(self, **any): ...\n"
-        "class Child(Agent): ...\nclass Bare: ...\n"
+        "class Child(Agent): ...\nclass Bare: ...\nclass Lost(torch.Module): ...\n"
+        "@dataclass\nclass Config:\n    size: int\n    KIND: ClassVar[str] = ''\n"
+        "@dataclasses.dataclass(frozen=True)\nclass More(Config):\n    depth: int = 3\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     assert argument_names("somebodys.inner.agents.Agent") == ("rate", "path")
     assert argument_names("somebodys.Agent") == ("rate", "path")
     assert argument_names("somebodys.inner.agents.Bare") == ()
-    for name in ("inner.agents.Open", "inner.agents.Child", "inner.agents.Nobody", "nowhere.X"):
+    assert argument_names("somebodys.inner.agents.Child") == ("rate", "path")
+    assert argument_names("somebodys.inner.agents.More") == ("size", "depth")
+    for name in ("inner.agents.Open", "inner.agents.Lost", "inner.agents.Nobody", "nowhere.X"):
         assert argument_names(f"somebodys.{name}") is None
     assert argument_names("nobodys.X") is None
     (package / "latin.py").write_bytes(b"# coding: latin-1\n# \xe9\nclass Old: ...\n")

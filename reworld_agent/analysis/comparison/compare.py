@@ -17,6 +17,7 @@ from reworld_agent.analysis.tables.sanity import ERROR, notices
 from reworld_agent.analysis.tables.score_tables import ScoreTable, read_table
 from reworld_agent.analysis.tables.two_stages import ONE, STAGE_COLUMN, TWO
 from reworld_agent.core.errors import ConfigError, DataError, ReWorldError
+from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.text import shown
 from reworld_agent.pdm.metrics import SCORE, Protocol, short_name
 
@@ -27,6 +28,7 @@ Columns = dict[str, NDArray[np.float64]]
 logger = logging.getLogger(__name__)
 
 
+@one_writer
 def compare(settings: CompareSettings) -> Comparison:
     """Read two tables, compare them scene by scene, and write what the settings ask for.
 

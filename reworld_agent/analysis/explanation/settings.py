@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reworld_agent.analysis.picture_kinds import KINDS, require_kind
+from reworld_agent.analysis.tables.files import EXPLANATIONS
 from reworld_agent.analysis.tables.settings import RunSettings
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.setting_paths import require_writable
@@ -42,6 +43,13 @@ class ExplainSettings(RunSettings):
     def output(self) -> Path:
         """Where the tables go."""
         return self.output_dir or self.folder
+
+    def outputs(self) -> list[tuple[Path, str]]:
+        """The tables of all scenes, the pictures with them, or the picture of one."""
+        picture = self.picture
+        if self.token is None:
+            return [(self.output, EXPLANATIONS)]
+        return [] if picture is None else [(picture.absolute().parent, picture.name)]
 
     def check(self) -> None:
         """One scene or all, and a place to write to."""

@@ -26,6 +26,7 @@ from reworld_agent.analysis.tables.sanity import notices
 from reworld_agent.analysis.tables.score_tables import ScoreTable, read_table
 from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import DataError, ReWorldError
+from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.provenance import code_version
 from reworld_agent.core.text import shown
 from reworld_agent.core.vocabulary import PDMS_V1
@@ -59,6 +60,7 @@ class Report:
     content: Content
 
 
+@one_writer
 def report(settings: ReportSettings) -> Report:
     """Read, explain and draw all that a page shows, and write it.
 

@@ -42,6 +42,10 @@ class ReportSettings(RunSettings):
         if self.output is None:
             require_writable("output", self.folder)
 
+    def outputs(self) -> list[tuple[Path, str]]:
+        """The page."""
+        return [(self.page.absolute().parent, self.page.name)]
+
     def inputs(self) -> list[tuple[str, Path]]:
         """The tables of both runs."""
         other = run_tables(self.beside) if self.beside is not None else []

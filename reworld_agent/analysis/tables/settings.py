@@ -34,7 +34,9 @@ class RunSettings(Settings):
         "folder with navsim_logs and sensor_blobs", None, exists="folder", group=_WHERE
     )
     maps_root: Path | None = setting("folder of the maps", None, exists="folder", group=_WHERE)
-    cache_dir: Path | None = setting("folder of scene caches", None, writes="folder", group=_WHERE)
+    cache_dir: Path | None = setting(
+        "folder of scene caches", None, writes="folder", shared=True, group=_WHERE
+    )
 
     @property
     def folder(self) -> Path:

@@ -8,11 +8,13 @@ import torch
 from reworld_agent.benchmarks.model.measure import Bench, measure, with_size
 from reworld_agent.benchmarks.model.settings import ModelBenchmarkSettings
 from reworld_agent.config import load_model_config
+from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.provenance import code_version
 from reworld_agent.core.result_tables import write_csv, write_parquet
 from reworld_agent.core.setting_paths import with_ending
 
 
+@one_writer
 def benchmark_model(settings: ModelBenchmarkSettings) -> pd.DataFrame:
     """Time the model; the table, which is also written.
 

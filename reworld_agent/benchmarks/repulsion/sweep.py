@@ -10,6 +10,7 @@ import pandas as pd
 from reworld_agent.benchmarks.repulsion.settings import RepulsionSettings
 from reworld_agent.benchmarks.table2 import figures
 from reworld_agent.core.errors import DataError
+from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.provenance import code_version
 from reworld_agent.core.result_tables import write_csv, write_parquet
 from reworld_agent.evaluation.tables import average_of
@@ -83,6 +84,7 @@ def table(output: Path, factors: Sequence[float], seeds: Sequence[int]) -> pd.Da
     return found
 
 
+@one_writer
 def sweep_repulsion(
     settings: RepulsionSettings, run: Callable[[Command], int] = in_a_process
 ) -> pd.DataFrame:

@@ -10,6 +10,7 @@ import pandas as pd
 from reworld_agent.benchmarks.scorer.measure import first_use_s, run, summary
 from reworld_agent.benchmarks.scorer.picture import draw_growth
 from reworld_agent.benchmarks.scorer.settings import ScorerBenchmarkSettings
+from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.result_tables import write_csv
 from reworld_agent.core.setting_paths import with_ending
 
@@ -31,6 +32,7 @@ class ScorerTimes:
     first_use: tuple[float, float]
 
 
+@one_writer
 def benchmark_scorer(settings: ScorerBenchmarkSettings) -> ScorerTimes:
     """Time the scorer on one thread, and write tables and picture.
 

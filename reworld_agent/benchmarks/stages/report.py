@@ -21,6 +21,7 @@ from reworld_agent.benchmarks.stages.measure import (
 from reworld_agent.benchmarks.stages.settings import SLICE, StagesBenchmarkSettings
 from reworld_agent.config import ModelConfig, load_model_config
 from reworld_agent.core.errors import UsageError
+from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.result_tables import write_csv, write_parquet
 from reworld_agent.model import ReWorldModel
 from reworld_agent.training.stages import TrainingStage, load_stage
@@ -30,6 +31,7 @@ EXTRA = {"1": "intermediate", "2": "alignment"}  # the paper's term of a stage
 TARGETS = {"intermediate": 1.003, "alignment": 1.01}  # of the ratio of times
 
 
+@one_writer
 def benchmark_stages(settings: StagesBenchmarkSettings) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Operations and times of the stages' steps; the tables, which are also written.
 

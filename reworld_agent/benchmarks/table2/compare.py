@@ -16,6 +16,7 @@ from reworld_agent.benchmarks.table2.settings import COSTS, Table2Settings
 from reworld_agent.benchmarks.table2.sweeps import Sweep, run_sweep, summary
 from reworld_agent.clips.index import read_index
 from reworld_agent.core.errors import UsageError
+from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.provenance import blas_name, code_version
 from reworld_agent.core.result_tables import write_csv, write_parquet
 from reworld_agent.objectives.baselines import REPRESENTATIONS
@@ -49,6 +50,7 @@ class MethodTable:
     file: Path
 
 
+@one_writer
 def compare_methods(settings: Table2Settings) -> MethodTable:
     """Run a sweep; the table and its figure are written.
 

@@ -5,25 +5,48 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
+from functools import wraps
 from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
 
 from filelock import FileLock, Timeout
 
 from reworld_agent.core.atomic import NO_LOCKS_HERE
 from reworld_agent.core.errors import ConfigError
+from reworld_agent.core.settings import Settings
 
 LOCK, HOLDER = ".writer.lock", ".writer.json"
 _RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")  # 0 where this process is the first
+
+Asked = TypeVar("Asked", bound=Settings)
+More = ParamSpec("More")
+Made = TypeVar("Made")
+
+
+def one_writer(
+    function: Callable[Concatenate[Asked, More], Made],
+) -> Callable[Concatenate[Asked, More], Made]:
+    """A function of settings that writes their outputs alone: it raises what `sole_writer` does."""
+
+    @wraps(function)
+    def alone(settings: Asked, /, *args: More.args, **kwargs: More.kwargs) -> Made:
+        with ExitStack() as held:
+            for folder, name in dict.fromkeys(settings.outputs()):
+                held.enter_context(sole_writer(folder, name))
+            return function(settings, *args, **kwargs)
+
+    return alone
 
 
 @contextmanager
 def sole_writer(folder: Path, name: str = "") -> Iterator[None]:
     """Keep other processes from writing a run's folder or file; that ends with this process.
 
-    The processes of one distributed training share a folder: the first of them holds it.
+    The processes of one distributed training share a folder: the first of them holds it. Where
+    nothing is written, nothing is left behind, not even a folder.
 
     Args:
         folder: of the run; made where it is absent.
@@ -38,6 +61,7 @@ def sole_writer(folder: Path, name: str = "") -> Iterator[None]:
     holder = folder / f"{name and '.'}{name}{HOLDER}"
     # a soft lock, filelock's substitute where a disk knows none, would outlive a kill
     lock = FileLock(holder.with_name(f"{name and '.'}{name}{LOCK}"), fallback_to_soft=False)
+    made = [place for place in (folder, *folder.absolute().parents) if not place.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(blocking=False)
@@ -60,7 +84,12 @@ def sole_writer(folder: Path, name: str = "") -> Iterator[None]:
     finally:
         with suppress(OSError):
             holder.unlink(missing_ok=True)
+            if lock.is_locked:  # before it is let go of: the next one makes a file of its own
+                Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()
+        with suppress(OSError):  # they hold something
+            for place in made:
+                place.rmdir()
 
 
 def _now() -> str:

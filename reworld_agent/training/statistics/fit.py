@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from reworld_agent.config import load_model_config
+from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.model import ReWorldModel
 from reworld_agent.scenes.splits import split_loader
 from reworld_agent.training.datasets.scene_arrays import SceneArrays, scene_arrays
@@ -23,6 +24,7 @@ from reworld_agent.video.encoding import to_pixels
 SCENES = 1000
 
 
+@one_writer
 def run_statistics(settings: StatisticsRun) -> FittedStatistics:
     """Fit on the scenes of a split and write `<output_dir>/weights`."""
     pl.seed_everything(settings.seed, verbose=False)

@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from reworld_agent.core.errors import DataError
+from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.provenance import code_version, weights_hash
 from reworld_agent.core.result_tables import write_csv, write_parquet
 from reworld_agent.core.setting_paths import written
@@ -63,6 +64,7 @@ class Probe:
         return "\n".join(lines)
 
 
+@one_writer
 def fit_probe(settings: ProbeSettings) -> Probe:
     """Fit linear models to frozen states, score them on other logs, and write the table.
 

@@ -45,6 +45,7 @@ class ProbeSettings(Settings):
         "of states, so that a stopped run goes on ($REWORLD_HOME/metrics/features)",
         None,
         writes="folder",
+        shared=True,
         metavar="DIR",
     )
 
