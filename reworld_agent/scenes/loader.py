@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reworld_agent.core.errors import DataError, SceneError
 from reworld_agent.scenes.filter import SceneFilter
-from reworld_agent.scenes.log_index import LogIndex, open_index
+from reworld_agent.scenes.log_index import LogEntry, LogIndex, open_index
 from reworld_agent.scenes.logs import FrameDict, LogFrames, load_log
 from reworld_agent.scenes.scene import AgentInput, Scene
 from reworld_agent.scenes.sensors import SensorConfig
@@ -134,9 +134,17 @@ class SceneLoader:
                 left -= set(self._index.entry(path).tokens)
         return [token for token in wanted if token in left]
 
+    def entry(self, log: Path) -> LogEntry:
+        """What is known of one of its logs."""
+        return self._index.entry(log)
+
+    def is_sole(self, token: str) -> bool:
+        """Whether no other frame bears the token."""
+        return token not in self._ambiguous
+
     def check_token(self, token: str) -> None:
         """Raise SceneError where a token names more than one frame."""
-        if token in self._ambiguous:
+        if not self.is_sole(token):
             raise SceneError(
                 f"token {token} names more than one frame of {self.data_path} (NAVSIM's devkit "
                 "would take the last)",

@@ -1,8 +1,8 @@
 """Which log holds which token? Answered without keeping logs in memory.
 
-A real split has a thousand logs of tens of megabytes. Each is opened once; the tokens found are
-kept in the process and, where finding them took long, in a file under the cache folder, valid
-as long as a log's size and time of change stay the same.
+A real split has a thousand logs of tens of megabytes. Each is opened and checked once; what is
+found is kept in the process and, where that took long, in a file under the cache folder, valid as
+long as a log's size and its times of change stay the same.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from reworld_agent.core.errors import DataError, SceneError
 from reworld_agent.core.paths import cache_home
 from reworld_agent.core.records import read_record, write_record
 from reworld_agent.scenes.logs import load_log
+from reworld_agent.scenes.readings import Reading, only_ours, remember, rules
 
-WORTH_KEEPING_S = 2.0
+WORTH_KEEPING_S = 0.5
 _SETTLED_NS = 2_000_000_000  # file systems keep times to 2 s or better
 
 
@@ -33,16 +34,19 @@ class LogEntry:
 
     Attributes:
         path: the log's file.
-        size, modified_ns: of the file when it was read.
+        stamp: size, time of change of the content and of the file's record [ns] when it was read.
         tokens: tokens of its frames, in order.
         routed: for each frame, whether it has a route.
+        cities: `map_location` of its frames, each once.
+        reading: what was found of its bytes.
     """
 
     path: Path
-    size: int
-    modified_ns: int
+    stamp: tuple[int, ...]
     tokens: tuple[str, ...]
     routed: tuple[bool, ...]
+    cities: tuple[str, ...]
+    reading: Reading
 
     @cached_property
     def repeated(self) -> frozenset[str]:
@@ -56,10 +60,11 @@ class LogEntry:
 class _Row:
     """What is kept of a log between processes; see `LogEntry`."""
 
-    size: int
-    modified_ns: int
+    stamp: tuple[int, ...]
     tokens: tuple[str, ...]
     routed: tuple[bool, ...]
+    cities: tuple[str, ...]
+    reading: Reading
 
     def __post_init__(self) -> None:
         """Raise DataError where the frames' tokens and routes are not as many."""
@@ -69,8 +74,9 @@ class _Row:
 
 @dataclass(frozen=True)
 class _Rows:
-    """The record of a folder: its logs by name."""
+    """The record of a folder: the rules that its logs were read by, and the logs by name."""
 
+    rules: str
     logs: dict[str, _Row]
 
 
@@ -111,14 +117,17 @@ class LogIndex:
         """The entry of one log; opens the log the first time."""
         stat = path.stat()
         known = self._entries.get(path.name)
-        stamp = (stat.st_size, stat.st_mtime_ns)
-        if known is not None and (known.size, known.modified_ns) == stamp:
+        stamp = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        if known is not None and known.stamp == stamp:
             return known
         started = time.perf_counter()
         frames = load_log(path)
         tokens = tuple(str(frame["token"]) for frame in frames)
         routed = tuple(len(frame["roadblock_ids"]) > 0 for frame in frames)
-        self._entries[path.name] = LogEntry(path, stat.st_size, stat.st_mtime_ns, tokens, routed)
+        named = (frame.get("map_location") for frame in frames)
+        cities = tuple(dict.fromkeys(city for city in named if isinstance(city, str)))
+        entry = LogEntry(path, stamp, tokens, routed, cities, frames.reading())
+        self._entries[path.name] = entry
         self._seconds += time.perf_counter() - started
         return self._entries[path.name]
 
@@ -167,22 +176,28 @@ class LogIndex:
         if self._seconds < worth_s:
             return
         rows = {
-            entry.path.name: vars(_Row(entry.size, entry.modified_ns, entry.tokens, entry.routed))
-            for entry in self._entries.values()
+            name: {
+                **{key: getattr(entry, key) for key in _Row.__annotations__},
+                "reading": vars(entry.reading),
+            }
+            for name, entry in self._entries.items()
         }
-        with contextlib.suppress(DataError):
-            write_record(self._store, {"logs": rows})
+        with contextlib.suppress(DataError, OSError):
+            write_record(self._store, {"rules": rules(), "logs": rows})
+            self._store.chmod(0o644)  # who could write it could have a log read without care
         self._seconds = 0.0
 
     def _load(self) -> dict[str, LogEntry]:
+        if not only_ours(self._store):
+            return {}  # absent, or anyone's
         try:
-            rows = read_record(self._store, _Rows, "").logs
+            found = read_record(self._store, _Rows, "")
         except DataError:
-            return {}  # absent or damaged: it is only a cache
-        return {
-            name: LogEntry(self.folder / name, row.size, row.modified_ns, row.tokens, row.routed)
-            for name, row in rows.items()
-        }
+            return {}  # damaged: it is only a cache
+        if found.rules != rules():
+            return {}
+        remember(row.reading for row in found.logs.values())
+        return {name: LogEntry(self.folder / name, **vars(row)) for name, row in found.logs.items()}
 
 
 _OPEN: dict[Path, LogIndex] = {}

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from reworld_agent.core.errors import DataError
-from reworld_agent.core.unpickle import load_pickle
+from reworld_agent.core.unpickle import load_known_pickle
 from reworld_agent.scenes.frame_checks import (
     DAMAGED,
     FrameDict,
@@ -15,6 +15,17 @@ from reworld_agent.scenes.frame_checks import (
     validate_frame,
     validate_step,
 )
+from reworld_agent.scenes.readings import (
+    BOXES,
+    CAMERAS,
+    FRAME,
+    STEP,
+    Reading,
+    is_plain,
+    recall,
+    remember,
+)
+from reworld_agent.scenes.sensors import camera_entries
 
 _LOGS_IN_MEMORY = 6  # a real log is tens of megabytes once unpickled
 
@@ -25,12 +36,41 @@ class LogFrames(list[FrameDict]):
     Args:
         frames: the frame dicts.
         path: the log's file, for messages.
+        sha256: of the file's bytes; "" where they are not known.
+        plain: see `Reading`.
     """
 
-    def __init__(self, frames: Iterable[FrameDict], path: Path) -> None:
+    def __init__(
+        self, frames: Iterable[FrameDict], path: Path, sha256: str = "", plain: bool = False
+    ) -> None:
         super().__init__(frames)
         self.path = path
+        self._sha256, self._plain = sha256, plain
+        self._known = recall(sha256)
         self._faults: dict[tuple[int, str], DataError | None] = {}
+
+    def reading(self) -> Reading:
+        """What is found of all frames; it is known in this process from then on."""
+        if self._known is None:
+            numbers = range(len(self))
+            unscored = [number for number in numbers if not self._passes(number, BOXES)]
+            unfit = [number for number in unscored if not self._passes(number, FRAME)]
+            bad = set(unfit)  # of which the other two checks cannot be asked
+            steps = [n for n in numbers[1:] if bad & {n - 1, n} or not self._passes(n, STEP)]
+            blind = [n for n in numbers if n in bad or not self._passes(n, CAMERAS)]
+            found = {BOXES: unscored, FRAME: unfit, STEP: steps, CAMERAS: blind}
+            self._known = Reading(
+                self._sha256, self._plain, {kind: tuple(of) for kind, of in found.items()}
+            )
+            remember([self._known])
+        return self._known
+
+    def _passes(self, number: int, what: str) -> bool:
+        try:
+            self._check(number, what)
+        except DataError:
+            return False
+        return True
 
     def check(
         self, first: int, last: int, annotations: bool = True, joined: int | None = None
@@ -46,28 +86,36 @@ class LogFrames(list[FrameDict]):
         Raises:
             DataError: what is wrong with the first frame that cannot be used.
         """
+        if self._known and self._known.serves(first, last, annotations, joined):
+            return
         first, last = max(first, 0), min(last, len(self))
         end = last if joined is None else first + joined
         end = first if gaps_are_scored() else end
         for number in range(first, last):
-            self._check(number, "boxes" if annotations else "frame")
+            self._check(number, BOXES if annotations else FRAME)
             if first < number < end:
-                self._check(number, "step")
+                self._check(number, STEP)
 
     def _check(self, number: int, what: str) -> None:
         key = (number, what)
         if key not in self._faults:
             try:
-                if what == "step":
-                    validate_step(self[number - 1], self[number], self.path)
-                else:
-                    validate_frame(self[number], self.path, what == "boxes")
+                self._look(number, what)
                 self._faults[key] = None
             except DataError as error:
                 self._faults[key] = error
         fault = self._faults[key]
         if fault is not None:
             raise DataError(fault.message, fault.hint)
+
+    def _look(self, number: int, what: str) -> None:
+        frame = self[number]
+        if what == STEP:
+            validate_step(self[number - 1], frame, self.path)
+        elif what == CAMERAS:
+            camera_entries(frame["cams"], frame["token"])
+        else:
+            validate_frame(frame, self.path, what == BOXES)
 
 
 def load_log(path: Path | str) -> LogFrames:
@@ -91,7 +139,8 @@ def load_log(path: Path | str) -> LogFrames:
 
 @lru_cache(maxsize=_LOGS_IN_MEMORY)
 def _load_log(path: Path, size: int, modified_ns: int) -> LogFrames:
-    frames = load_pickle(path)
+    content = load_known_pickle(path, is_plain)
+    frames = content.value
     if not isinstance(frames, list) or not all(isinstance(frame, dict) for frame in frames):
         raise DataError(f"{path}: a log must be a list of frame dicts", DAMAGED)
     for index, frame in enumerate(frames):
@@ -102,4 +151,4 @@ def _load_log(path: Path, size: int, modified_ns: int) -> LogFrames:
             raise DataError(f"{path}: the token of frame {index} is no text", DAMAGED)
         if not hasattr(frame["roadblock_ids"], "__len__"):
             raise DataError(f"{path}: roadblock_ids of frame {index} is no list", DAMAGED)
-    return LogFrames(frames, path)
+    return LogFrames(frames, path, content.sha256, content.plain)

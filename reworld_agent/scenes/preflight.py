@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -18,8 +18,10 @@ from tqdm import tqdm
 from reworld_agent.core.errors import ConfigError, DataError, ReWorldError
 from reworld_agent.scenes.downloads import BLOBS, command, find_download, maps_hint
 from reworld_agent.scenes.loader import SceneLoader
+from reworld_agent.scenes.log_index import LogEntry
 from reworld_agent.scenes.logs import LogFrames, load_log
 from reworld_agent.scenes.maps.city import city_map_path
+from reworld_agent.scenes.readings import CAMERAS
 from reworld_agent.scenes.sensors import (
     SensorConfig,
     camera_entries,
@@ -216,6 +218,10 @@ def preflight(
     report.logs = len(starts)
     report.to_link = _to_link(loader.sensor_blobs_path)
     for log in tqdm(starts, desc="checking files", unit="log", delay=3.0, leave=False):
+        entry = loader.entry(log)
+        if asked.is_known_to_serve(entry, starts[log], loader):
+            cities[entry.cities[0]] = None
+            continue
         frames = load_log(log)
         wanted: dict[tuple[int, str], str] = {}
         for start in starts[log]:
@@ -245,13 +251,33 @@ class _Asked(NamedTuple):
     annotations: bool
     one_drive: bool
 
+    def is_known_to_serve(
+        self, entry: LogEntry, starts: Sequence[int], loader: SceneLoader
+    ) -> bool:
+        """Whether it is known of a log that no file and no frame of its windows is wanting."""
+        if any(self.sensors) or len(entry.cities) != 1:
+            return False
+        sole = (loader.is_sole(entry.tokens[start + self.history - 1]) for start in starts)
+        windows = ((start, self._end(start)) for start in starts)
+        return all(sole) and all(
+            entry.reading.serves(start, end, self.annotations, self._joined)
+            and entry.reading.fit(CAMERAS, start, start + len(self.sensors))
+            for start, end in windows
+        )
+
     def check(self, frames: LogFrames, start: int) -> None:
         """Raise DataError where the window cannot be planned, or not be scored."""
-        joined = None if self.annotations else self.history
-        joined = joined if self.one_drive else 1
-        present = start + self.history - 1
-        last = max(start + self.frames, present + self.scored)
-        frames.check(start, last, self.annotations, joined)
+        frames.check(start, self._end(start), self.annotations, self._joined)
+
+    @property
+    def _joined(self) -> int | None:
+        if not self.one_drive:
+            return 1
+        return None if self.annotations else self.history
+
+    def _end(self, start: int) -> int:
+        """The frame after the last that is read."""
+        return max(start + self.frames, start + self.history - 1 + self.scored)
 
     def files(self, frames: LogFrames, start: int) -> dict[tuple[int, str], str]:
         """Sensor files of the window by frame number and sensor; raises DataError."""

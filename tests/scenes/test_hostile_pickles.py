@@ -91,6 +91,8 @@ HOSTILE: dict[str, bytes] = {
     + b"N}" + _text("__defaults__") + b"K\x01\x85s\x86b",
     "a class filled": _name("nuplan", "Box") + b"N}" + _text("fields") + b"K\x01s\x86b",
     "a function as a value": _name("builtins", "set"),
+    "a dtype as a key": b"}" + _dtype("f8") + b"K\x01s",
+    "a dtype in a set": b"\x8f(" + _dtype("f8") + b"\x90",
     "an extension": b"\x82\x01",
     "a persistent name": b"Pabc\n",
 }  # fmt: skip
@@ -122,7 +124,16 @@ def test_every_plain_kind_of_every_protocol(tmp_path: Path, protocol: int) -> No
     value += [np.zeros((0, 7)), np.asfortranarray(np.arange(6.0).reshape(2, 3)), np.array("x")]
     value += [np.array([None, "a", [1, 2.0], {"b": ()}], dtype=object)]
     scalars = [np.float32(1.5), np.bool_(True), np.str_("x"), np.str_(""), np.int64(3), 1 + 2j]
-    others = [{(1, 2): (np.ones(2),)}, {1, 2}, frozenset(), bytearray(b"ab"), b"", "", 1 << 70, 0.1]
+    others = [
+        {(1, 2): (np.ones(2),), ((1, 2), (3,)): 4},
+        {1, 2},
+        frozenset(),
+        bytearray(b"ab"),
+        b"",
+        "",
+        1 << 70,
+        0.1,
+    ]
     path = tmp_path / "a.pkl"
     path.write_bytes(pickle.dumps([value, scalars, others], protocol))
     arrays, numbers, rest = load_pickle(path)

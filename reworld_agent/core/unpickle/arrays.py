@@ -22,14 +22,18 @@ _LAST_CHARACTER = 0x10FFFF
 
 
 class Room:
-    """Memory that is left to what a pickle has copied.
+    """Memory that is left to what a pickle has copied, and what it was made of.
 
     Args:
         size: of the file [bytes].
+
+    Attributes:
+        usual: all stand-ins so far stood for what numpy itself writes, to the letter; see `plain`.
     """
 
     def __init__(self, size: int) -> None:
         self._left = _ROOM + _ROOM_TIMES * size
+        self.usual = True
 
     def take(self, count: int) -> None:
         """Use some of it; raises UnpicklingError where so much is not left."""
@@ -44,15 +48,19 @@ class DType:
     Attributes:
         plain: the dtype itself; None where the array holds Python objects, which come as a list.
         checked: whether some bytes are no value of it.
+        usual: it was made and filled once, as numpy writes it.
 
     Raises:
         UnpicklingError: it is none of the plain kinds.
     """
 
-    __slots__ = ("_name", "checked", "plain")
+    __slots__ = ("_arguments", "_filled", "_name", "_room", "checked", "plain", "usual")
 
-    def __init__(self, name: Any, align: Any = False, copy: Any = False) -> None:
+    def __init__(self, room: Room, name: Any, align: Any = False, copy: Any = False) -> None:
         name = name if isinstance(name, str) else "no text"
+        self._room, self._arguments = room, (name, align, copy)
+        self._filled = self.usual = False
+        room.usual &= align is False and copy is True
         self._name = name.lstrip("<>|=")
         if not _PLAIN.fullmatch(self._name):
             raise UnpicklingError(f"an array of dtype {name[:20]!r}, which is not plain")
@@ -67,6 +75,16 @@ class DType:
         if order not in ("<", ">", "|", "=") or any(part is not None for part in structure):
             raise UnpicklingError("an array of dtype with fields, which is not plain")
         self._set_order(order)
+        self.usual = not self._filled and self._is_as_written(state)
+        self._filled = True
+        self._room.usual &= self.usual
+
+    def _is_as_written(self, state: tuple[Any, ...]) -> bool:
+        plain = self.plain
+        if plain is None or not plain.isnative or not plain.itemsize:
+            return False
+        _, arguments, own = plain.__reduce__()
+        return _same(self._arguments, arguments) and _same(state, own)
 
     def _set_order(self, order: str) -> None:
         objects = self._name.startswith("O")
@@ -92,6 +110,7 @@ class Array:
             raise UnpicklingError("an array whose dtype is none")
         if dtype.plain is None:
             self.value = _of_objects(content, shape)
+            self._room.usual = False
             return
         if isinstance(content, str):  # protocols before 3
             content = content.encode("latin1")
@@ -100,10 +119,18 @@ class Array:
         self._room.take(len(content))
         order = "F" if fortran else "C"
         self.value = from_buffer(bytearray(content), dtype, shape, order)
+        if not dtype.usual or len(state) != 5 or type(content) is not bytes:
+            self._room.usual = False
+
+
+def shared(room: Room, content: Any, dtype: Any, shape: Any, order: Any = "C") -> NDArray[Any]:
+    """`_frombuffer`: how protocol 5 writes arrays; raises as `from_buffer`."""
+    room.usual &= isinstance(dtype, DType) and dtype.usual and order in ("C", "F")
+    return from_buffer(content, dtype, shape, order)
 
 
 def from_buffer(content: Any, dtype: Any, shape: Any, order: Any = "C") -> NDArray[Any]:
-    """An array that shares the memory of some bytes (how protocol 5 writes arrays).
+    """An array that shares the memory of some bytes.
 
     Raises:
         UnpicklingError: the bytes are no whole array of that shape and plain dtype.
@@ -121,8 +148,9 @@ def from_buffer(content: Any, dtype: Any, shape: Any, order: Any = "C") -> NDArr
     return array
 
 
-def scalar(dtype: Any, content: Any = None) -> Any:
+def scalar(room: Room, dtype: Any, content: Any = None) -> Any:
     """One number or text of numpy's; raises UnpicklingError as `from_buffer`."""
+    room.usual &= isinstance(dtype, DType) and dtype.usual and type(content) is bytes
     if isinstance(content, str):
         content = content.encode("latin1")
     if content == b"" and isinstance(dtype, DType) and dtype.plain and not dtype.plain.itemsize:
@@ -132,9 +160,22 @@ def scalar(dtype: Any, content: Any = None) -> Any:
 
 def empty_array(room: Room, kind: Any, shape: Any, typecode: Any) -> Array:
     """`_reconstruct(ndarray, (0,), b"b")`, as every pickled array begins."""
-    if not isinstance(kind, Function) or shape != (0,):
+    if kind is not NDARRAY or shape != (0,):
         raise UnpicklingError("an array of another class")
+    room.usual &= type(shape[0]) is int and type(typecode) is bytes and typecode == b"b"
     return Array(room)
+
+
+def _made_without_bytes(*arguments: Any) -> Any:
+    raise UnpicklingError("an array that is made without its bytes")
+
+
+NDARRAY = Function(_made_without_bytes)  # stands for numpy.ndarray, which is named, not called
+
+
+def _same(found: tuple[Any, ...], written: Any) -> bool:
+    """Equal, item by item and in type: 1.0 and True are no 1."""
+    return found == written and tuple(map(type, found)) == tuple(map(type, written))
 
 
 def _of_objects(content: Any, shape: Any) -> NDArray[Any]:

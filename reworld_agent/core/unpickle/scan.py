@@ -52,7 +52,7 @@ def scan(data: bytes) -> int:
             raise UnpicklingError(f"cut short, or no opcode of data, after byte {position}")
         kind, position = found.lastindex or _STOP, found.end()
         if kind == _STOP:
-            return _count(data, _TUPLES)
+            return tuples(data)
         if kind <= _FRAME:
             length = int.from_bytes(found[kind], "little")
             if length > size - position:
@@ -60,6 +60,11 @@ def scan(data: bytes) -> int:
             position += 0 if kind == _FRAME else length
         elif kind == _PUT and int(found[kind]) > size:
             raise UnpicklingError(f"the memo place {int(found[kind])} of {size} bytes")
+
+
+def tuples(data: bytes) -> int:
+    """How many tuples a pickle makes, and how deep they may be nested: an upper bound."""
+    return _count(data, _TUPLES)
 
 
 def _count(data: bytes, opcodes: bytes) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import chain
+from operator import is_
 from pickle import UnpicklingError
 from typing import Any
 
@@ -76,15 +78,17 @@ class Settler:
 
     def _content(self, value: Any, kind: type, depth: int) -> Any:
         if kind is dict:
-            for key in value:
-                self.settle(key, depth)
+            self._check_hashed(value, depth)
             self._fill(value, list(value.items()), depth)
         elif kind is list:
             self._fill(value, list(enumerate(value)), depth)
         elif kind in (tuple, set, frozenset):
             self._take(len(value))
-            items = [self.settle(item, depth) for item in value]
-            return tuple(items) if kind is tuple else value
+            if kind is not tuple:
+                self._check_hashed(value, depth)
+                return value
+            items = tuple([self.settle(item, depth) for item in value])
+            return value if all(map(is_, items, value)) else items
         elif isinstance(value, Record):
             value.args = self.settle(value.args, depth)
             value.fields = self.settle(value.fields, depth)
@@ -95,6 +99,12 @@ class Settler:
         elif not isinstance(value, _NUMBERS):
             raise UnpicklingError(f"a {kind.__name__} among the values")
         return value
+
+    def _check_hashed(self, values: Iterable[Any], depth: int) -> None:
+        """Keys of a dict and items of a set cannot be replaced."""
+        for value in values:
+            if self.settle(value, depth) is not value:
+                raise UnpicklingError("a dtype in place of a key")
 
     def _array(self, array: NDArray[Any] | None, depth: int) -> NDArray[Any]:
         if array is None:

@@ -29,6 +29,7 @@ from reworld_agent.doctor.caches import check_caches
 from reworld_agent.evaluation.two_stage import read_mapping
 from reworld_agent.generation.manifest import DONE, Manifest
 from reworld_agent.negatives.pool import read_pool, write_pool
+from reworld_agent.scenes import readings
 from reworld_agent.scenes.log_index import LogIndex
 from reworld_agent.scenes.maps.city import city_map_path
 from reworld_agent.scenes.synthetic import splits as town
@@ -103,13 +104,15 @@ def _make_town(folder: Path) -> None:
 
 def _make_log_index(folder: Path) -> None:
     (folder / "log.pkl").write_bytes(b"x")
-    rows = {"log.pkl": {"size": 1, "modified_ns": 2, "tokens": ["a", "b"], "routed": [True, False]}}
-    write_record(folder / "logs.json", {"logs": rows})
+    reading = {"sha256": "0", "plain": True, "unfit": dict.fromkeys(readings.KINDS, ())}
+    row = {"stamp": [1, 2, 3], "tokens": ["a", "b"], "routed": [True, False], "cities": ["c"]}
+    rows = {"log.pkl": {**row, "reading": reading}}
+    write_record(folder / "logs.json", {"rules": readings.rules(), "logs": rows})
 
 
 def _use_log_index(folder: Path) -> Any:
     found = LogIndex(folder, folder / "logs.json")._entries
-    return {name: (entry.tokens, entry.routed, entry.size) for name, entry in found.items()}
+    return {name: (entry.tokens, entry.routed, entry.stamp) for name, entry in found.items()}
 
 
 def _make_maps(folder: Path) -> None:
