@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -117,16 +118,19 @@ def validate_step(before: FrameDict, frame: FrameDict, path: object) -> None:
 
 def check_route(route: Any, lights: Any, where: str) -> None:
     """Check the ids of a route and the traffic lights; `where` begins the DataError's message."""
-    if not _is_row(route) or not all(isinstance(block, str) or _is_int(block) for block in route):
+    texts = type(route) is list and {*map(type, route)} <= {str}
+    if not texts and not (
+        _is_row(route) and all(isinstance(block, str) or _is_int(block) for block in route)
+    ):
         raise DataError(f"{where}: roadblock_ids is no list of ids", DAMAGED)
-    if not _is_row(lights) or not all(_is_light(light) for light in lights):
+    if not _are_usual(lights) and not (_is_row(lights) and all(map(_is_light, lights))):
         raise DataError(f"{where}: traffic_lights is no list of (lane connector, is red)", DAMAGED)
 
 
 def _check_sensors(frame: FrameDict, where: str) -> None:
     cameras = frame["cams"]
     entries = cameras.values() if isinstance(cameras, Mapping) else (None,)
-    if not all(isinstance(entry, Mapping) for entry in entries):
+    if not all(type(entry) is dict or isinstance(entry, Mapping) for entry in entries):
         raise DataError(f"{where}: cams is no dict of cameras", DAMAGED)
     if not isinstance(frame.get("lidar_path"), str | None):  # a private test has none
         raise DataError(f"{where}: lidar_path is no text", DAMAGED)
@@ -202,12 +206,20 @@ def _has_shape(value: Any, shape: tuple[int, ...]) -> bool:
 def _is_row(value: Any) -> bool:
     if isinstance(value, np.ndarray):
         return value.ndim >= 1
+    if type(value) in (list, tuple):
+        return True
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
+def _are_usual(lights: Any) -> bool:
+    """Whether traffic lights are a list of tuples of one kind, as nearly all are."""
+    if type(lights) is not list or not {*map(type, lights)} <= {tuple}:
+        return False
+    kinds = [*map(type, chain.from_iterable(lights))]
+    return {*map(len, lights)} <= {2} and kinds == [*_LIGHT] * len(lights)
+
+
 def _is_light(light: Any) -> bool:
-    if type(light) is tuple and tuple(map(type, light)) == _LIGHT:  # as nearly all are
-        return True
     if not _is_row(light) or len(light) != 2:
         return False
     lane, red = light

@@ -13,18 +13,21 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
+from reworld_agent.core import unpickle
 from reworld_agent.core.errors import DataError, SceneError
+from reworld_agent.core.guards.owners import only_ours
 from reworld_agent.core.paths import cache_home
 from reworld_agent.core.records import read_record, write_record
-from reworld_agent.scenes.logs import load_log
-from reworld_agent.scenes.readings import Reading, only_ours, remember, rules
+from reworld_agent.scenes.logs import Reading, load_log, remember
 
 WORTH_KEEPING_S = 0.5
+_CHECKS = ("camera_names.py", "frame_checks.py", "log_index.py", "logs.py", "sensors.py")
 _SETTLED_NS = 2_000_000_000  # file systems keep times to 2 s or better
 
 
@@ -230,6 +233,16 @@ def list_logs(folder: Path) -> list[Path]:
     if not paths:
         raise DataError(f"{folder}: no log (*.pkl) in this folder", hint)
     return paths
+
+
+@lru_cache(maxsize=1)
+def rules() -> str:
+    """Digest of the code that reads and checks logs: what other code found is not believed."""
+    digest = hashlib.sha256(np.__version__.encode())
+    reader = sorted(Path(unpickle.__file__).parent.glob("*.py"))
+    for path in [*reader, *(Path(__file__).with_name(name) for name in _CHECKS)]:
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _folder_stamp(folder: Path) -> tuple[int, int, int] | None:

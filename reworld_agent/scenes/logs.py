@@ -1,8 +1,14 @@
-"""Log files: one pickle a log, a list of 2 Hz frame dicts."""
+"""Log files: one pickle a log, a list of 2 Hz frame dicts, and what is known of those read before.
+
+A log is known by the hash of its bytes, whatever its name, its time or its place: one that was
+changed, or that another file was put in place of, is not known, and is read and checked with all
+care.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,19 +21,62 @@ from reworld_agent.scenes.frame_checks import (
     validate_frame,
     validate_step,
 )
-from reworld_agent.scenes.readings import (
-    BOXES,
-    CAMERAS,
-    FRAME,
-    STEP,
-    Reading,
-    is_plain,
-    recall,
-    remember,
-)
 from reworld_agent.scenes.sensors import camera_entries
 
 _LOGS_IN_MEMORY = 6  # a real log is tens of megabytes once unpickled
+FRAME, BOXES, STEP, CAMERAS = KINDS = ("frame", "boxes", "step", "cameras")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is known of the bytes of a log.
+
+    Attributes:
+        sha256: of them.
+        plain: see `core.unpickle.Content`.
+        unfit: numbers of the frames that a check refuses, by the check: `frame` (what is planned
+            from), `boxes` (what is scored from besides), `step` (it does not follow the one
+            before it), `cameras` (one of the eight is not named).
+    """
+
+    sha256: str
+    plain: bool
+    unfit: dict[str, tuple[int, ...]]
+
+    def __post_init__(self) -> None:
+        """Raise DataError where a check is missing or another is there."""
+        if set(self.unfit) != set(KINDS):
+            raise DataError("no record of these checks", "delete it")
+
+    def fit(self, kind: str, first: int, last: int) -> bool:
+        """Whether the check passes all frames `first` up to but without `last`."""
+        return not any(first <= number < last for number in self.unfit[kind])
+
+    def serves(self, first: int, last: int, annotations: bool, joined: int | None) -> bool:
+        """Whether `LogFrames.check` would pass the same frames."""
+        first = max(first, 0)
+        end = last if joined is None else first + joined
+        content = BOXES if annotations else FRAME
+        return self.fit(content, first, last) and self.fit(STEP, first + 1, end)
+
+
+_KNOWN: dict[str, Reading] = {}
+
+
+def remember(readings: Iterable[Reading]) -> None:
+    """Let this process know what was read."""
+    _KNOWN.update((reading.sha256, reading) for reading in readings)
+
+
+def recall(sha256: str) -> Reading | None:
+    """What is known of the bytes with this hash."""
+    return _KNOWN.get(sha256)
+
+
+def is_plain(sha256: str) -> bool:
+    """Whether the bytes with this hash are known to be plain."""
+    known = _KNOWN.get(sha256)
+    return known is not None and known.plain
 
 
 class LogFrames(list[FrameDict]):
@@ -62,7 +111,7 @@ class LogFrames(list[FrameDict]):
             self._known = Reading(
                 self._sha256, self._plain, {kind: tuple(of) for kind, of in found.items()}
             )
-            remember([self._known])
+            remember([self._known] if self._sha256 else [])
         return self._known
 
     def _passes(self, number: int, what: str) -> bool:

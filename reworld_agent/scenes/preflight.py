@@ -19,9 +19,8 @@ from reworld_agent.core.errors import ConfigError, DataError, ReWorldError
 from reworld_agent.scenes.downloads import BLOBS, command, find_download, maps_hint
 from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.log_index import LogEntry
-from reworld_agent.scenes.logs import LogFrames, load_log
+from reworld_agent.scenes.logs import CAMERAS, LogFrames, load_log
 from reworld_agent.scenes.maps.city import city_map_path
-from reworld_agent.scenes.readings import CAMERAS
 from reworld_agent.scenes.sensors import (
     SensorConfig,
     camera_entries,

@@ -124,16 +124,8 @@ def test_every_plain_kind_of_every_protocol(tmp_path: Path, protocol: int) -> No
     value += [np.zeros((0, 7)), np.asfortranarray(np.arange(6.0).reshape(2, 3)), np.array("x")]
     value += [np.array([None, "a", [1, 2.0], {"b": ()}], dtype=object)]
     scalars = [np.float32(1.5), np.bool_(True), np.str_("x"), np.str_(""), np.int64(3), 1 + 2j]
-    others = [
-        {(1, 2): (np.ones(2),), ((1, 2), (3,)): 4},
-        {1, 2},
-        frozenset(),
-        bytearray(b"ab"),
-        b"",
-        "",
-        1 << 70,
-        0.1,
-    ]
+    keyed = {(1, 2): (np.ones(2),), ((1, 2), (3,)): 4}
+    others = [keyed, {1, 2}, frozenset(), bytearray(b"ab"), b"", "", 1 << 70, 0.1]
     path = tmp_path / "a.pkl"
     path.write_bytes(pickle.dumps([value, scalars, others], protocol))
     arrays, numbers, rest = load_pickle(path)

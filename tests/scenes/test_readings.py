@@ -15,12 +15,12 @@ import pytest
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.unpickle import load, load_known_pickle, load_pickle
 from reworld_agent.core.unpickle.plain import read_plain
-from reworld_agent.scenes import log_index, logs, readings
+from reworld_agent.scenes import log_index, logs
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.log_index import LogIndex
+from reworld_agent.scenes.logs import BOXES, CAMERAS, FRAME, STEP
 from reworld_agent.scenes.preflight import preflight
-from reworld_agent.scenes.readings import BOXES, CAMERAS, FRAME, STEP
 from reworld_agent.scenes.sensors import SensorConfig
 from tests.scenes.mutations import mutate
 from tests.scenes.small_logs import make_log, write_split
@@ -37,7 +37,7 @@ def plainly(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
         return read_plain(data)
 
     monkeypatch.setattr(load, "read_plain", note)
-    monkeypatch.setattr(readings, "_KNOWN", {})
+    monkeypatch.setattr(logs, "_KNOWN", {})
     logs._load_log.cache_clear()
     yield found
     logs._load_log.cache_clear()
@@ -55,7 +55,7 @@ def _index(folder: Path) -> LogIndex:
     for path in first.paths:
         first.entry(path)
     first.keep(worth_s=0.0)
-    readings._KNOWN.clear()
+    logs._KNOWN.clear()
     logs._load_log.cache_clear()
     return LogIndex(folder, store)
 
@@ -90,9 +90,9 @@ def test_an_index_that_others_can_write_is_not_believed(folder: Path, plainly: l
     store = folder.parent / "index.json"
     assert store.stat().st_mode & 0o022 == 0
     store.chmod(0o666)
-    readings._KNOWN.clear()
+    logs._KNOWN.clear()
     index = LogIndex(folder, store)
-    assert index._entries == {} and readings._KNOWN == {}
+    assert index._entries == {} and logs._KNOWN == {}
     logs.load_log(folder / "a.pkl")
     assert not plainly
 
@@ -202,10 +202,12 @@ def test_a_preflight_says_the_same_of_known_logs(
     monkeypatch.setattr("reworld_agent.scenes.loader.open_index", lambda path: index)
     loader = SceneLoader(folder, None, SceneFilter(frame_interval=1))
     opened: list[Path] = []
-    monkeypatch.setattr(
-        "reworld_agent.scenes.preflight.load_log",
-        lambda path: opened.append(path) or logs.load_log(path),
-    )
+
+    def note(path: Path) -> logs.LogFrames:
+        opened.append(path)
+        return logs.load_log(path)
+
+    monkeypatch.setattr("reworld_agent.scenes.preflight.load_log", note)
     report = preflight(loader, SensorConfig.build_no_sensors())
     assert opened == [folder / "a.pkl"]  # the log without faults is not opened again
     assert report.scenes == 14 and report.faults.count == 7

@@ -20,6 +20,8 @@ _ROOM, _ROOM_TIMES = 1 << 30, 12  # a file may fill 1 GiB, and 12 times its own 
 _PLAIN = re.escape(b"(012)]}ldteasubRNo") + rb"\x81\x85-\x89\x8f-\x94"
 _SHORT = (16, 8, 32, *range(1, 8), *range(9, 16), *range(17, 32), *range(33, 64))  # by frequency
 _TEXTS = b"|".join(re.escape(bytes([n])) + b".{%d}" % n for n in _SHORT)
+# Bytes of arrays: of a camera's calibration, of a pose and of a number or two.
+_BYTES = b"|".join(re.escape(bytes([n])) + b".{%d}" % n for n in (72, 24, 40, 32, 8, 16))
 # Groups of the opcodes whose argument has no fixed length, by their number.
 _BYTE, _WORD, _LONG, _FRAME, _PUT, _LINES, _STOP = range(1, 8)
 _VARIABLE = (
@@ -81,4 +83,5 @@ def _pattern(high: int, places: int) -> re.Pattern[bytes]:
     """
     put = b"r..[\\x00-\\x%02x][\\x00-\\x%02x]" % (places, high)
     fixed = b"[" + _PLAIN + rb"]++|[Khq\x80].|M..|[Jj]....|G........|" + put
-    return re.compile(b"(?:" + fixed + rb"|\x8c(?:" + _TEXTS + b"))*+" + _VARIABLE, re.DOTALL)
+    short = rb"\x8c(?:" + _TEXTS + b")|C(?:" + _BYTES + b")"
+    return re.compile(b"(?:" + fixed + b"|" + short + b")*+" + _VARIABLE, re.DOTALL)

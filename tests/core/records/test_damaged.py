@@ -29,8 +29,8 @@ from reworld_agent.doctor.caches import check_caches
 from reworld_agent.evaluation.two_stage import read_mapping
 from reworld_agent.generation.manifest import DONE, Manifest
 from reworld_agent.negatives.pool import read_pool, write_pool
-from reworld_agent.scenes import readings
-from reworld_agent.scenes.log_index import LogIndex
+from reworld_agent.scenes.log_index import LogIndex, rules
+from reworld_agent.scenes.logs import KINDS as CHECKS
 from reworld_agent.scenes.maps.city import city_map_path
 from reworld_agent.scenes.synthetic import splits as town
 from reworld_agent.submission.expected import _of_config
@@ -104,10 +104,10 @@ def _make_town(folder: Path) -> None:
 
 def _make_log_index(folder: Path) -> None:
     (folder / "log.pkl").write_bytes(b"x")
-    reading = {"sha256": "0", "plain": True, "unfit": dict.fromkeys(readings.KINDS, ())}
+    reading = {"sha256": "0", "plain": True, "unfit": dict.fromkeys(CHECKS, ())}
     row = {"stamp": [1, 2, 3], "tokens": ["a", "b"], "routed": [True, False], "cities": ["c"]}
     rows = {"log.pkl": {**row, "reading": reading}}
-    write_record(folder / "logs.json", {"rules": readings.rules(), "logs": rows})
+    write_record(folder / "logs.json", {"rules": rules(), "logs": rows})
 
 
 def _use_log_index(folder: Path) -> Any:
