@@ -99,7 +99,10 @@ def event_happens(drive: Drive) -> bool:
     if theme == "queue":
         stands = np.flatnonzero(speed < 0.3)
         return len(stands) > 0 and bool(speed[stands[0] :].max() > 3.0)
-    if theme == "crossing":
+    if theme == "obstacle":
+        places = np.array([thing[1:3] for thing in drive.scenario.standing])
+        return bool(np.hypot(*(places[:, None] - ego).transpose(2, 0, 1)).min() < 5.0)
+    if theme in ("crossing", "step_out"):
         crossing = [k for k, walker in enumerate(drive.scenario.walkers) if walker.crosses]
         people = drive.record.walkers[:, crossing]
         near = np.hypot(*(people[..., :2] - ego[:, None]).transpose(2, 0, 1)) < 14.0

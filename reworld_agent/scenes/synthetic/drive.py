@@ -9,9 +9,11 @@ from functools import cached_property
 import numpy as np
 
 from reworld_agent.scenes.synthetic.actors.actor import PROPS, ScenarioActors, Thing
+from reworld_agent.scenes.synthetic.actors.casts import CAST5, CAST6, Cast
 from reworld_agent.scenes.synthetic.actors.traffic import STEP, Record
 from reworld_agent.scenes.synthetic.town.geometry import Array
 from reworld_agent.scenes.synthetic.town.network import Network
+from reworld_agent.scenes.synthetic.town.plans import TOWNS, TOWNS6, TownPlan
 from reworld_agent.scenes.synthetic.town.scenery import build_scenery
 from reworld_agent.scenes.synthetic.town.signals import Signals
 
@@ -21,36 +23,56 @@ STRIDE = round(FRAME / STEP)  # simulation steps per frame
 
 @dataclass(frozen=True)
 class SplitPlan:
-    """A split's town and how much is driven there."""
+    """A split's towns and how much is driven there."""
 
     name: str
-    city: str
+    towns: tuple[str, ...]  # keys of `TOWNS`, driven in turn
     seed: int
-    logs: int
+    logs: int  # in all towns together; more are made on demand
     frames: int  # per log
+    version: str = "5"  # of the town: new whenever the same seed gives other bytes
+    cast: Cast = CAST5
 
     @property
     def scenes(self) -> int:
         """Scenes (windows of 14 frames) at frame_interval 1."""
         return self.logs * (self.frames - 13)
 
+    def town(self, index: int) -> TownPlan:
+        """The town of a drive."""
+        return TOWNS[self.towns[index % len(self.towns)]]
+
+    def theme(self, index: int, attempt: int) -> str:
+        """What a drive is about: each town has all themes in turn."""
+        turn = index // len(self.towns)
+        turn += attempt // self.cast.attempts if self.cast.attempts else 0
+        return self.cast.themes[turn % len(self.cast.themes)]
+
     def log_name(self, index: int) -> str:
         """The name of a log, in nuPlan's manner."""
         day, hour = 1 + index // 24 % 28, index % 24
         month = 1 + index // (24 * 28)
-        town = list(SPLITS).index(self.name) + 1
+        split = list(SPLITS).index(self.name) + 1
         return (
-            f"2026.{month:02d}.{day:02d}.{hour:02d}.00.00_veh-{town:02d}"
+            f"2026.{month:02d}.{day:02d}.{hour:02d}.00.00_veh-{split:02d}"
             f"_00000_{self.frames * 10:05d}"
         )
+
+
+def _of_six(kind: str) -> tuple[str, ...]:
+    return tuple(name for name in TOWNS6 if name.startswith(f"{kind}-"))
 
 
 SPLITS = {
     plan.name: plan
     for plan in (
-        SplitPlan("town_train", "us-ma-boston", 101, 200, 38),
-        SplitPlan("town_val", "us-pa-pittsburgh-hazelwood", 202, 8, 38),
-        SplitPlan("town_test", "us-nv-las-vegas-strip", 305, 14, 36),
+        SplitPlan("town_train", ("us-ma-boston",), 101, 200, 38),
+        SplitPlan("town_val", ("us-pa-pittsburgh-hazelwood",), 202, 8, 38),
+        SplitPlan("town_test", ("us-nv-las-vegas-strip",), 305, 14, 36),
+        SplitPlan("town6_train", _of_six("train"), 601, 600, 38, "6", CAST6),
+        SplitPlan("town6_val", _of_six("val"), 602, 32, 38, "6", CAST6),
+        SplitPlan("town6_test", _of_six("test"), 603, 64, 38, "6", CAST6),
+        SplitPlan("town6_evidence", _of_six("evidence"), 604, 240, 38, "6", CAST6),
     )
 }
 
@@ -70,10 +92,11 @@ class Drive:
     @cached_property
     def fixed(self) -> list[Thing]:
         """All that stands during the drive and is annotated."""
-        scenery = build_scenery(self.net.city)
+        scenery = build_scenery(self.net.plan.key)
         things: list[Thing] = [("vehicle", *car) for car in scenery.parked]
         things += [(kind, x, y, angle, *PROPS[kind]) for kind, x, y, angle in self.scenario.props]
         things += [("generic_object", *place, *PROPS["generic_object"]) for place in scenery.bins]
+        things += self.scenario.standing
         return things
 
     @property

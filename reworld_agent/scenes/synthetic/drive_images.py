@@ -18,7 +18,6 @@ from reworld_agent.scenes.synthetic.logs import (
 )
 from reworld_agent.scenes.synthetic.render.camera_view import Renderer
 from reworld_agent.scenes.synthetic.store import scratch, settle
-from reworld_agent.scenes.synthetic.town.layout import PLANS
 
 JPEG_QUALITY = 90
 CLIP_CAMERA = "CAM_F0"
@@ -67,7 +66,7 @@ def _write_clip(root: Path, folder: Path, renderer: Renderer) -> None:
 
 def _clip_row(drive: Drive, step: int) -> dict[str, object]:
     x, y, heading = drive.ego_pose(step)
-    east, north = PLANS[drive.plan.city].origin
+    east, north = drive.net.plan.origin
     k, rest = divmod(step, STRIDE)
     return {
         "timestamp": timestamp(drive, step * STEP),  # us

@@ -11,7 +11,6 @@ from reworld_agent.scenes.synthetic.actors.actor import PERSON
 from reworld_agent.scenes.synthetic.drive import FRAME, STRIDE, Drive
 from reworld_agent.scenes.synthetic.render.cameras import CAMERAS, calibration
 from reworld_agent.scenes.synthetic.town.geometry import Array, at_distance
-from reworld_agent.scenes.synthetic.town.layout import PLANS
 
 PICKLE_PROTOCOL = 4  # fixed: the same drive gives the same bytes
 EPOCH = 1_767_225_600_000_000  # us, 2026-01-01
@@ -114,7 +113,7 @@ def driving_command(drive: Drive, step: int) -> Array:
 def _frame(drive: Drive, k: int, things: _Things) -> dict[str, Any]:
     step = k * STRIDE
     pose = drive.ego_pose(step)
-    place = np.array([*(pose[:2] + PLANS[drive.plan.city].origin), 0.0])
+    place = np.array([*(pose[:2] + drive.net.plan.origin), 0.0])
     turn = np.array([np.cos(pose[2] / 2), 0.0, 0.0, np.sin(pose[2] / 2)])
     v, a, aside, yaw_rate = _dynamics(drive, step)
     matrix = np.eye(4)
@@ -131,7 +130,7 @@ def _frame(drive: Drive, k: int, things: _Things) -> dict[str, Any]:
         "log_token": drive.token("log"),
         "scene_name": f"{drive.name}-{k // _FRAME_SCENE:03d}",
         "scene_token": drive.token("scene", k // _FRAME_SCENE),
-        "map_location": drive.plan.city,
+        "map_location": drive.net.plan.city,
         "roadblock_ids": [str(block) for block in drive.scenario.actors[0].path.blocks],
         "vehicle_name": drive.name.split("_")[1],
         "can_bus": np.concatenate([place, turn, rest]),

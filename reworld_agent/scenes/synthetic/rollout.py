@@ -8,7 +8,7 @@ import numpy as np
 
 from reworld_agent.core.errors import SceneError
 from reworld_agent.scenes.synthetic.actors.actor import ScenarioActors
-from reworld_agent.scenes.synthetic.actors.placing import THEMES, place_actors
+from reworld_agent.scenes.synthetic.actors.placing import place_actors
 from reworld_agent.scenes.synthetic.actors.traffic import Record, Traffic
 from reworld_agent.scenes.synthetic.attempts import FIRST_GOOD
 from reworld_agent.scenes.synthetic.checks import fault
@@ -28,15 +28,15 @@ def make_drive(split: str, index: int) -> Drive:
         SceneError: no attempt gave a drive without faults (the seeds shipped never do this).
     """
     plan = SPLITS[split]
-    net = build_network(plan.city)
-    theme = THEMES[index % len(THEMES)]
+    net = build_network(plan.town(index).key)
     seconds = (plan.frames - 1) * FRAME
-    known = FIRST_GOOD[split]
+    known = FIRST_GOOD.get(split, ())
     first = known[index] if index < len(known) else 0
     for attempt in range(first, ATTEMPTS):
         rng = np.random.default_rng([plan.seed, index, attempt])
         signals = Signals.random(net, rng)
-        scenario = place_actors(net, signals, theme, seconds, rng)
+        theme = plan.theme(index, attempt)
+        scenario = place_actors(net, signals, plan.cast, theme, seconds, rng)
         if scenario is None:
             continue
         record = Traffic(net, signals, scenario.actors, scenario.walkers).run(seconds)

@@ -24,8 +24,8 @@ from reworld_agent.scenes.synthetic.render.cameras import CAMERAS
 from reworld_agent.scenes.synthetic.settings import SynthSettings
 from reworld_agent.scenes.synthetic.store import scratch, write_bytes
 from reworld_agent.scenes.synthetic.town.gpkg import write_maps
+from reworld_agent.scenes.synthetic.town.plans import VERSIONS
 
-VERSION = "5"  # of the town: new whenever the same seed gives other bytes
 WORTH_A_POOL = 24  # drives; fewer are made faster in this process
 
 
@@ -37,9 +37,9 @@ class SplitRoots(NamedTuple):
     data_split: str
 
 
-def default_root() -> Path:
+def default_root(version: str = "5") -> Path:
     """`$REWORLD_HOME` or ~/.cache/reworld, then town/v<version>."""
-    return cache_home() / "town" / f"v{VERSION}"
+    return cache_home() / "town" / f"v{version}"
 
 
 def synth(settings: SynthSettings) -> SplitRoots:
@@ -84,7 +84,7 @@ def ensure_split(
         DataError: the folder cannot be written, or holds the split of another version.
     """
     plan = _check(split, cameras, scenes)
-    root = Path(root) if root is not None else default_root()
+    root = Path(root) if root is not None else default_root(plan.version)
     roots = SplitRoots(root, root / "maps", split)
     count = plan.logs if scenes is None else -(-scenes // (plan.frames - 13))
     wanted = _wanted(plan, cameras, clips, count)
@@ -99,7 +99,7 @@ def ensure_split(
         write_manifest(
             root, manifest, _merged(manifest, replace(wanted, logs=0, images={}, clips=0))
         )
-        _make_maps(root, roots.maps_root)
+        _make_maps(root, roots.maps_root, plan.version)
         missing = list(_missing(root, plan, count, cameras, clips))
         jobs = [(split, k, root, cameras, clips) for k in missing]
         for _ in tqdm(
@@ -148,10 +148,10 @@ class TownManifest:
 
 def _wanted(plan: SplitPlan, cameras: tuple[str, ...], clips: bool, count: int) -> TownManifest:
     return TownManifest(
-        version=VERSION,
+        version=plan.version,
         split=plan.name,
         seed=plan.seed,
-        city=plan.city,
+        city=",".join(plan.towns),
         frames_per_log=plan.frames,
         logs=count,
         images=dict.fromkeys(sorted(cameras), count),
@@ -206,12 +206,12 @@ def _merged(manifest: Path, wanted: TownManifest) -> TownManifest:
     )
 
 
-def _make_maps(root: Path, folder: Path) -> None:
+def _make_maps(root: Path, folder: Path, version: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         unfinished = scratch(root, "maps")
         unfinished.mkdir(exist_ok=True)
-        write_maps(folder, unfinished)
+        write_maps(folder, unfinished, VERSIONS[version])
     except OSError as error:
         raise DataError(
             f"{folder}: cannot be written ({error.strerror})",

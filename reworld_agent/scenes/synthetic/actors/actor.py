@@ -32,6 +32,7 @@ class ScenarioActors:
     walkers: list[Walker] = field(default_factory=list)
     props: list[tuple[str, float, float, float]] = field(default_factory=list)  # kind x y heading
     closed: frozenset[int] = frozenset()  # lanes that nobody may use
+    standing: list[Thing] = field(default_factory=list)  # vehicles that stand in the way
 
 
 def vehicle_size(rng: np.random.Generator) -> tuple[float, float, float]:

@@ -10,6 +10,8 @@ from reworld_agent.scenes.synthetic.actors.actor import (
     random_look,
     vehicle_size,
 )
+from reworld_agent.scenes.synthetic.actors.casts import Cast
+from reworld_agent.scenes.synthetic.actors.hazards import stands_in_lane, steps_out
 from reworld_agent.scenes.synthetic.actors.traffic import WARM_UP, Actor
 from reworld_agent.scenes.synthetic.actors.walkers import Walker
 from reworld_agent.scenes.synthetic.town import geometry as geo
@@ -17,34 +19,40 @@ from reworld_agent.scenes.synthetic.town.network import Connector, Lane, Network
 from reworld_agent.scenes.synthetic.town.routes import build_path, change_lane
 
 
-def _turns(net: Network, scenario: ScenarioActors, rng: np.random.Generator) -> None:
+def _turns(net: Network, scenario: ScenarioActors, cast: Cast, rng: np.random.Generator) -> bool:
     if rng.random() < 0.5:
-        _lead(net, scenario, rng, gap=float(rng.uniform(25.0, 45.0)), brakes=False)
+        _lead(scenario, rng, gap=float(rng.uniform(25.0, 45.0)))
+    return True
 
 
-def _brakes(net: Network, scenario: ScenarioActors, rng: np.random.Generator) -> None:
-    _lead(net, scenario, rng, gap=float(rng.uniform(10.0, 22.0)), brakes=True)
+def _brakes(net: Network, scenario: ScenarioActors, cast: Cast, rng: np.random.Generator) -> bool:
+    _lead(scenario, rng, gap=float(rng.uniform(10.0, 22.0)), calm=cast.calm)
+    return True
 
 
-def _queue(net: Network, scenario: ScenarioActors, rng: np.random.Generator) -> None:
-    gap = float(rng.uniform(9.0, 14.0))
+def _queue(net: Network, scenario: ScenarioActors, cast: Cast, rng: np.random.Generator) -> bool:
+    gap = float(rng.uniform(*cast.queue))
     for _ in range(int(rng.integers(1, 4))):
-        _lead(net, scenario, rng, gap, brakes=False)
+        _lead(scenario, rng, gap)
         gap += float(rng.uniform(8.0, 14.0))
+    return True
 
 
 def _lead(
-    net: Network, scenario: ScenarioActors, rng: np.random.Generator, gap: float, brakes: bool
+    scenario: ScenarioActors,
+    rng: np.random.Generator,
+    gap: float,
+    calm: tuple[float, float] | None = None,
 ) -> None:
-    """A car on ego's own route, `gap` metres before ego's front."""
+    """A car on ego's own route, `gap` metres before ego's front, that brakes now and then."""
     ego = scenario.actors[0]
     caps: list[tuple[float, float, float]] = []
-    if brakes:
+    if calm is not None:
         time = float(rng.uniform(1.0, 6.0))
         while time < 30.0:
             hold = float(rng.uniform(1.5, 4.0))
             caps.append((time, time + hold, float(rng.choice([0.0, 2.0, 4.0]))))
-            time += hold + float(rng.uniform(5.0, 9.0))
+            time += hold + float(rng.uniform(*calm))
     size = vehicle_size(rng)
     s = ego.s + ego.front + gap + size[0] / 2
     driver = random_driver(rng, tuple(caps))
@@ -54,7 +62,7 @@ def _lead(
     )
 
 
-def _cut_in(net: Network, scenario: ScenarioActors, rng: np.random.Generator) -> None:
+def _cut_in(net: Network, scenario: ScenarioActors, cast: Cast, rng: np.random.Generator) -> bool:
     """A car in the neighbouring lane that changes before ego on the second street."""
     ego, begin = scenario.actors[0], scenario.actors[0].path.lanes[2][1]
     first, second = (_neighbour(net, scenario.chain[k]) for k in (0, 2))
@@ -69,15 +77,17 @@ def _cut_in(net: Network, scenario: ScenarioActors, rng: np.random.Generator) ->
     early, late = rng.uniform(0.92, 0.97) * limit, rng.uniform(0.65, 0.85) * limit
     driver = random_driver(rng, ((WARM_UP, 7.0, float(early)), (7.0, 60.0, float(late))))
     scenario.actors.append(Actor("vehicle", size, path, s, ego.v, driver, look=random_look(rng)))
+    return True
 
 
 def _neighbour(net: Network, lane: Lane | Connector) -> Lane:
-    """The other lane of a street with two."""
+    """The next lane of a wide street: the one on the right where there is one."""
     assert isinstance(lane, Lane)
-    return net.blocks[lane.block].lanes[1 - lane.index]
+    lanes = net.blocks[lane.block].lanes
+    return lanes[lane.index + 1 if lane.index + 1 < len(lanes) else lane.index - 1]
 
 
-def _crossing(net: Network, scenario: ScenarioActors, rng: np.random.Generator) -> None:
+def _crossing(net: Network, scenario: ScenarioActors, cast: Cast, rng: np.random.Generator) -> bool:
     """People who step onto crosswalks of ego's route shortly before ego is there."""
     ego = scenario.actors[0]
     for crosswalk in net.crosswalks:
@@ -97,9 +107,10 @@ def _crossing(net: Network, scenario: ScenarioActors, rng: np.random.Generator) 
             scenario.walkers.append(
                 Walker(line + aside, speed - 0.1 * k, -9.0, random_look(rng), False, True, near)
             )
+    return True
 
 
-def _works(net: Network, scenario: ScenarioActors, rng: np.random.Generator) -> None:
+def _works(net: Network, scenario: ScenarioActors, cast: Cast, rng: np.random.Generator) -> bool:
     """The outer lane of ego's second street closed by cones, barriers and a sign."""
     outer = _neighbour(net, scenario.chain[2])
     scenario.closed = frozenset({outer.fid})
@@ -114,7 +125,19 @@ def _works(net: Network, scenario: ScenarioActors, rng: np.random.Generator) -> 
         scenario.props.append((kind, float(x), float(y), heading))
     x, y = geo.at_distance(outer.center, begin - 5.0)
     scenario.props.append(("czone_sign", float(x), float(y), float(angle[int(begin) - 5])))
-    _turns(net, scenario, rng)
+    return _turns(net, scenario, cast, rng)
+
+
+def _obstacle(
+    net: Network, scenario: ScenarioActors, cast: Cast, rng: np.random.Generator
+) -> bool:
+    return stands_in_lane(net, scenario, rng)
+
+
+def _step_out(
+    net: Network, scenario: ScenarioActors, cast: Cast, rng: np.random.Generator
+) -> bool:
+    return steps_out(net, scenario, rng) and _turns(net, scenario, cast, rng)
 
 
 EVENTS = {
@@ -124,4 +147,7 @@ EVENTS = {
     "cut_in": _cut_in,
     "crossing": _crossing,
     "works": _works,
+    "obstacle": _obstacle,
+    "step_out": _step_out,
 }
+"""By theme, what puts the event into a scenario; False where the route has no place for it."""

@@ -12,7 +12,9 @@ from reworld_agent.scenes.synthetic.actors.actor import (
     random_look,
     vehicle_size,
 )
+from reworld_agent.scenes.synthetic.actors.casts import Cast
 from reworld_agent.scenes.synthetic.actors.events import EVENTS
+from reworld_agent.scenes.synthetic.actors.hazards import stand_by
 from reworld_agent.scenes.synthetic.actors.traffic import WARM_UP, Actor, Driver
 from reworld_agent.scenes.synthetic.actors.walkers import Walker
 from reworld_agent.scenes.synthetic.town import geometry as geo
@@ -23,15 +25,18 @@ from reworld_agent.scenes.synthetic.town.scenery import SIDE_OF_CYCLISTS, build_
 from reworld_agent.scenes.synthetic.town.signals import GREEN_TIME, Signals
 
 EGO_DRIVER = Driver(acceleration=1.75, braking=2.6, headway=1.3, gap=1.9)
-THEMES = ("turns", "lead", "queue", "cut_in", "crossing", "works", "queue", "lead")
 EGO_TURNS = {"left": 1.0, "straight": 0.3, "right": 1.2}
 OTHER_TURNS = {"left": 0.5, "straight": 1.0, "right": 0.6}
-GREEN_SHARE = 0.88  # of the lights are green when ego comes
 BEYOND = 130.0  # m of route beyond the end of the drive
 
 
 def place_actors(
-    net: Network, signals: Signals, theme: str, seconds: float, rng: np.random.Generator
+    net: Network,
+    signals: Signals,
+    cast: Cast,
+    theme: str,
+    seconds: float,
+    rng: np.random.Generator,
 ) -> ScenarioActors | None:
     """The scenario of one drive, or None where chance gave no usable route."""
     lanes = _first_lanes(net, theme)
@@ -44,11 +49,13 @@ def place_actors(
     speed = float(path.speed[int(begin)]) * float(rng.uniform(0.75, 1.0))
     ego = Actor("ego", EGO_SIZE, path, begin, speed, EGO_DRIVER, EGO_CENTER)
     scenario = ScenarioActors(theme, chain, [ego])
-    _time_lights(signals, ego, theme, rng)
-    EVENTS[theme](net, scenario, rng)
-    _fill_traffic(net, scenario, rng)
+    _time_lights(signals, ego, cast, theme, rng)
+    if not EVENTS[theme](net, scenario, cast, rng):
+        return None
+    _fill_traffic(net, scenario, cast, rng)
     _cyclists(net, scenario, rng)
-    _strollers(net, scenario, rng)
+    _strollers(net, scenario, cast, rng)
+    stand_by(net, scenario, rng, cast.bystanders)
     return scenario
 
 
@@ -69,11 +76,13 @@ def _suits(net: Network, chain: list[Lane | Connector], theme: str) -> bool:
     assert isinstance(way, Connector) and isinstance(lane, Lane)
     wide = len(net.blocks[lane.block].lanes) > 1
     if theme == "works":
-        return wide and lane.index == 0
+        return wide and lane.index == len(net.blocks[lane.block].lanes) - 2
     return theme != "cut_in" or (wide and way.kind == "straight")
 
 
-def _time_lights(signals: Signals, ego: Actor, theme: str, rng: np.random.Generator) -> None:
+def _time_lights(
+    signals: Signals, ego: Actor, cast: Cast, theme: str, rng: np.random.Generator
+) -> None:
     """Most lights are green when ego comes; in a queue the first is red until people wait."""
     waited = theme != "queue"
     for gate in ego.path.gates:
@@ -86,7 +95,7 @@ def _time_lights(signals: Signals, ego: Actor, theme: str, rng: np.random.Genera
             eta += float(rng.uniform(5.0, 9.0))
             waited = True
             signals.turn_green(connector.junction, connector.source.block, eta)
-        elif rng.random() < GREEN_SHARE:
+        elif rng.random() < cast.green:
             early = float(rng.uniform(0.25, 0.6)) * GREEN_TIME
             signals.turn_green(connector.junction, connector.source.block, eta - early)
 
@@ -96,11 +105,13 @@ def _crowded(scenario: ScenarioActors, point: Array, distance: float) -> bool:
     return bool((np.hypot(*(here - point).T) < distance).any())
 
 
-def _fill_traffic(net: Network, scenario: ScenarioActors, rng: np.random.Generator) -> None:
+def _fill_traffic(
+    net: Network, scenario: ScenarioActors, cast: Cast, rng: np.random.Generator
+) -> None:
     """Other cars on the lanes around ego's route, and one behind ego."""
     ego = scenario.actors[0]
     lanes = [lane for lane in net.lanes.values() if lane.fid not in scenario.closed]
-    wanted = len(scenario.actors) + int(rng.integers(12, 20))
+    wanted = len(scenario.actors) + int(rng.integers(*cast.cars))
     for _ in range(wanted * 4):
         if len(scenario.actors) >= wanted:
             break
@@ -161,12 +172,14 @@ def _cyclists(net: Network, scenario: ScenarioActors, rng: np.random.Generator) 
         )
 
 
-def _strollers(net: Network, scenario: ScenarioActors, rng: np.random.Generator) -> None:
+def _strollers(
+    net: Network, scenario: ScenarioActors, cast: Cast, rng: np.random.Generator
+) -> None:
     """People on the pavements near the route, to and fro."""
-    walks = build_scenery(net.city).walks
+    walks = build_scenery(net.plan.key).walks
     ego = scenario.actors[0]
     for _ in range(40):
-        if sum(not w.crosses for w in scenario.walkers) >= 9:
+        if sum(not w.crosses for w in scenario.walkers) >= cast.strollers:
             break
         walk = walks[int(rng.integers(len(walks)))]
         if np.hypot(*(ego.path.xy[:220:8, None] - walk[None, ::8]).transpose(2, 0, 1)).min() > 25.0:

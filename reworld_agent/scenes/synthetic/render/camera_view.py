@@ -68,7 +68,7 @@ class Renderer:
     def __init__(self, drive: Drive) -> None:
         self.drive = drive
         self.weather = Weather.random(np.random.default_rng([drive.plan.seed, drive.index, 77]))
-        self.ground: Ground = build_ground(drive.net.city)
+        self.ground: Ground = build_ground(drive.net.plan.key)
         self.stage = Stage(drive)
         self.gradient = self._gradient()
 

@@ -44,7 +44,7 @@ class Plan:
     """The town from above, north up."""
 
     def __init__(self, drive: Drive) -> None:
-        self.drive, self.scenery = drive, build_scenery(drive.net.city)
+        self.drive, self.scenery = drive, build_scenery(drive.net.plan.key)
         west, south, east, north = shapely.total_bounds(np.array(self.scenery.asphalt))
         self.corner = np.array([west - MARGIN, north + MARGIN])
         size = (np.array([north - south, east - west]) + 2 * MARGIN) * SCALE

@@ -94,8 +94,8 @@ class Stage:
 
     def __init__(self, drive: Drive) -> None:
         self.drive = drive
-        self.fixed, self.places = fixed_things(drive.net.city)
-        self.posts = signal_posts(drive.net.city)
+        self.fixed, self.places = fixed_things(drive.net.plan.key)
+        self.posts = signal_posts(drive.net.plan.key)
         self.works = [
             Placed(_prop(kind), x, y, angle) for kind, x, y, angle in drive.scenario.props
         ]

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from shapely.geometry import LineString, Point, Polygon
 
 from reworld_agent.scenes.synthetic.town import geometry as geo
-from reworld_agent.scenes.synthetic.town.layout import LANE_WIDTH, PLANS, TownPlan
+from reworld_agent.scenes.synthetic.town.layout import LANE_WIDTH
 from reworld_agent.scenes.synthetic.town.network import Connector, Network, build_network
+from reworld_agent.scenes.synthetic.town.plans import TownPlan
 from reworld_agent.scenes.synthetic.town.scenery import Scenery, build_scenery
 
 STORED_CRS = "EPSG:4326"
@@ -27,23 +28,28 @@ TURN_TYPE = {"straight": 0, "left": 1, "right": 2}
 Row = dict[str, Any]
 
 
-def write_maps(folder: Path, unfinished: Path) -> None:
-    """Write all four cities and `nuplan-maps-v1.0.json`; what is there already is kept.
+def write_maps(folder: Path, unfinished: Path, towns: tuple[TownPlan, ...]) -> None:
+    """Write the maps of all cities and `nuplan-maps-v1.0.json`; what is there already is kept.
 
     Args:
         folder: becomes NUPLAN_MAPS_ROOT. Files appear whole or not at all.
         unfinished: a folder on the same disk, of this process alone, for what is not whole yet.
+        towns: all towns of a version; those of a city share its map.
     """
-    # a map that a crash cuts short never gets to its place: SQLite need not wait for the disk
-    pyogrio.set_gdal_config_options({"OGR_SQLITE_SYNCHRONOUS": "OFF"})
-    for plan in PLANS.values():
-        path = folder / plan.city / plan.version / "map.gpkg"
+    # a map that a crash cuts short never gets to its place: SQLite need not wait for the disk.
+    # The date is fixed, so that the same towns give the same bytes.
+    pyogrio.set_gdal_config_options(
+        {"OGR_SQLITE_SYNCHRONOUS": "OFF", "OGR_CURRENT_DATE": "2026-01-01T00:00:00.000Z"}
+    )
+    versions = {plan.city: plan.version for plan in towns}
+    for city, version in versions.items():
+        path = folder / city / version / "map.gpkg"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            part = unfinished / f"{plan.city}.gpkg"
-            write_map(plan, part)
+            part = unfinished / f"{city}.gpkg"
+            write_map([plan for plan in towns if plan.city == city], part)
             part.replace(path)
-    index = {plan.city: {"version": plan.version, "layers": {}} for plan in PLANS.values()}
+    index = {city: {"version": version, "layers": {}} for city, version in versions.items()}
     path = folder / "nuplan-maps-v1.0.json"
     if not path.exists():
         part = unfinished / path.name
@@ -51,12 +57,30 @@ def write_maps(folder: Path, unfinished: Path) -> None:
         part.replace(path)
 
 
-def write_map(plan: TownPlan, path: Path) -> None:
-    """Write one city's map."""
-    net = build_network(plan.city)
-    scenery = build_scenery(plan.city)
-    ids = count(FIRST_FREE_ID)
-    tables = {
+def write_map(plans: list[TownPlan], path: Path) -> None:
+    """Write one city's map with its towns."""
+    tables: dict[str, list[Row]] = {}
+    for plan in plans:
+        for layer, rows in _tables(plan).items():
+            shapes = _in_degrees(np.array([row["geometry"] for row in rows]), plan)
+            placed = [{**row, "geometry": g} for row, g in zip(rows, shapes, strict=True)]
+            tables.setdefault(layer, []).extend(placed)
+    for layer, rows in tables.items():
+        shapes = np.array([row.pop("geometry") for row in rows])
+        kinds = sorted({shape.geom_type for shape in shapes})
+        kind = kinds[0] if len(kinds) == 1 else "Unknown"
+        options = {"geometry_type": kind, "crs": STORED_CRS}
+        _write_layer(path, layer, rows, shapely.to_wkb(shapes), **options)
+    meta = {"mapVersion": plans[0].version, "projectedCoordSystem": f"EPSG:{plans[0].epsg}"}
+    _write_layer(path, "meta", [{"key": key, "value": value} for key, value in meta.items()])
+
+
+def _tables(plan: TownPlan) -> dict[str, list[Row]]:
+    """Rows of all layers of one town, geometries in its own metres."""
+    net = build_network(plan.key)
+    scenery = build_scenery(plan.key)
+    ids = count(plan.first_id - 1 + FIRST_FREE_ID)
+    return {
         **_lane_tables(net),
         **_connector_tables(net),
         **_junction_tables(net, ids),
@@ -64,14 +88,6 @@ def write_map(plan: TownPlan, path: Path) -> None:
         "boundaries": _boundaries(net),
         "baseline_paths": _baseline_paths(net, ids),
     }
-    for layer, rows in tables.items():
-        shapes = _in_degrees(np.array([row.pop("geometry") for row in rows]), plan)
-        kinds = sorted({shape.geom_type for shape in shapes})
-        kind = kinds[0] if len(kinds) == 1 else "Unknown"
-        options = {"geometry_type": kind, "crs": STORED_CRS}
-        _write_layer(path, layer, rows, shapely.to_wkb(shapes), **options)
-    meta = {"mapVersion": plan.version, "projectedCoordSystem": f"EPSG:{plan.epsg}"}
-    _write_layer(path, "meta", [{"key": key, "value": value} for key, value in meta.items()])
 
 
 def _in_degrees(shapes: NDArray[np.object_], plan: TownPlan) -> NDArray[np.object_]:

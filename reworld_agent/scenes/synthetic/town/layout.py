@@ -1,7 +1,8 @@
 """The plan of a town: where its junctions lie and how its streets run between them.
 
 A town is a bent grid. Its four outer corners are bends of various radii instead of junctions; some
-streets bulge; whole rows and columns are two-lane avenues or have cycle lanes.
+streets bulge or are missing; whole rows and columns are avenues or have cycle lanes; some junctions
+are roundabouts.
 """
 
 from __future__ import annotations
@@ -11,23 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from reworld_agent.scenes.synthetic.town.geometry import Array, corner, resample
+from reworld_agent.scenes.synthetic.town.plans import TownPlan, TownStyle
+from reworld_agent.scenes.synthetic.town.warps import Warp, find_warp
 
 LANE_WIDTH = 3.7  # m
 SIDE_WIDTH = {"parking": 2.4, "bike": 1.8}  # m, between the outermost lane and the kerb
 CORNER_MARGIN = 12.0  # m of kerb radius added to the half width of the widest street
-
-
-@dataclass(frozen=True)
-class TownPlan:
-    """What makes one town differ from another."""
-
-    city: str  # a map name of nuPlan
-    version: str
-    epsg: int
-    origin: tuple[float, float]  # UTM coordinates of the local origin (m)
-    columns: int
-    rows: int
-    seed: int
+_NARROW = LANE_WIDTH + SIDE_WIDTH["parking"] + 0.1  # m, half width of streets of one lane
+Key = tuple[int, int]
+ROUND_MARGIN = 20.0  # m, the same at a roundabout
 
 
 @dataclass(frozen=True)
@@ -55,17 +48,7 @@ class Layout:
     radius: dict[tuple[int, int], float]  # from a junction's centre to its mouths (m)
     signalled: frozenset[tuple[int, int]]
     streets: tuple[Street, ...]
-
-
-PLANS = {
-    plan.city: plan
-    for plan in (
-        TownPlan("us-ma-boston", "9.12.1817", 32619, (329900.0, 4690000.0), 5, 5, 11),
-        TownPlan("us-pa-pittsburgh-hazelwood", "9.17.1937", 32617, (587600.0, 4475100.0), 4, 4, 23),
-        TownPlan("us-nv-las-vegas-strip", "9.15.1915", 32611, (664400.0, 3997600.0), 4, 4, 37),
-        TownPlan("sg-one-north", "9.17.1964", 32648, (365000.0, 143700.0), 3, 3, 41),
-    )
-}
+    round: frozenset[tuple[int, int]] = frozenset()  # roundabouts
 
 
 @dataclass(frozen=True)
@@ -81,14 +64,14 @@ class _Line:
         return self.lanes * LANE_WIDTH + SIDE_WIDTH[self.side]
 
 
-def _lines(count: int, rng: np.random.Generator) -> list[_Line]:
+def _lines(count: int, style: TownStyle, rng: np.random.Generator) -> list[_Line]:
     """Avenues inside the grid, narrow streets at its rim."""
     result = []
     for index in range(count):
         inner = 0 < index < count - 1
-        lanes = 2 if inner and (index % 2 == 1) else 1
-        speed = 11.5 if lanes == 2 else float(rng.choice([8.5, 9.5, 10.5]))
-        side = "bike" if lanes == 2 else ("parking", "bike")[int(rng.integers(2))]
+        lanes = style.lanes[(index - 1) % len(style.lanes)] if inner else 1
+        speed = style.fast if lanes > 1 else float(rng.choice(style.slow))
+        side = "bike" if lanes > 1 else ("parking", "bike")[int(rng.integers(2))]
         result.append(_Line(lanes, speed, side))
     return result
 
@@ -123,32 +106,68 @@ def build_layout(plan: TownPlan) -> Layout:
     """The layout of a town; the same plan always gives the same one."""
     rng = np.random.default_rng(plan.seed)
     grid = _grid(plan, rng)
-    vertical, horizontal = _lines(plan.columns, rng), _lines(plan.rows, rng)
+    vertical = _lines(plan.columns, plan.style, rng)
+    horizontal = _lines(plan.rows, plan.style, rng)
     last_i, last_j = plan.columns - 1, plan.rows - 1
     corners = {(i, j) for i in (0, last_i) for j in (0, last_j)}
     nodes = {key: point for key, point in grid.items() if key not in corners}
-    radius = {
-        key: max(vertical[key[0]].half_width, horizontal[key[1]].half_width) + CORNER_MARGIN
-        for key in nodes
+    inner = {key for key in nodes if 0 < key[0] < last_i and 0 < key[1] < last_j}
+    rim = sorted(nodes.keys() - inner)
+    signalled = inner | {rim[k] for k in range(0, len(rim), 3)}
+    widths = {
+        key: max(vertical[key[0]].half_width, horizontal[key[1]].half_width) for key in nodes
     }
+    drops, signalled, circles = _irregular(plan, inner, signalled, widths)
+    radius = {
+        key: widths[key] + (ROUND_MARGIN if key in circles else CORNER_MARGIN) for key in nodes
+    }
+    warp = find_warp(plan, np.array(list(grid.values())))
     streets = []
     for i, j in grid:
         for di, dj, line in ((1, 0, horizontal[j]), (0, 1, vertical[i])):
             a, b = (i, j), (i + di, j + dj)
             if a in nodes and b in nodes:
                 amplitude = float(rng.choice([0.0, 0.0, 5.0, -5.0, 8.0, -8.0]))
-                center = _trim(
-                    _bulge(np.stack([grid[a], grid[b]]), amplitude), radius[a], radius[b]
-                )
+                if (a, b) in drops:
+                    continue
+                center = _bulge(np.stack([grid[a], grid[b]]), amplitude)
+                center = _trim(_bent(center, warp), radius[a], radius[b])
                 streets.append(Street(a, b, center, line.lanes, line.speed, line.side))
     radii = iter(rng.permutation([18.0, 30.0, 45.0, 65.0]))
     for i, j in sorted(corners):
         a, b = (1 if i == 0 else i - 1, j), (i, 1 if j == 0 else j - 1)
         bend = float(next(radii))
-        center = _trim(corner(grid[a], grid[i, j], grid[b], bend), radius[a], radius[b])
+        center = _bent(corner(grid[a], grid[i, j], grid[b], bend), warp)
+        center = _trim(center, radius[a], radius[b])
         speed = min(horizontal[j].speed, float(np.sqrt(2.8 * bend)))
         streets.append(Street(a, b, center, 1, round(speed, 1), horizontal[j].side))
-    inner = {key for key in nodes if 0 < key[0] < last_i and 0 < key[1] < last_j}
-    rim = sorted(nodes.keys() - inner)
-    signalled = inner | {rim[k] for k in range(0, len(rim), 3)}
-    return Layout(nodes, radius, frozenset(signalled), tuple(streets))
+    places = {key: point if warp is None else warp(point[None])[0] for key, point in nodes.items()}
+    return Layout(places, radius, frozenset(signalled), tuple(streets), frozenset(circles))
+
+
+def _bent(points: Array, warp: Warp | None) -> Array:
+    return points if warp is None else resample(warp(points))
+
+
+def _irregular(
+    plan: TownPlan, inner: set[Key], signalled: set[Key], widths: dict[Key, float]
+) -> tuple[set[tuple[Key, Key]], set[Key], set[Key]]:
+    """Missing streets, junctions with lights, roundabouts: what a style leaves to chance.
+
+    A junction that lacks a street lacks only one; roundabouts lie where narrow streets meet.
+    """
+    style = plan.style
+    rng = np.random.default_rng([plan.seed, 19])
+    pairs = [((i, j), (i + di, j + dj)) for i, j in sorted(inner) for di, dj in ((1, 0), (0, 1))]
+    pairs = [pair for pair in pairs if pair[1] in inner]
+    drops: set[tuple[Key, Key]] = set()
+    for k in rng.permutation(len(pairs)):
+        used = {key for pair in drops for key in pair}
+        if len(drops) < style.drops and not used & set(pairs[k]):
+            drops.add(pairs[k])
+    narrow = sorted(key for key in inner if widths[key] < _NARROW)
+    circles = {narrow[k] for k in rng.permutation(len(narrow))[: style.roundabouts]}
+    ordered = sorted(signalled - circles)
+    chances = rng.random(len(ordered))
+    lit = {key for key, chance in zip(ordered, chances, strict=True) if chance < style.lit}
+    return drops, lit, circles

@@ -19,17 +19,20 @@ from reworld_agent.scenes.synthetic.town import geometry as geo
 from reworld_agent.scenes.synthetic.town.geometry import Array
 from reworld_agent.scenes.synthetic.town.layout import (
     LANE_WIDTH,
-    PLANS,
     Layout,
     Street,
     build_layout,
 )
+from reworld_agent.scenes.synthetic.town.plans import TOWNS, TownPlan
 
 TURN_ACCELERATION = 2.6  # m/s^2 sideways that a connector's speed limit allows
 CROSSWALK = (1.5, 4.7)  # m from the mouth of the street, where a crosswalk begins and ends
 MOUTH = 7  # m that a junction's area reaches into its streets, as in nuPlan's maps
 KERB_RADIUS = 6.0  # m
 STRAIGHT_WITHIN = np.deg2rad(38.0)
+ROUND_RADIUS = 13.0  # m, of the lane round a roundabout's island
+ISLAND = 8.0  # m, its radius
+_MERGE = 0.55  # rad round the island from the middle of a street to where its lane joins
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,7 @@ class Junction:
     key: tuple[int, int]
     center: Array
     signalled: bool
+    island: float = 0.0  # m, radius of a roundabout's island
     polygon: Polygon = field(default_factory=Polygon)
     approaches: list[int] = field(default_factory=list)  # incoming roadblocks, counter-clockwise
 
@@ -127,7 +131,7 @@ class StopLine:
 class Network:
     """Everything drivable in one town."""
 
-    city: str
+    plan: TownPlan
     layout: Layout
     blocks: dict[int, Roadblock] = field(default_factory=dict)
     connectors: dict[int, Connector] = field(default_factory=dict)
@@ -136,7 +140,7 @@ class Network:
     crosswalks: list[Crosswalk] = field(default_factory=list)
     stop_lines: dict[int, StopLine] = field(default_factory=dict)  # by roadblock
     outgoing: dict[int, list[Connector]] = field(default_factory=dict)  # by lane
-    ids: Iterator[int] = field(default_factory=lambda: count(1))
+    ids: Iterator[int] = field(default_factory=count)
 
     @property
     def lanes(self) -> dict[int, Lane]:
@@ -149,14 +153,15 @@ class Network:
 
 
 @lru_cache(maxsize=8)
-def build_network(city: str) -> Network:
-    """The network of a city's town; always the same.
+def build_network(town: str) -> Network:
+    """The network of a town; always the same.
 
     Args:
-        city: a map name of nuPlan, a key of `PLANS`.
+        town: a key of `TOWNS`.
     """
-    layout = build_layout(PLANS[city])
-    net = Network(city, layout)
+    plan = TOWNS[town]
+    layout = build_layout(plan)
+    net = Network(plan, layout, ids=count(plan.first_id))
     for index, street in enumerate(layout.streets):
         segment = next(net.ids)
         _add_block(net, index, street, segment, forward=True)
@@ -201,7 +206,8 @@ def _add_junction(net: Network, key: tuple[int, int], center: Array) -> None:
     outgoing = [b for b in net.blocks.values() if _ends(net, b)[0] == key]
     incoming.sort(key=lambda b: float(np.arctan2(*(b.center_line[-1] - center)[::-1])))
     signalled = key in net.layout.signalled
-    junction = Junction(next(net.ids), key, center, signalled)
+    island = ISLAND if key in net.layout.round else 0.0
+    junction = Junction(next(net.ids), key, center, signalled, island)
     junction.approaches = [block.fid for block in incoming]
     net.junctions.append(junction)
     for block in incoming:
@@ -213,6 +219,8 @@ def _add_junction(net: Network, key: tuple[int, int], center: Array) -> None:
     ours = [c.polygon for c in net.connectors.values() if c.junction == len(net.junctions) - 1]
     shape = shapely.union_all([*mouths, *ours]).buffer(KERB_RADIUS).buffer(1.0 - KERB_RADIUS)
     junction.polygon = Polygon(shape.exterior).simplify(0.02)
+    if island:
+        junction.polygon = junction.polygon.difference(shapely.Point(center).buffer(island))
 
 
 def _mouth(net: Network, block: Roadblock) -> Polygon:
@@ -245,9 +253,7 @@ def _connect(net: Network, junction: int, source: Roadblock, target: Roadblock) 
     block = next(net.ids)
     made = []
     for a, b in _lane_pairs(kind, source, target):
-        center = geo.turn(
-            a.center[-1], geo.headings(a.center)[-1], b.center[0], geo.headings(b.center)[0]
-        )
+        center = _way(net.junctions[junction], a.center, b.center)
         curvature = np.abs(np.gradient(geo.headings(center))).max()
         limit = np.sqrt(TURN_ACCELERATION / max(curvature, 1e-3))
         polygon = Polygon(geo.ribbon(center, LANE_WIDTH / 2, -LANE_WIDTH / 2))
@@ -272,6 +278,31 @@ def _connect(net: Network, junction: int, source: Roadblock, target: Roadblock) 
     if shape.geom_type != "Polygon":
         shape = shape.convex_hull
     net.connector_blocks[block] = ConnectorBlock(block, source.fid, target.fid, junction, shape)
+
+
+def _way(junction: Junction, source: Array, target: Array) -> Array:
+    """The line [N, 2] from a lane's centre line to another's; round the island where there is one.
+
+    Roundabouts turn counter-clockwise. Whoever leaves by the next street does not reach the lane
+    round the island.
+    """
+    start, end = source[-1], target[0]
+    heading, out = float(geo.headings(source)[-1]), float(geo.headings(target)[0])
+    if not junction.island:
+        return geo.turn(start, heading, end, out)
+    first, last = (float(np.arctan2(*(p - junction.center)[::-1])) for p in (start, end))
+    first, last = first + _MERGE, last - _MERGE
+    sweep = (last - first) % (2 * np.pi)
+    if sweep > 1.75 * np.pi or sweep < 0.15:  # the two bends meet, or would overlap
+        return geo.turn(start, heading, end, out)
+    angles = first + np.linspace(0.0, sweep, max(3, int(ROUND_RADIUS * sweep)))
+    ring = junction.center + ROUND_RADIUS * np.stack([np.cos(angles), np.sin(angles)], -1)
+    onto = geo.turn(start, heading, ring[0], first + np.pi / 2)
+    off = geo.turn(ring[-1], last + np.pi / 2, end, out)
+    line = geo.resample(geo.join([onto, ring, off]))
+    line = geo.smooth(line, 1.5)
+    line[0], line[-1] = start, end
+    return line
 
 
 def _add_stop_line(net: Network, block: Roadblock, signalled: bool) -> None:

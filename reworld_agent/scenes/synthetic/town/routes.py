@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -151,6 +151,26 @@ def change_lane(path: Path, other: Path, start: float, over: float) -> Path:
     heading = geo.headings(xy)
     return Path(
         xy, heading, np.gradient(heading), other.speed, other.gates, other.blocks, other.lanes
+    )
+
+
+def shift_path(path: Path, start: float, ramp: float, hold: float, aside: float) -> Path:
+    """The path that swerves `aside` metres (left positive) at `start` and comes back.
+
+    Args:
+        ramp: metres of the swerve, and of the way back; hold: metres between them.
+    """
+    s = np.arange(len(path.xy), dtype=float)
+    rise = np.clip((s - start) / ramp, 0.0, 1.0) - np.clip((s - start - ramp - hold) / ramp, 0.0, 1.0)
+    weight = rise**2 * (3.0 - 2.0 * rise)
+    normal = np.stack([-np.sin(path.heading), np.cos(path.heading)], -1)
+    xy = geo.smooth(path.xy + normal * (aside * weight)[:, None], SMOOTHING)
+    xy = geo.resample(xy, exact=True)
+    heading = geo.headings(xy)
+    curvature = np.gradient(heading)
+    allowed = np.interp(np.arange(len(xy)), s, path.speed)
+    return replace(
+        path, xy=xy, heading=heading, curvature=curvature, speed=speed_profile(allowed, curvature)
     )
 
 
