@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reworld_agent.scenes.synthetic.actors.actor import PROPS, ScenarioActors, Thing
 from reworld_agent.scenes.synthetic.actors.casts import CAST5, CAST6, Cast
@@ -19,6 +20,7 @@ from reworld_agent.scenes.synthetic.town.signals import Signals
 
 FRAME = 0.5  # s between logged frames
 STRIDE = round(FRAME / STEP)  # simulation steps per frame
+BRAKING, STANDING = -0.35, 0.05  # m/s^2, m/s: brake lights are on below either
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,17 @@ SPLITS = {
 }
 
 
+@dataclass(frozen=True)
+class Moment:
+    """Where everybody is at one time: all that a picture of a drive depends on."""
+
+    time: float  # s
+    ego: Array  # [3] x, y, heading of the rear axle, in the town's frame
+    boxes: Array  # [N, 5] x, y, length, width, heading of all actors' boxes (ego first)
+    braking: NDArray[np.bool_]  # [N]
+    walkers: Array  # [K, 4] x, y, heading, speed
+
+
 @dataclass
 class Drive:
     """Everything that happened on one drive."""
@@ -108,6 +121,14 @@ class Drive:
         """A token of 16 hexadecimal digits for something of this drive."""
         text = "/".join(str(part) for part in (self.plan.name, self.index, *parts))
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+    def moment(self, step: int) -> Moment:
+        """The drive at a simulation step."""
+        record = self.record
+        braking = (record.a[step] < BRAKING) | (record.v[step] < STANDING)
+        return Moment(
+            step * STEP, self.ego_pose(step), self.boxes[step], braking, record.walkers[step]
+        )
 
     def ego_pose(self, step: int) -> Array:
         """x, y, heading of ego's rear axle [3] in the town's frame."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from reworld_agent.scenes.synthetic.actors.actor import PERSON
 from reworld_agent.scenes.synthetic.drive import FRAME, STRIDE, Drive
-from reworld_agent.scenes.synthetic.render.cameras import CAMERAS, calibration
+from reworld_agent.scenes.synthetic.render.cameras import CAMERAS, SENSORS, calibration
 from reworld_agent.scenes.synthetic.town.geometry import Array, at_distance
 
 PICKLE_PROTOCOL = 4  # fixed: the same drive gives the same bytes
@@ -155,7 +155,7 @@ def _frame(drive: Drive, k: int, things: _Things) -> dict[str, Any]:
 def _cameras(drive: Drive, k: int) -> dict[str, Any]:
     cams = {}
     for name in CAMERAS:
-        camera = calibration(name)
+        camera = calibration(name, SENSORS[drive.plan.version])
         cams[name] = {
             "data_path": image_path(drive, name, k),
             "sensor2lidar_rotation": camera.rotation,

@@ -12,8 +12,7 @@ import numpy as np
 
 from reworld_agent.scenes.synthetic.town.geometry import Array
 
-WIDTH, HEIGHT = 640, 360  # a third of nuPlan's 1920 x 1080
-FOCAL = 1545.0 / 3.0  # px
+NUPLAN_WIDTH, NUPLAN_FOCAL = 1920, 1545.0  # px
 MOUNTS = {  # x, y, z (m), yaw (degrees, left positive)
     "CAM_F0": (1.70, 0.00, 1.55, 0.0),
     "CAM_L0": (1.60, 0.45, 1.55, 55.0),
@@ -28,6 +27,23 @@ CAMERAS = tuple(MOUNTS)
 
 
 @dataclass(frozen=True)
+class Sensor:
+    """Size of the pictures (px); the lens is nuPlan's."""
+
+    width: int
+    height: int
+
+    @property
+    def focal(self) -> float:
+        """Focal length (px)."""
+        return NUPLAN_FOCAL * self.width / NUPLAN_WIDTH
+
+
+SENSORS = {"5": Sensor(640, 360), "6": Sensor(448, 256)}  # by version of the town
+WIDTH, HEIGHT, FOCAL = SENSORS["5"].width, SENSORS["5"].height, SENSORS["5"].focal
+
+
+@dataclass(frozen=True)
 class Calibration:
     """One camera."""
 
@@ -37,10 +53,12 @@ class Calibration:
     distortion: Array  # [5], OpenCV; none here
 
 
-def calibration(name: str) -> Calibration:
+def calibration(name: str, sensor: Sensor = SENSORS["5"]) -> Calibration:
     """The calibration of the camera `name`, a key of MOUNTS."""
     x, y, z, yaw = MOUNTS[name]
     cos, sin = np.cos(np.deg2rad(yaw)), np.sin(np.deg2rad(yaw))
     rotation = np.array([[sin, 0.0, cos], [-cos, 0.0, sin], [0.0, -1.0, 0.0]])
-    intrinsic = np.array([[FOCAL, 0.0, WIDTH / 2], [0.0, FOCAL, HEIGHT / 2], [0.0, 0.0, 1.0]])
+    intrinsic = np.array(
+        [[sensor.focal, 0.0, sensor.width / 2], [0.0, sensor.focal, sensor.height / 2], [0, 0, 1.0]]
+    )
     return Calibration(rotation, np.array([x, y, z]), intrinsic, np.zeros(5))

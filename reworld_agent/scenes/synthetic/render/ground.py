@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -22,11 +23,38 @@ from reworld_agent.scenes.synthetic.town.scenery import build_scenery
 RESOLUTION = 0.125  # m per pixel
 BORDER = 70.0  # m of grass around the town
 SHIFT = 4  # fractional bits of cv2's coordinates
-GRASS, PAVEMENT, KERB = (78, 128, 96), (152, 156, 162), (192, 194, 196)  # BGR
-ASPHALT, LOT, CYCLE_LANE, JUNCTION = (84, 82, 80), (96, 94, 92), (86, 84, 118), (80, 78, 77)
+GRASS = (78, 128, 96)  # BGR
 WHITE, YELLOW = (225, 226, 226), (70, 178, 214)
 Colour = tuple[int, int, int]
 Image = NDArray[np.uint8]
+
+
+class Palette(NamedTuple):
+    """Colours of the ground (BGR); the defaults are version 5's."""
+
+    grass: Colour = GRASS
+    pavement: Colour = (152, 156, 162)
+    kerb: Colour = (192, 194, 196)
+    asphalt: Colour = (84, 82, 80)
+    lot: Colour = (96, 94, 92)
+    cycle_lane: Colour = (86, 84, 118)
+    junction: Colour = (80, 78, 77)
+
+
+PALETTES = (  # by TownStyle.palette
+    Palette(),
+    Palette((66, 118, 92), (140, 150, 164), (178, 184, 190), (94, 94, 94), (104, 104, 104)),
+    Palette((92, 138, 128), (160, 166, 172), (200, 200, 200), (76, 74, 72), (88, 88, 88)),
+    Palette(
+        (104, 150, 160), (164, 172, 180), (206, 206, 206), (104, 102, 98), (112, 110, 106),
+        (120, 98, 84), (98, 96, 92),
+    ),
+    Palette(
+        (60, 104, 78), (124, 132, 150), (170, 172, 178), (70, 70, 72), (82, 82, 84),
+        (80, 110, 84), (68, 68, 70),
+    ),
+    Palette((84, 142, 104), (150, 152, 156), (190, 190, 190), (90, 86, 82), (98, 94, 90)),
+)
 
 
 class Ground:
@@ -37,22 +65,24 @@ class Ground:
         origin: local coordinates (m) of the first pixel's centre; rows run along +y.
     """
 
-    def __init__(self, city: str) -> None:
-        net, scenery = build_network(city), build_scenery(city)
+    def __init__(self, town: str) -> None:
+        net, scenery = build_network(town), build_scenery(town)
+        palette = PALETTES[net.plan.style.palette]
         bounds = shapely.total_bounds(np.array(scenery.asphalt))
         self.origin = bounds[:2] - BORDER
         size = np.ceil((bounds[2:] - bounds[:2] + 2 * BORDER) / RESOLUTION).astype(int)
         self._picture = np.empty((size[1], size[0], 3), np.uint8)
-        self._picture[:] = GRASS
-        self._areas(scenery.walkways, PAVEMENT)
+        self._picture[:] = palette.grass
+        self._areas(scenery.walkways, palette.pavement)
         for polygons, colour in (
-            (scenery.asphalt, ASPHALT),
-            (scenery.carparks, LOT),
-            (scenery.cycle_lanes, CYCLE_LANE),
-            ([j.polygon for j in net.junctions], JUNCTION),
+            (scenery.asphalt, palette.asphalt),
+            (scenery.carparks, palette.lot),
+            (scenery.cycle_lanes, palette.cycle_lane),
+            ([j.polygon for j in net.junctions], palette.junction),
         ):
             self._areas(polygons, colour)
-        self._kerbs([*scenery.asphalt, *scenery.carparks])
+        self._areas(islands := [j.island_area for j in net.junctions if j.island], palette.grass)
+        self._kerbs([*scenery.asphalt, *scenery.carparks], islands, palette.kerb)
         self._markings(net, scenery.bays)
         self._grain()
         self.levels = [self._picture]
@@ -72,11 +102,15 @@ class Ground:
         ring = geo.ribbon(points, width / 2, -width / 2)
         cv2.fillPoly(self._picture, [self._pixels(ring)], colour, cv2.LINE_AA, SHIFT)
 
-    def _kerbs(self, polygons: list[shapely.Polygon]) -> None:
+    def _kerbs(
+        self, polygons: list[shapely.Polygon], islands: list[shapely.Polygon], colour: Colour
+    ) -> None:
         union = shapely.union_all(polygons).buffer(0.05)
+        if islands:
+            union = union.difference(shapely.union_all(islands))
         for part in shapely.get_parts(shapely.boundary(union)):
             pixels = self._pixels(np.asarray(part.coords))
-            cv2.polylines(self._picture, [pixels], True, KERB, 2, cv2.LINE_AA, SHIFT)
+            cv2.polylines(self._picture, [pixels], True, colour, 2, cv2.LINE_AA, SHIFT)
 
     def _markings(self, net: Network, bays: list[Array]) -> None:
         for block in net.blocks.values():
@@ -149,6 +183,6 @@ class Ground:
 
 
 @lru_cache(maxsize=2)
-def build_ground(city: str) -> Ground:
-    """The ground of a city's town."""
-    return Ground(city)
+def build_ground(town: str) -> Ground:
+    """The ground of a town."""
+    return Ground(town)

@@ -7,8 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from reworld_agent.scenes.synthetic.actors.traffic import STEP
-from reworld_agent.scenes.synthetic.drive import Drive
+from reworld_agent.scenes.synthetic.drive import Drive, Moment
 from reworld_agent.scenes.synthetic.render import shapes, shapes_street
 from reworld_agent.scenes.synthetic.render.shapes import Shape
 from reworld_agent.scenes.synthetic.town import geometry as geo
@@ -18,7 +17,6 @@ from reworld_agent.scenes.synthetic.town.network import Network, build_network
 from reworld_agent.scenes.synthetic.town.scenery import build_scenery
 
 SIGHT = 150.0  # m
-BRAKING = -0.35  # m/s^2: brake lights are on below, and at standstill
 STRIDES = 8  # poses of a walking person
 
 
@@ -34,11 +32,16 @@ class Placed:
 
 
 @lru_cache(maxsize=2)
-def fixed_things(city: str) -> tuple[list[Placed], Array]:
-    """What always stands in a town, and its places [N, 3] (x, y, radius)."""
-    scenery = build_scenery(city)
+def fixed_things(town: str, walled: bool = False) -> tuple[list[Placed], Array]:
+    """What always stands in a town, and its places [N, 3] (x, y, radius).
+
+    Args:
+        walled: windows are a texture of the walls, not polygons.
+    """
+    scenery = build_scenery(town)
+    build = shapes_street.walled_house if walled else shapes_street.house
     things = [
-        Placed(shapes_street.house(width, depth, height, int(style)), x, y, heading)
+        Placed(build(width, depth, height, int(style)), x, y, heading)
         for x, y, heading, width, depth, height, style in scenery.buildings
     ]
     things += [
@@ -66,9 +69,9 @@ class SignalPost:
 
 
 @lru_cache(maxsize=2)
-def signal_posts(city: str) -> list[SignalPost]:
+def signal_posts(town: str) -> list[SignalPost]:
     """On the far side of the junction, right of the way straight on, with an arm over the road."""
-    net = build_network(city)
+    net = build_network(town)
     posts = []
     for index, junction in enumerate(net.junctions):
         if not junction.signalled:
@@ -92,14 +95,18 @@ def _post(net: Network, index: int, block: int) -> SignalPost:
 class Stage:
     """Everything visible on one drive."""
 
-    def __init__(self, drive: Drive) -> None:
+    def __init__(self, drive: Drive, walled: bool = False) -> None:
         self.drive = drive
-        self.fixed, self.places = fixed_things(drive.net.plan.key)
+        self.fixed, self.places = fixed_things(drive.net.plan.key, walled)
         self.posts = signal_posts(drive.net.plan.key)
         self.works = [
             Placed(_prop(kind), x, y, angle) for kind, x, y, angle in drive.scenario.props
         ]
-        self.bodies = [_body(a.kind, a.size, a.look) for a in drive.scenario.actors[1:]]
+        self.works += [
+            Placed(body_shape(kind, (*size,), round(1e3 * x)), x, y, heading)
+            for kind, x, y, heading, *size in drive.scenario.standing
+        ]
+        self.bodies = [body_shape(a.kind, a.size, a.look) for a in drive.scenario.actors[1:]]
 
     def at(self, step: int, here: Array, axis: Array) -> list[Placed]:
         """What may be seen from `here` in the direction `axis` at a simulation step."""
@@ -109,31 +116,34 @@ class Stage:
         margin = self.places[:, 2] + 3.0
         seen = (ahead > -margin) & (ahead < SIGHT) & (aside < 0.68 * ahead + 1.6 * margin)
         things = [self.fixed[k] for k in np.flatnonzero(seen)]
-        things += self._signals(step) + self.works + self._traffic(step) + self._people(step)
+        things += self.movable(self.drive.moment(step))
         return [t for t in things if _in_sight(t, here, axis)]
 
-    def _traffic(self, step: int) -> list[Placed]:
-        record = self.drive.record
-        placed = []
-        for k, body in enumerate(self.bodies, start=1):
-            x, y, _, _, heading = self.drive.boxes[step, k]
-            slow = record.a[step, k] < BRAKING or record.v[step, k] < 0.05
-            placed.append(Placed(body, x, y, heading, bool(slow)))
-        return placed
+    def movable(self, moment: Moment) -> list[Placed]:
+        """Signals, and all that is there for this drive."""
+        return self._signals(moment) + self.works + self._traffic(moment) + self._people(moment)
 
-    def _people(self, step: int) -> list[Placed]:
+    def _traffic(self, moment: Moment) -> list[Placed]:
+        return [
+            Placed(body, x, y, heading, bool(braking))
+            for body, (x, y, _, _, heading), braking in zip(
+                self.bodies, moment.boxes[1:], moment.braking[1:], strict=True
+            )
+        ]
+
+    def _people(self, moment: Moment) -> list[Placed]:
         placed = []
-        poses = self.drive.record.walkers[step]
+        poses = moment.walkers
         for walker, (x, y, heading, speed) in zip(self.drive.scenario.walkers, poses, strict=True):
-            phase = round(step * STEP * 1.1 * STRIDES) % STRIDES if speed > 0.0 else 0
-            placed.append(Placed(_person(walker.look % 64, phase), x, y, heading))
+            phase = round(moment.time * 1.1 * STRIDES) % STRIDES if speed > 0.0 else 0
+            placed.append(Placed(person_shape(walker.look, phase), x, y, heading))
         return placed
 
-    def _signals(self, step: int) -> list[Placed]:
+    def _signals(self, moment: Moment) -> list[Placed]:
         signals = self.drive.signals
         return [
             Placed(
-                _signal(signals.state(p.junction, p.block, step * STEP), p.reach),
+                signal_shape(signals.state(p.junction, p.block, moment.time), p.reach),
                 p.x,
                 p.y,
                 p.heading,
@@ -149,21 +159,25 @@ def _in_sight(thing: Placed, here: Array, axis: Array) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _body(kind: str, size: tuple[float, float, float], look: int) -> Shape:
+def body_shape(kind: str, size: tuple[float, float, float], look: int) -> Shape:
+    """A car, a lorry or a cyclist."""
     if kind == "bicycle":
         return shapes_street.cyclist(look)
     return (shapes.lorry if size[0] > 7.0 else shapes.car)(*size, look=look)
 
 
 @lru_cache(maxsize=1024)
-def _person(look: int, phase: int) -> Shape:
+def person_shape(look: int, phase: int) -> Shape:
+    """Somebody on foot in one of STRIDES poses."""
+    look %= 64
     return shapes_street.person(
         1.6 + 0.2 * (look % 5) / 4, look, np.sin(2 * np.pi * phase / STRIDES)
     )
 
 
 @lru_cache(maxsize=64)
-def _signal(state: int, reach: float) -> Shape:
+def signal_shape(state: int, reach: float) -> Shape:
+    """Traffic lights; see `shapes_street.signal`."""
     return shapes_street.signal(state, reach)
 
 

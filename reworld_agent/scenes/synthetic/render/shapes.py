@@ -15,6 +15,7 @@ import numpy as np
 from reworld_agent.scenes.synthetic.town.geometry import Array
 
 CORNERS = 8  # vertices of every polygon; the last one is repeated where it has fewer
+PLAIN, WALL_ALONG_Y, WALL_ALONG_X, LEAVES = range(4)  # textures of polygons
 Colour = tuple[float, float, float]
 GLASS: Colour = (62, 50, 42)
 RUBBER: Colour = (32, 32, 32)
@@ -35,8 +36,9 @@ class Part(NamedTuple):
 
     points: Array  # [n <= CORNERS, 3]
     colour: Colour
-    glow: str = ""  # "brake": bright when braking; "light": never shaded
+    glow: str = ""  # "brake": bright when braking; "light": never shaded; "lamp": shines
     two_sided: bool = False
+    texture: int = PLAIN
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class Shape:
     two_sided: Array  # [P] bool
     brake: Array  # [P] bool
     bright: Array  # [P] bool: not shaded
+    lamp: Array  # [P] bool: shines at night
+    textures: Array  # [P] int
     half: tuple[float, float]  # footprint's half length and width (m)
     billboard: bool = False  # turns to face the camera
 
@@ -67,6 +71,8 @@ def assemble(parts: list[Part], half: tuple[float, float], billboard: bool = Fal
         np.array([p.two_sided or billboard for p in parts]),
         np.array([p.glow == "brake" for p in parts]),
         np.array([bool(p.glow) for p in parts]),
+        np.array([p.glow == "lamp" for p in parts]),
+        np.array([p.texture for p in parts]),
         half,
         billboard,
     )
@@ -131,7 +137,7 @@ def car(length: float, width: float, height: float, look: int) -> Shape:
     for side in (-1, 1):
         inner, outer = sorted((side * 0.55 * y, side * 0.96 * y))
         parts.append(Part(quad("-x", -x - 0.01, (inner, outer), lamp), (40, 30, 130), "brake"))
-        parts.append(Part(quad("x", x + 0.01, (inner, outer), lamp), (225, 232, 232), "light"))
+        parts.append(Part(quad("x", x + 0.01, (inner, outer), lamp), (225, 232, 232), "lamp"))
     dark = (floor, 0.45 * belt)
     parts.append(Part(quad("-x", -x - 0.01, (-0.9 * y, 0.9 * y), dark), (48, 48, 50)))
     parts.append(Part(quad("x", x + 0.01, (-0.5 * y, 0.5 * y), lamp), (40, 40, 42)))

@@ -8,7 +8,10 @@ import numpy as np
 
 from reworld_agent.scenes.synthetic.render.shapes import (
     GLASS,
+    LEAVES,
     RUBBER,
+    WALL_ALONG_X,
+    WALL_ALONG_Y,
     Colour,
     Part,
     Shape,
@@ -38,6 +41,8 @@ WALLS: tuple[Colour, ...] = (
     (190, 196, 198),
     (130, 140, 128),
 )
+ROOFS: tuple[Colour, ...] = ((70, 76, 84), (62, 70, 128), (92, 96, 100), (60, 62, 70))
+_AROUND = ((-1, -1), (1, -1), (1, 1), (-1, 1))
 LAMPS = {RED: ((40, 40, 255), 0.66), YELLOW: ((40, 200, 255), 0.0), GREEN: ((120, 255, 80), -0.66)}
 
 
@@ -104,7 +109,7 @@ def tree(height: float, radius: float, tint: float) -> Shape:
     ):
         center = (0.0, dy * radius, height - radius * 1.25 + dz * radius)
         colour = (base[0] * shade, base[1] * shade, base[2] * shade)
-        parts.append(disc(center, size * radius, "-x", colour))
+        parts.append(disc(center, size * radius, "-x", colour)._replace(texture=LEAVES))
     return assemble(parts, (radius * 0.4, radius * 0.4), billboard=True)
 
 
@@ -137,10 +142,38 @@ def signal(state: int, reach: float) -> Shape:
             lit = lamp == state
             if lit:
                 glow = (colour[0] * 0.45 + 12, colour[1] * 0.45 + 12, colour[2] * 0.45 + 12)
-                parts.append(disc((-0.21, y, z + dz), 0.42, "-x", glow, "light"))
+                parts.append(disc((-0.21, y, z + dz), 0.42, "-x", glow, "lamp"))
             dim = (colour[0] * 0.2, colour[1] * 0.2, colour[2] * 0.2)
-            parts.append(disc((-0.22, y, z + dz), 0.30, "-x", colour if lit else dim, "light"))
+            shown, shine = (colour, "lamp") if lit else (dim, "light")
+            parts.append(disc((-0.22, y, z + dz), 0.30, "-x", shown, shine))
     return assemble([p._replace(two_sided=False) for p in parts], (0.1, 0.1))
+
+
+def walled_house(width: float, depth: float, height: float, style: int) -> Shape:
+    """A house whose windows are a texture: four walls, a cornice and a roof."""
+    wall = WALLS[style % len(WALLS)]
+    x, y = width / 2, depth / 2
+    parts = [
+        Part(quad("-x", -x, (-y, y), (0.0, height)), wall, texture=WALL_ALONG_Y),
+        Part(quad("x", x, (-y, y), (0.0, height)), wall, texture=WALL_ALONG_Y),
+        Part(quad("-y", -y, (0.0, height), (-x, x)), wall, texture=WALL_ALONG_X),
+        Part(quad("y", y, (0.0, height), (-x, x)), wall, texture=WALL_ALONG_X),
+    ]
+    roof: Colour = ROOFS[style // 8 % len(ROOFS)]
+    if height < 10.0:  # a hipped roof
+        top, edge = height + 0.22 * min(width, depth), 0.4
+        ridge = max(x - y, 0.0)
+        a, b = np.array([-ridge, 0.0, top]), np.array([ridge, 0.0, top])
+        low = [np.array([i * (x + edge), j * (y + edge), height]) for i, j in _AROUND]
+        parts += [
+            Part(np.stack([low[0], low[1], b, a]), roof),
+            Part(np.stack([low[1], low[2], b]), roof),
+            Part(np.stack([low[2], low[3], a, b]), roof),
+            Part(np.stack([low[3], low[0], a]), roof),
+        ]
+        return assemble(parts, (x, y))
+    parts += block((-x - 0.2, x + 0.2), (-y - 0.2, y + 0.2), (height - 0.5, height + 0.4), roof)
+    return assemble(parts, (x, y))
 
 
 def house(width: float, depth: float, height: float, style: int) -> Shape:

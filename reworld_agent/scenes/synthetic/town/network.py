@@ -115,6 +115,11 @@ class Junction:
     polygon: Polygon = field(default_factory=Polygon)
     approaches: list[int] = field(default_factory=list)  # incoming roadblocks, counter-clockwise
 
+    @property
+    def island_area(self) -> Polygon:
+        """What nobody drives on in the middle of a roundabout."""
+        return shapely.Point(self.center).buffer(self.island)
+
 
 @dataclass(frozen=True)
 class StopLine:
@@ -220,7 +225,7 @@ def _add_junction(net: Network, key: tuple[int, int], center: Array) -> None:
     shape = shapely.union_all([*mouths, *ours]).buffer(KERB_RADIUS).buffer(1.0 - KERB_RADIUS)
     junction.polygon = Polygon(shape.exterior).simplify(0.02)
     if island:
-        junction.polygon = junction.polygon.difference(shapely.Point(center).buffer(island))
+        junction.polygon = junction.polygon.difference(junction.island_area)
 
 
 def _mouth(net: Network, block: Roadblock) -> Polygon:
