@@ -17,7 +17,10 @@ from reworld_agent.scenes.downloads import (
 
 logger = logging.getLogger(__name__)
 
-EMBEDDED_SPLITS = ("town_train", "town_val", "town_test")
+EMBEDDED_SPLITS = (
+    *("town_train", "town_val", "town_test"),
+    *("town6_train", "town6_val", "town6_test", "town6_evidence"),  # version 6 of the town
+)
 DATA_VARIABLE, MAPS_VARIABLE = "OPENSCENE_DATA_ROOT", "NUPLAN_MAPS_ROOT"
 _SHOWN = 8
 

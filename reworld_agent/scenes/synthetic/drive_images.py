@@ -17,10 +17,17 @@ from reworld_agent.scenes.synthetic.logs import (
     timestamp,
 )
 from reworld_agent.scenes.synthetic.render.camera_view import Renderer
+from reworld_agent.scenes.synthetic.render.renderer import TownRenderer
 from reworld_agent.scenes.synthetic.store import scratch, settle
 
+AnyRenderer = Renderer | TownRenderer
 JPEG_QUALITY = 90
 CLIP_CAMERA = "CAM_F0"
+
+
+def open_renderer(drive: Drive) -> AnyRenderer:
+    """What paints the pictures of a drive: that of its version of the town."""
+    return Renderer(drive) if drive.plan.version == "5" else TownRenderer(drive)
 
 
 def write_images(drive: Drive, root: Path, cameras: tuple[str, ...], clips: bool) -> None:
@@ -29,18 +36,18 @@ def write_images(drive: Drive, root: Path, cameras: tuple[str, ...], clips: bool
     Raises:
         DataError: the disk is full or the folder not writable.
     """
-    renderer: Renderer | None = None
+    renderer: AnyRenderer | None = None
     for camera in cameras:
         folder = root / "sensor_blobs" / drive.plan.name / drive.name / camera
         if not folder.is_dir():
-            renderer = renderer or Renderer(drive)
+            renderer = renderer or open_renderer(drive)
             _write_images(root, folder, renderer, camera)
     folder = root / "clips" / drive.plan.name / drive.name
     if clips and not folder.is_dir():
-        _write_clip(root, folder, renderer or Renderer(drive))
+        _write_clip(root, folder, renderer or open_renderer(drive))
 
 
-def _write_images(root: Path, folder: Path, renderer: Renderer, camera: str) -> None:
+def _write_images(root: Path, folder: Path, renderer: AnyRenderer, camera: str) -> None:
     drive = renderer.drive
     part = scratch(root, f"{drive.plan.name}-{drive.name}-{camera}")
     part.mkdir(exist_ok=True)
@@ -50,7 +57,7 @@ def _write_images(root: Path, folder: Path, renderer: Renderer, camera: str) -> 
     settle(part, folder)
 
 
-def _write_clip(root: Path, folder: Path, renderer: Renderer) -> None:
+def _write_clip(root: Path, folder: Path, renderer: AnyRenderer) -> None:
     """The front camera at 8 Hz, and an index that opens in pandas."""
     drive = renderer.drive
     part = scratch(root, f"{drive.plan.name}-{drive.name}-clip")
@@ -79,7 +86,7 @@ def _clip_row(drive: Drive, step: int) -> dict[str, object]:
     }
 
 
-def _write_image(path: Path, renderer: Renderer, camera: str, step: int) -> None:
+def _write_image(path: Path, renderer: AnyRenderer, camera: str, step: int) -> None:
     image = renderer.image(camera, step)
     if not cv2.imwrite(str(path), image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]):
         raise DataError(

@@ -139,9 +139,8 @@ def shade_sky(
             rise = (height * SAMPLES / 2 - row * SAMPLES - SAMPLES / 2) * scale * slant
             entry = min(int(rise * RISES / STEEPEST), RISES - 1)
             part, b = table[entry, 0], table[entry, 1]
-            a = bearing * 5.0
-            cloud = np.sin(a + table[entry, 2]) + np.sin(2.3 * a - b * 2.0 + 1.9)
-            cloud = (cloud + 0.5 * np.sin(5.1 * a + 3.3 * b)) * air.clouds * part
+            cloud = np.sin(5 * bearing + table[entry, 2]) + np.sin(12 * bearing - 2 * b + 1.9)
+            cloud = (cloud + 0.5 * np.sin(26 * bearing + 3.3 * b)) * air.clouds * part
             mix = hills if rise < crest else 0.0
             keep = share * (1.0 - mix)
             for k in range(3):
