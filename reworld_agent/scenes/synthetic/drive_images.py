@@ -1,4 +1,4 @@
-"""Images and clips of one drive, drawn by OpenCV."""
+"""Images and clips of one drive."""
 
 from __future__ import annotations
 

@@ -19,6 +19,13 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> SplitRoots:
 
 
 @pytest.fixture(scope="session")
+def town6(tmp_path_factory: pytest.TempPathFactory) -> SplitRoots:
+    """Two logs of version 6 without pictures, and its maps."""
+    root = tmp_path_factory.mktemp("town6")
+    return ensure_split("town6_test", root=root, cameras=(), scenes=50, progress=False, workers=1)
+
+
+@pytest.fixture(scope="session")
 def log_paths(town: SplitRoots) -> list[Path]:
     """The log files."""
     return sorted((town.data_root / "navsim_logs" / town.data_split).iterdir())

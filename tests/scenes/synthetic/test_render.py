@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,15 +86,8 @@ def _distances(renderer: Renderer, step: int, box: np.ndarray) -> np.ndarray:
 
 
 def _invisible(shape: Any) -> Any:
-    return type(shape)(
-        shape.points[:1] * 0.0,
-        shape.colours[:1],
-        shape.normals[:1],
-        shape.two_sided[:1],
-        shape.brake[:1],
-        shape.bright[:1],
-        shape.half,
-    )
+    first = {name: value[:1] for name, value in vars(shape).items() if np.ndim(value) > 0}
+    return replace(shape, **{**first, "points": shape.points[:1] * 0.0, "half": shape.half})
 
 
 def test_lane_borders_are_painted_where_the_map_has_them(

@@ -128,15 +128,11 @@ def _works(net: Network, scenario: ScenarioActors, cast: Cast, rng: np.random.Ge
     return _turns(net, scenario, cast, rng)
 
 
-def _obstacle(
-    net: Network, scenario: ScenarioActors, cast: Cast, rng: np.random.Generator
-) -> bool:
+def _obstacle(net: Network, scenario: ScenarioActors, cast: Cast, rng: np.random.Generator) -> bool:
     return stands_in_lane(net, scenario, rng)
 
 
-def _step_out(
-    net: Network, scenario: ScenarioActors, cast: Cast, rng: np.random.Generator
-) -> bool:
+def _step_out(net: Network, scenario: ScenarioActors, cast: Cast, rng: np.random.Generator) -> bool:
     return steps_out(net, scenario, rng) and _turns(net, scenario, cast, rng)
 
 

@@ -1,4 +1,4 @@
-"""What only eyes can tell in time: a vehicle that stands in the lane, people between parked cars."""
+"""What only eyes tell in time: a vehicle that stands in the lane, people between parked cars."""
 
 from __future__ import annotations
 
@@ -96,9 +96,7 @@ def _hits_parked(net: Network, start: geo.Array, left: geo.Array) -> bool:
     return bool(((along < 0.45) & (across < 0.45)).any())
 
 
-def stand_by(
-    net: Network, scenario: ScenarioActors, rng: np.random.Generator, count: int
-) -> None:
+def stand_by(net: Network, scenario: ScenarioActors, rng: np.random.Generator, count: int) -> None:
     """People at the kerb of crosswalks and streets near the route, who stay where they are."""
     ego = scenario.actors[0]
     for _ in range(count):

@@ -1,4 +1,4 @@
-"""How the renderer's loops are compiled: numba, exact arithmetic, kept on disk where that can be."""
+"""How the renderer's loops are compiled: numba, exact arithmetic, kept on disk where possible."""
 
 from __future__ import annotations
 

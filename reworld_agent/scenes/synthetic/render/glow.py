@@ -47,7 +47,12 @@ def project(pose: Pose, place: Array, out: Array) -> bool:
 
 @compiled
 def add_lamps(
-    canvas: Canvas, library: Library, things: Things, air: Air, pose: Pose, drawn: int,
+    canvas: Canvas,
+    library: Library,
+    things: Things,
+    air: Air,
+    pose: Pose,
+    drawn: int,
     picture: Picture,
 ) -> None:
     """Halos of the lamps that are seen, and their reflections on a wet road."""
@@ -106,4 +111,6 @@ def develop(picture: Picture, out: NDArray[np.uint8]) -> None:
     for row in range(height):
         for column in range(width):
             for k in range(3):
-                out[row, column, k] = np.uint8(min(max(picture[row, column, k] + np.float32(0.5), np.float32(0.0)), np.float32(255.0)))
+                value = picture[row, column, k] + np.float32(0.5)
+                value = min(max(value, np.float32(0.0)), np.float32(255.0))
+                out[row, column, k] = np.uint8(value)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,15 +64,16 @@ def build_library(shapes: Sequence[Shape]) -> Library:
 
 def join_libraries(first: Library, second: Library) -> Library:
     """Both, the second's shapes numbered after the first's."""
-    parts = [np.concatenate(pair) for pair in zip(first, second, strict=True)]
-    joined = Library(*parts)
+    pairs: Iterable[tuple[Any, Any]] = zip(first, second, strict=True)
+    joined = Library(*(np.concatenate(pair) for pair in pairs))
     begins = np.concatenate([first.first, second.first[1:] + first.first[-1]])
     return joined._replace(first=begins.astype(np.int32))
 
 
 def join_things(first: Things, second: Things) -> Things:
     """Both, one after the other."""
-    return Things(*(np.concatenate(pair) for pair in zip(first, second, strict=True)))
+    pairs: Iterable[tuple[Any, Any]] = zip(first, second, strict=True)
+    return Things(*(np.concatenate(pair) for pair in pairs))
 
 
 def _size(shape: Shape) -> tuple[float, float, float, float]:

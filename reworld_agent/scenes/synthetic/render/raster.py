@@ -190,7 +190,9 @@ def cast_shadows(
             continue
         x, y, heading = things.place[i]
         to_camera(pose, x, y, 0.0, center)
-        if center[2] > SHADOWS_TO or not sees(pose, center, radius + tall * (abs(slope[0]) + abs(slope[1]))):
+        if center[2] > SHADOWS_TO or not sees(
+            pose, center, radius + tall * (abs(slope[0]) + abs(slope[1]))
+        ):
             continue
         cos, sin = np.cos(heading), np.sin(heading)
         for k in range(8):

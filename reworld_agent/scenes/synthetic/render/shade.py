@@ -158,8 +158,14 @@ def sky_table() -> Array:
 
 @compiled
 def ground_colour(
-    pixels: NDArray[np.uint8], begin: int, width: int, height: int, column: float, row: float,
-    smooth: bool, beyond: Array,
+    pixels: NDArray[np.uint8],
+    begin: int,
+    width: int,
+    height: int,
+    column: float,
+    row: float,
+    smooth: bool,
+    beyond: Array,
 ) -> Colour:
     """The colour of a place of a level of the ground, in its pixels; between pixels if smooth."""
     if not (0.0 <= column < width - 1.001 and 0.0 <= row < height - 1.001):
@@ -179,9 +185,7 @@ def ground_colour(
 
 
 @compiled
-def footprint(
-    ground: Ground, depth: float, focal: float, high: float
-) -> tuple[float, int, int]:
+def footprint(ground: Ground, depth: float, focal: float, high: float) -> tuple[float, int, int]:
     """How a pixel's footprint on the ground is averaged: its length (m), places, level.
 
     Args:
@@ -197,7 +201,12 @@ def footprint(
 
 @compiled
 def shade_ground(
-    canvas: Canvas, counts: NDArray[np.uint8], ground: Ground, pose: Pose, air: Air, ego: Array,
+    canvas: Canvas,
+    counts: NDArray[np.uint8],
+    ground: Ground,
+    pose: Pose,
+    air: Air,
+    ego: Array,
     picture: Picture,
 ) -> None:
     """The painted plane below the horizon, in sun, in shadow, wet or in the headlights.
@@ -235,9 +244,14 @@ def shade_ground(
                     for p in range(places):
                         t = depth + ((p + 0.5) / places - 0.5) * long
                         b, g, r = ground_colour(
-                            pixels, first, wide, tall,
+                            pixels,
+                            first,
+                            wide,
+                            tall,
                             (x0 + t * dx - ground.origin[0]) / size,
-                            (y0 + t * dy - ground.origin[1]) / size, level == 0, ground.beyond,
+                            (y0 + t * dy - ground.origin[1]) / size,
+                            level == 0,
+                            ground.beyond,
                         )
                         blue, green, red = blue + b, green + g, red + r
                     light = base_light - air.sunlit if dark[y, x] else base_light
@@ -274,7 +288,12 @@ def lit_colour(
 
 @compiled
 def shade_solids(
-    canvas: Canvas, counts: NDArray[np.uint8], drawn: Array, pose: Pose, air: Air, ego: Array,
+    canvas: Canvas,
+    counts: NDArray[np.uint8],
+    drawn: Array,
+    pose: Pose,
+    air: Air,
+    ego: Array,
     picture: Picture,
 ) -> None:
     """Everything that stands on the ground.
@@ -307,7 +326,9 @@ def shade_solids(
                 if texture == LEAVES:
                     view = turn[1, 2] * (px - drawn[d, 7]) - turn[0, 2] * (py - drawn[d, 8])
                     cell = max(0.28, 2.0 * depth / pose.focal)
-                    leaf = noise(int(np.floor(view / cell)), int(np.floor(pz / cell)), int(drawn[d, 5]))
+                    leaf = noise(
+                        int(np.floor(view / cell)), int(np.floor(pz / cell)), int(drawn[d, 5])
+                    )
                     light *= 0.78 + 0.44 * leaf
                 elif texture != PLAIN:
                     dx, dy = px - drawn[d, 7], py - drawn[d, 8]

@@ -114,9 +114,7 @@ def build_layout(plan: TownPlan) -> Layout:
     inner = {key for key in nodes if 0 < key[0] < last_i and 0 < key[1] < last_j}
     rim = sorted(nodes.keys() - inner)
     signalled = inner | {rim[k] for k in range(0, len(rim), 3)}
-    widths = {
-        key: max(vertical[key[0]].half_width, horizontal[key[1]].half_width) for key in nodes
-    }
+    widths = {key: max(vertical[key[0]].half_width, horizontal[key[1]].half_width) for key in nodes}
     drops, signalled, circles = _irregular(plan, inner, signalled, widths)
     radius = {
         key: widths[key] + (ROUND_MARGIN if key in circles else CORNER_MARGIN) for key in nodes

@@ -161,7 +161,9 @@ def shift_path(path: Path, start: float, ramp: float, hold: float, aside: float)
         ramp: metres of the swerve, and of the way back; hold: metres between them.
     """
     s = np.arange(len(path.xy), dtype=float)
-    rise = np.clip((s - start) / ramp, 0.0, 1.0) - np.clip((s - start - ramp - hold) / ramp, 0.0, 1.0)
+    rise = np.clip((s - start) / ramp, 0.0, 1.0) - np.clip(
+        (s - start - ramp - hold) / ramp, 0.0, 1.0
+    )
     weight = rise**2 * (3.0 - 2.0 * rise)
     normal = np.stack([-np.sin(path.heading), np.cos(path.heading)], -1)
     xy = geo.smooth(path.xy + normal * (aside * weight)[:, None], SMOOTHING)

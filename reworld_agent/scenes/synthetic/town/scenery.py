@@ -110,9 +110,7 @@ def _car_size(style: TownStyle, rng: np.random.Generator) -> tuple[float, float,
     return (CAR[0] + rng.normal(0, 0.2), CAR[1] + rng.normal(0, 0.03), CAR[2] + rng.normal(0, 0.05))
 
 
-def _lot(
-    scenery: Scenery, street: Street, style: TownStyle, rng: np.random.Generator
-) -> None:
+def _lot(scenery: Scenery, street: Street, style: TownStyle, rng: np.random.Generator) -> None:
     """An off-street car park on the right-hand side, with cars across its two rows."""
     middle = geo.arc_length(street.center)[-1] / 2
     line = geo.at_distance(street.center, middle + np.array([-1.0, 0.0, 1.0]))
@@ -155,7 +153,9 @@ def _verge(net: Network, scenery: Scenery, rng: np.random.Generator) -> None:
                 x, y = geo.at_distance(line, s)
                 heading = float(np.interp(s, geo.arc_length(line), angle))
                 if not shapely.contains_xy(lots, x, y):
-                    _plant(scenery, (x, y, heading + (np.pi if side > 0 else 0.0)), net.plan.style, rng)
+                    _plant(
+                        scenery, (x, y, heading + (np.pi if side > 0 else 0.0)), net.plan.style, rng
+                    )
                 s += float(rng.uniform(7.0, 14.0))
 
 
