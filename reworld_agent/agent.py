@@ -29,7 +29,7 @@ from reworld_agent.compat import (
     init_agent,
     make_trajectory,
 )
-from reworld_agent.config import ModelConfig, load_model_config
+from reworld_agent.config import FRONT, ModelConfig, load_model_config
 from reworld_agent.core.errors import ConfigError, ReWorldError
 from reworld_agent.core.sections import from_mapping
 from reworld_agent.model import ReWorldModel, load_checkpoint
@@ -42,22 +42,20 @@ from reworld_agent.training.stages import TrainingStage, load_stage
 
 logger = logging.getLogger(__name__)
 
-HISTORY_FRAMES = (0, 1, 2, 3)
-
 
 class ReWorldFeatureBuilder(AbstractFeatureBuilder):
-    """`AgentInput` → images [4, 3, h, w] and ego state [8]; see `reworld_agent.features`."""
+    """`AgentInput` → images [4, 3, V h, w], ego state [8]; see `reworld_agent.features`."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
 
     def get_unique_name(self) -> str:
-        """Cache name; another image size is another cache."""
-        return f"reworld_features_{self.config.name}"
+        """Cache name; another image size, or other cameras, are another cache."""
+        return f"reworld_features_{_images_name(self.config)}"
 
     def compute_features(self, agent_input: AgentInput) -> dict[str, Tensor]:
-        """Features of one scene; raises DataError where the front camera was not loaded."""
+        """Features of one scene; raises DataError where a camera was not loaded."""
         return feature_functions.build_features(agent_input, self.config)
 
 
@@ -80,7 +78,9 @@ class ReWorldTargetBuilder(AbstractTargetBuilder):
 
     def get_unique_name(self) -> str:
         """Cache name; other kinds of targets, and other pools, are other caches."""
-        name = f"reworld_targets_{self.config.name}" + ("_video" if self.future_images else "")
+        name = f"reworld_targets_{self.config.name}"
+        if self.future_images:
+            name = f"reworld_targets_{_images_name(self.config)}_video"
         return name if self.negatives is None else f"{name}_negatives_{self.negatives.identity}"
 
     def compute_targets(self, scene: Scene) -> dict[str, Tensor]:
@@ -158,12 +158,9 @@ class ReWorldAgent(AbstractAgent):
         return None if self.model is None else self.model.gate
 
     def get_sensor_config(self) -> SensorConfig:
-        """Front camera of the history; where a video stage is trained, of the future too."""
-        frames = list(HISTORY_FRAMES)
-        if self.model is not None and self.stage.needs_future_images:
-            frames += [4 + i for i in range(self.config.clip.future_frames)]
-        sensors: dict[str, Any] = dict.fromkeys(_SENSORS, False)
-        return SensorConfig(**{**sensors, "cam_f0": frames})
+        """The model's cameras in the history; where a video stage is trained, the future too."""
+        future = self.model is not None and self.stage.needs_future_images
+        return SensorConfig(**feature_functions.sensor_wishes(self.config, future))
 
     def initialize(self) -> None:
         """Load the weights for planning; raises WeightsError naming the folder and the fix."""
@@ -303,10 +300,10 @@ class ReWorldAgent(AbstractAgent):
         self._training_prepared = True
 
 
-_SENSORS = (
-    *("cam_f0", "cam_l0", "cam_l1", "cam_l2", "cam_r0", "cam_r1", "cam_r2", "cam_b0"),
-    "lidar_pc",
-)
+def _images_name(config: ModelConfig) -> str:
+    """Tells apart what models see."""
+    others = () if config.cameras == FRONT else config.cameras
+    return "_".join((config.name, *others))
 
 
 def constant_velocity(agent_input: AgentInput, sampling: TrajectorySampling) -> NDArray[np.float32]:

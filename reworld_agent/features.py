@@ -6,6 +6,7 @@ them in feature and target builders.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import cv2
@@ -14,11 +15,25 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from reworld_agent.config import ClipConfig, ModelConfig
+from reworld_agent.config import FRONT, ClipConfig, ModelConfig
 from reworld_agent.core.errors import ConfigError, SceneError
+from reworld_agent.scenes.camera_names import CAMERA_NAMES
 from reworld_agent.scenes.scene import NAVSIM_INTERVAL_LENGTH
 
-CAMERA = "cam_f0"
+SENSORS = (*CAMERA_NAMES, "lidar_pc")
+
+
+def sensor_wishes(config: ModelConfig, future: bool = False) -> dict[str, Any]:
+    """The arguments of a `SensorConfig`: the model's cameras in the frames of its clip.
+
+    Args:
+        config: the model.
+        future: also in the frames after the current one.
+    """
+    clip = config.clip
+    frames = list(range(clip.history_frames + future * clip.future_frames))
+    wishes: dict[str, Any] = dict.fromkeys(SENSORS, False)
+    return wishes | {name: list(frames) for name in config.cameras}
 
 
 def resize_image(
@@ -40,28 +55,36 @@ def resize_image(
     return cast("npt.NDArray[np.uint8]", resized)  # of the image's own type
 
 
-def frame_image(cameras: Any, clip: ClipConfig, where: str) -> npt.NDArray[np.uint8]:
-    """The front camera's image of one frame, uint8 [3, height, width].
+def frame_image(
+    cameras: Any, clip: ClipConfig, where: str, names: Sequence[str] = FRONT
+) -> npt.NDArray[np.uint8]:
+    """The images of one frame, one below the other: uint8 [3, views * height, width].
 
     Args:
-        cameras: a `Cameras`, its `cam_f0.image` uint8 [H, W, 3] RGB of any size.
-        clip: the wanted size.
+        cameras: a `Cameras`, the `image` of each asked for uint8 [H, W, 3] RGB of any size.
+        clip: the wanted size of each.
         where: names the frame in the error.
+        names: of the cameras.
     """
-    image = getattr(getattr(cameras, CAMERA, None), "image", None)
+    images = [_camera_image(cameras, name, where) for name in names]
+    resized = [resize_image(image, clip.height, clip.width, clip.resize) for image in images]
+    return np.ascontiguousarray(np.concatenate(resized).transpose(2, 0, 1))
+
+
+def _camera_image(cameras: Any, name: str, where: str) -> npt.NDArray[np.uint8]:
+    image = getattr(getattr(cameras, name, None), "image", None)
+    called = "front camera image" if (name,) == FRONT else f"image of {name.upper()}"
     if image is None:
         raise SceneError(
-            f"{where} has no front camera image",
-            "ask for CAM_F0 of this frame in the SensorConfig, and check sensor_blobs",
+            f"{where} has no {called}",
+            f"ask for {name.upper()} of this frame in the SensorConfig, and check sensor_blobs",
         )
     image = np.asarray(image)
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise SceneError(
-            f"{where}: front camera image is {image.dtype} {image.shape}",
-            "it must be uint8 [H, W, 3], RGB",
+            f"{where}: {called} is {image.dtype} {image.shape}", "it must be uint8 [H, W, 3], RGB"
         )
-    resized = resize_image(image, clip.height, clip.width, clip.resize)
-    return np.ascontiguousarray(resized.transpose(2, 0, 1))
+    return image
 
 
 def ego_features(status: Any) -> Tensor:
@@ -79,7 +102,10 @@ def ego_features(status: Any) -> Tensor:
 
 
 def build_features(agent_input: Any, config: ModelConfig) -> dict[str, Tensor]:
-    """Inputs of one scene: `images` uint8 [T, 3, H, W], oldest first, and `ego` float32 [8]."""
+    """Inputs of one scene: `images` uint8 [T, 3, V H, W], oldest first, and `ego` float32 [8].
+
+    The images of V cameras stand one below the other, in the order of the model's.
+    """
     clip = config.clip
     cameras = agent_input.cameras[-clip.history_frames :]
     if len(cameras) < clip.history_frames:
@@ -87,7 +113,8 @@ def build_features(agent_input: Any, config: ModelConfig) -> dict[str, Tensor]:
             f"the scene has {len(cameras)} history frames, the model needs {clip.history_frames}",
             f"use a scene filter with num_history_frames={clip.history_frames}",
         )
-    images = [frame_image(c, clip, f"history frame {i}") for i, c in enumerate(cameras)]
+    names = config.cameras
+    images = [frame_image(c, clip, f"history frame {i}", names) for i, c in enumerate(cameras)]
     return {
         "images": torch.from_numpy(np.stack(images)),
         "ego": ego_features(agent_input.ego_statuses[-1]),
@@ -117,7 +144,7 @@ def build_targets(scene: Any, config: ModelConfig, future_images: bool) -> dict[
 
     Returns:
         `trajectory` float32 [L, 3], the expert's poses (m, m, rad; ego frame, 2 Hz), and
-        `future_images` uint8 [T, 3, H, W] where asked.
+        `future_images` uint8 [T, 3, V H, W] where asked, as `images` are.
 
     Raises:
         ConfigError: the model's plans are not at the logs' 2 Hz.
@@ -132,6 +159,9 @@ def build_targets(scene: Any, config: ModelConfig, future_images: bool) -> dict[
     targets = {"trajectory": torch.as_tensor(np.asarray(poses), dtype=torch.float32)}
     if future_images:
         frames = future_frames(scene, config)
-        images = [frame_image(f.cameras, config.clip, f"future frame {f.token}") for f in frames]
+        images = [
+            frame_image(f.cameras, config.clip, f"future frame {f.token}", config.cameras)
+            for f in frames
+        ]
         targets["future_images"] = torch.from_numpy(np.stack(images))
     return targets

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from reworld_agent.config.cameras import FRONT, camera_names
 from reworld_agent.config.fields import (
     blocks_within,
     build_dataclass,
@@ -369,6 +370,9 @@ class ModelConfig:
         sampling: how a future is imagined.
         prompt: how the planner's sentence is embedded, where it has one.
         recipe: `paper`, or `release`: as the authors' own code differs from it.
+        cameras: that the planner sees, by their names in NAVSIM; the first is the one that a
+            `world_clip` shows. In a file also `three` or `surround`. `clip.views` and
+            `video.views` follow from them.
     """
 
     name: str
@@ -380,9 +384,11 @@ class ModelConfig:
     sampling: SamplingConfig = SamplingConfig()
     prompt: PromptConfig = PromptConfig()
     recipe: str = "paper"
+    cameras: tuple[str, ...] = FRONT
 
     def __post_init__(self) -> None:
         """Check what the parts must be to each other."""
+        self._count_views()
         choice("recipe", self.recipe, RECIPES)
         self.clip.check(self.codec)
         self.world_clip.check(self.codec)
@@ -393,6 +399,19 @@ class ModelConfig:
             f"sampling.cfg = {self.sampling.cfg}, but video.text = {self.video.text}",
             "classifier-free guidance needs prompts: set video.text: prompt, or cfg: 1.0",
         )
+
+    def _count_views(self) -> None:
+        """Give clip and backbone the number of the cameras."""
+        names = camera_names(self.cameras)
+        object.__setattr__(self, "cameras", names)
+        for key in ("clip", "video"):
+            part = getattr(self, key)
+            require(
+                part.views in (1, len(names)),
+                f"{key}.views = {part.views}, but the model has {len(names)} cameras",
+                f"name them in cameras, and leave {key}.views out",
+            )
+            object.__setattr__(self, key, dataclasses.replace(part, views=len(names)))
 
     @property
     def implementations(self) -> dict[str, str]:
@@ -410,4 +429,5 @@ class ModelConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ModelConfig:
         """Build from a nested mapping; unknown and missing fields raise ConfigError."""
-        return build_dataclass(cls, values, "model")
+        named = {"cameras": camera_names(values["cameras"])} if "cameras" in values else {}
+        return build_dataclass(cls, {**values, **named}, "model")

@@ -157,7 +157,7 @@ def _velocity(
 
 
 def _check_history(history: Tensor, clip: ClipConfig) -> None:
-    wanted = (clip.history_frames, 3, clip.height, clip.width)
+    wanted = (clip.history_frames, 3, clip.views * clip.height, clip.width)
     if tuple(history.shape[1:]) != wanted or history.dtype != torch.uint8:
         raise DataError(
             f"the history is {history.dtype} {tuple(history.shape[1:])}, not uint8 {wanted}",

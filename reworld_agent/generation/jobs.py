@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from reworld_agent.clips.decode import frame_times, open_reader
 from reworld_agent.clips.index import ClipIndex, read_index
 from reworld_agent.clips.stored import Stored
-from reworld_agent.config import ClipConfig
+from reworld_agent.config import FRONT, ClipConfig
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.guards.file_names import file_name, file_names
 from reworld_agent.generation.samples import (
@@ -40,10 +40,12 @@ class Job:
     read: Callable[[], Sample] = field(repr=False)
 
 
-def asked_for(settings: GenerateSettings, clip: ClipConfig) -> list[Job]:
+def asked_for(
+    settings: GenerateSettings, clip: ClipConfig, cameras: Sequence[str] = FRONT
+) -> list[Job]:
     """The futures that are asked for; of an index, its rows are long enough.
 
-    Nothing is decoded yet.
+    Nothing is decoded yet. `cameras` are those of a scene that the model sees.
 
     Raises:
         DataError: rows, files or the index are not there, or a row is too short.
@@ -60,7 +62,10 @@ def asked_for(settings: GenerateSettings, clip: ClipConfig) -> list[Job]:
     token, split = settings.token, settings.data_split or "town_test"
     name = file_name(token)
     return [
-        Job(0, name, {"data_split": split}, lambda: _named(name, from_scene(token, split, clip)))
+        Job(
+            *(0, name, {"data_split": split}),
+            lambda: _named(name, from_scene(token, split, clip, cameras)),
+        )
     ]
 
 

@@ -16,7 +16,7 @@ from reworld_agent.clips.decode import read_frames
 from reworld_agent.clips.index import listing
 from reworld_agent.clips.video_out import write_video
 from reworld_agent.config import ClipConfig, ModelConfig
-from reworld_agent.core.errors import DataError
+from reworld_agent.core.errors import DataError, UsageError
 from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.provenance import code_version, weights_hash
 from reworld_agent.core.result_tables import keep_settings
@@ -24,8 +24,8 @@ from reworld_agent.generation.futures import Sampling, generate
 from reworld_agent.generation.jobs import Job, asked_for
 from reworld_agent.generation.manifest import DONE, MISSING, OTHER_PANELS, Manifest
 from reworld_agent.generation.model_choice import clip_of, config_of, load_model
-from reworld_agent.generation.samples import Sample, other_future
-from reworld_agent.generation.settings import GenerateSettings
+from reworld_agent.generation.samples import Sample, View, other_future
+from reworld_agent.generation.settings import ALL_CAMERAS, GenerateSettings
 from reworld_agent.generation.side_by_side import contact_sheet, side_by_side, write_picture
 from reworld_agent.generation.text_conditioning import TextConditioning
 from reworld_agent.model import ReWorldModel
@@ -70,11 +70,11 @@ def generate_futures(settings: GenerateSettings) -> Futures:
     config = config_of(settings)
     base = config.clip if settings.token is not None else config.world_clip
     clip = clip_of(settings, config, base)
-    wanted = asked_for(settings, clip)
+    wanted, view = asked_for(settings, clip, config.cameras), view_of(settings, config, clip)
     if settings.clip is not None:
         wanted[0].read()  # before the weights are: it may be too short, or damaged
     model, sampling = load_model(settings), sampling_of(settings, config)
-    return _generate(settings, model, sampling, clip, wanted)
+    return _generate(settings, model, sampling, clip, wanted, view)
 
 
 def _generate(
@@ -83,22 +83,24 @@ def _generate(
     sampling: Sampling,
     clip: ClipConfig,
     wanted: Sequence[Job],
+    view: View,
 ) -> Futures:
     output = settings.output_dir
     manifest = Manifest(output, settings.other)
-    _keep_settings(output, model, clip, sampling)
+    _keep_settings(output, model, clip, sampling, view)
     jobs = [(job, manifest.state(job.name, job.source)) for job in wanted]
     todo = [(job, state) for job, state in jobs if state != DONE]
     _check_others(settings.other, [job for job, _ in todo])
     conditioning = TextConditioning(model, clip, output / "prompts", settings.t5)
     drawn = [job for job, state in todo if state == OTHER_PANELS]
     for job in tqdm(drawn, desc="drawing again", delay=5.0):
-        _draw_again(job, manifest, clip)
+        _draw_again(job, manifest, clip, view)
     missing, alone = [job for job, state in todo if state == MISSING], 0
     with tqdm(total=len(missing), desc="futures", unit=" clips") as bar:
         for batch in _batches(missing, sampling.batch):
             alone += sum(
-                sample.real is None for sample in _run(conditioning, sampling, batch, manifest)
+                sample.real is None
+                for sample in _run(conditioning, sampling, batch, manifest, view)
             )
             bar.update(len(batch))
     passed = (model.config.name, tuple(model.history))
@@ -118,15 +120,30 @@ def sampling_of(settings: GenerateSettings, config: ModelConfig) -> Sampling:
     )
 
 
-def _keep_settings(output: Path, model: ReWorldModel, clip: ClipConfig, sampling: Sampling) -> None:
+def view_of(settings: GenerateSettings, config: ModelConfig, clip: ClipConfig) -> View:
+    """Which of the imagined views is written; UsageError where the model does not see it."""
+    if clip.views == 1 or settings.camera == ALL_CAMERAS:
+        return View(None, clip.views)
+    if settings.camera not in config.cameras:
+        message = f"camera={settings.camera}, but the model sees {', '.join(config.cameras)}"
+        raise UsageError(message, f"use one of them, or camera={ALL_CAMERAS}")
+    return View(config.cameras.index(settings.camera), clip.views)
+
+
+def _keep_settings(
+    output: Path, model: ReWorldModel, clip: ClipConfig, sampling: Sampling, view: View
+) -> None:
     """Write how the futures are made; ConfigError where the folder holds others."""
     varied = ("batch", "tile")  # neither changes what is imagined
     chosen = {k: v for k, v in dataclasses.asdict(sampling).items() if k not in varied}
+    shown_clip = dataclasses.asdict(clip)
+    if shown_clip.pop("views") > 1:  # as before there were several
+        chosen |= {"cameras": model.config.cameras, "view": view.number}
     about: dict[str, Any] = {
         "model": model.config.name,
         "stages": model.history,
         "weights_sha256": weights_hash(model),
-        "clip": dataclasses.asdict(clip),
+        "clip": shown_clip,
         "sampling": dataclasses.asdict(model.config.sampling),
         **chosen,
     }
@@ -147,7 +164,11 @@ def _batches(jobs: Iterable[Job], size: int) -> Iterator[list[Job]]:
 
 
 def _run(
-    conditioning: TextConditioning, sampling: Sampling, batch: list[Job], manifest: Manifest
+    conditioning: TextConditioning,
+    sampling: Sampling,
+    batch: list[Job],
+    manifest: Manifest,
+    view: View,
 ) -> list[Sample]:
     """Imagine and write the futures of some clips; gives the clips."""
     clip, samples = conditioning.clip, [job.read() for job in batch]
@@ -168,14 +189,14 @@ def _run(
         progress=True,
     )
     for job, sample, future, other in zip(batch, samples, futures.numpy(), others, strict=True):
-        write_sample(manifest.output, sample, future, clip, other)
+        write_sample(manifest.output, sample.of_view(view), view.of(future), clip, other)
         manifest.note(job.name, job.source)
     return samples
 
 
-def _draw_again(job: Job, manifest: Manifest, clip: ClipConfig) -> None:
+def _draw_again(job: Job, manifest: Manifest, clip: ClipConfig, view: View) -> None:
     """The pictures of a future that is there, beside another model's or without one."""
-    sample = job.read()
+    sample = job.read().of_view(view)
     future = read_frames(manifest.output / FUTURES / f"{job.name}.mp4")
     draw(manifest.output, sample, future, clip, _other(manifest.other, sample, clip))
     manifest.note(job.name, job.source)

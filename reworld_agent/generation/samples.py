@@ -6,7 +6,7 @@ Shapes: T frames, H, W pixels; clips are uint8 [T, 3, H, W].
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,10 @@ from reworld_agent.clips.index import ClipIndex
 from reworld_agent.clips.kinematics import COMMANDS
 from reworld_agent.clips.resample import nearest, steady_grid
 from reworld_agent.clips.stored import Stored
-from reworld_agent.config import ClipConfig
+from reworld_agent.config import FRONT, ClipConfig
 from reworld_agent.core.errors import DataError, SceneError
 from reworld_agent.features import frame_image
+from reworld_agent.scenes.camera_names import in_logs
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.geometry import relative_poses
 from reworld_agent.scenes.sensors import SensorConfig
@@ -45,6 +46,21 @@ class Conditioning:
 
 
 @dataclass(frozen=True)
+class View:
+    """One of the `count` views whose frames stand one below the other; None = all of them."""
+
+    number: int | None
+    count: int
+
+    def of(self, frames: Clip) -> Clip:
+        """Its frames [T, 3, H, W] of all frames [T, 3, V H, W]."""
+        if self.number is None or self.count == 1:
+            return frames
+        height = frames.shape[2] // self.count
+        return frames[:, :, self.number * height :][:, :, :height]
+
+
+@dataclass(frozen=True)
 class Sample:
     """One clip.
 
@@ -59,6 +75,11 @@ class Sample:
     history: Clip
     real: Clip | None
     conditioning: Conditioning | None = None
+
+    def of_view(self, view: View) -> Sample:
+        """The same with the frames of one view alone."""
+        real = None if self.real is None else view.of(self.real)
+        return replace(self, history=view.of(self.history), real=real)
 
 
 def from_file(path: Path, clip: ClipConfig, start: int = 0, stored: Stored | None = None) -> Sample:
@@ -138,8 +159,12 @@ def _tell(state: NDArray[np.float64], back: NDArray[np.float64], word: str) -> C
     return Conditioning(np.array([*state, *one_hot], dtype=np.float32), motion)
 
 
-def from_scene(token: str, data_split: str, clip: ClipConfig) -> Sample:
+def from_scene(
+    token: str, data_split: str, clip: ClipConfig, names: Sequence[str] = FRONT
+) -> Sample:
     """An agent's scene: its history at 2 Hz and, where there are images, what came after.
+
+    The images of several cameras, `names`, stand one below the other.
 
     Raises:
         ConfigError, DataError, SceneError: the split or the token is not there; the clip is not
@@ -153,19 +178,18 @@ def from_scene(token: str, data_split: str, clip: ClipConfig) -> Sample:
         has_route=False,
         tokens=(token,),
     )
-    sensors = SensorConfig.build_no_sensors()
-    sensors.cam_f0 = True
-    loader = resolve_split(data_split).loader(scene_filter, sensors)
+    sensors = replace(SensorConfig.build_no_sensors(), **dict.fromkeys(names, True))
+    loader = resolve_split(data_split, in_logs(names)).loader(scene_filter, sensors)
     if token not in loader.tokens:
         message = f"{data_split} has no scene {token} with {past} + {ahead} frames"
         raise SceneError(message, "name its split with data_split=, or another token=")
     given = loader.get_agent_input_from_token(token)
     where = f"scene {token}"
-    history = np.stack([frame_image(cameras, clip, where) for cameras in given.cameras])
+    history = np.stack([frame_image(cameras, clip, where, names) for cameras in given.cameras])
     try:
         scene = loader.get_scene_from_token(token)
         later = scene.frames[past : past + ahead]
-        real = np.stack([frame_image(frame.cameras, clip, where) for frame in later])
+        real = np.stack([frame_image(frame.cameras, clip, where, names) for frame in later])
     except DataError:  # NAVSIM's own splits have images of the history alone
         real = None
     conditioning = conditioning_of_statuses(given.ego_statuses)

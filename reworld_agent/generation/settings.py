@@ -11,8 +11,10 @@ from reworld_agent.core.errors import UsageError
 from reworld_agent.core.settings import Settings, setting
 from reworld_agent.core.sizes import read_size
 from reworld_agent.core.vocabulary import DEVICES
+from reworld_agent.scenes.camera_names import CAMERA_NAMES
 from reworld_agent.scenes.roots import require_split
 
+ALL_CAMERAS = "all"
 TILE = 512  # pixels; neighbours overlap by an eighth and are blended
 _MODEL = "the model, and the clips that it sees"
 _SOURCE = "what is imagined: one of clip=, index= and token="
@@ -98,6 +100,12 @@ class GenerateSettings(ModelSettings):
     token: str | None = setting("a scene of NAVSIM or the town", None, group=_SOURCE)
     data_split: str | None = setting(
         "of token=: folder of logs below navsim_logs (town_test)", None, group=_SOURCE
+    )
+    camera: str = setting(
+        "of token=, where the model sees several cameras: the one that is written, or all, one "
+        "below the other; all are imagined",
+        "cam_f0",
+        choices=(*CAMERA_NAMES, ALL_CAMERAS),
     )
     gamma: float | None = setting("self-guidance, 1 = off (of the weights)", None, above=0)
     steps: int | None = setting("Euler steps (of the weights)", None, least=1)

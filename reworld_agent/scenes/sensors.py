@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.images import load_image
-from reworld_agent.scenes.camera_names import CAMERA_NAMES
+from reworld_agent.scenes.camera_names import CAMERA_NAMES, in_logs
 from reworld_agent.scenes.pcd import read_pcd
 
 _IMAGE_HINT = "download the image again, or leave its log out with scene_filter.log_names"
@@ -191,7 +191,7 @@ def cameras_of(sensors: Iterable[SensorConfig]) -> tuple[str, ...]:
     """Cameras that any of some wishes asks for, as an embedded split names them (CAM_F0)."""
     wishes = list(sensors)
     wanted = [name for name in CAMERA_NAMES if any(getattr(wish, name) for wish in wishes)]
-    return tuple(name.upper() for name in wanted)
+    return in_logs(wanted)
 
 
 def read_image(path: Path, token: str = "?") -> NDArray[np.uint8]:

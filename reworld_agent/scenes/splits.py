@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from reworld_agent.scenes import synthetic
+from reworld_agent.scenes.camera_names import in_logs
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.roots import own_roots
@@ -41,9 +42,12 @@ class DataRoots:
         )
 
 
-def split_loader(split: SplitSettings) -> SceneLoader:
-    """A loader of the scenes of a run's split, without sensors."""
-    return resolve_split(split.data_split).loader(split.scene_filter)
+def split_loader(split: SplitSettings, cameras: Iterable[str] = ("cam_f0",)) -> SceneLoader:
+    """A loader of the scenes of a run's split, without sensors.
+
+    An embedded split is made to have images of the `cameras`.
+    """
+    return resolve_split(split.data_split, in_logs(cameras)).loader(split.scene_filter)
 
 
 def resolve_split(data_split: str, cameras: Sequence[str] = ("CAM_F0",)) -> DataRoots:

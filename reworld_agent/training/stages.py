@@ -264,8 +264,12 @@ def on_clips(stage: TrainingStage, config: ModelConfig) -> TrainingStage:
     """
     if stage.plans or not stage.needs_future_images:
         raise ConfigError(f"stage {stage.name} cannot learn from clips", "clips= is for stage=1")
-    if stage.phases:
+    views = config.world_clip.views
+    if stage.phases and config.clip.views == views:
         return stage
+    if stage.phases:  # a clip shows one camera, whatever the planner sees
+        phases = [ClipPhase(phase.share, {**phase.clip, "views": views}) for phase in stage.phases]
+        return dataclasses.replace(stage, phases=tuple(phases))
     whole = ClipPhase(1.0, dataclasses.asdict(config.world_clip))
     return dataclasses.replace(stage, phases=(whole,))
 

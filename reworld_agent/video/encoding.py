@@ -1,6 +1,7 @@
 """Frames to normalised latents and back, for the three ways a clip can be encoded.
 
-Shapes: B batch, T frames, F latent frames, C channels; pixels are in [-1, 1].
+Every view is encoded alone. Shapes: B batch, T frames, V views, F latent frames, C channels; pixels
+are in [-1, 1].
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from reworld_agent.config import ClipConfig
 from reworld_agent.video.codecs import Codec
+from reworld_agent.video.views import apart, stacked
 
 # Standard normal numbers of a shape [B, ...], on the device and in the dtype of a tensor.
 Draw: TypeAlias = "Callable[[Sequence[int], Tensor], Tensor]"
@@ -71,6 +73,12 @@ def _latents(codec: Codec, moments: Moments, draw: Draw | None) -> Tensor:
     return normalise(codec, mode + std * draw(mode.shape, mode.contiguous()))
 
 
+def _of_views(moments: Moments, views: int) -> Moments:
+    """Moments [B V, C, F, h, w] of every view, one below the other: [B, C, F, V h, w]."""
+    mode, std = moments
+    return stacked(mode, views), stacked(std, views)
+
+
 def _history(codec: Codec, clip: ClipConfig, images: Tensor) -> Moments:
     pixels = to_pixels(images, codec.dtype)
     return _moments(codec, pixels) if clip.encoding == "clip" else _moments_each(codec, pixels)
@@ -79,7 +87,7 @@ def _history(codec: Codec, clip: ClipConfig, images: Tensor) -> Moments:
 def encode_history(
     codec: Codec, clip: ClipConfig, images: Tensor, draw: Draw | None = None
 ) -> Tensor:
-    """Latents [B, C, F_history, h, w] of the history frames, uint8 [B, T, 3, H, W].
+    """Latents [B, C, F_history, V h, w] of the history frames, uint8 [B, T, 3, V H, W].
 
     Args:
         codec: of the model.
@@ -87,19 +95,26 @@ def encode_history(
         images: the frames.
         draw: standard normal numbers, for a sample of the codec's posterior; None = its mode.
     """
-    return _latents(codec, _history(codec, clip, images), draw)
+    found = _history(codec, clip, apart(images, clip.views))
+    return _latents(codec, _of_views(found, clip.views), draw)
 
 
 def encode_clip(
     codec: Codec, clip: ClipConfig, history: Tensor, future: Tensor, draw: Draw | None = None
 ) -> Tensor:
-    """Latents [B, C, F, h, w] of history and future frames, both uint8 [B, T, 3, H, W].
+    """Latents [B, C, F, V h, w] of history and future frames, both uint8 [B, T, 3, V H, W].
 
     `draw` as of `encode_history`.
     """
+    views = clip.views
+    found = _whole(codec, clip, apart(history, views), apart(future, views))
+    return _latents(codec, _of_views(found, views), draw)
+
+
+def _whole(codec: Codec, clip: ClipConfig, history: Tensor, future: Tensor) -> Moments:
+    """Of history and future of one view."""
     if clip.encoding == "clip":
-        whole = to_pixels(torch.cat([history, future], dim=1), codec.dtype)
-        return _latents(codec, _moments(codec, whole), draw)
+        return _moments(codec, to_pixels(torch.cat([history, future], dim=1), codec.dtype))
     if clip.encoding == "continued":
         sequence = torch.cat([history[:, -1:], future], dim=1)
         later = _moments(codec, to_pixels(sequence, codec.dtype))
@@ -109,11 +124,16 @@ def encode_clip(
         later = _moments(codec, to_pixels(sequence, codec.dtype))
     past = _history(codec, clip, history)
     joined = [torch.cat(pair, dim=2) for pair in zip(past, later, strict=True)]
-    return _latents(codec, (joined[0], joined[1]), draw)
+    return joined[0], joined[1]
 
 
 def decode_future(codec: Codec, clip: ClipConfig, latents: Tensor) -> Tensor:
-    """The future frames, uint8 [B, T, 3, H, W], of latents [B, C, F, h, w]."""
+    """The future frames, uint8 [B, T, 3, V H, W], of latents [B, C, F, V h, w]."""
+    return stacked(_future(codec, clip, apart(latents, clip.views)), clip.views)
+
+
+def _future(codec: Codec, clip: ClipConfig, latents: Tensor) -> Tensor:
+    """The same of one view."""
     history = clip.history_latents(codec.temporal_ratio)
     if clip.encoding == "per_frame":
         return to_images(codec.decode(denormalise(codec, latents[:, :, history:])).sample)[:, :-1]

@@ -36,7 +36,7 @@ def view_embedding(views: int, width: int) -> ViewEmbedding | None:
 
 
 def apart(frames: Tensor, views: int) -> Tensor:
-    """[B, T, 3, V H, W] to [B V, T, 3, H, W]: every view a clip of its own."""
+    """[B, X, Y, V H, W] to [B V, X, Y, H, W]: every view a clip, or latents, of its own."""
     if views == 1:
         return frames
     return frames.unflatten(3, (views, -1)).permute(0, 3, 1, 2, 4, 5).flatten(0, 1)

@@ -138,7 +138,7 @@ def random_batch(config: ModelConfig, batch: int) -> tuple[dict[str, Tensor], di
     """Features and targets of made-up scenes, of the size of the config's `clip`."""
     clip, generator = config.clip, torch.Generator().manual_seed(0)
     frames = clip.history_frames + clip.future_frames
-    shape = (batch, frames, 3, clip.height, clip.width)
+    shape = (batch, frames, 3, clip.views * clip.height, clip.width)
     images = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
     plan = torch.rand(2, batch, config.planner.horizon, 3, generator=generator)
     history = clip.history_frames

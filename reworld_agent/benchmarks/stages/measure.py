@@ -83,7 +83,7 @@ def made_up_batch(config: ModelConfig, scenes: int) -> tuple[dict[str, Tensor], 
     generator = torch.Generator().manual_seed(0)
 
     def frames(count: int) -> Tensor:
-        shape = (scenes, count, 3, clip.height, clip.width)
+        shape = (scenes, count, 3, clip.views * clip.height, clip.width)
         return torch.randint(0, 255, shape, generator=generator, dtype=torch.uint8)
 
     trajectory = torch.randn(scenes, horizon, 3, generator=generator).cumsum(dim=1)

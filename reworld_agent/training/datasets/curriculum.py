@@ -8,10 +8,11 @@ from torch.nn.functional import interpolate
 
 from reworld_agent.config import ClipConfig
 from reworld_agent.core.errors import DataError
+from reworld_agent.video.views import apart, stacked
 
 
 def fit_clip(history: Tensor, future: Tensor, clip: ClipConfig) -> tuple[Tensor, Tensor]:
-    """History and future frames, uint8 [B, T, 3, H, W], in a clip's number and size.
+    """History and future frames, uint8 [B, T, 3, V H, W], in a clip's number and size.
 
     The last frames of the history and the first of the future are taken, resized with their
     aspect kept, and cut at the centre.
@@ -26,7 +27,8 @@ def fit_clip(history: Tensor, future: Tensor, clip: ClipConfig) -> tuple[Tensor,
             f"phase of the curriculum needs {past} and {ahead}",
             "train on longer clips, or shorten the phase's clip (agent.overrides.phases)",
         )
-    frames = _resize(torch.cat([history[:, -past:], future[:, :ahead]], dim=1), clip)
+    frames = apart(torch.cat([history[:, -past:], future[:, :ahead]], dim=1), clip.views)
+    frames = stacked(_resize(frames, clip), clip.views)
     return frames[:, :past], frames[:, past:]
 
 

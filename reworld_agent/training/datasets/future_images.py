@@ -8,8 +8,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from reworld_agent.config import ClipConfig, load_model_config
+from reworld_agent.config import ModelConfig, load_model_config
 from reworld_agent.core.errors import DataError
+from reworld_agent.features import sensor_wishes
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.preflight import preflight
@@ -23,18 +24,17 @@ HINT = (
 )
 
 
-def check_future_images(loader: SceneLoader, clip: ClipConfig) -> None:
+def check_future_images(loader: SceneLoader, config: ModelConfig) -> None:
     """Raise DataError, with what is needed, where images of a loader's first scenes are missing.
 
     Args:
         loader: over the scenes of the run, or the first of them.
-        clip: its history and future frames at 2 Hz are looked for.
+        config: of the model: its cameras' history and future frames at 2 Hz are looked for.
     """
-    frames = list(range(clip.history_frames + clip.future_frames))
-    sensors = dataclasses.replace(SensorConfig.build_no_sensors(), cam_f0=frames)
+    sensors = SensorConfig(**sensor_wishes(config, future=True))
     found = preflight(loader, sensors, whole_scene=True, maps=False).images
     if found.missing:
-        raise DataError(found.summary("images"), HINT.format(count=clip.future_frames))
+        raise DataError(found.summary("images"), HINT.format(count=config.clip.future_frames))
 
 
 def check_host_config(config: DictConfig) -> None:
@@ -53,4 +53,4 @@ def check_host_config(config: DictConfig) -> None:
     values = {key: value for key, value in wanted.items() if key in known}
     first = SceneFilter(**{**values, "max_scenes": LOOKED_AT})
     loader = SceneLoader(Path(logs), Path(blobs), first)
-    check_future_images(loader, load_model_config(config.model, config.recipe).clip)
+    check_future_images(loader, load_model_config(config.model, config.recipe))

@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 from torch.utils.data import Sampler
 
+from reworld_agent.config import FRONT
 from reworld_agent.core.errors import ConfigError
+from reworld_agent.scenes.camera_names import in_logs
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.sensors import SensorConfig, cameras_of
@@ -102,6 +104,7 @@ def held_out_scenes(
     trained: str,
     training_filter: SceneFilter,
     sensors: SensorConfig | None = None,
+    cameras: Sequence[str] = FRONT,
 ) -> SceneLoader | None:
     """A loader of the scenes of `settings.split`, or of the split that belongs to `trained`.
 
@@ -110,6 +113,7 @@ def held_out_scenes(
         trained: data split that is learned from.
         training_filter: its filter, whose lengths and stride apply; its choice of scenes does not.
         sensors: that the loader reads; None = none.
+        cameras: that are read beside the loader.
     """
     name = settings.split or COMPANIONS.get(trained)
     if not settings.every or settings.hold_out:
@@ -123,11 +127,15 @@ def held_out_scenes(
         return None
     if name == trained:
         logger.warning("validation.split=%s: these scenes are also learned from", name)
-    return spread_scenes(name, settings.samples, training_filter, sensors)
+    return spread_scenes(name, settings.samples, training_filter, sensors, cameras)
 
 
 def spread_scenes(
-    split: str, count: int, window: SceneFilter, sensors: SensorConfig | None = None
+    split: str,
+    count: int,
+    window: SceneFilter,
+    sensors: SensorConfig | None = None,
+    cameras: Sequence[str] = FRONT,
 ) -> SceneLoader:
     """A loader of up to `count` scenes of a split, spread evenly over all of it.
 
@@ -136,8 +144,9 @@ def spread_scenes(
         count: scenes at most.
         window: whose lengths and stride apply; its choice of scenes does not.
         sensors: that the loader reads; None = none.
+        cameras: that are read beside the loader.
     """
-    roots = resolve_split(split, cameras_of([sensors]) if sensors else ("CAM_F0",))
+    roots = resolve_split(split, cameras_of([sensors]) if sensors else in_logs(cameras))
     free = dataclasses.replace(window, max_scenes=None, log_names=None, tokens=None)
     tokens = roots.loader(free).tokens
     chosen = [tokens[number] for number in spread(len(tokens), count)]

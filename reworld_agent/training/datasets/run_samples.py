@@ -183,14 +183,15 @@ def _of_scenes(
     settings: TrainRun, stage: TrainingStage, clip: ClipConfig, book: PromptBook | None
 ) -> tuple[Samples, Samples | None]:
     validation, trained = settings.validation, settings.train_test_split.data_split
-    loader = split_loader(settings.train_test_split)
+    config = settings.config
+    loader = split_loader(settings.train_test_split, config.cameras)
 
     def arrays_of(scenes: SceneLoader) -> SceneArrays:
         images = stage.needs_future_images
-        return scene_arrays(scenes, settings.config, images, settings.cache_path)
+        return scene_arrays(scenes, config, images, settings.cache_path)
 
     arrays = arrays_of(loader)
-    others = held_out_scenes(validation, trained, loader.scene_filter)
+    others = held_out_scenes(validation, trained, loader.scene_filter, cameras=config.cameras)
     held_out = None if others is None else arrays_of(others)
     if validation.hold_out:
         names = held_out_logs(arrays.logs, validation.hold_out)

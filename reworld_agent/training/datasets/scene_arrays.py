@@ -1,8 +1,8 @@
 """Training data as arrays on disk: every 2 Hz frame decoded once, scenes are index windows.
 
-A cache folder holds `frames.npy` uint8 [F, 3, H, W], `frame_index.npy` int32 [S, T] (history, then
-future where asked), `ego.npy` float32 [S, 8], `trajectory.npy` float32 [S, L, 3] (m, m, rad; ego
-frame) and `scenes.json` (tokens and log names). F frames, S scenes.
+A cache folder holds `frames.npy` uint8 [F, 3, V H, W], `frame_index.npy` int32 [S, T] (history,
+then future where asked), `ego.npy` float32 [S, 8], `trajectory.npy` float32 [S, L, 3] (m, m, rad;
+ego frame) and `scenes.json` (tokens and log names). F frames, S scenes, V cameras.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from reworld_agent.config import ModelConfig
+from reworld_agent.config import FRONT, ModelConfig
 from reworld_agent.core.atomic import only_process
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.paths import cache_home
@@ -136,7 +136,7 @@ def scene_arrays(
         return _read(with_future, _frame_count(config, future_images))
     if not (folder / "scenes.json").is_file():
         if future_images:
-            check_future_images(loader, config.clip)
+            check_future_images(loader, config)
         with only_process(root / f"{folder.name}.lock", "set cache_path= to another folder"):
             if not (folder / "scenes.json").is_file():  # by whom this process has waited for
                 _write(folder, loader, config, future_images)
@@ -169,8 +169,9 @@ def _key(loader: SceneLoader, config: ModelConfig, future_images: bool) -> str:
     clip = config.clip
     shape = (clip.height, clip.width, clip.history_frames, clip.future_frames, future_images)
     described = [sorted(windows), stamps, shape, config.planner.horizon]
-    if clip.resize != "area":  # the only way of earlier versions, whose arrays go on being read
-        described.append(clip.resize)
+    # the only way and camera of earlier versions, whose arrays go on being read
+    described += [] if clip.resize == "area" else [clip.resize]
+    described += [] if config.cameras == FRONT else [config.cameras]
     content = json.dumps(described)
     return f"{loader.data_path.name}_{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
@@ -187,7 +188,7 @@ def _write(folder: Path, loader: SceneLoader, config: ModelConfig, future_images
     for row, window in enumerate(loader.scene_frames_dicts.windows.values()):
         for column in range(count):
             index[row, column] = slots.setdefault((window.log, window.start + column), len(slots))
-    shape = (len(slots), 3, config.clip.height, config.clip.width)
+    shape = (len(slots), 3, config.clip.views * config.clip.height, config.clip.width)
     size = int(np.prod(shape))
     message = "training arrays: %d scenes, %d frames, %s bytes in %s"
     logger.info(message, len(loader), len(slots), f"{size:,}", folder)
@@ -238,9 +239,9 @@ def _decode(
         slot, frame = job
         where = f"frame {frame['token']}"
         cameras = Cameras.from_camera_dict(
-            loader.sensor_blobs_path, frame["cams"], ["cam_f0"], frame["token"]
+            loader.sensor_blobs_path, frame["cams"], list(config.cameras), frame["token"]
         )
-        frames[slot] = frame_image(cameras, config.clip, where)
+        frames[slot] = frame_image(cameras, config.clip, where, config.cameras)
 
     numbers: dict[Path, list[tuple[int, int]]] = {}
     for (log, number), slot in slots.items():

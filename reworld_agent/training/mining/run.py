@@ -30,6 +30,7 @@ from reworld_agent.negatives.settings import CandidateSettings
 from reworld_agent.pdm.cache_io.folder import SceneCaches, code_digest
 from reworld_agent.pdm.compiling import ensure_compiled
 from reworld_agent.pdm.golden.log_replay import require_golden
+from reworld_agent.scenes.camera_names import in_logs
 from reworld_agent.scenes.splits import resolve_split
 from reworld_agent.training.datasets.scene_arrays import SceneArrays, scene_arrays
 from reworld_agent.training.mining.settings import MiningRun
@@ -55,7 +56,7 @@ def _run_mining(settings: MiningRun) -> MinedPool:
     weights = _weights(settings)
     model = load_model(weights)
     split = settings.train_test_split.data_split
-    roots = resolve_split(split)
+    roots = resolve_split(split, in_logs(model.config.cameras))
     loader = roots.loader(settings.train_test_split.scene_filter)
     arrays = scene_arrays(loader, model.config, future_images=False, cache=settings.cache_path)
     caches = SceneCaches(roots.data_root, roots.maps_root, split, settings.cache_dir)

@@ -20,6 +20,7 @@ from reworld_agent.training.statistics.settings import StatisticsRun
 from reworld_agent.video.codecs import FittedCodec
 from reworld_agent.video.codecs.quality import psnr
 from reworld_agent.video.encoding import to_pixels
+from reworld_agent.video.views import apart
 
 SCENES = 1000
 
@@ -30,7 +31,7 @@ def run_statistics(settings: StatisticsRun) -> FittedStatistics:
     pl.seed_everything(settings.seed, verbose=False)
     model = ReWorldModel(load_model_config(settings.model, settings.recipe))
     future_images = load_stage("1", settings.recipe, settings.model).needs_future_images
-    loader = split_loader(settings.train_test_split)
+    loader = split_loader(settings.train_test_split, model.config.cameras)
     arrays = scene_arrays(loader, model.config, future_images, settings.cache_path)
     lines = fit_statistics(model, arrays, settings.seed)
     folder = settings.output_dir / "weights"
@@ -50,7 +51,8 @@ def fit_statistics(model: ReWorldModel, arrays: SceneArrays, seed: int) -> list[
     """Fit codec and normalisation in place, where they are to be; what came of it, in lines."""
     lines = []
     if isinstance(model.codec, FittedCodec):
-        chosen = np.random.default_rng(seed).permutation(len(arrays))[:SCENES]
+        some = SCENES // model.config.clip.views
+        chosen = np.random.default_rng(seed).permutation(len(arrays))[:some]
         singles, clips = _pixels(model, arrays, np.sort(chosen))
         explained = model.codec.fit(singles, clips, seed)
         alone, inside = psnr(model.codec, singles), psnr(model.codec, clips)
@@ -64,9 +66,12 @@ def fit_statistics(model: ReWorldModel, arrays: SceneArrays, seed: int) -> list[
 
 
 def _pixels(model: ReWorldModel, arrays: SceneArrays, scenes: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Current frames [B, 3, 1, H, W], and clips [B, 3, 1 + k r, H, W] of frame and future."""
+    """Current frames [B, 3, 1, H, W], and clips [B, 3, 1 + k r, H, W] of frame and future.
+
+    Each view of several cameras is a sample of its own.
+    """
     present = model.config.clip.history_frames - 1
     index = arrays.frame_index[scenes, present:]
-    frames = torch.from_numpy(arrays.frames[index])
+    frames = apart(torch.from_numpy(arrays.frames[index]), model.config.clip.views)
     pixels = to_pixels(frames)
     return pixels[:, :, :1], pixels

@@ -17,10 +17,10 @@ from reworld_agent.clips.decode import read_frames
 from reworld_agent.clips.walk import files_below
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.text import shown
-from reworld_agent.features import build_features
+from reworld_agent.features import build_features, sensor_wishes
 from reworld_agent.model import ReWorldModel
 from reworld_agent.scenes.filter import SceneFilter
-from reworld_agent.scenes.sensors import SensorConfig
+from reworld_agent.scenes.sensors import SensorConfig, cameras_of
 from reworld_agent.scenes.splits import resolve_split
 from reworld_agent.video_metrics.probe.attributes import ATTRIBUTES, scene_attributes
 from reworld_agent.video_metrics.probe.states import States, clip_states, planning_states
@@ -48,11 +48,6 @@ class Samples:
         return len(self.groups)
 
 
-def _sensors() -> SensorConfig:
-    wanted: dict[str, Any] = dict.fromkeys(vars(SensorConfig.build_no_sensors()), False)
-    return SensorConfig(**{**wanted, "cam_f0": [0, 1, 2, 3]})
-
-
 def scene_samples(
     model: ReWorldModel,
     split: str,
@@ -72,7 +67,8 @@ def scene_samples(
         DataError: the split has no scenes, or one that cannot be read.
     """
     window = SceneFilter(frame_interval=STRIDE, max_scenes=limit)
-    loader = resolve_split(split).loader(window, _sensors())
+    sensors = SensorConfig(**sensor_wishes(model.config))
+    loader = resolve_split(split, cameras_of([sensors])).loader(window, sensors)
 
     def inputs(token: str) -> tuple[dict[str, Tensor], dict[str, float], str]:
         scene = loader.get_scene_from_token(token)
