@@ -75,6 +75,10 @@ def convert_checkpoint(request: Request, config: ModelConfig, progress: bool = F
     if config.codec.kind != "ltx_vae" or config.planner.normalisation != "drivelaw":
         message = f"model={config.name} has another codec or action space than the ancestors"
         raise ConfigError(message, "use model=paper")
+    parts = (config.video.backbone, config.planner.head)
+    if parts != ("ltx", "action_dit"):
+        message = f"model={config.name} is of {' and '.join(parts)}, the ancestors of ltx"
+        raise ConfigError(message, "use model=paper, or one with video.backbone: ltx")
     with torch.device("meta"):
         model = ReWorldModel(config)
     match, notes = _matched(request, model)

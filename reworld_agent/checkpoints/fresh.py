@@ -17,6 +17,7 @@ from reworld_agent.checkpoints.match import Match
 from reworld_agent.model import ReWorldModel
 from reworld_agent.planner.heads.action_dit import ActionDiT
 from reworld_agent.planner.layers import ReadoutProjector
+from reworld_agent.video.views import view_embedding
 
 SEED = 42
 
@@ -48,6 +49,8 @@ class Fresh:
         """True for a tensor that no file needs to have."""
         if part == ACTION and self.planner:
             return True
+        if part == VIDEO and name.startswith("view_embed."):
+            return True
         stem, blocks = (
             ("mid_heads", self.heads) if part == VIDEO else ("projectors", self.projectors)
         )
@@ -58,6 +61,10 @@ class Fresh:
         notes = []
         for block in self.heads:
             model.video_dit.start_head_from_output(block)
+        views = view_embedding(model.config.video.views, model.config.video.width)
+        if views is not None:
+            model.video_dit.view_embed = views.to(dtype)
+            notes.append(f"- embedding of {model.config.video.views} views: zero, untrained")
         if self.heads:
             notes.append(f"- mid heads {_list(self.heads)}: copies of the output layer, untrained")
         with torch.random.fork_rng():

@@ -81,6 +81,19 @@ _OTHER = "name weights of ours: a folder of save_pretrained, such as OUTPUT_DIR/
 ONE_FILE = Foreign("one file of tensors, without a configuration", _OTHER)
 
 
+# where the built-in backbones keep their blocks in a model of ours
+_BLOCKS = {"video_dit.transformer_blocks.0.": "ltx", "video_dit.blocks.0.": "wan"}
+
+
+def backbone_of(names: Iterable[str]) -> dict[str, str]:
+    """`video.backbone` of a model of ours by its tensors' names; empty where they do not say it."""
+    for name in names:
+        for start, backbone in _BLOCKS.items():
+            if name.startswith(start):
+                return {"video.backbone": backbone}
+    return {}
+
+
 def foreign_by_names(names: Iterable[str]) -> Foreign | None:
     """What a checkpoint with these tensors is; None where they tell nothing."""
     listed = list(names)

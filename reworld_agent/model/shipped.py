@@ -9,10 +9,10 @@ import torch
 from reworld_agent.config import ModelConfig
 from reworld_agent.core.errors import WeightsError
 from reworld_agent.core.text import shown
-from reworld_agent.model.foreign import other_model
+from reworld_agent.model.foreign import backbone_of, other_model
 from reworld_agent.model.reworld_model import ReWorldModel
 from reworld_agent.model.tensor_files import read_state, without_wrappers
-from reworld_agent.model.weights_folder import PROMPTS, TRAIN_HINT, key_difference
+from reworld_agent.model.weights_folder import PROMPTS, TRAIN_HINT, key_difference, require_parts
 
 
 def shipped_folder(model: str) -> Path:
@@ -50,6 +50,7 @@ def _of_file(path: Path, config: ModelConfig) -> ReWorldModel:
     wanted = model.state_dict()
     found = read_state(path)
     state = without_wrappers(found, wanted)
+    require_parts(path, backbone_of(state), config)
     if not wanted.keys() & state.keys():
         foreign = other_model(found)
         raise WeightsError(f"{shown(path)} is {foreign.what}, not of ours", foreign.fix)

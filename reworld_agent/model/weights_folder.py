@@ -179,6 +179,8 @@ def load(build: Callable[[ModelConfig], Model], folder: Path, config: ModelConfi
     found, training = read_config(folder), read_training(folder)
     verify(folder)
     _check_code(folder, found, config)
+    if config is not None:
+        require_parts(folder, found.implementations, config)
     if config is not None and config.recipe != found.recipe:
         raise WeightsError(
             f"the weights at {folder} were made with recipe={found.recipe}, "
@@ -245,6 +247,23 @@ def _check_code(folder: Path, found: ModelConfig, config: ModelConfig | None) ->
             raise WeightsError(
                 f"the weights at {folder} name code from outside the package: {setting}={name}",
                 f"where you trust it: {trust}, or name the model: model=FILE.yaml",
+            )
+
+
+def require_parts(where: Path, found: Mapping[str, str], config: ModelConfig) -> None:
+    """Raise WeightsError where weights are of another codec, backbone or head than a model.
+
+    Args:
+        where: the weights.
+        found: the names of their implementations, by setting; of those that are known.
+        config: of the model.
+    """
+    for setting, name in config.implementations.items():
+        if found.get(setting, name) != name:
+            raise WeightsError(
+                f"the weights at {shown(where)} are of {setting}={found[setting]}, and the model "
+                f"has {name}",
+                f"use the model= that they were trained with, or train this one: {TRAIN_HINT}",
             )
 
 

@@ -1,0 +1,131 @@
+"""Every stage, planning, scoring and mining over another backbone, and over three cameras."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from reworld_agent.cli.main import main
+from reworld_agent.config import load_model_config
+from reworld_agent.core.errors import WeightsError
+from reworld_agent.evaluation.compose import FIT, MINE, compose
+from reworld_agent.model import ReWorldModel
+from reworld_agent.model.shipped import load_checkpoint
+from reworld_agent.training import run
+from reworld_agent.training.mining.run import run_mining
+from reworld_agent.training.mining.settings import MiningRun
+from reworld_agent.training.statistics.fit import run_statistics
+from reworld_agent.training.statistics.settings import StatisticsRun
+from tests.evaluation.fakes import FakeScorer
+from tests.model.micro import micro_config
+from tests.scenes.small_logs import SPLIT
+from tests.training.test_data import small_loader
+from tests.training.test_run import config
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "wan": {"video": {"backbone": "wan", "options": {"ff_dim": 32}}},
+    "three": {"cameras": "three"},
+    "wan_three": {"cameras": "three", "video": {"backbone": "wan"}},
+}
+
+
+def model_file(folder: Path, name: str) -> Path:
+    """A configuration of a few thousand parameters."""
+    changes, micro = VARIANTS[name], micro_config().to_dict()
+    sizes = ("num_layers", "num_heads", "head_dim", "mid_blocks")
+    video = {key: micro["video"][key] for key in sizes} | changes.get("video", {})
+    values = {"base": "tiny", "codec": micro["codec"], "planner": micro["planner"], "video": video}
+    values |= {"clip": {"height": 32, "width": 48}, "world_clip": {"height": 32, "width": 48}}
+    values |= {"cameras": changes.get("cameras", "cam_f0")}
+    file = folder / f"{name}.json"
+    file.write_text(json.dumps(values))
+    return file
+
+
+@pytest.fixture
+def split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The small split, with images of the side cameras too."""
+    torch.set_num_threads(1)
+    small_loader(tmp_path)
+    for front in list((tmp_path / "sensor_blobs").rglob("CAM_F0/*.jpg")):
+        for number, camera in enumerate(("CAM_L0", "CAM_R0"), 1):
+            side = front.parent.with_name(camera) / front.name
+            side.parent.mkdir(exist_ok=True)
+            Image.new("RGB", (32, 18), (60 * number,) * 3).save(side)
+    monkeypatch.setenv("OPENSCENE_DATA_ROOT", str(tmp_path))
+    city = tmp_path / "maps" / "us-ma-boston" / "1"
+    city.mkdir(parents=True)
+    (city / "map.gpkg").touch()
+    monkeypatch.setenv("NUPLAN_MAPS_ROOT", str(tmp_path / "maps"))
+    return tmp_path
+
+
+def data(root: Path) -> list[str]:
+    return [f"train_test_split.data_split={SPLIT}", f"cache_path={root / 'cache'}"]
+
+
+ALONE = [pytest.param(name, marks=pytest.mark.slow) for name in ("wan", "three")]
+
+
+@pytest.mark.parametrize("name", ["wan_three", *ALONE])
+def test_every_stage_then_mining_planning_and_scoring(
+    name: str, split: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = model_file(split, name)
+    model = f"model={file}"
+    words = [*data(split), model, f"output_dir={split / 'fit'}"]
+    run_statistics(StatisticsRun.from_config(compose(words, FIT)))
+    FakeScorer().install(monkeypatch)  # six scenes in the middle of nowhere: no map to score on
+    last, more = "fit", [model, "trainer.params.max_steps=1", "validation.every=0"]
+    for stage in ("1", "planner", "2", "3"):
+        if stage == "3":
+            pool = mine(split, model, last)
+            more.append(f"hard_negatives.pool={pool}")
+        run(config(split, stage, f"agent.init_from={split / last / 'weights'}", *more))
+        last = stage
+    trained = ReWorldModel.from_pretrained(split / "3" / "weights", load_model_config(file))
+    assert trained.history == ["statistics", "1", "planner", "2", "3"]
+    first = ReWorldModel.from_pretrained(split / "1" / "weights")
+    assert not torch.equal(
+        *(m.video_dit.transformer_blocks[0].attn1.to_q.weight for m in (first, trained))
+    )
+    weights = f"agent.checkpoint_path={split / '3' / 'weights'}"
+    split_words = [f"train_test_split.data_split={SPLIT}", "worker=sequential"]
+    split_words.append("train_test_split.scene_filter.frame_interval=1")
+    assert main(["score", model, weights, *split_words, f"output_dir={split / 'scores'}"]) == 0
+    table = pd.read_csv(split / "scores" / "pdm_scores.csv")
+    assert len(table) == 7 and table["valid"].all()
+
+
+def mine(split: Path, model: str, last: str) -> Path:
+    """The pool of three candidates a scene of the weights of a stage."""
+    words = [
+        *(*data(split), model, f"agent.checkpoint_path={split / last / 'weights'}"),
+        *("agent.device=cpu", "candidates.count=3", "batch_size=2"),
+        *(f"output_dir={split / 'pool'}", f"cache_dir={split / 'caches'}"),
+    ]
+    pool = run_mining(MiningRun.from_config(compose(words, MINE)))
+    assert "18 candidates of 6 scenes" in pool.statistics.text()
+    return split / "pool" / "pool.parquet"
+
+
+def test_weights_of_another_backbone_are_refused_by_name(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    ours = load_model_config(model_file(tmp_path, "wan"))
+    ReWorldModel(micro_config()).save_pretrained(tmp_path / "weights")
+    with pytest.raises(WeightsError, match=r"video.backbone=ltx, and the model has wan"):
+        load_checkpoint(tmp_path / "weights", ours)
+    state = ReWorldModel(micro_config()).state_dict()
+    torch.save(state, tmp_path / "model.pt")
+    with pytest.raises(WeightsError, match=r"video.backbone=ltx, and the model has wan"):
+        load_checkpoint(tmp_path / "model.pt", ours)
+    back = ReWorldModel(ours)
+    back.save_pretrained(tmp_path / "back")
+    found = load_checkpoint(tmp_path / "back", ours).state_dict()
+    assert all(torch.equal(found[name], value) for name, value in back.state_dict().items())
