@@ -63,7 +63,7 @@ class Fresh:
             model.video_dit.start_head_from_output(block)
         views = view_embedding(model.config.video.views, model.config.video.width)
         if views is not None:
-            model.video_dit.view_embed = views.to(dtype)
+            model.parts()[VIDEO].view_embed = views.to(dtype)
             notes.append(f"- embedding of {model.config.video.views} views: zero, untrained")
         if self.heads:
             notes.append(f"- mid heads {_list(self.heads)}: copies of the output layer, untrained")

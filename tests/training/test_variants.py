@@ -93,7 +93,7 @@ def test_every_stage_then_mining_planning_and_scoring(
     assert trained.history == ["statistics", "1", "planner", "2", "3"]
     first = ReWorldModel.from_pretrained(split / "1" / "weights")
     assert not torch.equal(
-        *(m.video_dit.transformer_blocks[0].attn1.to_q.weight for m in (first, trained))
+        *(next(iter(m.video_dit.transformer_blocks)).attn1.to_q.weight for m in (first, trained))
     )
     weights = f"agent.checkpoint_path={split / '3' / 'weights'}"
     split_words = [f"train_test_split.data_split={SPLIT}", "worker=sequential"]
