@@ -97,7 +97,8 @@ def _require_planner(folder: Path) -> None:
 
 def _scenes(settings: GateSettings, config: ModelConfig, split: str, count: int) -> SceneDataset:
     """Scenes of a split with their future images, spread evenly."""
-    loader = spread_scenes(split, count, SceneFilter(frame_interval=1))
+    window = SceneFilter(frame_interval=1)
+    loader = spread_scenes(split, count, window, cameras=config.cameras)
     return SceneDataset(
         scene_arrays(loader, config, future_images=True, cache=settings.cache_path),
         config.clip.history_frames,
