@@ -8,6 +8,7 @@ from reworld_agent.pdm.metrics.definition.metric import (
     Measurement,
     Metric,
     Rollouts,
+    Trace,
 )
 from reworld_agent.pdm.metrics.definition.protocol import SCORE, Protocol
 from reworld_agent.pdm.metrics.registry import (
@@ -42,6 +43,7 @@ __all__ = [
     "Metric",
     "Protocol",
     "Rollouts",
+    "Trace",
     "added",
     "added_digest",
     "aliases",

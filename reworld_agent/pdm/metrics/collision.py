@@ -26,11 +26,12 @@ from reworld_agent.pdm.metrics.definition.metric import (
     Explainer,
     Failure,
     FailureAnnotation,
+    Trace,
 )
 from reworld_agent.pdm.metrics.raw_columns import Raw
 from reworld_agent.pdm.metrics.records import Names, Records, index, padded
 from reworld_agent.pdm.scene_cache import N_AGENT_TYPES, TRACK_TYPES, SceneCache
-from reworld_agent.pdm.simulate.bicycle import X, Y
+from reworld_agent.pdm.simulate.bicycle import HEADING, X, Y
 from reworld_agent.pdm.world.geometry import (
     BEHIND_ANGLE,
     HALF_LENGTH,
@@ -39,6 +40,7 @@ from reworld_agent.pdm.world.geometry import (
     bearing,
     boxes_meet,
 )
+from reworld_agent.pdm.world.margins import ego_corners, track_gaps
 from reworld_agent.pdm.world.scenery import IS_STOPPED, Traffic
 
 STOPPED_EGO_SPEED = 0.05  # m/s
@@ -170,4 +172,10 @@ def _annotate(
     return replace(found, text=f"hit: {found.text}")
 
 
-EXPLAINER = Explainer(_attributes, _sentence, (EARLIER, BRAKE, SPEED, SHIFT), _annotate)
+def _trace(cache: SceneCache, states: NDArray[np.float64]) -> Trace:
+    gaps = track_gaps(cache, ego_corners(states[:, [X, Y, HEADING]]), np.arange(len(states)))
+    nearest = np.fmin.reduce(gaps, axis=1, initial=np.nan)
+    return Trace(nearest, "gap to the nearest object", "m", bound=0.0)
+
+
+EXPLAINER = Explainer(_attributes, _sentence, (EARLIER, BRAKE, SPEED, SHIFT), _annotate, _trace)

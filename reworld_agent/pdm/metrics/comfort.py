@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.pdm.kernel import helper
+from reworld_agent.pdm.kernel import helper, kernel
 from reworld_agent.pdm.metrics.definition.metric import (
     BRAKE,
     EARLIER,
@@ -21,11 +21,12 @@ from reworld_agent.pdm.metrics.definition.metric import (
     SPEED,
     Explainer,
     Failure,
+    Trace,
 )
 from reworld_agent.pdm.metrics.raw_columns import Raw
 from reworld_agent.pdm.metrics.records import Names, Records, index, padded, seconds
 from reworld_agent.pdm.metrics.situations import HARSH, HARSH_PAST, HARSH_START
-from reworld_agent.pdm.scene_cache import N_STEPS
+from reworld_agent.pdm.scene_cache import N_STEPS, SceneCache
 from reworld_agent.pdm.simulate.bicycle import AX, AY, DT, HEADING
 
 QUANTITIES = (
@@ -191,6 +192,21 @@ def comfort_signals(
     apply_filter(heading, _YAW_RATE, signals[5])
 
 
+@kernel
+def signals_over_time(states: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The six quantities [6, 41] of `QUANTITIES` of one candidate, states [41, 11]."""
+    signals = np.empty((N_QUANTITIES, N_STEPS))
+    comfort_signals(states, np.empty((4, N_STEPS)), signals)
+    return signals
+
+
+def share_of_bound(signals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The largest [n] of the quantities [6, n], each as a share of its bound on that side."""
+    bounds = np.where(signals < 0.0, BOUNDS[:, :1], BOUNDS[:, 1:])
+    shares: NDArray[np.float64] = (signals / bounds).max(axis=0)
+    return shares
+
+
 @helper
 def first_discomfort(signals: NDArray[np.float64]) -> tuple[int, int, float]:
     """First step out of bounds, its quantity, and that quantity's largest excess over the bound.
@@ -249,4 +265,14 @@ def _sentence(row: Mapping[str, Any]) -> str:
     return f"{name.replace('_', ' ')} beyond its bound {since}, {far}"
 
 
-EXPLAINER = Explainer(_attributes, _sentence, (SMOOTH, SPEED, EARLIER, BRAKE))
+def _trace(cache: SceneCache, states: NDArray[np.float64]) -> Trace:
+    return comfort_trace(signals_over_time(np.ascontiguousarray(states)))
+
+
+def comfort_trace(signals: NDArray[np.float64]) -> Trace:
+    """The quantities [6, 41] as one line: the largest share of a bound."""
+    what = "largest of six quantities, as a share of its bound"
+    return Trace(share_of_bound(signals), what, "", bound=1.0, fails_above=True)
+
+
+EXPLAINER = Explainer(_attributes, _sentence, (SMOOTH, SPEED, EARLIER, BRAKE), trace=_trace)

@@ -17,6 +17,7 @@ from reworld_agent.pdm.metrics.definition.metric import (
     SPEED,
     Explainer,
     Failure,
+    Trace,
 )
 from reworld_agent.pdm.metrics.situations import WRONG_LANE, inside
 from reworld_agent.pdm.scene_cache import INTERSECTION, N_STEPS, SceneCache
@@ -84,4 +85,10 @@ def _sentence(row: Mapping[str, Any]) -> str:
     return f"drove {far:.1f} m within a second off the route's lanes, noticed at {time:.1f} s"
 
 
-EXPLAINER = Explainer(_attributes, _sentence, (SHIFT, SPEED, EARLIER, BRAKE))
+def _trace(cache: SceneCache, states: NDArray[np.float64]) -> Trace:
+    what = "driven off the route's lanes within a second"
+    driven = off_route(cache, states)
+    return Trace(driven, what, "m", bound=_COMPLIANT_BELOW, fails_above=True)
+
+
+EXPLAINER = Explainer(_attributes, _sentence, (SHIFT, SPEED, EARLIER, BRAKE), trace=_trace)

@@ -20,6 +20,7 @@ from reworld_agent.pdm.metrics.definition.metric import (
     Explainer,
     Failure,
     FailureAnnotation,
+    Trace,
 )
 from reworld_agent.pdm.metrics.raw_columns import RAW, Raw
 from reworld_agent.pdm.metrics.records import Names, Records, index, padded, seconds
@@ -43,6 +44,7 @@ from reworld_agent.pdm.world.geometry import (
     square_distance,
 )
 from reworld_agent.pdm.world.grid import DRIVABLE, Grid, lanes_at, mark_held, nearest_edge
+from reworld_agent.pdm.world.margins import ego_corners, road_margin
 
 CORNERS = ("front_left", "rear_left", "rear_right", "front_right")
 N_CORNERS = 4
@@ -233,4 +235,12 @@ def _annotate(
     return replace(annotation, text=f"{corner.replace('_', ' ')} corner", point=point)
 
 
-EXPLAINER = Explainer(_attributes, _sentence, (SHIFT, SPEED, EARLIER, BRAKE, SMOOTH), _annotate)
+def _trace(cache: SceneCache, states: NDArray[np.float64]) -> Trace:
+    corners = ego_corners(states[:, [X, Y, HEADING]])
+    margin = road_margin(cache, corners.reshape(-1, 2)).reshape(-1, N_CORNERS).min(axis=1)
+    return Trace(margin, "outermost corner inside the drivable area", "m", bound=0.0)
+
+
+EXPLAINER = Explainer(
+    _attributes, _sentence, (SHIFT, SPEED, EARLIER, BRAKE, SMOOTH), _annotate, _trace
+)

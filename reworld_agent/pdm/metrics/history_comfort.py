@@ -7,6 +7,7 @@ windows.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -15,15 +16,21 @@ from numpy.typing import NDArray
 
 from reworld_agent.pdm.kernel import helper, kernel
 from reworld_agent.pdm.metrics.comfort import (
+    EXPLAINER as _COMFORT,
+)
+from reworld_agent.pdm.metrics.comfort import (
     N_QUANTITIES,
     QUANTITY_NAMES,
     apply_filter,
+    comfort_trace,
     first_discomfort,
     savgol_weights,
     unwrap,
 )
+from reworld_agent.pdm.metrics.definition.metric import Trace
 from reworld_agent.pdm.metrics.raw_columns import RAW, Raw
 from reworld_agent.pdm.metrics.records import Names, Records, index
+from reworld_agent.pdm.scene_cache import SceneCache
 from reworld_agent.pdm.simulate.bicycle import (
     AX,
     AY,
@@ -145,6 +152,23 @@ def _signals(
     unwrap(states, heading)
     apply_filter(heading, weights.yaw_acceleration, signals[4])
     apply_filter(heading, weights.yaw_rate, signals[5])
+
+
+@kernel
+def history_signals(joined: NDArray[np.float64], weights: Filters) -> NDArray[np.float64]:
+    """The six quantities [6, n] of states [n, 11], the logged past before the plan."""
+    signals = np.empty((N_QUANTITIES, len(joined)))
+    _signals(joined, weights, np.empty((4, len(joined))), signals)
+    return signals
+
+
+def _trace(cache: SceneCache, states: NDArray[np.float64]) -> Trace:
+    past = past_at_10_hz(cache.past_states, cache.past_time_us)
+    joined = np.concatenate([past, states])
+    return comfort_trace(history_signals(joined, filters(len(joined)))[:, len(past) :])
+
+
+EXPLAINER = replace(_COMFORT, trace=_trace)
 
 
 def records(raw: Raw, names: Names) -> Records:

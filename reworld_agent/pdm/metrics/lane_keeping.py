@@ -9,10 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.pdm.kernel import helper
-from reworld_agent.pdm.metrics.definition.metric import SHIFT, SMOOTH, SPEED, Explainer, Failure
+from reworld_agent.pdm.metrics.definition.metric import (
+    SHIFT,
+    SMOOTH,
+    SPEED,
+    Explainer,
+    Failure,
+    Trace,
+)
 from reworld_agent.pdm.metrics.raw_columns import Raw
 from reworld_agent.pdm.metrics.records import Names, Records, seconds
 from reworld_agent.pdm.metrics.situations import OFF_CENTRE
+from reworld_agent.pdm.scene_cache import SceneCache
+from reworld_agent.pdm.simulate.bicycle import HEADING, X, Y
+from reworld_agent.pdm.world.geometry import REAR_AXLE_TO_CENTER
+from reworld_agent.pdm.world.margins import nearest_on_path
 from reworld_agent.pdm.world.polyline import nearest_on_line
 
 _DEVIATION = 0.5  # m from the centreline
@@ -58,4 +69,12 @@ def _sentence(row: Mapping[str, Any]) -> str:
     return f"more than 0.5 m off the lane's centre for 2 s in all, reached at {time:.1f} s"
 
 
-EXPLAINER = Explainer(_attributes, _sentence, (SHIFT, SMOOTH, SPEED))
+def _trace(cache: SceneCache, states: NDArray[np.float64]) -> Trace:
+    ahead = np.stack([np.cos(states[:, HEADING]), np.sin(states[:, HEADING])], axis=1)
+    centres = states[:, [X, Y]] + REAR_AXLE_TO_CENTER * ahead
+    apart, _ = nearest_on_path(cache.centerline[:, :2], centres)
+    what = "distance from the lane's centre, for 2 s outside junctions"
+    return Trace(apart, what, "m", bound=_DEVIATION, fails_above=True)
+
+
+EXPLAINER = Explainer(_attributes, _sentence, (SHIFT, SMOOTH, SPEED), trace=_trace)

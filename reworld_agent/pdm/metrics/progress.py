@@ -8,10 +8,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.pdm.metrics.definition.metric import SHIFT, SPEED, Explainer, Failure
+from reworld_agent.pdm.metrics.definition.metric import (
+    SHIFT,
+    SPEED,
+    Explainer,
+    Failure,
+    Trace,
+)
 from reworld_agent.pdm.metrics.situations import LEAD, OFF_ROUTE, SLOW, STANDSTILL, gap_ahead
 from reworld_agent.pdm.scene_cache import SceneCache
-from reworld_agent.pdm.simulate.bicycle import X, Y
+from reworld_agent.pdm.simulate.bicycle import HEADING, X, Y
+from reworld_agent.pdm.simulate.rollout import reference_rollout
+from reworld_agent.pdm.world.geometry import REAR_AXLE_TO_CENTER
+from reworld_agent.pdm.world.margins import nearest_on_path
 
 MIN_BEST_PROGRESS = 5.0  # m; below, everybody who does not fail gets 1
 _BLOCKED_M = 12.0
@@ -74,4 +83,17 @@ def _sentence(row: Mapping[str, Any]) -> str:
     return f"got {own:.1f} m along the route in 4 s, PDM-Closed gets {other:.1f} m"
 
 
-EXPLAINER = Explainer(_attributes, _sentence, (SPEED, SHIFT))
+def _along(cache: SceneCache, states: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Metres [41] along the route since t0, of the ego's centre."""
+    ahead = np.stack([np.cos(states[:, HEADING]), np.sin(states[:, HEADING])], axis=1)
+    centres = states[:, [X, Y]] + REAR_AXLE_TO_CENTER * ahead
+    _, arc = nearest_on_path(cache.centerline[:, :2], centres)
+    return arc - arc[0]
+
+
+def _trace(cache: SceneCache, states: NDArray[np.float64]) -> Trace:
+    reference = _along(cache, reference_rollout(cache, cache.pdm_closed_poses)[0])
+    return Trace(_along(cache, states), "way along the route", "m", reference=reference)
+
+
+EXPLAINER = Explainer(_attributes, _sentence, (SPEED, SHIFT), trace=_trace)

@@ -115,7 +115,7 @@ HC = Metric(
     raw="hc",
     allowed=(0.0, 1.0),
     records=history_comfort.records,
-    explainer=comfort.EXPLAINER,
+    explainer=history_comfort.EXPLAINER,
     human_known=False,  # the devkit scores the driver without the past
     least_mean=0.02,
     look=Look("#cc79a7", hatch="xx"),

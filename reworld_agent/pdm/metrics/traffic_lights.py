@@ -10,12 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.pdm.kernel import helper
-from reworld_agent.pdm.metrics.definition.metric import BRAKE, EARLIER, Explainer, Failure
+from reworld_agent.pdm.metrics.definition.metric import (
+    BRAKE,
+    EARLIER,
+    Explainer,
+    Failure,
+    Trace,
+)
 from reworld_agent.pdm.metrics.raw_columns import Raw
 from reworld_agent.pdm.metrics.records import Names, Records, index, seconds
 from reworld_agent.pdm.metrics.situations import RED_LIGHT
-from reworld_agent.pdm.simulate.bicycle import HEADING
+from reworld_agent.pdm.scene_cache import SceneCache
+from reworld_agent.pdm.simulate.bicycle import HEADING, X, Y
 from reworld_agent.pdm.world.geometry import HALF_LENGTH, HALF_WIDTH, RADIUS
+from reworld_agent.pdm.world.margins import ego_corners, red_light_gap
 from reworld_agent.pdm.world.polygon_distance import overlaps
 from reworld_agent.pdm.world.red_lights import STEPS_PER_FRAME, RedLights
 
@@ -72,4 +80,9 @@ def _sentence(row: Mapping[str, Any]) -> str:
     return f"entered turning lane {row['detail']} on red at {row['failure_time_s']:.1f} s"
 
 
-EXPLAINER = Explainer(_attributes, _sentence, (EARLIER, BRAKE))
+def _trace(cache: SceneCache, states: NDArray[np.float64]) -> Trace:
+    gap = red_light_gap(cache, ego_corners(states[:, [X, Y, HEADING]]))
+    return Trace(gap, "gap to the nearest red turning lane", "m", bound=0.0)
+
+
+EXPLAINER = Explainer(_attributes, _sentence, (EARLIER, BRAKE), trace=_trace)

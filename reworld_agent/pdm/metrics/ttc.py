@@ -28,6 +28,7 @@ from reworld_agent.pdm.metrics.definition.metric import (
     Explainer,
     Failure,
     FailureAnnotation,
+    Trace,
 )
 from reworld_agent.pdm.metrics.raw_columns import Raw
 from reworld_agent.pdm.metrics.records import Names, Records, index, padded
@@ -42,6 +43,7 @@ from reworld_agent.pdm.world.geometry import (
     bearing,
     box_meets_box,
 )
+from reworld_agent.pdm.world.margins import ego_corners, track_gaps
 
 N_PROJECTIONS = 4
 PROJECTION_STEPS = 3  # of 0.1 s between projections
@@ -139,4 +141,15 @@ def _projection(
     return 0, 0.0
 
 
-EXPLAINER = Explainer(_attributes, _sentence, (EARLIER, BRAKE, SPEED, SHIFT), _annotate)
+def _trace(cache: SceneCache, states: NDArray[np.float64]) -> Trace:
+    steps, speed = np.arange(len(states)), np.hypot(states[:, VX], states[:, VY])
+    values = np.full(len(states), N_PROJECTIONS * PROJECTION_S)
+    for i in reversed(range(N_PROJECTIONS)):
+        later = np.minimum(steps + i * PROJECTION_STEPS, len(cache.track_pose) - 1)
+        ahead = ego_corners(states[:, [X, Y, HEADING]], speed * i * PROJECTION_S)
+        met = (track_gaps(cache, ahead, later) <= 0.0).any(axis=1) & (speed >= _MIN_SPEED)
+        values[met] = i * PROJECTION_S
+    return Trace(values, "time to the next contact, driven straight on", "s", bound=HORIZON_S)
+
+
+EXPLAINER = Explainer(_attributes, _sentence, (EARLIER, BRAKE, SPEED, SHIFT), _annotate, _trace)

@@ -65,6 +65,27 @@ class FailureAnnotation:
 
 
 @dataclass(frozen=True)
+class Trace:
+    """What decides a metric, over the 4 s of one plan.
+
+    Attributes:
+        values: [41] at 0.0 … 4.0 s; NaN where there is none.
+        what: of what, in words.
+        unit: of the values.
+        bound: the metric is lost beyond it; NaN where there is none.
+        fails_above: whether beyond means above.
+        reference: [41] the same of PDM-Closed, where the metric compares with it.
+    """
+
+    values: NDArray[np.float64]
+    what: str
+    unit: str
+    bound: float = np.nan
+    fails_above: bool = False
+    reference: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True)
 class Explainer:
     """How failures of one metric are explained; all functions are of a module, to be pickled.
 
@@ -76,6 +97,7 @@ class Explainer:
         changes: kinds of changes that may help, the most apt first.
         annotate: what of the failure is drawn: (annotation with metric and step, cache, states
             [41, 11], row) → annotation; None draws the instant alone.
+        trace: what decides the metric, over time: (cache, states [41, 11]) → trace.
     """
 
     attributes: Callable[[Failure], dict[str, Any]]
@@ -88,6 +110,7 @@ class Explainer:
         ]
         | None
     ) = None
+    trace: Callable[[SceneCache, NDArray[np.float64]], Trace] | None = None
 
 
 class Rollouts(NamedTuple):
