@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from reworld_agent.analysis.explain_runs import explain, explain_run
     from reworld_agent.analysis.explanation.explanation import Explanation
     from reworld_agent.analysis.explanation.settings import ExplainSettings
+    from reworld_agent.analysis.look_runs import Looked, look
+    from reworld_agent.analysis.player.settings import LookSettings
     from reworld_agent.analysis.reporting.page import Report, report
     from reworld_agent.analysis.reporting.settings import ReportSettings
     from reworld_agent.analysis.tables.runs import Run, open_run
@@ -26,6 +28,8 @@ __all__ = [
     "Comparison",
     "ExplainSettings",
     "Explanation",
+    "LookSettings",
+    "Looked",
     "Report",
     "ReportSettings",
     "Run",
@@ -35,6 +39,7 @@ __all__ = [
     "compare_tables",
     "explain",
     "explain_run",
+    "look",
     "open_run",
     "read_table",
     "report",
@@ -49,6 +54,8 @@ __getattr__, __dir__ = lazy_face(
         "explanation.explanation": ["Explanation"],
         "explain_runs": ["explain", "explain_run"],
         "explanation.settings": ["ExplainSettings"],
+        "look_runs": ["Looked", "look"],
+        "player.settings": ["LookSettings"],
         "reporting.page": ["Report", "report"],
         "reporting.settings": ["ReportSettings"],
         "tables.runs": ["Run", "open_run"],

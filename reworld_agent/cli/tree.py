@@ -15,6 +15,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "score-trajectories",
         "explain",
         "report",
+        "look",
         "compare",
         "submit",
     ),

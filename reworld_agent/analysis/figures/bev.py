@@ -30,7 +30,7 @@ from reworld_agent.core.atomic import write_atomically
 from reworld_agent.pdm.metrics import FailureAnnotation
 from reworld_agent.pdm.scene_cache import CARPARK, INTERSECTION, LANE, ROADBLOCK, SceneCache
 from reworld_agent.pdm.simulate.bicycle import HEADING, X, Y
-from reworld_agent.pdm.simulate.rollout import rollout
+from reworld_agent.pdm.simulate.rollout import reference_states, rollout
 from reworld_agent.pdm.world.ego_frame import (
     box_corners,
     ego_box,
@@ -52,14 +52,16 @@ _CLASSES = ("vehicle", "pedestrian", "bicycle", "other object")
 def drivers(cache: SceneCache, poses: Array, interval_s: float | None = None) -> dict[str, Array]:
     """Poses [41, 3] at 10 Hz in the ego frame of t0, by driver.
 
-    The simulated plan, the human (where the log has a future), PDM-Closed.
+    The simulated plan, the human (where the log has a future), PDM-Closed as simulated.
     """
     ego = cache.ego_state[:3]
     states = rollout(cache, poses[None], interval_s)[0]
     who = {PLAN: poses_to_ego(states[:, [X, Y, HEADING]], ego)}
     if len(cache.human_poses) and np.isfinite(cache.human_poses).all():
         who[HUMAN] = dense(np.array(cache.human_poses))
-    who[REFERENCE] = poses_to_ego(cache.pdm_closed_poses, ego)
+    reference = reference_states(cache)
+    if reference is not None:
+        who[REFERENCE] = poses_to_ego(reference[:, [X, Y, HEADING]], ego)
     return who
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from reworld_agent.analysis.figures import style
 from reworld_agent.analysis.figures.bev import drivers
+from reworld_agent.analysis.figures.calibration import FRONT, check_calibration, road_height
 from reworld_agent.analysis.figures.style import HUMAN, PLAN, WHO
 from reworld_agent.core.errors import DataError
 from reworld_agent.pdm.metrics import FailureAnnotation
@@ -30,9 +31,7 @@ from reworld_agent.scenes.logs import load_log
 from reworld_agent.scenes.sensors import Camera, Cameras
 
 Array = NDArray[np.float64]
-FRONT = "cam_f0"
 _NEAR_M = 0.5  # depth in front of the lens from which points are drawn
-_STANDS_ON_ROAD_M = 30.0
 _FRONT_M = REAR_AXLE_TO_CENTER + LENGTH / 2.0  # bumper ahead of the rear axle
 _EDGES = ((0, 1, 2, 3, 0), (4, 5, 6, 7, 4), (0, 4), (1, 5), (2, 6), (3, 7))
 
@@ -76,33 +75,11 @@ def load_front(data_root: Path, data_split: str, token: str) -> FrontView:
     frame = load_log(log)[index]
     blobs = data_root / "sensor_blobs" / data_split
     cameras = Cameras.from_camera_dict(blobs, frame.get("cams") or {}, [FRONT], token)
-    _check_calibration(cameras.cam_f0, log, token)
+    check_calibration(cameras.cam_f0, FRONT, log, token)
     anns: dict[str, Any] = frame.get("anns") or {"gt_boxes": [], "track_tokens": []}
     boxes = np.asarray(anns["gt_boxes"], np.float64).reshape(-1, 7)
     named = dict(zip(map(str, anns["track_tokens"]), boxes, strict=True))
     return FrontView(cameras.cam_f0, road_height(boxes), named)
-
-
-def _check_calibration(camera: Camera, log: Path, token: str) -> None:
-    shapes = {
-        "sensor2lidar_rotation": (3, 3),
-        "sensor2lidar_translation": (3,),
-        "intrinsics": (3, 3),
-        "distortion": (5,),
-    }
-    for name, shape in shapes.items():
-        value = np.asarray(getattr(camera, name), np.float64)
-        if value.shape != shape or not np.isfinite(value).all():
-            raise DataError(
-                f"{log}: frame {token}: CAM_F0 has no usable {name} (shape {value.shape})",
-                "the log is damaged: download it again",
-            )
-
-
-def road_height(boxes: Array) -> float:
-    """Height [m] of the road in the ego frame: median underside of boxes [N, 7] within 30 m."""
-    near = boxes[np.hypot(boxes[:, 0], boxes[:, 1]) < _STANDS_ON_ROAD_M]
-    return float(np.median(near[:, 2] - near[:, 5] / 2.0)) if len(near) else 0.0
 
 
 def project(camera: Camera, points: Array) -> Array:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from tqdm import tqdm
 
+from reworld_agent.analysis.explanation.worst import worst
 from reworld_agent.analysis.figures.picture import compose, open_view
 from reworld_agent.analysis.tables.runs import Run
 from reworld_agent.core.atomic import write_atomically
@@ -28,28 +29,6 @@ class PictureTask:
     token: str
     rows: tuple[Mapping[str, Any], ...]
     path: Path
-
-
-def worst(rows: pd.DataFrame, count: int) -> dict[str, tuple[dict[str, Any], ...]]:
-    """The `count` worst scenes of an explained run: token → its failures, worst first.
-
-    Args:
-        rows: of `explain_runs.explain_run`, which are sorted so.
-    """
-    tokens = rows["token"].drop_duplicates().head(count)
-    chosen = rows[rows["token"].isin(tokens)]
-    groups = records_by_token(chosen)
-    return {str(token): tuple(groups[str(token)]) for token in tokens}
-
-
-def records_by_token(rows: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
-    """Rows of each scene as dicts, in their order."""
-    groups: dict[str, list[dict[str, Any]]] = {}
-    names = [str(name) for name in rows]
-    for values in rows.itertuples(index=False, name=None):
-        record = dict(zip(names, values, strict=True))
-        groups.setdefault(str(record["token"]), []).append(record)
-    return groups
 
 
 def write_gallery(
@@ -72,7 +51,7 @@ def write_gallery(
     """
     chosen = worst(rows, count)
     tasks = [
-        PictureTask(alone(run, token), token, own, folder / f"{rank:03d}_{file_name(token)}.png")
+        PictureTask(run.alone(token), token, own, folder / f"{rank:03d}_{file_name(token)}.png")
         for rank, (token, own) in enumerate(chosen.items(), 1)
     ]
     problems: list[tuple[str, str]] = []
@@ -87,14 +66,6 @@ def run_pictures(function: Any, tasks: Sequence[Any], workers: int | None = None
     worker = "processes" if workers or len(tasks) >= _WORTH_A_POOL else "sequential"
     done = run_tasks(function, tasks, worker, workers)
     return list(tqdm(done, total=len(tasks), desc="drawing", unit="picture", delay=2.0))
-
-
-def alone(run: Run, token: str) -> Run:
-    """The run with one scene: what a worker process needs, and no more."""
-    kept = run.poses.loc[run.poses.index == token]
-    own = {name: value for name, value in run.intervals.items() if name == token}
-    table = replace(run.table, frame=run.table.frame.loc[[token]])
-    return replace(run, poses=kept, intervals=own, table=table)
 
 
 def draw_one(task: PictureTask) -> tuple[str, str]:

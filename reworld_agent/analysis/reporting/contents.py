@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +15,8 @@ from numpy.typing import NDArray
 from reworld_agent.analysis.comparison.bootstrap import mean_intervals
 from reworld_agent.analysis.comparison.comparison import Comparison, deciding_name
 from reworld_agent.analysis.explanation.explain import GROUPS
+from reworld_agent.analysis.explanation.worst import records_by_token
 from reworld_agent.analysis.figures.charts import BINS, counts
-from reworld_agent.analysis.figures.gallery import records_by_token
-from reworld_agent.analysis.reporting.images import SceneImages
 from reworld_agent.analysis.tables.published import Published, own_row, published, unlike
 from reworld_agent.analysis.tables.score_tables import ScoreTable
 from reworld_agent.analysis.tables.two_stages import COMBINED, ONE, STAGE_COLUMN
@@ -84,19 +84,6 @@ def score_card(table: ScoreTable) -> list[dict[str, Any]]:
             }
         )
     return cards
-
-
-def looks(table: ScoreTable) -> list[dict[str, str]]:
-    """How the bars and labels of each metric look: background, label, ink (CSS)."""
-    found = []
-    for row in (metric(name) for name in table.protocol.explained):
-        look, bar = row.look, row.look.colour
-        if look.stripe:
-            stripes = f"{look.colour} 0 4px, {look.stripe} 4px 6px"
-            bar = f"repeating-linear-gradient({look.angle}deg, {stripes})"
-        ink, label = "#fff" if look.white else "#000", look.label or look.colour
-        found.append({"short": row.short, "bar": bar, "label": label, "ink": ink})
-    return found
 
 
 def _clusters(table: ScoreTable) -> NDArray[np.int64]:
@@ -167,18 +154,18 @@ def breakdown(rows: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def scenes(
-    rows: pd.DataFrame, images: Mapping[str, SceneImages], outcomes: Mapping[str, str]
+    rows: pd.DataFrame, played: Collection[str], outcomes: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """One dict a failed scene, worst first: all its failures, and pictures where it has any."""
-    order = rows["token"].drop_duplicates().head(max(ROWS, len(images)))
+    """One dict a failed scene, worst first: all its failures, and whether it is played."""
+    order = rows["token"].drop_duplicates().head(max(ROWS, len(played)))
     chosen = rows[rows["token"].isin(order)]
     groups = records_by_token(chosen)
-    return [_scene(groups[str(token)], images, outcomes) for token in order]
+    return [_scene(groups[str(token)], played, outcomes) for token in order]
 
 
 def _scene(
     own: Sequence[Mapping[str, Any]],
-    images: Mapping[str, SceneImages],
+    played: Collection[str],
     outcomes: Mapping[str, str],
 ) -> dict[str, Any]:
     first = own[0]
@@ -189,7 +176,7 @@ def _scene(
         "score": float(first["score"]),
         "metrics": [str(row["metric"]) for row in own],
         "sentences": [str(row["sentence"]) for row in own],
-        "images": images.get(token),
+        "played": token in played,
         "outcome": outcomes.get(token, ""),
     }
 
@@ -232,6 +219,7 @@ def beside(found: Comparison | None) -> dict[str, Any] | None:
         }
     return {
         "label": found.b.label,
+        "verdict": in_percent(found.verdict.removeprefix("VERDICT: ")),
         "path": shown(found.b.path),
         "rows": rows,
         "causes": causes,
@@ -240,3 +228,8 @@ def beside(found: Comparison | None) -> dict[str, Any] | None:
         "notes": found.notes,
         "notices": [(letter, notice) for letter, notice in found.notices if letter == "B"],
     }
+
+
+def in_percent(verdict: str) -> str:
+    """A verdict with its scores and differences in percent, as everything on the page."""
+    return re.sub(r"\b\d\.\d{4}\b", lambda found: f"{100.0 * float(found[0]):.2f}", verdict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +14,13 @@ from reworld_agent.analysis.comparison.comparison import Comparison
 from reworld_agent.analysis.explain_runs import explain_run
 from reworld_agent.analysis.explanation.explain import SCHEMA, failed_metrics
 from reworld_agent.analysis.explanation.explanation import scored_otherwise
-from reworld_agent.analysis.figures.gallery import worst
+from reworld_agent.analysis.explanation.worst import worst
+from reworld_agent.analysis.figures.calibration import FRONT
+from reworld_agent.analysis.player import page as player
+from reworld_agent.analysis.player.contract import MovingScene, notes_of
+from reworld_agent.analysis.player.scenes import SceneTask, gather_all, open_beside
 from reworld_agent.analysis.reporting import contents as report_data
 from reworld_agent.analysis.reporting.contents import Explained
-from reworld_agent.analysis.reporting.images import SceneImages, scene_images
 from reworld_agent.analysis.reporting.settings import ReportSettings
 from reworld_agent.analysis.tables.completeness import Check, checks
 from reworld_agent.analysis.tables.files import EXPLANATIONS
@@ -30,6 +34,7 @@ from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.provenance import code_version
 from reworld_agent.core.text import shown
 from reworld_agent.core.vocabulary import PDMS_V1
+from reworld_agent.pdm.metrics import metric
 
 _TEMPLATES = Path(__file__).with_name("templates")
 
@@ -41,7 +46,7 @@ class Content:
     table: ScoreTable
     run: Run | None
     explained: Explained
-    images: dict[str, SceneImages]
+    scenes: tuple[MovingScene, ...] = ()
     beside: Comparison | None = None
 
 
@@ -80,10 +85,41 @@ def gather(settings: ReportSettings) -> Content:
         run = open_run(settings)
     except ReWorldError as error:
         note = f"failures are not explained: {error.message}"
-        return Content(table, None, Explained(empty.rows, empty.failed, (note,)), {}, other)
+        return Content(table, None, Explained(empty.rows, empty.failed, (note,)), (), other)
     explained = _explain(run, settings.explain, settings.workers)
-    chosen = worst(explained.rows, settings.gallery)
-    return Content(table, run, explained, scene_images(run, chosen, settings.workers), other)
+    scenes = _scenes(settings, run, explained.rows, other)
+    return Content(table, run, explained, scenes, other)
+
+
+def _scenes(
+    settings: ReportSettings, run: Run, rows: pd.DataFrame, found: Comparison | None
+) -> tuple[MovingScene, ...]:
+    """The worst scenes, to be played, the other run in them where it has plans."""
+    other = None
+    if settings.beside is not None:
+        with suppress(ReWorldError):
+            other = open_beside(settings, settings.beside, run)
+    outcomes = _outcomes(found)
+    tasks = [
+        SceneTask(
+            run.alone(token),
+            token,
+            own,
+            other.alone(token) if other is not None else None,
+            cameras=(FRONT,),
+            key_frames=True,
+            outcome=outcomes.get(token, ""),
+        )
+        for token, own in worst(rows, settings.gallery).items()
+    ]
+    return tuple(gather_all(tasks, settings.workers))
+
+
+def _outcomes(found: Comparison | None) -> dict[str, str]:
+    """Of each scene, whether it is won against the other run."""
+    if found is None:
+        return {}
+    return dict(zip(found.scenes["token"], found.scenes["outcome"], strict=True))
 
 
 def _beside(table: ScoreTable, path: Path | None) -> Comparison | None:
@@ -165,12 +201,9 @@ def render(content: Content) -> str:
     """The page as text."""
     table, rows = content.table, content.explained.rows
     card = report_data.score_card(table)
-    outcomes = {}
-    if content.beside is not None:
-        scenes = content.beside.scenes
-        outcomes = dict(zip(scenes["token"], scenes["outcome"], strict=True))
+    played = {scene.token for scene in content.scenes}
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        loader=jinja2.FileSystemLoader([_TEMPLATES, player.ASSETS]),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -186,14 +219,18 @@ def render(content: Content) -> str:
         provenance=report_data.provenance(table),
         histogram=report_data.histogram(table),
         groups=report_data.breakdown(rows),
-        looks=report_data.looks(table),
+        metrics=[metric(name).short for name in table.protocol.explained],
+        styles=player.styles(table.protocol),
+        legend=player.LEGEND,
+        data=player.data(content.scenes),
+        script=player.script(),
         explained=content.explained,
-        scenes=report_data.scenes(rows, content.images, outcomes),
+        scenes=report_data.scenes(rows, played, _outcomes(content.beside)),
+        played=len(played),
         rows_shown=report_data.ROWS,
         failed_tokens=rows["token"].nunique(),
         paper=report_data.paper(table),
         beside=report_data.beside(content.beside),
-        verdict=content.beside.verdict if content.beside is not None else "",
         version=code_version(),
         run_path=shown(table.path.parent),
     )
@@ -202,13 +239,6 @@ def render(content: Content) -> str:
 
 def _checks(content: Content) -> list[Check]:
     found = checks(content.table)
-    images = content.images.values()
-    without = [item for item in images if not item.front and item.bev]
-    if without:
-        found.append(
-            Check(False, f"{len(without)} scenes of the gallery have no image: {without[0].reason}")
-        )
-    undrawn = [item for item in images if not item.bev]
-    if undrawn:
-        found.append(Check(False, f"{len(undrawn)} scenes could not be drawn: {undrawn[0].reason}"))
+    for note, tokens in notes_of(content.scenes).items():
+        found.append(Check(False, f"{len(tokens)} scenes of the gallery: {note}"))
     return found

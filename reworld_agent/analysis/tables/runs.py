@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +64,14 @@ class Run:
         values = frame.loc[token].to_numpy(np.float64)
         return {short_name(str(name)): float(x) for name, x in zip(frame, values, strict=True)}
 
+    def alone(self, token: str) -> Run:
+        """The run with one scene: what a worker process needs, and no more."""
+        kept = self.poses.loc[self.poses.index == token]
+        own = {name: value for name, value in self.intervals.items() if name == token}
+        frame = self.table.frame
+        table = replace(self.table, frame=frame.loc[frame.index == token])
+        return replace(self, poses=kept, intervals=own, table=table)
+
 
 def open_run(settings: RunSettings) -> Run:
     """Read a run's tables.
@@ -118,4 +126,4 @@ def find_scenes(table: ScoreTable, settings: RunSettings) -> SceneCaches:
     if data is None or maps is None:
         roots = resolve_split(str(split), ())
         data, maps = data or roots.data_root, maps or roots.maps_root
-    return SceneCaches(data, maps, str(split), settings.cache_dir)
+    return SceneCaches(data, maps, str(split), settings.cache_dir, settings.synthetic_scenes)

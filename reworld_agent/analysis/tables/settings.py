@@ -37,6 +37,9 @@ class RunSettings(Settings):
     cache_dir: Path | None = setting(
         "folder of scene caches", None, writes="folder", shared=True, group=_WHERE
     )
+    synthetic_scenes: Path | None = setting(
+        "scenes of stage two, synthetic_scene_pickles", None, exists="folder", group=_WHERE
+    )
 
     @property
     def folder(self) -> Path:

@@ -271,7 +271,7 @@ def _trace(cache: SceneCache, states: NDArray[np.float64]) -> Trace:
 
 def comfort_trace(signals: NDArray[np.float64]) -> Trace:
     """The quantities [6, 41] as one line: the largest share of a bound."""
-    what = "largest of six quantities, as a share of its bound"
+    what = "share of a comfort bound, the largest of six"
     return Trace(share_of_bound(signals), what, "", bound=1.0, fails_above=True)
 
 

@@ -18,7 +18,7 @@ from reworld_agent.pdm.metrics.definition.metric import (
 from reworld_agent.pdm.metrics.situations import LEAD, OFF_ROUTE, SLOW, STANDSTILL, gap_ahead
 from reworld_agent.pdm.scene_cache import SceneCache
 from reworld_agent.pdm.simulate.bicycle import HEADING, X, Y
-from reworld_agent.pdm.simulate.rollout import reference_rollout
+from reworld_agent.pdm.simulate.rollout import reference_states
 from reworld_agent.pdm.world.geometry import REAR_AXLE_TO_CENTER
 from reworld_agent.pdm.world.margins import nearest_on_path
 
@@ -92,7 +92,8 @@ def _along(cache: SceneCache, states: NDArray[np.float64]) -> NDArray[np.float64
 
 
 def _trace(cache: SceneCache, states: NDArray[np.float64]) -> Trace:
-    reference = _along(cache, reference_rollout(cache, cache.pdm_closed_poses)[0])
+    other = reference_states(cache)
+    reference = _along(cache, other) if other is not None else None
     return Trace(_along(cache, states), "way along the route", "m", reference=reference)
 
 

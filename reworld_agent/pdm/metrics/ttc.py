@@ -149,7 +149,7 @@ def _trace(cache: SceneCache, states: NDArray[np.float64]) -> Trace:
         ahead = ego_corners(states[:, [X, Y, HEADING]], speed * i * PROJECTION_S)
         met = (track_gaps(cache, ahead, later) <= 0.0).any(axis=1) & (speed >= _MIN_SPEED)
         values[met] = i * PROJECTION_S
-    return Trace(values, "time to the next contact, driven straight on", "s", bound=HORIZON_S)
+    return Trace(values, "time to contact if driven straight on", "s", bound=HORIZON_S)
 
 
 EXPLAINER = Explainer(_attributes, _sentence, (EARLIER, BRAKE, SPEED, SHIFT), _annotate, _trace)

@@ -46,3 +46,18 @@ def human_rollout(cache: SceneCache) -> NDArray[np.float64] | None:
 def reference_rollout(cache: SceneCache, reference: NDArray[np.float64]) -> NDArray[np.float64]:
     """States [1, 41, 11] of the ego that follows global reference poses [41, 3], 10 Hz."""
     return simulate(np.array(cache.ego_state), np.array(reference[None]))
+
+
+def reference_states(cache: SceneCache, newer: bool = False) -> NDArray[np.float64] | None:
+    """States [41, 11] of PDM-Closed as the scorer simulates it; None where the cache has none.
+
+    Args:
+        cache: the scene.
+        newer: rather PDM-Closed of v2.2, where there are both.
+    """
+    both = [cache.pdm_closed_poses, cache.pdm_closed_poses_v2]
+    for poses in reversed(both) if newer else both:
+        if len(poses) and np.isfinite(poses).all():
+            states: NDArray[np.float64] = reference_rollout(cache, poses)[0]
+            return states
+    return None

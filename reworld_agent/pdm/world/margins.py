@@ -84,7 +84,7 @@ def road_margin(cache: SceneCache, points: Array) -> Array:
         first, last = cache.ring_start[cache.polygon_ring_start[polygon : polygon + 2]]
         own = cache.ring_xy[first:last]
         if (own.max(axis=0) >= low).all() and (own.min(axis=0) <= high).all():
-            parts.append(_polygon(polygon, *layout))
+            parts.append(ring_polygon(polygon, *layout))
     if not parts:
         return np.full(len(points), np.nan)
     road = shapely.union_all(shapely.buffer(np.array(parts, object), _SEAM_M, join_style="mitre"))
@@ -103,7 +103,9 @@ def red_light_gap(cache: SceneCache, boxes: Array) -> Array:
     import shapely  # noqa: PLC0415 - as above
 
     layout = cache.light_polygon_ring_start, cache.light_ring_start, cache.light_ring_xy
-    lights = np.array([_polygon(light, *layout) for light in range(len(cache.light_id))], object)
+    lights = np.array(
+        [ring_polygon(light, *layout) for light in range(len(cache.light_id))], object
+    )
     gaps = np.full(len(boxes), np.nan)
     for step, box in enumerate(shapely.polygons(boxes)):
         red = lights[cache.light_red[step // STEPS_PER_FRAME]]
@@ -112,7 +114,7 @@ def red_light_gap(cache: SceneCache, boxes: Array) -> Array:
     return gaps
 
 
-def _polygon(
+def ring_polygon(
     number: int, ring_of_polygon: NDArray[np.int32], ring_start: NDArray[np.int32], xy: Array
 ) -> Any:
     """A polygon of flat arrays; where its rings overlap, the even-odd rule holds, as in scores."""

@@ -1,0 +1,173 @@
+"""`reworld look RUN`: scenes of a run, moving, in a file that needs nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from reworld_agent.analysis.comparison.compare import compare_tables
+from reworld_agent.analysis.comparison.comparison import Comparison
+from reworld_agent.analysis.explanation.explain import explain_scene
+from reworld_agent.analysis.player import page
+from reworld_agent.analysis.player.contract import MovingScene, notes_of
+from reworld_agent.analysis.player.scenes import SceneTask, gather_all, open_beside
+from reworld_agent.analysis.player.settings import HTML, PAGE_SCENES, LookSettings
+from reworld_agent.analysis.tables.runs import Run, open_run
+from reworld_agent.core.atomic import write_atomically
+from reworld_agent.core.errors import SceneError
+from reworld_agent.core.extras import require_installed
+from reworld_agent.pdm.metrics import SCORE
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What was written.
+
+    Attributes:
+        paths: of the files.
+        size: bytes of all of them.
+        scenes: how many they show.
+        notes: what could not be shown, and why.
+    """
+
+    paths: tuple[Path, ...]
+    size: int
+    scenes: int
+    notes: tuple[str, ...] = ()
+
+
+def look(settings: LookSettings) -> Looked:
+    """Gather scenes of a run and write what plays or shows them.
+
+    Raises:
+        ReWorldError: a run or the scene cannot be had, the runs are not alike, the file cannot be
+            written, or a library that the view needs is not installed.
+    """
+    if settings.view != HTML:
+        return _one_file(settings)
+    run = open_run(settings)
+    other, found = _beside(settings, run)
+    scenes = gather_all(_tasks(settings, run, other, found), settings.workers)
+    lines = [*_lines(run, len(scenes)), *_difference(found)]
+    paths = write_pages(settings.file, run, scenes, lines)
+    return Looked(paths, sum(path.stat().st_size for path in paths), len(scenes), _notes(scenes))
+
+
+def _tasks(
+    settings: LookSettings, run: Run, other: Run | None, found: Comparison | None
+) -> list[SceneTask]:
+    outcomes: dict[str, str] = {}
+    if found is not None:
+        outcomes = dict(zip(found.scenes["token"], found.scenes["outcome"], strict=True))
+    names, few = settings.camera_names, settings.few_frames
+    return [
+        SceneTask(
+            run.alone(token),
+            token,
+            other=other.alone(token) if other is not None else None,
+            cameras=names,
+            key_frames=few,
+            outcome=outcomes.get(token, ""),
+        )
+        for token in _tokens(settings, run)
+    ]
+
+
+def _tokens(settings: LookSettings, run: Run) -> list[str]:
+    """The one scene, or the worst ones that have a plan."""
+    if settings.token is not None:
+        run.plan(settings.token)
+        return [settings.token]
+    scores = run.table.frame[SCORE]
+    scores = scores[scores.index.isin(run.poses.index)].sort_values(kind="stable")
+    if scores.empty:
+        raise SceneError(
+            "no scene of the table has a row in trajectories.parquet", "score the run again"
+        )
+    return [str(token) for token in scores.index[: settings.show]]
+
+
+def _beside(settings: LookSettings, run: Run) -> tuple[Run | None, Comparison | None]:
+    """The other run, and how the two compare over the scenes that both have."""
+    if settings.beside is None:
+        return None, None
+    other = open_beside(settings, settings.beside, run)
+    return other, compare_tables(run.table, other.table, common=True)
+
+
+def _lines(run: Run, count: int) -> list[str]:
+    table = run.table
+    scored = len(table.frame)
+    return [
+        f"{table.label}, {table.protocol.title} ({table.protocol.name}), split "
+        f"{run.caches.data_split}: {count:,} of {scored:,} scenes, scores in %"
+    ]
+
+
+def _difference(found: Comparison | None) -> list[str]:
+    """The paired difference of two runs, in percent, with its interval."""
+    if found is None:
+        return []
+    row = found.metrics[found.metrics["metric"] == SCORE].iloc[0]
+    a, b, low, high = (100.0 * float(row[name]) for name in ("mean_a", "mean_b", "low", "high"))
+    interval = f"95 % interval {low:+.2f} to {high:+.2f}" if low == low else "no interval"
+    return [
+        f"{found.a.label} {a:.2f}, {found.b.label} {b:.2f}: difference {a - b:+.2f} ({interval}, "
+        f"{len(found.scenes):,} scenes, {found.clusters[0]} {found.clusters[1]})"
+    ]
+
+
+def write_pages(
+    path: Path, run: Run, scenes: Sequence[MovingScene], lines: Sequence[str]
+) -> tuple[Path, ...]:
+    """Write scenes on as many pages as they need: FILE.html, FILE-2.html and so on.
+
+    Raises:
+        DataError: a file cannot be written.
+    """
+    title = run.table.label if len(scenes) > 1 else f"{run.table.label}: {scenes[0].token}"
+    parts = [scenes[i : i + PAGE_SCENES] for i in range(0, len(scenes), PAGE_SCENES)]
+    names = [path, *(path.with_stem(f"{path.stem}-{i}") for i in range(2, len(parts) + 1))]
+    for number, (name, part) in enumerate(zip(names, parts, strict=True)):
+        first = number * PAGE_SCENES
+        own = [*lines]
+        if len(parts) > 1:
+            own.append(
+                f"page {number + 1} of {len(parts)}, scenes {first + 1} to {first + len(part)}; "
+                f"the others are in {names[0].name} to {names[-1].name} beside this file"
+            )
+        text = page.render(title, own, part, run.table.protocol).encode("utf-8", "replace")
+        write_atomically(name, partial(_write, text=text))
+    return tuple(names)
+
+
+def _write(path: Path, text: bytes) -> None:
+    path.write_bytes(text)
+
+
+def _notes(scenes: Sequence[MovingScene]) -> tuple[str, ...]:
+    """What is missing, each reason once with the number of scenes and an example."""
+    return tuple(
+        f"{len(own)} scene{'s' if len(own) > 1 else ''} ({own[0]} ...): {note}"
+        for note, own in notes_of(scenes).items()
+    )
+
+
+def _one_file(settings: LookSettings) -> Looked:
+    """A picture or film of one scene."""
+    require_installed("matplotlib", "cv2")
+    # pages need no extra, pictures need `figures`
+    from reworld_agent.analysis.figures.picture import write_picture  # noqa: PLC0415
+
+    run = open_run(settings)
+    token = settings.token or ""
+    rows = explain_scene(
+        run.caches.get(token),
+        run.plan(token),
+        run.table.protocol.name,
+        run.intervals.get(token),
+    )
+    path = write_picture(run, token, settings.file, rows)
+    return Looked((path,), path.stat().st_size, 1)

@@ -1,0 +1,122 @@
+// Cards of scenes, drawn when they come into view; a page of them at a time.
+
+import { drawScene } from "./birdseye.js";
+import { element, percent } from "./elements.js";
+import { describe } from "./stage.js";
+import { Viewport } from "./viewport.js";
+
+const PAGE = 60, SHOWN = { names: false, legend: false };
+
+export class Gallery {
+  constructor(host, store, open) {
+    Object.assign(this, { host, store, open, page: 0, order: [...store.index.scenes.keys()] });
+    this.cards = element("div", { class: "cards" });
+    this.pages = element("nav", { class: "pages", "aria-label": "pages of the gallery" });
+    host.append(this.cards, this.pages);
+    this.watch = new IntersectionObserver((entries) => {
+      entries.filter((entry) => entry.isIntersecting).forEach((entry) => this.paint(entry.target));
+    }, { rootMargin: "300px" });
+    window.addEventListener("beforeprint", () => this.repaint(true));
+    window.addEventListener("afterprint", () => this.repaint(false));
+    window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.repaint(false));
+    this.show(this.order);
+  }
+
+  /** Show these scenes, in this order, from the first page on. */
+  show(order) {
+    this.order = order;
+    this.turn(0);
+  }
+
+  turn(page) {
+    this.page = Math.min(Math.max(page, 0), Math.max(Math.ceil(this.order.length / PAGE) - 1, 0));
+    this.watch.disconnect();
+    const chosen = this.order.slice(this.page * PAGE, (this.page + 1) * PAGE);
+    this.scenes = new Map();
+    this.cards.replaceChildren(...chosen.map((number) => this.card(number)));
+    [...this.cards.children].forEach((card) => this.watch.observe(card));
+    this.fillPages();
+    this.paintIdly([...this.cards.children]);
+  }
+
+  /** Paint what nobody looks at yet when there is time, so that a printed page is whole. */
+  paintIdly(cards) {
+    const [card, ...others] = cards;
+    if (!card || !card.isConnected) return;
+    const soon = window.requestIdleCallback || ((act) => setTimeout(act, 50));
+    soon(() => this.paint(card).then(() => this.paintIdly(others)));
+  }
+
+  fillPages() {
+    const count = Math.ceil(this.order.length / PAGE);
+    this.pages.replaceChildren();
+    if (count < 2) return;
+    for (let page = 0; page < count; page += 1) {
+      this.pages.append(element("button", {
+        type: "button", text: page + 1, "aria-current": page === this.page ? "page" : null,
+        onclick: () => { this.turn(page); this.host.scrollIntoView(); },
+      }));
+    }
+  }
+
+  card(number) {
+    const own = this.store.index.scenes[number];
+    const link = `#s-${encodeURIComponent(own.token)}`;
+    const chips = own.metrics.map((metric) => element("span", { class: `chip m-${metric}`, text: metric }));
+    const title = element("h3", {},
+      element("span", { class: "score", text: own.score === null ? "–" : `${percent(own.score)} %` }), ...chips,
+      element("span", { class: "class", text: ` ${own.class}` }));
+    const canvas = element("canvas", { role: "img", "aria-label": own.sentences[0] || own.token });
+    const place = element("a", { class: "picture", href: link, "aria-label": `play ${own.token}` }, canvas);
+    const words = own.sentences.map((text) => element("p", { text }));
+    const facts = [own.kind === "scene" ? "" : own.kind, own.command, own.speed === null ? "" : `${own.speed.toFixed(1)} m/s`, own.city, own.outcome].filter(Boolean);
+    const foot = element("p", { class: "muted", text: `${facts.join(", ")} · ` }, element("a", { href: link, text: own.token }));
+    const article = element("article", { id: `s-${own.token}`, "data-number": number, "data-token": own.token }, title, place, ...words, foot);
+    place.addEventListener("click", (event) => { event.preventDefault(); this.open(number); });
+    return article;
+  }
+
+  async paint(article) {
+    const number = Number(article.dataset.number);
+    if (article.dataset.drawn) return;
+    article.dataset.drawn = "yes";
+    const scene = await this.store.scene(number);
+    this.scenes.set(number, scene);
+    this.draw(article, scene, number, false);
+  }
+
+  draw(article, scene, number, printing) {
+    const canvas = article.querySelector("canvas");
+    if (!scene.drives.length) {
+      this.poster(article, scene, number);
+      return;
+    }
+    const failed = scene.drives[0].metrics.map((own) => own.failed).find(Boolean);
+    const view = new Viewport(scene);
+    const width = canvas.clientWidth || 400;
+    view.resize(width, Math.round(width * 0.62));
+    canvas.style.height = `${view.height}px`;
+    const step = failed ? failed.step : 0;
+    drawScene(canvas, view, scene, step, SHOWN, printing);
+    canvas.setAttribute("aria-label", describe(scene, step));
+  }
+
+  /** A scene without drives: its first film or camera picture, else why there is none. */
+  poster(article, scene, number) {
+    const film = scene.films[0], link = article.querySelector(".picture");
+    if (film) {
+      const source = `data:image/webp;base64,${this.store.picture(number, film.frames[film.frames.length - 1][1])}`;
+      link.replaceChildren(element("img", { src: source, alt: `${film.name}, last picture` }));
+    } else {
+      link.replaceChildren(element("span", { class: "muted", text: scene.notes[0] || "nothing to draw" }));
+    }
+  }
+
+  /** Draw all again, on the paper that is meant. */
+  repaint(printing) {
+    for (const card of this.cards.children) {
+      const number = Number(card.dataset.number), scene = this.scenes.get(number);
+      if (scene) this.draw(card, scene, number, printing);
+    }
+  }
+}

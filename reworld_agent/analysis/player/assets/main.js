@@ -1,0 +1,122 @@
+// The page: gallery, filters, the open scene, its link, the keyboard.
+
+import { Filters } from "./filters.js";
+import { Gallery } from "./gallery.js";
+import { Player } from "./player.js";
+import { makeSortable } from "./sortable.js";
+import { Store } from "./store.js";
+
+const byId = (id) => document.getElementById(id);
+const FIELDS = "input, select, textarea";
+
+class Page {
+  constructor() {
+    this.store = new Store();
+    this.order = [...this.store.index.scenes.keys()];
+    this.dialog = byId("player");
+    byId("player-close").addEventListener("click", () => this.close());
+    byId("player-before").addEventListener("click", () => this.neighbour(-1));
+    byId("player-after").addEventListener("click", () => this.neighbour(1));
+    if (byId("gallery-cards")) this.gallery = new Gallery(byId("gallery-cards"), this.store, (number) => this.open(number));
+    this.listen();
+    this.follow();
+  }
+
+  listen() {
+    const form = byId("filters");
+    if (form) {
+      this.filters = new Filters(form, this.store.index.scenes, [...document.querySelectorAll("tr[data-scene]")], (order, rows) => this.chosen(order, rows));
+      this.filters.apply();
+      document.querySelectorAll("button[data-key]").forEach((button) => button.addEventListener("click", () => {
+        this.filters.only(button.dataset.key, button.dataset.value);
+        form.scrollIntoView();
+      }));
+    }
+    window.addEventListener("hashchange", () => this.follow());
+    document.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  chosen(order, rows) {
+    this.order = order;
+    this.gallery?.show(order);
+    const listed = document.querySelector("tr[data-scene]") ? `, ${rows} in the table` : "";
+    byId("shown").textContent = `${order.length} of ${this.store.length} scenes${listed}`;
+  }
+
+  /** Open the scene that the address names: #s-TOKEN or #s-TOKEN@SECONDS. */
+  follow() {
+    const match = location.hash.match(/^#s-(.*?)(?:@([\d.]+))?$/);
+    if (!match) return;
+    const number = this.store.find(decode(match[1]));
+    if (number >= 0) this.open(number, match[2] === undefined ? undefined : Number(match[2]));
+  }
+
+  async open(number, seconds) {
+    if (this.number === number && this.player) {
+      if (seconds !== undefined && Math.abs(seconds - this.player.step * this.player.scene.dt) > 0.051) this.player.seek(seconds / this.player.scene.dt);
+      return;
+    }
+    const own = this.store.index.scenes[number];
+    this.player?.close();
+    this.player = null;
+    this.number = number;
+    const scene = await this.store.scene(number);
+    if (this.number !== number) return;
+    byId("player-title").textContent = own.token;
+    byId("player-facts").textContent = [own.class, own.command, own.city, own.log].filter(Boolean).join(", ");
+    this.dialog.hidden = false;
+    this.player = new Player(byId("player-body"), scene, {
+      step: seconds === undefined ? undefined : seconds / scene.dt,
+      pictureOf: (image) => this.store.picture(number, image),
+      moved: (time) => this.mark(own.token, time),
+    });
+    this.dialog.scrollIntoView({ block: "start" });
+  }
+
+  mark(token, seconds) {
+    const hash = `#s-${encodeURIComponent(token)}@${seconds.toFixed(1)}`;
+    clearTimeout(this.marking);
+    this.marking = setTimeout(() => history.replaceState(null, "", hash), 120); // browsers bound how often
+  }
+
+  close() {
+    this.player?.close();
+    clearTimeout(this.marking);
+    this.player = null;
+    this.number = undefined;
+    this.dialog.hidden = true;
+    history.replaceState(null, "", location.pathname + location.search);
+  }
+
+  neighbour(by) {
+    const place = this.order.indexOf(this.number);
+    const next = this.order[(place + by + this.order.length) % this.order.length];
+    if (next !== undefined) this.open(next);
+  }
+
+  key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || !this.player) return;
+    const typing = event.target.matches?.(FIELDS) && event.target.type !== "range" && event.target.type !== "checkbox";
+    if (typing) return;
+    const acts = { n: () => this.neighbour(1), p: () => this.neighbour(-1), ArrowDown: () => this.neighbour(1), ArrowUp: () => this.neighbour(-1), Escape: () => this.close() };
+    const act = acts[event.key];
+    if (act) act();
+    if (act || (!this.pressed(event) && this.player.key(event))) event.preventDefault();
+  }
+
+  /** Whether the key presses the button that has the focus. */
+  pressed(event) {
+    return event.key === " " && event.target.matches?.("button, input[type=checkbox], a");
+  }
+}
+
+function decode(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+document.querySelectorAll("table.sortable").forEach(makeSortable);
+if (byId("player-index")) window.reworld = new Page();

@@ -1,0 +1,49 @@
+"""Small numbers for a page: whole centimetres and milliradians, as differences, deflated.
+
+The page's `decode.js` undoes all of it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+_PER_METRE, _PER_RADIAN = 100.0, 1000.0
+
+
+def pack_path(points: Array) -> list[int]:
+    """Points [n, 2] (m) as x, y of the first and the differences of the others, cm."""
+    whole = np.rint(points * _PER_METRE).astype(np.int64)
+    return np.diff(whole, axis=0, prepend=np.zeros((1, 2), np.int64)).ravel().tolist()
+
+
+def pack_poses(poses: Array) -> list[list[int]]:
+    """Poses [n, 3] (m, m, rad) as differences of x [cm], y [cm] and heading [mrad]."""
+    turned = np.column_stack([poses[:, :2] * _PER_METRE, np.unwrap(poses[:, 2]) * _PER_RADIAN])
+    whole = np.rint(turned).astype(np.int64)
+    steps = np.diff(whole, axis=0, prepend=np.zeros((1, 3), np.int64))
+    return [column.tolist() for column in steps.T]
+
+
+def pack_values(values: Array, digits: int = 3) -> list[float | None]:
+    """Numbers of a line, null where there is none."""
+    return [round(float(x), digits) if np.isfinite(x) else None for x in values]
+
+
+def deflated(content: Any) -> str:
+    """JSON, deflated (raw), in base64: it cannot end a script element."""
+    text = json.dumps(content, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    packed = packer.compress(text.encode("utf-8", "replace")) + packer.flush()
+    return base64.b64encode(packed).decode("ascii")
+
+
+def inflated(text: str) -> Any:
+    """What `deflated` made a text of."""
+    return json.loads(zlib.decompress(base64.b64decode(text), -15))
