@@ -87,6 +87,10 @@ class LookSettings(RunSettings):
         if self.output is None:
             require_writable("output", self.folder)
 
+    def outputs(self) -> list[tuple[Path, str]]:
+        """The page, the film or the picture."""
+        return [(self.file.absolute().parent, self.file.name)]
+
     def inputs(self) -> list[tuple[str, Path]]:
         """The tables of both runs."""
         other = run_tables(self.beside) if self.beside is not None else []

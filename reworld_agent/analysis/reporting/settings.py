@@ -20,7 +20,7 @@ class ReportSettings(RunSettings):
     output: Path | None = setting(
         f"the page ({PAGE} in the run's folder)", None, writes=("",), metavar="FILE.html"
     )
-    gallery: int = setting("pictures of the N worst scenes, some 45 kB each", 24, least=0)
+    gallery: int = setting("the N worst scenes, to be played, some 30 kB each", 24, least=0)
     beside: Path | None = setting(
         "another run or table to compare with, over the scenes that both have",
         None,
