@@ -35,6 +35,7 @@ from reworld_agent.core.sections import from_mapping
 from reworld_agent.model import ReWorldModel, load_checkpoint
 from reworld_agent.negatives.settings import NegativeSettings
 from reworld_agent.negatives.targets import NegativeTargets
+from reworld_agent.training.choices import read_model
 from reworld_agent.training.loop.optim import build_optimizers
 from reworld_agent.training.losses import require_finite, stage_loss
 from reworld_agent.training.prepare import prepare_stage
@@ -107,6 +108,8 @@ class ReWorldAgent(AbstractAgent):
         device: torch device; None takes CUDA where there is one.
         dtype: `float32` or `bfloat16`, of planning.
         overrides: settings of the training stage to change.
+        model_overrides: fields of the model to change, as nested tables: `{"planner": {"steps":
+            10}}`; weights load as long as their tensors fit.
         hard_negatives: of Stage 3: `pool` (a file or None), `delta`, `space`.
         split: the training split, which a pool must be of; None = unknown.
     """
@@ -127,14 +130,16 @@ class ReWorldAgent(AbstractAgent):
         overrides: Mapping[str, Any] | None = None,
         hard_negatives: Mapping[str, Any] | None = None,
         split: str | None = None,
+        model_overrides: Mapping[str, Any] | None = None,
     ) -> None:
-        self.config = load_model_config(model, recipe)
+        changes = read_model(model_overrides)
+        self.config = load_model_config(model, recipe, changes)
         planner = self.config.planner
         self.sampling = TrajectorySampling(
             num_poses=planner.horizon, interval_length=planner.interval
         )
         init_agent(self, self.sampling)
-        self.stage: TrainingStage = load_stage(stage, recipe, model, overrides or {})
+        self.stage: TrainingStage = load_stage(stage, recipe, model, overrides or {}, changes)
         self.stage_applied = stage_applied
         self.checkpoint_path = checkpoint_path
         self.init_from = init_from

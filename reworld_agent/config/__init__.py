@@ -14,6 +14,7 @@ from reworld_agent.config.model import (
     SamplingConfig,
     VideoConfig,
 )
+from reworld_agent.config.overrides import field_names, read_model_overrides
 
 __all__ = [
     "CAMERA_SETS",
@@ -29,6 +30,8 @@ __all__ = [
     "SamplingConfig",
     "VideoConfig",
     "build_dataclass",
+    "field_names",
     "load_model_config",
+    "read_model_overrides",
     "shipped_base",
 ]

@@ -19,7 +19,9 @@ SUFFIXES = (".yaml", ".yml", ".json")
 Table = dict[str, Any]
 
 
-def load_model_config(name: str | Path, recipe: str = "paper") -> ModelConfig:
+def load_model_config(
+    name: str | Path, recipe: str = "paper", overrides: Mapping[str, Any] | None = None
+) -> ModelConfig:
     """The shipped configuration `tiny` or `paper`, or that of a file.
 
     Args:
@@ -27,13 +29,15 @@ def load_model_config(name: str | Path, recipe: str = "paper") -> ModelConfig:
             `base: tiny` (or `paper`) has only what differs from that one, and its `name` is by
             default that of the file; `recipes: {release: {...}}` has what a recipe changes.
         recipe: `paper` or `release`.
+        overrides: fields to change, as nested tables: `{"planner": {"steps": 10}}`.
 
     Raises:
         UsageError: an unknown name, a file that cannot be read, a field that does not exist, or
             an impossible value.
     """
     choice("recipe", recipe, RECIPES)
-    return ModelConfig.from_dict(_under_recipe(*_table(name), recipe))
+    table = _under_recipe(*_table(name), recipe)
+    return ModelConfig.from_dict(merged(table, overrides or {}))
 
 
 def shipped_base(name: str | Path) -> str:

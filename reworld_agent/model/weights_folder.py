@@ -166,14 +166,17 @@ def read_config(folder: Path) -> ModelConfig:
 def load(build: Callable[[ModelConfig], Model], folder: Path, config: ModelConfig | None) -> Model:
     """Build the model of the folder's config without memory, then fill it from the files.
 
+    What is asked for holds wherever it changes no tensor: how plans and futures are sampled is
+    free; what the weights have seen in training (sizes and rate of clips, ...) is told.
+
     Args:
         build: makes the model of a configuration.
         folder: of the weights.
         config: what is asked for; None = what the folder says.
 
     Raises:
-        WeightsError: the folder is damaged, of another configuration than `config`, or its
-            configuration names code from outside the package (`package.module:name`) that
+        WeightsError: the folder is damaged, its parts are built otherwise than those of `config`,
+            or its configuration names code from outside the package (`package.module:name`) that
             neither `config` names nor the user trusts (`core.extending.registry.is_trusted`).
     """
     found, training = read_config(folder), read_training(folder)
@@ -181,19 +184,8 @@ def load(build: Callable[[ModelConfig], Model], folder: Path, config: ModelConfi
     _check_code(folder, found, config)
     if config is not None:
         require_parts(folder, found.implementations, config)
-    if config is not None and config.recipe != found.recipe:
-        raise WeightsError(
-            f"the weights at {folder} were made with recipe={found.recipe}, "
-            f"and recipe={config.recipe} is asked for",
-            f"use recipe={found.recipe}, or weights of recipe={config.recipe}",
-        )
-    other = [] if config is None else config_difference(_built(config), _built(found))
-    if config is not None and other:
-        raise WeightsError(
-            f"the weights at {folder} belong to another configuration: " + "; ".join(other),
-            f"use model={found.name}, or weights of model={config.name}",
-        )
-    model = _on_meta(build, found, folder)
+        _check_built_alike(folder, found, config)
+    model = _on_meta(build, config or found, folder)
     for name, part in model.parts().items():
         load_part(part, folder / name / PART_FILE)
     load_part(model.normaliser, folder / "normalisation.safetensors")
@@ -267,11 +259,50 @@ def require_parts(where: Path, found: Mapping[str, str], config: ModelConfig) ->
             )
 
 
-def _built(config: ModelConfig) -> dict[str, Any]:
-    """The configuration without the text of video training: that changes no tensor."""
-    table = config.to_dict()
-    del table["video"]["text"]
-    return table
+# Fields that say how a part is used, not how it is built: no tensor changes with them. Of those
+# in SEEN the weights have learned with one value.
+FREE = (
+    *("name", "sampling", "world_clip", "video.text"),
+    *("planner.steps", "planner.sigmas", "planner.seed", "planner.noise_scale"),
+)
+SEEN = (
+    *("recipe", "clip", "prompt", "codec.tiled", "codec.posterior", "video.round_times"),
+    *("planner.round_times", "planner.interval"),
+)
+
+
+def _check_built_alike(folder: Path, found: ModelConfig, config: ModelConfig) -> None:
+    """WeightsError where parts are built otherwise; what they have seen otherwise is logged."""
+    other = _difference(config, found, (*FREE, *SEEN))
+    if other and config.recipe != found.recipe:
+        raise WeightsError(
+            f"the weights at {folder} were made with recipe={found.recipe}, "
+            f"and recipe={config.recipe} is asked for",
+            f"use recipe={found.recipe}, or weights of recipe={config.recipe}",
+        )
+    if other:
+        raise WeightsError(
+            f"the weights at {folder} belong to another configuration: " + "; ".join(other),
+            f"use model={found.name}, or weights of model={config.name}",
+        )
+    for line in _difference(config, found, FREE):
+        logger.warning("%s: %s, which is used", folder, line)
+
+
+def _difference(config: ModelConfig, found: ModelConfig, leaving: Sequence[str]) -> list[str]:
+    one, other = (_without(side.to_dict(), leaving) for side in (config, found))
+    return config_difference(one, other)
+
+
+def _without(table: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """A nested table without some of its fields, given by dotted names."""
+    kept = {key: value for key, value in table.items() if key not in names}
+    return {
+        key: _without(value, [n.removeprefix(f"{key}.") for n in names if n.startswith(f"{key}.")])
+        if isinstance(value, dict)
+        else value
+        for key, value in kept.items()
+    }
 
 
 def read_training(folder: Path) -> Training:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from reworld_agent.config import load_model_config
+from reworld_agent.config import ModelConfig
 from reworld_agent.core.errors import DataError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.model.shipped import load_checkpoint
@@ -24,11 +24,10 @@ from reworld_agent.pdm.cache_io.folder import SceneCaches
 
 @dataclass(frozen=True)
 class Weights:
-    """Which model a process loads, once: see `load_checkpoint` and `load_model_config`."""
+    """Which model a process loads, once: see `load_checkpoint`."""
 
     checkpoint: str | None
-    model: str
-    recipe: str
+    config: ModelConfig
     device: str = "cpu"
 
 
@@ -60,8 +59,7 @@ class BatchJob:
 @lru_cache(maxsize=1)
 def load_model(weights: Weights) -> ReWorldModel:
     """The model of this process, on its device."""
-    config = load_model_config(weights.model, weights.recipe)
-    return load_checkpoint(weights.checkpoint, config).to(weights.device).eval()
+    return load_checkpoint(weights.checkpoint, weights.config).to(weights.device).eval()
 
 
 @lru_cache(maxsize=1)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from reworld_agent.config import field_names, read_model_overrides
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.settings import Settings, as_text, did_you_mean, setting
 from reworld_agent.objectives.baselines import OBJECTIVES, REPRESENTATIONS
@@ -15,7 +16,7 @@ from reworld_agent.training.stages import TrainingStage
 
 PAPER, TABLE2 = "paper", "table2"
 OWN = "reworld"  # the representation that protocol=paper trains
-_OVERRIDES = "agent.overrides"
+_OVERRIDES, MODEL_OVERRIDES = "agent.overrides", "agent.model_overrides"
 _CLIPS = "stage 1 on clips instead of scenes"
 _TABLE2 = "stage 1 under the paper's Table 2"
 
@@ -46,6 +47,11 @@ def _stage_settings() -> list[str]:
     return [field.name for field in dataclasses.fields(TrainingStage)]
 
 
+def read_model(value: Any) -> Mapping[str, Any]:
+    """`agent.model_overrides` as a mapping; UsageError where it names no field of a model."""
+    return read_model_overrides(value, MODEL_OVERRIDES)
+
+
 @dataclass(frozen=True, kw_only=True)
 class StageChoice(Settings, prefix="agent"):
     """Where a stage starts, and what of it is changed."""
@@ -55,6 +61,9 @@ class StageChoice(Settings, prefix="agent"):
     )
     overrides: Mapping[str, Any] = setting(
         "settings of the stage to change", None, read=read_overrides, keys=_stage_settings
+    )
+    model_overrides: Mapping[str, Any] = setting(
+        "fields of the model to change", None, read=read_model, keys=field_names
     )
 
 

@@ -18,7 +18,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from reworld_agent.core.errors import ConfigError, ReWorldError
-from reworld_agent.training.choices import read_overrides
+from reworld_agent.training.choices import read_model, read_overrides
 from reworld_agent.training.stages import TrainingStage, load_stage
 from reworld_agent.training.table2_protocol import table2_stage
 
@@ -39,8 +39,11 @@ def host_settings(stage: TrainingStage) -> dict[str, Any]:
 
 def plain_overrides(given: Any) -> Mapping[str, Any]:
     """`agent.overrides` as plain dictionaries and lists; UsageError where it is no table."""
-    is_node = OmegaConf.is_config(given)
-    return read_overrides(OmegaConf.to_container(given, resolve=True) if is_node else given)
+    return read_overrides(_plain(given))
+
+
+def _plain(given: Any) -> Any:
+    return OmegaConf.to_container(given, resolve=True) if OmegaConf.is_config(given) else given
 
 
 class StageCallback(Callback):
@@ -56,9 +59,11 @@ class StageCallback(Callback):
         recipe: str = "paper",
         model: str = "tiny",
         overrides: Any = None,
+        model_overrides: Any = None,
     ) -> None:
         try:
-            self.stage = load_stage(stage, recipe, model, plain_overrides(overrides))
+            changes = read_model(_plain(model_overrides))
+            self.stage = load_stage(stage, recipe, model, plain_overrides(overrides), changes)
         except ConfigError as error:
             raise SystemExit(f"error: {error}") from None
 

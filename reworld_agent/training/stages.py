@@ -237,13 +237,22 @@ def load_stage(
     recipe: str = "paper",
     model: str = "tiny",
     overrides: Mapping[str, Any] | None = None,
+    model_overrides: Mapping[str, Any] | None = None,
 ) -> TrainingStage:
-    """The settings of one stage; every unknown name or contradictory value raises ConfigError."""
+    """The settings of one stage; every unknown name or contradictory value raises ConfigError.
+
+    Args:
+        stage: see STAGES.
+        recipe: `paper` or `release`.
+        model: see `load_model_config`.
+        overrides: of the stage's settings.
+        model_overrides: of the model's fields, which the stage must fit.
+    """
     name = str(stage)
     for key, value, known in (("stage", name, STAGES), ("recipe", recipe, RECIPES)):
         if value not in known:
             raise ConfigError(f"{key}={value} does not exist", f"use {key}=" + " | ".join(known))
-    config = load_model_config(model, recipe)
+    config = load_model_config(model, recipe, model_overrides)
     file = resources.files("reworld_agent.config").joinpath("defaults", "stages.yaml")
     tables = yaml.safe_load(file.read_text(encoding="utf-8"))
     values = {"name": name, "recipe": recipe, **tables["all"][name]}

@@ -20,6 +20,7 @@ from reworld_agent.negatives.settings import NegativeSettings
 from reworld_agent.objectives.baselines import encoder_of
 from reworld_agent.scenes.roots import EMBEDDED_SPLITS, require_split
 from reworld_agent.training.choices import (
+    MODEL_OVERRIDES,
     OWN,
     PAPER,
     TABLE2,
@@ -87,7 +88,7 @@ class TrainRun(TrainingSettings):
     @cached_property
     def config(self) -> ModelConfig:
         """The model; with `prompts=`, one conditioned on sentences."""
-        config = load_model_config(self.model, self.recipe)
+        config = load_model_config(self.model, self.recipe, self.agent.model_overrides)
         if self.clips.prompts is None:
             return config
         return dataclasses.replace(config, video=dataclasses.replace(config.video, text="prompt"))
@@ -99,7 +100,8 @@ class TrainRun(TrainingSettings):
         if self.of_table2:
             stage = table2_stage(self.model, overrides)
         else:
-            stage = load_stage(self.stage, self.recipe, self.model, overrides)
+            changes = self.agent.model_overrides
+            stage = load_stage(self.stage, self.recipe, self.model, overrides, changes)
         steps = self.trainer.steps
         stage = stage if steps is None else dataclasses.replace(stage, steps=steps)
         on_index = self.clips.index is not None and not self.of_table2
@@ -174,6 +176,9 @@ class TrainRun(TrainingSettings):
                 reason = "encoders see the frames" if name == "latents" else "it has no text"
                 hint = f"leave {name}= out: {reason}"
                 raise UsageError(f"{name}= with protocol={TABLE2}", hint)
+        if self.agent.model_overrides:
+            message = f"{MODEL_OVERRIDES}= with protocol={TABLE2}"
+            raise UsageError(message, f"the protocol sets all sizes: leave {MODEL_OVERRIDES}= out")
         if self.recipe != PAPER:
             message = f"recipe={self.recipe} with protocol={TABLE2}"
             raise UsageError(message, "the protocol sets all numbers: leave recipe= out")

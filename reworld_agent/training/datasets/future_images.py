@@ -53,4 +53,6 @@ def check_host_config(config: DictConfig) -> None:
     values = {key: value for key, value in wanted.items() if key in known}
     first = SceneFilter(**{**values, "max_scenes": LOOKED_AT})
     loader = SceneLoader(Path(logs), Path(blobs), first)
-    check_future_images(loader, load_model_config(config.model, config.recipe))
+    changes: Any = OmegaConf.to_container(config, resolve=True)
+    changes = changes["agent"].get("model_overrides")
+    check_future_images(loader, load_model_config(config.model, config.recipe, changes))

@@ -115,6 +115,8 @@ def stage_record(settings: TrainRun, stage: TrainingStage, same: dict[str, Any])
     }
     if stage.weights.repulsion > 0 and settings.hard_negatives.pool is not None:
         record["hard_negatives"] = settings.hard_negatives.under(stage.recipe).as_dict()
+    if settings.agent.model_overrides:
+        record["model_overrides"] = dict(settings.agent.model_overrides)
     if clips.latents:
         record["latents"] = [str(folder) for folder in clips.latents]
     if clips.prompts is not None:

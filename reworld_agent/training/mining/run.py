@@ -11,6 +11,7 @@ import torch
 from tqdm import tqdm
 
 import reworld_agent
+from reworld_agent.config import load_model_config
 from reworld_agent.core.errors import ConfigError
 from reworld_agent.core.guards.writers import sole_writer
 from reworld_agent.core.provenance import provenance
@@ -66,6 +67,8 @@ def _run_mining(settings: MiningRun) -> MinedPool:
     identity = {key: origin[key] for key in ("weights_sha256", "split", "candidates")}
     identity |= {"data": caches.data_digest, "code": code_digest(), "planner": _planner_digest()}
     identity |= {"batch_size": settings.batch_size, "scenes": _digest(arrays.tokens)}
+    if settings.agent.model_overrides:
+        identity["model_overrides"] = dict(settings.agent.model_overrides)
     output = settings.output_dir.absolute()
     files = BatchFiles(output / "batches", identity, len(jobs), settings.resume)
     mine(jobs, files, settings.worker, settings.workers)
@@ -93,7 +96,8 @@ def _weights(settings: MiningRun) -> Weights:
         )
     checkpoint = settings.agent.checkpoint_path
     file = None if checkpoint is None else str(checkpoint.absolute())
-    return Weights(file, settings.model, settings.recipe, device)
+    chosen = load_model_config(settings.model, settings.recipe, settings.agent.model_overrides)
+    return Weights(file, chosen, device)
 
 
 def batch_jobs(

@@ -6,17 +6,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from omegaconf import DictConfig
 
-from reworld_agent.config import RECIPES, load_model_config
+from reworld_agent.config import RECIPES, field_names, load_model_config
 from reworld_agent.core.configs import plain
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.sections import from_mapping, section
 from reworld_agent.core.settings import MOST_WORKERS, Settings, setting
 from reworld_agent.negatives.settings import CandidateSettings, NegativeSettings
 from reworld_agent.scenes.split_settings import SplitSettings
+from reworld_agent.training.choices import read_model
 
 # `test` and `val` as whole words (town_test, private_test_hard), NAVSIM's navtest, navhard, ...;
 # `trainval`, the split of navtrain, is for training.
@@ -46,6 +47,9 @@ class PlannerChoice(Settings, prefix="agent"):
         exists="any",
     )
     device: str | None = setting("cpu or cuda; null = cuda where there is one", None)
+    model_overrides: Mapping[str, Any] = setting(
+        "fields of the model to change", None, read=read_model, keys=field_names
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,5 +103,5 @@ class MiningRun(Settings):
 
     def check(self) -> None:
         """See the class."""
-        load_model_config(self.model, self.recipe)
+        load_model_config(self.model, self.recipe, self.agent.model_overrides)
         refuse_held_out(self.train_test_split.data_split)
