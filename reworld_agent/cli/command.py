@@ -18,6 +18,7 @@ from reworld_agent.cli.help import help_of, usage_of
 from reworld_agent.cli.logs import logs_on_stderr
 from reworld_agent.core.errors import DataError, ReWorldError, UsageError
 from reworld_agent.core.extras import not_installed
+from reworld_agent.core.guards.writers import writing_alone
 from reworld_agent.core.settings import Field, Settings, fields_of
 from reworld_agent.core.text import shown
 
@@ -85,7 +86,13 @@ class Command:
     def _run(self, arguments: Sequence[str]) -> int:
         given = [self._today(argument) for argument in arguments]
         settings = read_arguments(self.settings, [one for one in given if one], usage_of(self))
-        return self.function()(settings)
+        return self.given(settings)
+
+    def given(self, settings: Settings) -> int:
+        """Run with settings that are right; nobody else may write what they write."""
+        function = self.function()
+        with writing_alone(settings):
+            return function(settings)
 
     def function(self) -> Callable[[Settings], int]:
         """What takes the settings; ModuleNotFoundError where a library that it needs is missing."""

@@ -85,7 +85,7 @@ class HydraCommand(Command):
             codes.append(FAILED)
             choices = HydraConfig.get().runtime.choices
             # here: of what leaves a job Hydra says more than is asked for
-            codes[-1] = exit_of(lambda: self.function()(self.settings_of(cfg, choices)), self.kept)
+            codes[-1] = exit_of(lambda: self.given(self.settings_of(cfg, choices)), self.kept)
 
         main = hydra.main(CONFIG_PATH, self.config, version_base="1.3")(task)
         words: list[str] | None = given

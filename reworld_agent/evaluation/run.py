@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from reworld_agent.core.guards.file_names import file_names
-from reworld_agent.core.guards.writers import sole_writer
+from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.provenance import provenance
 from reworld_agent.core.result_tables import check_writable, write_csv
 from reworld_agent.core.shards import PartStore
@@ -99,6 +99,7 @@ class Evaluation:
         return "\n\n".join(format_staged(name, found, self.data_split) for name, found in stages)
 
 
+@one_writer
 def evaluate(settings: EvaluationRun) -> Evaluation:
     """Plan every scene of a split, score the plans, write the tables.
 
@@ -107,11 +108,6 @@ def evaluate(settings: EvaluationRun) -> Evaluation:
             another process writes the same folder.
     """
     check_writable(settings.output_dir)
-    with sole_writer(settings.output_dir):
-        return _evaluate(settings)
-
-
-def _evaluate(settings: EvaluationRun) -> Evaluation:
     require_trust(settings.moving, bool(settings.two_stage))
     chosen = [settings.agent, *settings.beside]
     agents = build_agents(chosen)

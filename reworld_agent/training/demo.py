@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from reworld_agent.core.guards.writers import sole_writer
+from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.training.chain import (
     commands,
     in_a_process,
@@ -15,6 +15,7 @@ from reworld_agent.training.chain import (
 from reworld_agent.training.demo_settings import TrainDemoSettings
 
 
+@one_writer
 def train_demo(settings: TrainDemoSettings) -> pd.DataFrame:
     """Run the chain; the score of every stage that plans, or the mean over finished chains.
 
@@ -25,6 +26,5 @@ def train_demo(settings: TrainDemoSettings) -> pd.DataFrame:
         return seed_table(settings.table)
     output = settings.output_dir.absolute()
     chain = commands(output, settings.seed, settings.max_steps, settings.max_scenes)
-    with sole_writer(output):
-        run_chain(chain, output, in_a_process)
+    run_chain(chain, output, in_a_process)
     return stage_scores(output)

@@ -38,3 +38,7 @@ class TrainDemoSettings(Settings):
         metavar="[DIR,...]",
         old_names=("--table",),
     )
+
+    def outputs(self) -> list[tuple[Path, str]]:
+        """None where finished chains are only read."""
+        return [] if self.table else super().outputs()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reworld_agent.core.guards.writers import sole_writer
+from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.training.agents.run import run_agent
 from reworld_agent.training.agents.settings import AgentTrainRun
 from reworld_agent.training.loop.resume import Trained
@@ -10,6 +10,7 @@ from reworld_agent.training.stage_run import run_stage
 from reworld_agent.training.train_run import TrainRun
 
 
+@one_writer
 def run(settings: TrainRun | AgentTrainRun) -> Trained:
     """Train one stage of ReWorld, or another agent.
 
@@ -20,7 +21,4 @@ def run(settings: TrainRun | AgentTrainRun) -> Trained:
         ReWorldError: whatever the user can fix, before the first step where possible; or another
             process writes this folder.
     """
-    with sole_writer(settings.output_dir):
-        if isinstance(settings, AgentTrainRun):
-            return run_agent(settings)
-        return run_stage(settings)
+    return run_agent(settings) if isinstance(settings, AgentTrainRun) else run_stage(settings)

@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from contextvars import ContextVar
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
@@ -26,6 +27,11 @@ More = ParamSpec("More")
 Made = TypeVar("Made")
 
 
+_Place = tuple[Path, str]
+# What is held around the call: a command holds what the function that it calls would hold.
+_HELD: ContextVar[frozenset[_Place]] = ContextVar("held", default=frozenset())
+
+
 def one_writer(
     function: Callable[Concatenate[Asked, More], Made],
 ) -> Callable[Concatenate[Asked, More], Made]:
@@ -33,12 +39,25 @@ def one_writer(
 
     @wraps(function)
     def alone(settings: Asked, /, *args: More.args, **kwargs: More.kwargs) -> Made:
-        with ExitStack() as held:
-            for folder, name in dict.fromkeys(settings.outputs()):
-                held.enter_context(sole_writer(folder, name))
+        with writing_alone(settings):
             return function(settings, *args, **kwargs)
 
     return alone
+
+
+@contextmanager
+def writing_alone(settings: Settings) -> Iterator[None]:
+    """Keep other processes from writing the outputs of settings; see `sole_writer`."""
+    outer = _HELD.get()
+    places = [place for place in dict.fromkeys(settings.outputs()) if place not in outer]
+    with ExitStack() as held:
+        for folder, name in places:
+            held.enter_context(sole_writer(folder, name))
+        before = _HELD.set(outer | set(places))
+        try:
+            yield
+        finally:
+            _HELD.reset(before)
 
 
 @contextmanager

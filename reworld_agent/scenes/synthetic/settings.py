@@ -28,6 +28,7 @@ class SynthSettings(Settings):
         "folder of all splits and the maps (in the cache folder, where other commands look)",
         None,
         writes="folder",
+        shared=True,
         metavar="DIR",
         old_names=("root",),
     )

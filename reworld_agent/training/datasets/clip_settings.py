@@ -14,7 +14,11 @@ class LatentSettings(IndexedSettings):
     """Latents of an index; see `training.datasets.encode_latents`."""
 
     output_dir: Path = setting(
-        "one safetensors file a clip", writes="folder", metavar="DIR", old_names=("output",)
+        "one safetensors file a clip",
+        writes="folder",
+        shared=True,
+        metavar="DIR",
+        old_names=("output",),
     )
     forecast: bool = setting("say how much disk they take, and stop", False)
 
@@ -29,5 +33,9 @@ class PromptSettings(IndexedSettings):
         metavar="DIR",
     )
     output_dir: Path = setting(
-        "one safetensors file a sentence", writes="folder", metavar="DIR", old_names=("output",)
+        "one safetensors file a sentence",
+        writes="folder",
+        shared=True,
+        metavar="DIR",
+        old_names=("output",),
     )

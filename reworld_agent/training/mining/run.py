@@ -13,7 +13,7 @@ from tqdm import tqdm
 import reworld_agent
 from reworld_agent.config import load_model_config
 from reworld_agent.core.errors import ConfigError
-from reworld_agent.core.guards.writers import sole_writer
+from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.provenance import provenance
 from reworld_agent.core.workers import run_tasks
 from reworld_agent.negatives.batch_files import BatchFiles
@@ -39,6 +39,7 @@ from reworld_agent.training.mining.settings import MiningRun
 _WORTH_A_POOL = 16  # batches; a process that loads the model costs seconds
 
 
+@one_writer
 def run_mining(settings: MiningRun) -> MinedPool:
     """Draw candidates, score them, write `<output_dir>/pool.parquet`.
 
@@ -49,11 +50,6 @@ def run_mining(settings: MiningRun) -> MinedPool:
         ReWorldError: the run cannot start, or cannot write; finished batches are kept.
     """
     require_golden()
-    with sole_writer(settings.output_dir):
-        return _run_mining(settings)
-
-
-def _run_mining(settings: MiningRun) -> MinedPool:
     weights = _weights(settings)
     model = load_model(weights)
     split = settings.train_test_split.data_split
