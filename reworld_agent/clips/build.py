@@ -110,9 +110,15 @@ def build_index(
     findings = Findings()
     rows: list[dict[str, Any]] = []
     recordings = open_source(source).recordings(root, options)
+    named: dict[str, str] = {}  # by the beginning of the clips' names, whose they are
     for recording in tqdm(recordings, desc=f"indexing {source}", unit=" recordings"):
         if isinstance(recording, Refused):
             findings.refused.append(recording)
+            continue
+        first = named.setdefault(_stem(recording), _file_of(recording))
+        if first != _file_of(recording):
+            reason = f"its clips would have the names of those of {first}: rename it"
+            findings.refused.append(Refused(_file_of(recording), reason))
         else:
             rows.extend(_rows(recording, root, shape, split, findings, content))
     findings.clips = len(rows)
@@ -127,6 +133,15 @@ def build_index(
     about = {"source": source, **dataclasses.asdict(shape), **findings.to_dict()}
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     return ClipIndex(table, root, about), findings
+
+
+def _stem(recording: Recording) -> str:
+    """How the names of a recording's clips begin."""
+    return f"{recording.scene.replace('/', '__')}_{recording.camera}"
+
+
+def _file_of(recording: Recording) -> str:
+    return recording.video or (recording.files[0] if recording.files else recording.scene)
 
 
 def _check_names(rows: list[dict[str, Any]]) -> None:
@@ -192,9 +207,8 @@ def _row(
     motion: dict[str, Any] = (
         motion_at(track, stamps) if track is not None and known else dict.fromkeys(MOTION)
     )
-    scene = recording.scene.replace("/", "__")
     return {
-        "clip_id": f"{scene}_{recording.camera}_{start:05d}",
+        "clip_id": f"{_stem(recording)}_{start:05d}",
         "source": recording.source,
         "kind": recording.kind,
         "scene": recording.scene,

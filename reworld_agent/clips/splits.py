@@ -6,10 +6,9 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-import pandas as pd
-
 from reworld_agent.core.errors import DataError, UsageError
 from reworld_agent.core.records import read_record
+from reworld_agent.core.result_tables import read_csv
 
 NAMES = ("train", "val", "test")
 DEFAULT_SHARES = "80/10/10"
@@ -83,16 +82,16 @@ def _from_file(path: Path) -> SplitRule:
 
 
 def _read_table(path: Path) -> dict[str, str]:
-    try:
-        if path.suffix == ".json":
-            groups: dict[str, list[str]] = read_record(path, dict[str, list[str]], _HINT)
-            names = [name for name in groups if name in NAMES] or list(groups)
-            pairs = [(scene, name) for name in names for scene in groups[name]]
-        else:
-            table = pd.read_csv(path, dtype=str, keep_default_na=False)
-            pairs = list(zip(table["scene"], table["split"], strict=True))
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{path} is not a table of splits ({error})", _HINT) from error
+    if path.suffix == ".json":
+        groups: dict[str, list[str]] = read_record(path, dict[str, list[str]], _HINT)
+        names = [name for name in groups if name in NAMES] or list(groups)
+        pairs = [(scene, name) for name in names for scene in groups[name]]
+    else:
+        try:
+            table = read_csv(path, _HINT, ("scene", "split"), as_text=True)
+        except DataError as error:
+            raise DataError(f"{path} is not a table of splits ({error.message})", _HINT) from error
+        pairs = list(zip(table["scene"], table["split"], strict=True))
     known: dict[str, str] = {}
     for scene, name in pairs:
         if known.setdefault(scene, name) != name:

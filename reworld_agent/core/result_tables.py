@@ -79,10 +79,23 @@ def read_frame(path: Path, fix: str = REMAKE, columns: Sequence[str] | None = No
         raise _unreadable(path, error, fix) from error
 
 
-def read_csv(path: Path, fix: str = REMAKE, columns: Sequence[str] = ()) -> pd.DataFrame:
-    """A csv file of anyone; raises DataError where it is damaged or lacks one of the columns."""
+def read_csv(
+    path: Path, fix: str = REMAKE, columns: Sequence[str] = (), as_text: bool = False
+) -> pd.DataFrame:
+    """A csv file of anyone.
+
+    Args:
+        path: the file.
+        fix: what to do where it is damaged.
+        columns: that it must have.
+        as_text: every cell is a text as it stands, NA and numbers too.
+
+    Raises:
+        DataError: it is damaged, or lacks one of the columns.
+    """
+    how: dict[str, Any] = {"dtype": str, "keep_default_na": False} if as_text else {}
     try:
-        frame = unquoted(pd.read_csv(path))
+        frame = unquoted(pd.read_csv(path, **how))
     except Exception as error:  # damaged bytes make pandas raise nearly anything
         raise _unreadable(path, error, fix) from error
     missing = [name for name in columns if name not in frame]

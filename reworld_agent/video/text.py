@@ -7,13 +7,13 @@ Shapes: B prompts, M tokens of the longest, C caption channels.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
@@ -149,20 +149,16 @@ class PromptBook:
             WeightsError: the file is damaged, or of another T5 than the model's.
         """
         path = self.file(prompt)
-        try:
-            with safe_open(path, framework="pt") as file:
-                length, width = file.get_slice("tokens").get_shape()
-        except (OSError, SafetensorError, ValueError) as error:
-            message = f"{path} is not an embedded prompt: {error}"
-            raise WeightsError(message, "remove it, and embed it again") from error
+        length, width = _read(path, lambda file: file.get_slice("tokens").get_shape())
         if self.width not in (None, width):
             message = f"{path} has {width} channels, the model takes {self.width}"
             raise WeightsError(message, WIDTH_HINT)
         return int(length)
 
     def tokens(self, prompt: str) -> Tensor:
-        """Embeddings [M, C] of a prompt that is in the cache."""
-        return load_file(self.file(prompt))["tokens"]
+        """Embeddings [M, C] of a prompt that is in the cache; raises WeightsError."""
+        found: Tensor = _read(self.file(prompt), lambda file: file.get_tensor("tokens"))
+        return found
 
     def embeddings(self, prompts: Sequence[str]) -> dict[str, Tensor]:
         """`prompt` [B, M, C] and `prompt_mask` [B, M], 1 where a token counts; see `context`."""
@@ -173,3 +169,13 @@ class PromptBook:
             "prompt": pad_sequence(rows, batch_first=True),
             "prompt_mask": pad_sequence(mask, batch_first=True),
         }
+
+
+def _read(path: Path, what: Callable[[Any], Any]) -> Any:
+    """Something of an embedded prompt; WeightsError where the file is damaged, or is none."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return what(file)
+    except (OSError, SafetensorError, ValueError) as error:
+        message = f"{path} is not an embedded prompt: {error}"
+        raise WeightsError(message, "remove it, and embed it again") from error

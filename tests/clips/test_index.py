@@ -214,6 +214,17 @@ def test_a_changed_video(tmp_path: Path) -> None:
         found.check_files()
 
 
+def test_two_recordings_of_one_name(tmp_path: Path) -> None:
+    pictures = [frame(k) for k in range(12)]
+    for name in ("a.mkv", "a.mp4", "b.mp4"):
+        write_video(tmp_path / name, pictures)
+    shape = ClipShape(fps=8, frames=9)
+    found, findings = build_index("folder", tmp_path, shape, split_rule("train"), Options())
+    assert set(found.rows["video"]) == {"a.mkv", "b.mp4"}
+    assert [one.name for one in findings.refused] == ["a.mp4"]
+    assert "those of a.mkv: rename it" in findings.refused[0].reason
+
+
 def test_dataset_through_workers(index: ClipIndex) -> None:
     dataset = ClipDataset(index, size=(18, 32))
     loader = DataLoader(dataset, batch_size=4, num_workers=1, multiprocessing_context="fork")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import lzma
 import pickle
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -141,6 +142,18 @@ def test_the_converted_scene_scores_the_same() -> None:
     left, right = pdm.score(ours, poses), pdm.score(converted, poses)
     for name, values in left.items():
         np.testing.assert_allclose(values, right[name], atol=1e-6, err_msg=name)
+
+
+def test_nothing_in_the_package_reads_pickles_of_the_devkit_unasked() -> None:
+    """What runs code of a file is called by who imports it by name, and by nobody else."""
+    package = Path(pdm.__file__).parents[1]
+    named = re.compile(r"^\s*(from|import) .*from_devkit\b", re.MULTILINE)
+    found = {path.name for path in package.rglob("*.py") if named.search(path.read_text())}
+    assert not found
+    unpicklers = re.compile(r"\bpickle\.(load|loads|Unpickler)\(|read_pickle\(")
+    calls = {path.name for path in package.rglob("*.py") if unpicklers.search(path.read_text())}
+    # the devkit's caches by intent; those that a benchmark has just made; our own kernels, hashed
+    assert calls == {"from_devkit.py", "devkit.py", "kernel_cache.py"}
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:

@@ -64,6 +64,7 @@ def _measure(root: Path, split: str, tokens: list[str], folder: Path) -> list[di
         path = next((folder / "cache").rglob(f"{token}/metric_cache.pkl"))
 
         def load(path: Path = path) -> Any:
+            # the devkit wrote it a moment ago, in a folder of this process alone
             return pickle.loads(lzma.decompress(path.read_bytes()))
 
         cache, plan = load(), Trajectory(straight)

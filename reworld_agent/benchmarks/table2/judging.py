@@ -14,8 +14,10 @@ from torch import Tensor
 
 from reworld_agent.benchmarks.table2.imagined import fvd, i3d_features, imagine, pixel_psnr
 from reworld_agent.core.atomic import write_atomically
+from reworld_agent.core.errors import DataError
 from reworld_agent.core.provenance import weights_hash
 from reworld_agent.core.records import read_record, write_record
+from reworld_agent.core.text import shown
 from reworld_agent.training.table2.module import WorldModule
 
 JUDGED = "judged"
@@ -84,7 +86,11 @@ class Judge:
                     np.save(stream, found)
 
             write_atomically(file, write)
-        kept: NDArray[np.float64] = np.load(file)
+        try:
+            kept: NDArray[np.float64] = np.load(file, allow_pickle=False)
+        except Exception as error:  # damaged headers make numpy raise nearly anything
+            message = f"{shown(file)} cannot be read ({error})"
+            raise DataError(message, "delete it: it is made again") from error
         return kept
 
     @cached_property

@@ -14,13 +14,13 @@ import lightning.pytorch as pl
 import pandas as pd
 import torch
 from lightning.pytorch.callbacks import Callback, TQDMProgressBar
-from safetensors.torch import load_file
 from torch import Tensor
 from torch.utils.data import DataLoader, RandomSampler
 
 from reworld_agent.core.errors import ConfigError
 from reworld_agent.core.records import read_record, write_record
 from reworld_agent.core.result_tables import read_frame, write_parquet
+from reworld_agent.model.weights_folder import read_tensors
 from reworld_agent.training.loop import engine
 from reworld_agent.training.table2.build import (
     WEIGHTS,
@@ -63,7 +63,7 @@ def train_run(
     stamp = _fingerprint(protocol, settings, clips, trainer)
     module = build_module(protocol, settings, clips)
     if _finished(home, stamp):
-        module.averaged.load_state_dict(load_file(home / WEIGHTS))
+        module.averaged.load_state_dict(read_tensors(home / WEIGHTS))
         return module.eval(), read_frame(home / CURVE, _AGAIN)
     curve = _Curve(clips.validation, max(1, protocol.steps // points))
     lightning = build_trainer(protocol, trainer, [curve, TQDMProgressBar(refresh_rate=20)])

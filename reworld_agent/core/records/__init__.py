@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from reworld_agent.core.records.reader import (
     SEAL,
+    VERSION,
     parse_json,
     read_record,
     read_yaml,
@@ -14,6 +15,7 @@ from reworld_agent.core.records.typed import Mistyped, as_shown
 
 __all__ = [
     "SEAL",
+    "VERSION",
     "Mistyped",
     "as_shown",
     "parse_json",

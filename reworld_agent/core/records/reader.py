@@ -1,8 +1,8 @@
 """Records: small JSON files that say what lies beside them, read by one typed reader.
 
 A record of ours ends with a hash of its content, so that a damaged or a hand-made change is found
-and never taken for what was written; one without it, of an earlier version, is checked by its
-types alone.
+and never taken for what was written. One that says of itself that it has a hash, and has none, is
+damaged; one that does not say so, of a version before 0.2.0, is checked by its types alone.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from reworld_agent.core.records.typed import Mistyped, typed
 from reworld_agent.core.text import shown
 
 T = TypeVar("T")
-SEAL = "record_sha256"
+SEAL, VERSION = "record_sha256", "record_version"
+_SEALED = 2  # the first version of records that have a hash
 _MOST_BYTES, _READABLE = 1 << 28, 1 << 17
 _MOST_INT = 1 << 63
 _MOST_VALUES, _DEEPEST = 1_000_000, 100  # of a YAML file
@@ -42,6 +43,7 @@ def record_bytes(content: Any) -> bytes:
     indent = 1 if len(text) < _READABLE else None  # Python's own encoder alone indents: it is slow
     plain = json.loads(text)
     if isinstance(plain, dict):  # a list of rows has no place for a hash
+        plain[VERSION] = _SEALED
         plain[SEAL] = _seal(plain)
     return (json.dumps(plain, indent=indent) + "\n").encode()
 
@@ -63,10 +65,8 @@ def read_record(file: Path, kind: type[T], fix: str, error: type[ReWorldError] =
         if file.stat().st_size > _MOST_BYTES:
             raise ValueError(f"more than {_MOST_BYTES >> 20} MiB")
         content = parse_json(file.read_bytes())
-        if isinstance(content, dict) and SEAL in content:
-            noted = content.pop(SEAL)
-            if noted != _seal(content):
-                raise ValueError("its content is not what was written, by its own hash")
+        if isinstance(content, dict):
+            _check_seal(content)
         return cast(T, typed(kind, content))
     except OSError as cause:
         message = f"{shown(file)}: cannot be read ({cause.strerror or cause})"
@@ -159,6 +159,15 @@ def _bounded(text: str) -> int:
     if not -_MOST_INT <= value < _MOST_INT:
         raise ValueError(f"{text[:20]}... is a number of more than 64 bits")
     return value
+
+
+def _check_seal(content: dict[str, Any]) -> None:
+    """Take version and hash out of a record; ValueError where they say that it was changed."""
+    noted = content.pop(SEAL, None)
+    if noted is not None and noted != _seal(content):
+        raise ValueError("its content is not what was written, by its own hash")
+    if content.pop(VERSION, None) is not None and noted is None:
+        raise ValueError(f"it says {VERSION}, and its hash, {SEAL}, was taken away")
 
 
 def _seal(content: Mapping[str, Any]) -> str:

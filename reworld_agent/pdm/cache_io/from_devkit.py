@@ -1,7 +1,8 @@
 """Scene caches from the devkit's own `metric_cache.pkl`, where the NAVSIM devkit is installed.
 
 The devkit's pickles hold its classes, so reading them needs the devkit and runs code from the
-file; convert only caches that you computed yourself.
+file; convert only caches that you computed yourself. No command and no function of this package
+calls this one, whatever lies in a folder that is scored: only who imports it by name does.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from reworld_agent.pdm.scene_cache import SceneCache
 
 
 def load_metric_cache(path: str | Path) -> SceneCache:
-    """Read one `metric_cache.pkl` of NAVSIM v1.1 (for PDMS) or v2.2 (for EPDMS).
+    """Read one `metric_cache.pkl` of NAVSIM v1.1 (for PDMS) or v2.2 (for EPDMS); runs its code.
+
+    Args:
+        path: of a file that you computed yourself: a pickle of others may do anything.
 
     Raises:
         DataError: the file cannot be read, or the devkit is not installed.

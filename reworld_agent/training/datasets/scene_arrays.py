@@ -195,11 +195,11 @@ def _write(folder: Path, loader: SceneLoader, config: ModelConfig, future_images
     _check_space(folder.parent, size)
     draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix="draft_"))
     try:
+        _write_scenes(draft, loader, config)  # first: it checks every frame of every window
         frames = np.lib.format.open_memmap(draft / "frames.npy", "w+", np.uint8, shape)
         _decode(frames, slots, loader, config)
         frames.flush()
         np.save(draft / "frame_index.npy", index)
-        _write_scenes(draft, loader, config)
         draft.chmod(0o755)
         _settle(draft, folder)
     except OSError as error:

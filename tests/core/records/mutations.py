@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from reworld_agent.core.records import SEAL
+from reworld_agent.core.records import SEAL, VERSION
 
 _ODD: tuple[Any, ...] = (
     *(None, True, -1, 0, 1e300, float("nan"), float("inf"), 10**30, 10**400, "", "x", "../x"),
@@ -49,6 +49,7 @@ def of_values(data: bytes, count: int, seed: int = 0, sealed: bool = False) -> I
         content = json.loads(data)
         if not sealed and isinstance(content, dict):
             content.pop(SEAL, None)
+            content.pop(VERSION, None)
         owner, key = draw.choice(list(_places(content)))
         kind = draw.randrange(4)
         if kind == 0 and isinstance(owner, dict):

@@ -17,7 +17,7 @@ from reworld_agent.clips.index import ClipIndex, read_index, write_index
 from reworld_agent.clips.splits import split_rule
 from reworld_agent.config import load_model_config
 from reworld_agent.core.errors import DataError, ReWorldError
-from reworld_agent.core.records import read_record, record_bytes, write_record
+from reworld_agent.core.records import SEAL, read_record, record_bytes, write_record
 from reworld_agent.core.result_tables import (
     keep_settings,
     read_frame,
@@ -197,6 +197,12 @@ def test_a_change_by_hand_is_found(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(text.replace("12", "13"))
     with pytest.raises(DataError, match=r"a\.json is damaged .*its own hash\)\n  next: delete it"):
         read_record(tmp_path / "a.json", dict[str, int], "delete it")
+    bare = {key: value for key, value in json.loads(text).items() if key != SEAL}
+    (tmp_path / "a.json").write_text(json.dumps({**bare, "count": 13}))
+    with pytest.raises(DataError, match=r"its hash, record_sha256, was taken away"):
+        read_record(tmp_path / "a.json", dict[str, int], "delete it")
+    (tmp_path / "a.json").write_text('{"count": 13}')  # as a version before 0.2.0 wrote it
+    assert read_record(tmp_path / "a.json", dict[str, int], "delete it") == {"count": 13}
 
 
 BOMB = b"a0: &a0 [x, x]\n" + b"".join(
