@@ -30,7 +30,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "vocabularies": ("vocabulary build", "vocabulary score", "vocabulary oracle"),
     "video": (
-        *("video index", "video generate", "video latents", "video prompts"),
+        *("video index", "video generate", "video train-codec", "video latents", "video prompts"),
         *("video gate", "video score", "video probe"),
     ),
     "measure": (

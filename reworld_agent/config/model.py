@@ -24,6 +24,7 @@ from reworld_agent.config.sigmas import SCHEDULES
 
 MOST_LAYERS = 1000  # of a Video DiT: more is a slip, and takes hours to build
 OPTIONS = {"wan": ("ff_dim",)}  # of built-in backbones
+CODEC_OPTIONS = {"conv": ("width", "blocks")}  # of built-in codecs
 RECIPES = ("paper", "release")
 ENCODINGS = ("per_frame", "continued", "clip")
 # (latent channels, pixels, frames per latent) of codecs whose released weights leave no choice
@@ -35,8 +36,8 @@ class CodecConfig:
     """The image codec between pixels and latents.
 
     Attributes:
-        kind: `patch_pca` (closed form, tiny), `ltx_vae` (`AutoencoderKLLTXVideo` 0.9.5), or one
-            from outside (see `video.codecs`).
+        kind: `patch_pca` (closed form, tiny), `conv` (the same with trained convolutions on top),
+            `ltx_vae` (`AutoencoderKLLTXVideo` 0.9.5), or one from outside (see `video.codecs`).
         latent_channels: channels C of a latent.
         spatial_ratio: pixels per latent cell, height and width alike.
         temporal_ratio: frames per latent after the first, which stands alone (causal).
@@ -44,7 +45,8 @@ class CodecConfig:
             apart, whose overlaps are blended (DriveLaW, authors' release); else whole.
         posterior: the latents of an image: the `mode` of the codec's distribution, or a `sample`
             of it (DriveLaW, authors' release), seeded alike for every scene when planning.
-        options: settings of a codec from outside, which it reads itself.
+        options: settings of a codec's own: `width` (channels at the finest level) and `blocks` (of
+            a level) of `conv`, and whatever one from outside reads.
     """
 
     kind: str
@@ -57,7 +59,8 @@ class CodecConfig:
 
     def __post_init__(self) -> None:
         """Check every field."""
-        implementation("codec", "codec.kind", self.kind, self.options)
+        own = CODEC_OPTIONS.get(self.kind, ())
+        implementation("codec", "codec.kind", self.kind, self.options, own)
         positive(
             "codec",
             latent_channels=self.latent_channels,

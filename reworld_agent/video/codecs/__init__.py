@@ -30,6 +30,7 @@ __all__ = [
 CODECS: Registry[CodecBuilder] = Registry(
     "codec",
     {
+        "conv": "reworld_agent.video.codecs.conv:ConvCodec.build",
         "patch_pca": "reworld_agent.video.codecs.patch_pca:PatchPCACodec.build",
         "ltx_vae": "reworld_agent.video.codecs.ltx:LTXCodec.build",
     },

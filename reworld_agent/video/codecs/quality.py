@@ -8,7 +8,16 @@ from torch import Tensor
 from reworld_agent.video.codecs.protocol import Codec
 
 
+def restored(codec: Codec, pixels: Tensor) -> Tensor:
+    """[B, 3, T, H, W] in [-1, 1] after a round trip, cut to the range of pixels."""
+    return codec.decode(codec.encode(pixels).latent_dist.mode()).sample.clamp(-1, 1)
+
+
 def psnr(codec: Codec, pixels: Tensor) -> float:
     """Peak signal-to-noise ratio, dB, of a round trip of [B, 3, T, H, W] in [-1, 1]."""
-    restored = codec.decode(codec.encode(pixels).latent_dist.mode()).sample.clamp(-1, 1)
-    return float(10 * torch.log10(4 / (restored - pixels).square().mean()))
+    return psnr_of((restored(codec, pixels) - pixels).square().mean())
+
+
+def psnr_of(mean_square: Tensor) -> float:
+    """The ratio, dB, that belongs to a mean squared error of pixels in [-1, 1]."""
+    return float(10 * torch.log10(4 / mean_square))

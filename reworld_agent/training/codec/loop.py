@@ -1,0 +1,150 @@
+"""The loop that trains a codec: each step a function of seed and number, so that a stop is no loss.
+
+Shapes: B clips, T frames, C latent channels.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from reworld_agent.core.atomic import write_atomically
+from reworld_agent.core.errors import WeightsError
+from reworld_agent.model.tensor_files import check_body
+from reworld_agent.training.codec.frames import Frames, drawn
+from reworld_agent.training.codec.settings import CodecTrainSettings
+from reworld_agent.training.losses import require_finite
+from reworld_agent.video.codecs import Codec
+from reworld_agent.video_metrics.lpips_network import Lpips
+
+WARMUP, WARMUP_SHARE = 50, 0.1  # steps at most, and of all steps
+LEAST_RATE = 0.02  # of the learning rate, at the end
+CHECKPOINT = "codec.ckpt"
+
+
+@dataclass
+class CodecRun:
+    """A codec between two steps.
+
+    Attributes:
+        codec: that learns.
+        average: a copy that follows it.
+        optimizer: its own.
+        step: optimiser steps behind it.
+    """
+
+    codec: Codec
+    average: Codec
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+
+    def save(self, file: Path) -> None:
+        """Write all of it, whole or not at all; raises DataError."""
+        state = {
+            "codec": self.codec.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+        }
+        write_atomically(file, lambda partial: torch.save(state, partial))
+
+    def load(self, file: Path) -> None:
+        """Take up what `save` has written; WeightsError where it is damaged."""
+        try:
+            check_body(file)
+            state = torch.load(file, map_location="cpu", weights_only=True)
+            self.codec.load_state_dict(state["codec"])
+            self.average.load_state_dict(state["average"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.step = int(state["step"])
+        except Exception as error:  # a file cut short makes torch raise nearly anything
+            message = f"{file} is no readable checkpoint: {error}"
+            raise WeightsError(message, "set resume=false to start over") from error
+
+
+def codec_loss(
+    codec: Codec,
+    pixels: Tensor,
+    settings: CodecTrainSettings,
+    generator: torch.Generator,
+    lpips: Lpips | None = None,
+) -> Tensor:
+    """The loss of clips [B, 3, T, H, W] in [-1, 1]: MSE + l1 · L1 + lpips · LPIPS + kl · KL.
+
+    Latents are decoded with noise of standard deviation `spread`, as samples of a posterior of that
+    spread: its divergence from N(0, 1) is ½ (z² + spread² - 1 - log spread²), of which z² learns.
+    """
+    bf16 = settings.precision == "bf16-mixed"
+    with torch.autocast(pixels.device.type, torch.bfloat16, enabled=bf16):
+        latents = codec.encode(pixels).latent_dist.mode()
+        noise = torch.randn(latents.shape, generator=generator).to(latents)
+        found = codec.decode(latents + settings.spread * noise).sample
+    error = found.float() - pixels
+    loss = error.square().mean() + settings.l1 * error.abs().mean()
+    loss = loss + settings.kl * 0.5 * latents.float().square().mean()
+    if lpips is not None and settings.lpips > 0:
+        pair = [x.transpose(1, 2).flatten(0, 1) for x in (found.float(), pixels)]
+        distance = lpips.distance(*(lpips.features(x) for x in pair)).mean()
+        loss = loss + settings.lpips * distance
+    return loss
+
+
+def train(
+    run: CodecRun,
+    frames: Frames,
+    settings: CodecTrainSettings,
+    cell: int,
+    checkpoint: Path,
+    lpips: Lpips | None = None,
+) -> None:
+    """Steps up to `settings.steps`, with a checkpoint every so many.
+
+    Raises:
+        NotFiniteError: the loss is not finite; the last checkpoint is kept.
+        DataError: frames cannot be read, or the disk is full.
+    """
+    device = next(iter(run.codec.parameters())).device
+    ratio = run.codec.temporal_ratio
+    learned = [p for p in run.codec.parameters() if p.requires_grad]
+    bar = tqdm(total=settings.steps, initial=run.step, desc="training the codec", unit="step")
+    with bar:
+        while run.step < settings.steps:
+            clips = drawn(frames, settings, ratio, cell, run.step).to(device)
+            generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + run.step)
+            pixels = clips.float() / 127.5 - 1
+            for group in run.optimizer.param_groups:
+                group["lr"] = rate(settings, run.step)
+            loss = codec_loss(run.codec, pixels, settings, generator, lpips)
+            require_finite(loss, f"at step {run.step}")
+            run.optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(learned, 1.0)
+            run.optimizer.step()
+            run.step += 1
+            _follow(run, settings.ema_decay)
+            bar.update()
+            bar.set_postfix(loss=f"{loss.item():.4f}", refresh=False)
+            if run.step % settings.checkpoint_steps == 0 and run.step < settings.steps:
+                run.save(checkpoint)
+
+
+def rate(settings: CodecTrainSettings, step: int) -> float:
+    """Learning rate of a step (from 0): linear warm-up, then a cosine to 2 % of it."""
+    warm = min(1.0, (step + 1) / min(WARMUP, max(1, WARMUP_SHARE * settings.steps)))
+    fall = 0.5 * (1 + math.cos(math.pi * step / settings.steps))
+    return settings.learning_rate * warm * (LEAST_RATE + (1 - LEAST_RATE) * fall)
+
+
+@torch.no_grad()
+def _follow(run: CodecRun, most: float) -> None:
+    """The average follows, its decay warming up."""
+    decay = min(most, 1 - (1 + run.step) ** -0.75)
+    pairs: Any = zip(run.average.parameters(), run.codec.parameters(), strict=True)
+    for mean, value in pairs:
+        mean.lerp_(value, 1 - decay)
