@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 import torch
@@ -105,7 +106,7 @@ def test_latent_statistics_are_per_channel() -> None:
     torch.testing.assert_close(values.std(dim=1), torch.ones(6), atol=1e-5, rtol=0)
 
 
-def test_saved_and_loaded_it_is_the_same(tmp_path: object) -> None:
+def test_saved_and_loaded_it_is_the_same(tmp_path: Path) -> None:
     ours, clip = codec(), pixels(2, 5)
     ours.save_pretrained(tmp_path)
     other = ConvCodec.from_pretrained(tmp_path)

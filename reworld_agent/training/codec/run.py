@@ -76,7 +76,9 @@ def _train(settings: CodecTrainSettings) -> TrainedCodec:
     if not isinstance(model.codec, ConvCodec):
         kind = model.config.codec.kind
         message = f"the codec of {settings.checkpoint_path} (codec.kind={kind}) is not trained"
-        raise ConfigError(message, "use a model with codec.kind=conv, such as docs/models/small.yaml")
+        raise ConfigError(
+            message, "use a model with codec.kind=conv, such as docs/models/small.yaml"
+        )
     _keep(settings, weights_hash(model))
     if (folder / TABLE).is_file() and weights.is_dir():
         known = read_frame(folder / TABLE, "set resume=false to start over")

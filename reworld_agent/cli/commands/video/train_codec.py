@@ -23,7 +23,7 @@ those of training scenes. A run that was stopped goes on, to the same weights.
         "reworld video train-codec checkpoint_path=outputs/statistics/weights "
         "output_dir=outputs/codec",
     ),
-    next="reworld train agent=reworld model=FILE.yaml stage=1 agent.init_from=outputs/codec/weights",
+    next="reworld train model=FILE.yaml stage=1 agent.init_from=outputs/codec/weights",
     exit_codes="0 the weights folder is written; 1 refused or failed",
     kept="the last checkpoint is kept; the same command goes on",
 )
