@@ -34,7 +34,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         *("video gate", "video score", "video probe"),
     ),
     "measure": (
-        *("benchmark scorer", "benchmark model", "benchmark stages"),
+        *("benchmark scorer", "benchmark model", "benchmark plan", "benchmark stages"),
         *("benchmark methods", "benchmark repulsion"),
     ),
     "set up": ("doctor", "synth", "completion"),

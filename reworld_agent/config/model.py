@@ -240,6 +240,8 @@ class PlannerConfig:
         normalisation: `drivelaw` (ranges per channel, output clamped) or `waypoint` (mean and
             standard deviation of each waypoint and channel).
         steps, sigmas: Euler steps; `linear_quadratic` or `uniform` noise levels.
+        read_blocks: when planning, the Video DiT leaves after so many blocks, and the planner's
+            blocks above read nothing; null = all, as in training.
         seed: of the plan's noise; every scene gets the same, whatever its batch.
         noise_scale: of that noise; below 1, a plan lies nearer to the mean of what it could be.
         round_times: give the Action DiT 1000 t as a whole number (DriveLaW, authors' release).
@@ -261,6 +263,7 @@ class PlannerConfig:
     interval: float = 0.5
     steps: int = 5
     sigmas: str = "linear_quadratic"
+    read_blocks: int | None = None
     seed: int = 42
     noise_scale: float = 1.0
     round_times: bool = False
@@ -397,6 +400,8 @@ class ModelConfig:
         self.world_clip.check(self.codec)
         depth = self.video.num_layers
         blocks_within("planner.projected_blocks", self.planner.projected_blocks, depth)
+        if self.planner.read_blocks is not None:
+            blocks_within("planner.read_blocks", (self.planner.read_blocks,), depth)
         require(
             self.sampling.cfg == 1 or self.video.text == "prompt",
             f"sampling.cfg = {self.sampling.cfg}, but video.text = {self.video.text}",

@@ -201,7 +201,8 @@ class ReWorldModel(nn.Module):
         batch, grid = len(tokens), self.grid
         label = torch.ones(1, device=tokens.device) if label is None else label.to(tokens.device)
         times = grid.frame_times(grid.token_times(label))
-        blocks = range(1, self.config.video.num_layers + 1)
+        last = self.config.planner.read_blocks or self.config.video.num_layers
+        blocks = range(1, last + 1)
         output = run_backbone(
             *(self.video_dit, tokens, times, self.layout()),
             self.context(batch, features, planning=True, prompt=prompt),

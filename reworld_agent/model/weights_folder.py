@@ -264,6 +264,7 @@ def require_parts(where: Path, found: Mapping[str, str], config: ModelConfig) ->
 FREE = (
     *("name", "sampling", "world_clip", "video.text"),
     *("planner.steps", "planner.sigmas", "planner.seed", "planner.noise_scale"),
+    "planner.read_blocks",
 )
 SEEN = (
     *("recipe", "clip", "prompt", "codec.tiled", "codec.posterior", "video.round_times"),

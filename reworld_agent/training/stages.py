@@ -217,6 +217,9 @@ class TrainingStage:
         if wrong:
             message = f"stage {self.name}: align_blocks names block {wrong[0]} of {depth}"
             raise ConfigError(message, f"blocks count from 1: use 1 to {depth}")
+        if self.plans and config.planner.read_blocks is not None:
+            message = f"stage {self.name}: planner.read_blocks = {config.planner.read_blocks}"
+            raise ConfigError(message, "it is for planning: a stage learns to read all blocks")
         if self.weights.alignment > 0 and not self.align_blocks:
             raise ConfigError(f"stage {self.name}: no align_blocks", "name a block, such as [12]")
         projected = config.planner.projected_blocks

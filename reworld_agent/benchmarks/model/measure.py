@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from reworld_agent.benchmarks.model.settings import PARTS
+from reworld_agent.benchmarks.plan.loop import plan_by_fresh_memories
 from reworld_agent.config import ModelConfig
-from reworld_agent.config.sigmas import SCHEDULES
 from reworld_agent.core.errors import ConfigError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.planner.actions import ActionNormaliser
@@ -206,30 +206,19 @@ def plan_rows(bench: Bench) -> Iterator[Row]:
     ego = torch.rand(bench.batch, 8).to(states[0])
     like = torch.zeros(1, device=bench.device)
     noise = scene_noise((config.planner.horizon, 3), bench.batch, 0, like)
-    pairs = _levels(config)
 
     def once() -> Tensor:
         return sample_plan(dit, dit.cache(states), ego, noise, config.planner)
 
     def recomputed() -> Tensor:
-        actions = noise
-        for level, following in pairs:
-            t = torch.full((len(actions),), level, device=actions.device)
-            velocity = dit(actions.to(dit.dtype), t, ego, dit.cache(states)).velocity
-            actions = actions + (following - level) * velocity.to(actions)
-        return actions
+        return plan_by_fresh_memories(dit, states, ego, noise, config.planner)
 
     if not torch.equal(once(), recomputed()):
         raise ConfigError("the two ways to plan disagree", "this is a fault of ReWorld: report it")
     times = [(bench.timed(once), bench.timed(recomputed)) for _ in range(bench.repeats)]
-    steps = len(pairs)
+    steps = config.planner.steps
     for name, index in ((f"{steps} steps, K/V once", 0), (f"{steps} steps, K/V each step", 1)):
         yield bench.row(name, statistics.median(pair[index] for pair in times), tokens)
-
-
-def _levels(config: ModelConfig) -> list[tuple[float, float]]:
-    levels = SCHEDULES[config.planner.sigmas](config.planner.steps)
-    return list(zip(levels, [*levels[1:], 0.0], strict=True))
 
 
 def stage_rows(bench: Bench) -> Iterator[Row]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from typing import cast
 
 import torch
@@ -44,8 +45,11 @@ class ActionBlock(nn.Module):
         self.ff = SwiGLU(width, ff_dim)
         self.scale_shift_table = nn.Parameter(torch.randn(6, width) / width**0.5)
 
-    def forward(self, x: Tensor, temb: Tensor, memory: KeyValue, angles: Tensor) -> Readout:
-        """One block on x [B K, L, D]; modulation temb [B or B K, 1 or L, 6 D], memory of B."""
+    def forward(self, x: Tensor, temb: Tensor, memory: KeyValue | None, angles: Tensor) -> Readout:
+        """One block on x [B K, L, D]; modulation temb [B or B K, 1 or L, 6 D], memory of B.
+
+        Without a memory nothing is read.
+        """
         table = self.scale_shift_table + temb.unflatten(-1, (6, -1))
         shift, scale, gate, ff_shift, ff_scale, ff_gate = table.unbind(dim=-2)
         width = (x.size(-1),)
@@ -54,9 +58,11 @@ class ActionBlock(nn.Module):
         normed = (rms_norm(x, width, eps=EPS) * (1 + scale) + shift).view(plans)
         mixed = self.attn(normed, self.attn.key_value(normed, angles), angles)
         x = x + gate * mixed.view(modulated)
-        # the K plans of a scene ask side by side: no copies of its keys and values
-        asking = x.reshape(memory[0].size(0), -1, x.size(-1))
-        readout = self.cross(asking, memory).reshape(modulated)
+        readout = torch.zeros_like(x)
+        if memory is not None:
+            # the K plans of a scene ask side by side: no copies of its keys and values
+            asking = x.reshape(memory[0].size(0), -1, x.size(-1))
+            readout = self.cross(asking, memory).reshape(modulated)
         state = x + readout
         normed = rms_norm(state, width, eps=EPS) * (1 + ff_scale) + ff_shift
         output = state + ff_gate * self.ff(normed)
@@ -127,9 +133,10 @@ class ActionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers' ba
     def cache(self, states: Sequence[Tensor]) -> list[KeyValue]:
         """Keys and values of every block, from the video states [B, N, V] of every block.
 
-        They depend on neither the noisy plan nor its time: computed once, read by every step.
+        Of the first blocks alone where there are no more states (`planner.read_blocks`). They
+        depend on neither the noisy plan nor its time: computed once, read by every step.
         """
-        pairs = zip(self.blocks, states, strict=True)
+        pairs = zip(self.blocks, states, strict=False)
         return [cast(ActionBlock, block).cross.key_value(state) for block, state in pairs]
 
     def forward(
@@ -169,7 +176,7 @@ class ActionDiT(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers' ba
         temb = temb + conditions[:, None]
         angles = rotary_table(self.horizon, self.width, x.device)
         output = ActionOutput(x)
-        for number, (block, pair) in enumerate(zip(self.blocks, memory, strict=True), 1):
+        for number, (block, pair) in enumerate(zip_longest(self.blocks, memory), 1):
             result = block(x, temb, pair, angles)
             x = result.output
             if number in tap:

@@ -64,7 +64,8 @@ class PlannerHead(Protocol):
     def cache(self, states: Sequence[Tensor]) -> Memory:
         """What it needs of the video states [B, N, V] of every block, computed once a plan.
 
-        It depends on neither the noisy plan nor its time; N may be smaller than in training.
+        Of the first `planner.read_blocks` of them where planning leaves early. It depends on
+        neither the noisy plan nor its time; N may be smaller than in training.
         """
 
     def forward(
