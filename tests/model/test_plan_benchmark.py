@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 import torch
 
+from reworld_agent.benchmarks.model.loop import plan_by_fresh_memories
 from reworld_agent.benchmarks.plan import PlanBenchmarkSettings, benchmark_plan
-from reworld_agent.benchmarks.plan.loop import plan_by_fresh_memories
 from reworld_agent.cli.main import main
 from reworld_agent.core.errors import ConfigError, UsageError
 from reworld_agent.model import ReWorldModel

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from reworld_agent.benchmarks.model.loop import plan_by_fresh_memories
 from reworld_agent.benchmarks.model.settings import PARTS
-from reworld_agent.benchmarks.plan.loop import plan_by_fresh_memories
 from reworld_agent.config import ModelConfig
 from reworld_agent.core.errors import ConfigError
 from reworld_agent.model import ReWorldModel

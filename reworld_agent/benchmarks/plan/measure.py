@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from reworld_agent.benchmarks.model.loop import plan_by_fresh_memories
 from reworld_agent.benchmarks.model.measure import Bench, random_batch, random_model
-from reworld_agent.benchmarks.plan.loop import plan_by_fresh_memories
 from reworld_agent.benchmarks.plan.settings import PlanBenchmarkSettings
 from reworld_agent.model import ReWorldModel
 from reworld_agent.planner.sampler import sample_plan, scene_noise
