@@ -16,6 +16,7 @@ from scipy.stats import bootstrap
 from tqdm import tqdm
 
 from reworld_agent.video_metrics.frechet import Gaussian, frechet_distance
+from reworld_agent.video_metrics.golden import require_golden
 from reworld_agent.video_metrics.names import ENOUGH
 
 Array = NDArray[np.float64]
@@ -50,7 +51,8 @@ class Estimate:
 
 
 def distance(real: Array, generated: Array) -> float:
-    """Fréchet distance of features [N, D] and [M, D]."""
+    """Fréchet distance of features [N, D] and [M, D]; ReWorldError where it would be wrong."""
+    require_golden()
     return frechet_distance(Gaussian.of(real), Gaussian.of(generated))
 
 

@@ -23,6 +23,7 @@ from reworld_agent.video_metrics.clip_sets import Clip, list_clips
 from reworld_agent.video_metrics.encode import Encoder, encode, view, view_key
 from reworld_agent.video_metrics.estimate import Estimate, estimate, mean_interval
 from reworld_agent.video_metrics.frechet import Moments, frechet_distance
+from reworld_agent.video_metrics.golden import require_golden
 from reworld_agent.video_metrics.i3d import CLASSES, I3D_WEIGHTS, i3d_logits, load_i3d
 from reworld_agent.video_metrics.lpips_network import LPIPS_WEIGHTS, Lpips, load_lpips
 from reworld_agent.video_metrics.names import ENOUGH, MIN_FRAMES, PAIR_METRICS, SET_METRICS
@@ -46,7 +47,9 @@ def score(settings: ScoreSettings) -> Score:
             device that is not there.
         DataError: clips of unequal length, without a partner, or that cannot be read.
         WeightsError: the networks' weights cannot be had.
+        ReWorldError: this process would measure wrongly.
     """
+    require_golden()
     _require_device(settings.device)
     sides = settings.sides
     fps, split = settings.fps, settings.split
