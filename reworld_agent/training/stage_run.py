@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
@@ -16,7 +17,13 @@ from reworld_agent.training.loop import engine
 from reworld_agent.training.loop.callbacks import ExportWeights
 from reworld_agent.training.loop.ema import averages
 from reworld_agent.training.loop.module import StageModule
-from reworld_agent.training.loop.resume import Trained, resume_state, stage_record
+from reworld_agent.training.loop.resume import (
+    Trained,
+    check_settings,
+    early_record,
+    resume_state,
+    stage_record,
+)
 from reworld_agent.training.loop.state_cache import CachedStates
 from reworld_agent.training.prepare import prepare_stage
 from reworld_agent.training.stages import TrainingStage
@@ -39,16 +46,20 @@ def run_stage(settings: TrainRun) -> Trained:
     engine.check_trainer(settings.trainer)
     if settings.of_table2:
         return run_table2(settings)
+    output, resume = settings.output_dir, settings.resume
+    check_settings(output, early_record(settings), resume)
     pl.seed_everything(settings.seed, verbose=False)
     model, stage = ReWorldModel(settings.config), settings.training_stage
     prepare_stage(model, stage, settings.agent.init_from)
+    same: dict[str, Any] = {"initial_weights": weights_hash(model)}
+    check_settings(output, same, resume)
     learned, held_out = run_samples(settings, stage, model)
     plan = engine.batch_plan(
         *(stage.batch_size, stage.steps, len(learned), settings.dataloader, settings.trainer)
     )
     stage = dataclasses.replace(stage, steps=plan.steps)
-    same = {"initial_weights": weights_hash(model), "samples": len(learned)}
-    state = resume_state(settings.output_dir, stage_record(settings, stage, same), settings.resume)
+    same["samples"] = len(learned)
+    state = resume_state(output, stage_record(settings, stage, same), resume)
     title = f"stage {stage.name}"
     if state.finished is not None:
         return engine.trained_earlier(title, state.finished)

@@ -27,8 +27,9 @@ _AXES = np.concatenate([np.eye(2), -np.eye(2)])
 
 
 def _frechet_many() -> float:
-    """More points than axes, in two parts: eigenvalues. Σ₁ = ⅔ I, Σ₂ = ⅔ diag(4, 9), means (3, 4) apart.
+    """More points than axes, in two parts: eigenvalues.
 
+    Σ₁ = ⅔ I, Σ₂ = ⅔ diag(4, 9), means (3, 4) apart:
     d² = 25 + ⅔ (1 + 1 + 4 + 9) − 2 · ⅔ (2 + 3) = 25 + 10 − 20/3 = 85/3
     """
     other = _AXES * np.array([2.0, 3.0]) + np.array([3.0, 4.0])

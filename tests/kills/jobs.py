@@ -78,6 +78,7 @@ JOBS = (
         4,
     ),
     _stage("1"),
+    _stage("planner"),
     _stage("2"),
     _stage("3", "hard_negatives.pool={base}/mine/run/pool.parquet"),
     Job(

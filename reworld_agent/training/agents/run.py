@@ -26,7 +26,7 @@ from reworld_agent.training.datasets.held_out import (
 from reworld_agent.training.loop import engine
 from reworld_agent.training.loop.checkpoints import EpochCheckpoints
 from reworld_agent.training.loop.parallel import world_size
-from reworld_agent.training.loop.resume import CHECKPOINT, Trained, resume_state
+from reworld_agent.training.loop.resume import CHECKPOINT, Trained, check_settings, resume_state
 
 logger = logging.getLogger(__name__)
 
@@ -43,9 +43,11 @@ def run_agent(settings: AgentTrainRun) -> Trained:
     engine.check_trainer(settings.trainer)
     pl.seed_everything(settings.seed, verbose=False)
     agent = build_agent(settings.agent)
+    record = _record(settings, agent)
+    check_settings(settings.output_dir, record, settings.resume)
     learned, held_out = _samples(settings, agent)
     title = f"agent {settings.agent.name}"
-    record = _record(settings, agent, len(learned))
+    record["samples"] = len(learned)
     state = resume_state(settings.output_dir, record, settings.resume)
     if state.finished is not None:
         return engine.trained_earlier(title, state.finished)
@@ -82,8 +84,8 @@ def _samples(settings: AgentTrainRun, agent: Any) -> tuple[AgentSamples, AgentSa
     return AgentSamples(agent, loader, learned), watched
 
 
-def _record(settings: AgentTrainRun, agent: Any, samples: int) -> dict[str, Any]:
-    """What must be the same in both halves of a run."""
+def _record(settings: AgentTrainRun, agent: Any) -> dict[str, Any]:
+    """What must be the same in both halves of a run, beside the number of samples."""
     trainer = settings.trainer
     return {
         "agent": dict(settings.agent.config),
@@ -94,7 +96,6 @@ def _record(settings: AgentTrainRun, agent: Any, samples: int) -> dict[str, Any]
         "steps": trainer.steps,
         "processes": world_size(trainer),
         "initial_weights": weights_hash(agent),
-        "samples": samples,
     }
 
 

@@ -84,17 +84,52 @@ def resume_state(output: Path, settings: dict[str, Any], resume: bool = True) ->
     name = known.pop(FINISHED, None)
     weights = output / str(name) if name is not None and (output / str(name)).exists() else None
     unfinished = output / CHECKPOINT if (output / CHECKPOINT).is_file() else None
-    changes = config_difference(settings, known) if known and (weights or unfinished) else []
-    if changes:
-        raise ConfigError(
-            f"{output} holds {'a finished' if weights else 'an unfinished'} run with other "
-            "settings: " + "; ".join(changes).replace("weights have", "it has"),
-            "choose another output_dir, or set resume=false to start over there",
-        )
+    if known and (weights or unfinished):
+        _refuse_changes(output, settings, known, weights is not None)
     if known and weights is not None:
         return ResumeState(finished=weights)
     write_record(output / RECORD, settings)
     return ResumeState(checkpoint=unfinished)
+
+
+def check_settings(output: Path, settings: dict[str, Any], resume: bool = True) -> None:
+    """Refuse early: see that the run in a folder had these settings, as far as they are known.
+
+    Args:
+        output: its folder, to which nothing is written.
+        settings: some of those of `resume_state`, known before data is read.
+        resume: see there.
+
+    Raises:
+        ConfigError, WeightsError: see `resume_state`.
+    """
+    known = _read(output / RECORD) if resume else {}
+    name = known.pop(FINISHED, None)
+    is_finished = name is not None and (output / str(name)).exists()
+    if known and (is_finished or (output / CHECKPOINT).is_file()):
+        wanted = parse_json(json.dumps(settings).encode())
+        there = {key: known[key] for key in wanted if key in known}
+        _refuse_changes(output, wanted, there, is_finished)
+
+
+def _refuse_changes(
+    output: Path, settings: dict[str, Any], known: dict[str, Any], is_finished: bool
+) -> None:
+    changes = config_difference(settings, known)
+    if changes:
+        raise ConfigError(
+            f"{output} holds {'a finished' if is_finished else 'an unfinished'} run with other "
+            "settings: " + "; ".join(changes).replace("weights have", "it has"),
+            "choose another output_dir, or set resume=false to start over there",
+        )
+
+
+def early_record(settings: TrainRun) -> dict[str, Any]:
+    """What of `stage_record` is known before anything is built or read."""
+    record = stage_record(settings, settings.training_stage, {})
+    if settings.trainer.epochs is not None:
+        del record["stage"]  # its steps depend on the number of samples
+    return record
 
 
 def stage_record(settings: TrainRun, stage: TrainingStage, same: dict[str, Any]) -> dict[str, Any]:
