@@ -18,7 +18,7 @@ from torch import Tensor
 from reworld_agent.config.sigmas import SCHEDULES
 from reworld_agent.model import ReWorldModel
 from reworld_agent.negatives.settings import CandidateSettings
-from reworld_agent.planner.heads import Memory, PlannerHead
+from reworld_agent.planner.heads import Memory, OwnSampling, PlannerHead
 
 TRAINED_NOISE = 0.2
 _PLANS = 256  # denoised together on a CPU: their streams stay in its cache
@@ -68,6 +68,10 @@ def _denoise(
     settings: CandidateSettings,
 ) -> Tensor:
     """Normalised waypoints [B K, L, 3] from noise; `unseen` is of one scene for all."""
+    if isinstance(head, OwnSampling):
+        noise, steps = actions.to(head.dtype), settings.steps
+        plans = head.sample(noise, ego, seen, steps=steps, unseen=unseen, guidance=settings.cfg)
+        return plans.to(actions)
     levels = SCHEDULES["uniform"](settings.steps)
     for level, following in zip(levels, [*levels[1:], 0.0], strict=True):
         t = torch.full((1,), level, device=actions.device)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from reworld_agent.config import PlannerConfig
 from reworld_agent.config.sigmas import SCHEDULES
-from reworld_agent.planner.heads import Memory, PlannerHead
+from reworld_agent.planner.heads import Memory, OwnSampling, PlannerHead
 
 
 def scene_noise(shape: Sequence[int], batch: int, seed: int, like: Tensor) -> Tensor:
@@ -35,9 +35,11 @@ def sample_plan(
 ) -> Tensor:
     """Normalised waypoints [B K, L, 3] from noise of the same shape; ego is [B, 8].
 
-    The steps are summed in the dtype of the noise (float32: the first ones are small), the network
-    runs in its own.
+    A head with a sampling of its own gives them itself. The steps are summed in the dtype of the
+    noise (float32: the first ones are small), the network runs in its own.
     """
+    if isinstance(head, OwnSampling):
+        return head.sample(noise.to(head.dtype), ego, memory, steps=config.steps).to(noise)
     levels = SCHEDULES[config.sigmas](config.steps)
     actions = noise
     for level, following in zip(levels, [*levels[1:], 0.0], strict=True):

@@ -6,6 +6,8 @@ Shapes: B scenes, K plans per scene, L waypoints, N video tokens, C latent chann
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,7 +23,7 @@ from reworld_agent.objectives.intermediate import intermediate_loss
 from reworld_agent.objectives.repulsion import repulsion_loss
 from reworld_agent.objectives.sharded_rng import ShardedRng
 from reworld_agent.objectives.terms import PlanState, VideoState, plan_terms, video_terms
-from reworld_agent.planner.heads import ActionOutput
+from reworld_agent.planner.heads import ActionOutput, Learned, Memory, OwnLoss, Readout
 from reworld_agent.training.datasets.curriculum import fit_clip
 from reworld_agent.training.stages import NOISE, TrainingStage
 from reworld_agent.video.backbones import run_backbone
@@ -156,22 +158,44 @@ def _action_terms(
     kind, horizon = stage.action_distribution, clean.size(1)
     t = rng.times((len(ego), plans), kind, clean, horizon).flatten()
     noise = rng.normal((len(ego), plans, *clean.shape[1:]), clean).flatten(0, 1)
-    noisy = interpolate(clean, noise, t)
-    output = model.action_dit(noisy, t, ego, memory, tap=stage.align_blocks, states=states)
-    target = velocity_target(clean, noise)
-    terms = {"action_flow": action_flow_loss(output.velocity, target)}
-    estimate = clean_estimate(noisy, output.velocity, t)
-    logs = {"outside_range": (estimate.detach().abs() > 1).float().mean()}
+    learned, velocity = _learned(model, stage, (clean, noise, t), ego, memory, states)
+    terms = {"action_flow": learned.loss}
+    logs = {"outside_range": (learned.plan.detach().abs() > 1).float().mean()}
     if stage.weights.alignment > 0:
-        terms["alignment"], logs["readout_ratio"] = _alignment(output)
+        terms["alignment"], logs["readout_ratio"] = _alignment(learned.readouts)
     if stage.weights.repulsion > 0:
-        terms["repulsion"], logs["negatives"] = _repulsion(model, stage, estimate, targets, rng)
+        terms["repulsion"], logs["negatives"] = _repulsion(model, stage, learned.plan, targets, rng)
     others = plan_terms(stage.weights.others)
     if others:
-        plan = model.normaliser.denormalise(estimate)
-        state = PlanState(output, target, t, plan, expert, targets)
+        plan = model.normaliser.denormalise(learned.plan)
+        output = ActionOutput(velocity, learned.readouts)
+        state = PlanState(output, velocity_target(clean, noise), t, plan, expert, targets)
         terms |= {name: term.loss(state) for name, term in others.items()}
     return terms, logs
+
+
+def _learned(
+    model: ReWorldModel,
+    stage: TrainingStage,
+    path: tuple[Tensor, Tensor, Tensor],
+    ego: Tensor,
+    memory: Memory,
+    states: Sequence[Tensor],
+) -> tuple[Learned, Tensor]:
+    """L_FM (Eq. 4), or the head's own loss, of a path's clean plans, noise and times; its velocity.
+
+    A head that gives plans at once has the velocity from the noise to them.
+    """
+    (clean, noise, t), head = path, model.action_dit
+    how: dict[str, Any] = {"tap": stage.align_blocks, "states": states}
+    if isinstance(head, OwnLoss):
+        learned = head.learn(clean, noise, ego, memory, **how)
+        return learned, velocity_target(learned.plan, noise)
+    noisy = interpolate(clean, noise, t)
+    output = head(noisy, t, ego, memory, **how)
+    loss = action_flow_loss(output.velocity, velocity_target(clean, noise))
+    plan = clean_estimate(noisy, output.velocity, t)
+    return Learned(loss, plan, output.readouts), output.velocity
 
 
 def _states(
@@ -194,9 +218,9 @@ def _states(
         return model.video_states(history, future, features, label=label, prompt=prompt)
 
 
-def _alignment(output: ActionOutput) -> tuple[Tensor, Tensor]:
+def _alignment(readouts: Mapping[int, Readout]) -> tuple[Tensor, Tensor]:
     """L_align and the ratio |r|/|h|: the loss can also fall by a growing readout."""
-    taps = list(output.readouts.values())
+    taps = list(readouts.values())
     loss = readout_loss(taps)
     ratios = [tap.readout.norm() / (tap.state - tap.readout).norm() for tap in taps]
     return loss, torch.stack(ratios).mean()

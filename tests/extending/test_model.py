@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,10 @@ from safetensors.torch import load_file
 from reworld_agent.config import load_model_config
 from reworld_agent.core.errors import UsageError, WeightsError
 from reworld_agent.model import ReWorldModel
+from reworld_agent.negatives.generator import generate
+from reworld_agent.negatives.settings import CandidateSettings
+from reworld_agent.training.losses import stage_loss
+from reworld_agent.training.stages import load_stage
 from tests.evaluation.fakes import FakeScorer
 from tests.extending.conftest import STEP
 from tests.extending.outside import outside
@@ -64,6 +69,38 @@ def test_planner_head(tmp_path: Path, scenes: list[str], monkeypatch: pytest.Mon
         assert model.action_dit.net[0].out_features == 64  # its own option
         features = {"images": torch.zeros(2, 4, 3, 64, 112).byte(), "ego": torch.zeros(2, 8)}
         assert np.isfinite(model.plan(features).numpy()).all()
+
+
+def test_planner_head_with_a_sampling_and_a_loss_of_its_own(
+    tmp_path: Path, scenes: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with outside("planner_head", tmp_path, monkeypatch) as page:
+        config = load_model_config("my_generator.yaml")
+        torch.manual_seed(0)
+        model = ReWorldModel(config)
+        torch.nn.init.normal_(model.codec.components, std=0.01)
+        model.history = ["statistics", "1"]
+        model.save_pretrained("outputs/stage_1/weights")
+        planner = page.lines[2]
+        arguments = tuple(w.replace("my_model", "my_generator") for w in planner.arguments)
+        assert page.run(replace(planner, arguments=arguments), *scenes, *STEP) == 0
+        trained = ReWorldModel.from_pretrained("outputs/planner/weights", config)
+        head = trained.action_dit
+        assert not torch.equal(head.out.weight, model.action_dit.out.weight)
+        features = {"images": torch.zeros(2, 4, 3, 64, 112).byte(), "ego": torch.rand(2, 8)}
+        noise = trained.normaliser.normalise(trained.plan(features))  # noise_scale = 0: of zeros
+        memory = head.cache(trained.planning_states(features))
+        expected = head.plans(torch.zeros_like(noise), features["ego"], memory)
+        torch.testing.assert_close(noise, expected.clamp(-1, 1), rtol=1e-3, atol=1e-3)
+        guided = CandidateSettings(count=3, cfg=0.5)
+        plans = generate(trained, features, ["a", "b"], guided)
+        assert plans.shape == (2, 3, 8, 3) and plans.std(dim=1).max() > 0
+        stage = load_stage("3")
+        targets = {"trajectory": torch.zeros(2, 8, 3), "hard_negative": torch.rand(2, 8, 3)}
+        targets["hard_negative_valid"] = torch.ones(2, dtype=torch.bool)
+        loss, logs = stage_loss(trained.train(), stage, features, targets)
+        loss.backward()
+        assert {"action_flow", "repulsion"} <= set(logs) and head.key_value.weight.grad is not None
 
 
 def test_weights_choose_no_code(

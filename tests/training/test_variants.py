@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from reworld_agent.cli.main import main
 from reworld_agent.config import load_model_config
@@ -27,7 +31,10 @@ from tests.model.micro import micro_config
 from tests.scenes.small_logs import SPLIT
 from tests.training.test_data import small_loader
 from tests.training.test_run import config
+from tests.training.test_run import words as words_of
 
+ROOT = Path(__file__).resolve().parents[2]
+TERMS = ("loss", "action_flow", "gradient_norm", "gradient_norm_video_dit")
 VARIANTS: dict[str, dict[str, Any]] = {
     "wan": {"video": {"backbone": "wan", "options": {"ff_dim": 32}}},
     "three": {"cameras": "three"},
@@ -113,6 +120,43 @@ def mine(split: Path, model: str, last: str) -> Path:
     pool = run_mining(MiningRun.from_config(compose(words, MINE)))
     assert "18 candidates of 6 scenes" in pool.statistics.text()
     return split / "pool" / "pool.parquet"
+
+
+@pytest.mark.slow  # two processes import torch and Lightning, twice
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
+def test_two_processes_train_another_backbone_as_one_does(strategy: str, split: Path) -> None:
+    file = model_file(split, "wan_three")
+    torch.manual_seed(0)
+    model = ReWorldModel(load_model_config(file))
+    torch.nn.init.normal_(model.codec.components, std=0.01)
+    torch.nn.init.normal_(model.action_dit.proj_out.weight, std=0.1)
+    model.history = ["statistics", "1"]
+    model.save_pretrained(split / "start" / "weights")
+    more = [f"model={file}", f"agent.init_from={split / 'start' / 'weights'}", "validation.every=0"]
+    more += ["trainer.params.max_steps=1", "+agent.overrides.trainable=[video_dit,action_dit]"]
+    more += ["+agent.overrides.cache_states=false"]
+    more += ["+trainer.params.log_every_n_steps=1"]
+    run(config(split, "planner", *more, "dataloader.params.batch_size=4"))
+    more += [f"output_dir={split / 'two'}", "trainer.params.devices=2"]
+    more += [f"trainer.params.strategy={strategy}"]
+    given = {word.partition("=")[0]: word for word in words_of(split, "planner", *more)}
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    script = [*launch, str(ROOT / "run_training.py"), *given.values()]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, *script], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr[:3000]
+    found = []
+    for name in ("planner", "two"):
+        events = EventAccumulator(str(split / name / "tensorboard"))
+        events.Reload()
+        found.append([events.Scalars(f"train/{term}")[0].value for term in TERMS])
+    assert found[1] == pytest.approx(found[0], rel=1e-4)
+    trained = ReWorldModel.from_pretrained(split / "two" / "weights").state_dict()
+    start = model.state_dict()
+    moved = {name for name, value in trained.items() if not torch.equal(value, start[name])}
+    assert {"video_dit.blocks.0.ffn.net.2.weight", "video_dit.view_embed.table.weight"} <= moved
 
 
 def test_weights_of_another_backbone_are_refused_by_name(tmp_path: Path) -> None:

@@ -10,7 +10,10 @@ from reworld_agent.core.extending.registry import Registry
 from reworld_agent.planner.heads.protocol import (
     ActionOutput,
     HeadBuilder,
+    Learned,
     Memory,
+    OwnLoss,
+    OwnSampling,
     PlannerHead,
     Readout,
 )
@@ -19,7 +22,10 @@ __all__ = [
     "PLANNER_HEADS",
     "ActionOutput",
     "HeadBuilder",
+    "Learned",
     "Memory",
+    "OwnLoss",
+    "OwnSampling",
     "PlannerHead",
     "Readout",
     "build_head",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     import torch
@@ -48,7 +48,11 @@ class ActionOutput:
 
 
 class PlannerHead(Protocol):
-    """The velocity of noisy waypoints, from video states: a `torch.nn.Module`, reached as usual."""
+    """The velocity of noisy waypoints, from video states: a `torch.nn.Module`, reached as usual.
+
+    A head that has `sample` too is an `OwnSampling`, one that has `learn` an `OwnLoss`. With both,
+    its forward is never called.
+    """
 
     @property
     def alignment_parameters(self) -> tuple[str, ...]:
@@ -94,6 +98,75 @@ class PlannerHead(Protocol):
 
     def __getattr__(self, name: str) -> Any:
         """What `torch.nn.Module` has beside."""
+
+
+@runtime_checkable
+class OwnSampling(Protocol):
+    """A head that turns noise into plans in a way of its own, instead of Euler steps."""
+
+    def sample(
+        self,
+        noise: Tensor,
+        ego: Tensor,
+        memory: Memory,
+        *,
+        steps: int,
+        unseen: Memory | None = None,
+        guidance: float = 1.0,
+    ) -> Tensor:
+        """Normalised waypoints [B K, L, 3] of noise of that shape, the K plans side by side.
+
+        Args:
+            noise: normal numbers, scaled as the configuration, or mining, has it.
+            ego: [B, 8].
+            memory: of `cache`, for B scenes.
+            steps: that are asked for, where it makes steps.
+            unseen: memory of one scene without states, for guided candidates (see negatives).
+            guidance: 1 = what is seen alone; below, a part of what `unseen` and no ego state give:
+                `u + guidance (s - u)` of the two.
+        """
+
+
+@dataclass
+class Learned:
+    """What a head of its own loss makes of a batch.
+
+    Attributes:
+        loss: scalar, in the place of L_FM: the term `action_flow` of the stage.
+        plan: the normalised plans [B K, L, 3] that the other terms judge (L_RDE, terms from
+            outside), with their graph.
+        readouts: of the tapped blocks, for L_align.
+    """
+
+    loss: Tensor
+    plan: Tensor
+    readouts: dict[int, Readout] = field(default_factory=dict)
+
+
+@runtime_checkable
+class OwnLoss(Protocol):
+    """A head that learns by a loss of its own, instead of flow matching."""
+
+    def learn(
+        self,
+        clean: Tensor,
+        noise: Tensor,
+        ego: Tensor,
+        memory: Memory,
+        *,
+        tap: Collection[int] = (),
+        states: Sequence[Tensor] = (),
+    ) -> Learned:
+        """Its loss on B scenes with K draws of noise each.
+
+        Args:
+            clean: the experts' normalised waypoints [B K, L, 3], K times each, side by side.
+            noise: normal numbers of that shape.
+            ego: [B, 8].
+            memory: of `cache`, for B scenes.
+            tap: blocks (from 1) whose readouts are returned.
+            states: what `cache` was given.
+        """
 
 
 class HeadBuilder(Protocol):

@@ -80,11 +80,13 @@ def shard_model(model: ReWorldModel, mesh: DeviceMesh) -> None:
     """Shard both transformers in place (FSDP2); the codec and the normaliser stay whole.
 
     The Video DiT is gathered block by block. The Action DiT, small, is one unit: its `cache` runs
-    outside of its forward.
+    outside of its forward, as do `learn` and `sample` of heads that have them.
     """
     for block in model.video_dit.transformer_blocks:
         fully_shard(block, mesh=mesh)
     parts = model.parts()
     fully_shard(parts["video_dit"], mesh=mesh)
     fully_shard(parts["action_dit"], mesh=mesh, reshard_after_forward=False)
-    register_fsdp_forward_method(parts["action_dit"], "cache")
+    for method in ("cache", "learn", "sample"):
+        if hasattr(parts["action_dit"], method):
+            register_fsdp_forward_method(parts["action_dit"], method)
