@@ -17,13 +17,16 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from reworld_agent.analysis.figures import bev
+from reworld_agent.analysis.figures import bev, style
+from reworld_agent.analysis.figures.readings import draw_legend, readings
 from reworld_agent.analysis.figures.style import PLAN, WHO
 from reworld_agent.analysis.picture_kinds import MOVING, kind_of, require_kind
 from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import ConfigError
+from reworld_agent.core.vocabulary import PDMS_V1
 from reworld_agent.pdm.metrics import FailureAnnotation
 from reworld_agent.pdm.scene_cache import SceneCache
+from reworld_agent.pdm.simulate.rollout import rollout
 
 Array = NDArray[np.float64]
 Picture = NDArray[np.uint8]
@@ -38,6 +41,7 @@ def write(
     annotation: FailureAnnotation | None = None,
     title: str = "",
     interval_s: float | None = None,
+    protocol: str = PDMS_V1,
 ) -> None:
     """Write the animation of one scene.
 
@@ -48,6 +52,7 @@ def write(
         annotation: the failure; its instant is held for 0.8 s.
         title: text above.
         interval_s: between poses [s], where it is another.
+        protocol: whose metrics are written under the picture.
 
     Raises:
         UsageError: another suffix. ConfigError: PyAV is not installed.
@@ -55,7 +60,7 @@ def write(
     """
     path = Path(path)
     require_kind("path", path, MOVING)
-    pictures = list(frames(cache, poses, annotation, title, interval_s))
+    pictures = list(frames(cache, poses, annotation, title, interval_s, protocol))
     if kind_of(path) == "mp4":
         write_atomically(path, lambda partial: _save_mp4(partial, pictures))
         return
@@ -69,11 +74,15 @@ def frames(
     annotation: FailureAnnotation | None = None,
     title: str = "",
     interval_s: float | None = None,
+    protocol: str = PDMS_V1,
 ) -> Iterator[Picture]:
-    """Pictures uint8 [480, 720, 3] at 10 Hz: 41 steps, and the instant of failure held."""
+    """Pictures uint8 [480, 720, 3] at 10 Hz: 41 steps, and the instant of failure held.
+
+    Under the bird's eye stand a legend and what decides each metric at the instant.
+    """
     figure = Figure(figsize=(7.2, 4.8), dpi=100)
     canvas = FigureCanvasAgg(figure)
-    axes = figure.add_axes((0.07, 0.09, 0.92, 0.79))
+    axes = figure.add_axes((0.075, 0.2, 0.915, 0.68))
     who = bev.drivers(cache, poses, interval_s)
     bev.draw_map(axes, cache)
     for name, own in who.items():
@@ -85,11 +94,17 @@ def frames(
     if named is not None:
         named.set_animated(True)  # only drawn where it is asked for
     figure.text(0.01, 0.985, "\n".join(textwrap.wrap(title, 100)[:2]), va="top", fontsize=9)
+    draw_legend(figure, cache)
+    states = rollout(cache, poses[None], interval_s)[0]
+    measured = readings(cache, states, protocol)
+    strip = figure.text(0.01, 0.025, "", fontsize=style.SMALL, animated=True, zorder=10)
     canvas.draw()
     still = canvas.copy_from_bbox(figure.bbox)
     for step in range(41):
         canvas.restore_region(still)
         _draw_step(axes, cache, who, step, annotation)
+        strip.set_text(measured[step])
+        figure.draw_artist(strip)
         if named is not None and annotation is not None and step == annotation.step:
             axes.draw_artist(named)
         picture = np.asarray(canvas.buffer_rgba())[..., :3].copy()

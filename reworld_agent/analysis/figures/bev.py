@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from reworld_agent.analysis.explanation.counterfactuals import dense
 from reworld_agent.analysis.figures import style
 from reworld_agent.analysis.figures.labels import Label, place
+from reworld_agent.analysis.figures.readings import class_handles
 from reworld_agent.analysis.figures.style import HUMAN, PLAN, REFERENCE, WHO
 from reworld_agent.core.atomic import write_atomically
 from reworld_agent.pdm.metrics import FailureAnnotation
@@ -38,6 +39,7 @@ from reworld_agent.pdm.world.ego_frame import (
     to_ego,
     track_box,
 )
+from reworld_agent.pdm.world.red_lights import STEPS_PER_FRAME
 
 __all__ = ["box_corners", "draw", "drivers", "save_scene", "to_ego"]
 
@@ -46,7 +48,6 @@ LEAST_SPAN_M = 34.0
 _MARGIN_M = 7.0
 _MOVES_M = 1.0
 _MARKER = 13.0  # points, around the corner that left the road
-_CLASSES = ("vehicle", "pedestrian", "bicycle", "other object")
 
 
 def drivers(cache: SceneCache, poses: Array, interval_s: float | None = None) -> dict[str, Array]:
@@ -88,6 +89,7 @@ def draw(
     step = (annotation.step if annotation else 0) if step is None else step
     who = drivers(cache, poses, interval_s)
     draw_map(axes, cache)
+    draw_lights(axes, cache, step)
     draw_trails(axes, cache)
     draw_tracks(axes, cache, step, annotation.track if annotation else None)
     for name, own in who.items():
@@ -131,6 +133,25 @@ def draw_map(axes: Axes, cache: SceneCache) -> None:
         axes.add_collection(PatchCollection(lanes, facecolor="none", zorder=2, **edge))
     centre = to_ego(cache.centerline[:, :2], cache.ego_state[:3])
     axes.plot(*centre.T, color="#7d7d7d", linewidth=0.8, linestyle="-.", zorder=3)
+
+
+def red_outlines(cache: SceneCache, step: int) -> list[Array]:
+    """Outlines [V, 2], ego frame, of the route's turning lanes that are red at a step of 0.1 s."""
+    red = cache.light_red[min(step // STEPS_PER_FRAME, len(cache.light_red) - 1)]
+    starts, outlines = cache.light_ring_start, []
+    for light in np.flatnonzero(red).tolist():
+        first, last = cache.light_polygon_ring_start[light : light + 2].tolist()
+        for ring in range(first, last):
+            corners = cache.light_ring_xy[starts[ring] : starts[ring + 1]]
+            outlines.append(to_ego(corners, cache.ego_state[:3]))
+    return outlines
+
+
+def draw_lights(axes: Axes, cache: SceneCache, step: int) -> None:
+    """Turning lanes of the route that are red at a step of 0.1 s, hatched."""
+    look: dict[str, Any] = {"edgecolor": style.VERMILLION, "hatch": "xx", "linewidth": 0.8}
+    for outline in red_outlines(cache, step):
+        axes.add_patch(Polygon(outline, facecolor="none", alpha=0.6, zorder=2.5, **look))
 
 
 def draw_trails(axes: Axes, cache: SceneCache) -> None:
@@ -302,11 +323,13 @@ def label_classes(axes: Axes, cache: SceneCache, step: int) -> list[Legend]:
     (low_x, high_x), (low_y, high_y) = axes.get_xlim(), axes.get_ylim()
     x, y = to_ego(cache.track_pose[step, :, :2], cache.ego_state[:3]).T
     seen = cache.track_type[(x > low_x) & (x < high_x) & (y > low_y) & (y < high_y)]
-    kinds = {_CLASSES[min(kind, 3)]: style.TRACK_COLOURS[kind] for kind in sorted(seen.tolist())}
-    handles = [
-        Patch(facecolor=colour, edgecolor=style.INK, linewidth=0.5, label=name)
-        for name, colour in kinds.items()
-    ]
+    handles = class_handles(seen)
+    if any(
+        ((low_x < x) & (x < high_x) & (low_y < y) & (y < high_y)).any()
+        for x, y in (outline.T for outline in red_outlines(cache, step))
+    ):
+        red: dict[str, Any] = {"facecolor": "none", "edgecolor": style.VERMILLION, "hatch": "xxxx"}
+        handles.append(Patch(linewidth=0.5, label="red light", **red))
     if not handles:
         return []
     look: dict[str, Any] = {

@@ -118,8 +118,8 @@ def breakdown(axes: Axes, rows: pd.DataFrame, by: str = "class") -> None:
     _plain(axes, "", f"failed scenes by {by}")
 
 
-def write(path: str | Path, table: ScoreTable, rows: pd.DataFrame) -> None:
-    """All charts of a run on one page (png, pdf, svg by suffix); raises DataError."""
+def page(table: ScoreTable, rows: pd.DataFrame) -> Figure:
+    """All charts of a run on one page."""
     figure = Figure(figsize=(10, 7.5), dpi=110, layout="constrained")
     grid = figure.subplots(3, 2)
     lost(grid[0, 0], table)
@@ -128,7 +128,12 @@ def write(path: str | Path, table: ScoreTable, rows: pd.DataFrame) -> None:
         breakdown(axes, rows, by)
     title = f"{table.label}, {table.protocol.title}, {len(table.frame):,} scenes"
     figure.suptitle(title, fontsize=11, fontweight="bold")
-    path = Path(path)
+    return figure
+
+
+def write(path: str | Path, table: ScoreTable, rows: pd.DataFrame) -> None:
+    """All charts of a run in one file (png, pdf, svg by suffix); raises DataError."""
+    figure, path = page(table, rows), Path(path)
     kind = path.suffix.lstrip(".") or "png"
     write_atomically(path, lambda partial: figure.savefig(partial, format=kind))
 

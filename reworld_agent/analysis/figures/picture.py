@@ -27,7 +27,8 @@ from reworld_agent.pdm.metrics import FailureAnnotation
 from reworld_agent.pdm.scene_cache import SceneCache
 from reworld_agent.pdm.simulate.rollout import rollout
 
-_LINE = 118  # letters
+_LINE = 112  # letters
+_SMALL_LINE, _SMALL_LINES = 66, 5
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def compose(view: SceneView) -> Figure:
     """Bird's eye left, camera right, the sentence above; 10 × 4.1 inches."""
     figure = Figure(figsize=(10, 4.1), dpi=110, facecolor="white")
     annotation = view.annotation
-    left = figure.add_axes((0.055, 0.105, 0.53, 0.73))
+    left = figure.add_axes((0.065, 0.115, 0.52, 0.72))
     bev.draw(left, view.cache, annotation=annotation, **view.plan)
     right = figure.add_axes((0.6, 0.26, 0.39, 0.575))
     right.set_anchor("N")
@@ -113,7 +114,8 @@ def compose(view: SceneView) -> Figure:
         right.text(0.5, 0.5, "no camera image", ha="center", color=style.GREY)
     lines = textwrap.wrap(view.sentence.replace(" %", "\u00a0%"), _LINE)
     figure.text(0.012, 0.975, "\n".join(lines[:2]), va="top", fontsize=10, fontweight="bold")
-    figure.text(0.6, 0.215, "\n".join(_small_print(view)), va="top", fontsize=8, linespacing=1.5)
+    small = [part for line in _small_print(view) for part in textwrap.wrap(line, _SMALL_LINE)]
+    figure.text(0.6, 0.215, "\n".join(small[:_SMALL_LINES]), va="top", fontsize=8, linespacing=1.4)
     return figure
 
 
@@ -124,12 +126,13 @@ def _small_print(view: SceneView) -> list[str]:
     ways = "camera at t = 0 s; plan: blue, as wide as the car; human: dashed"
     speed = f"{float(np.hypot(*cache.ego_state[3:5])):.1f} m/s"
     command = COMMANDS[cache.driving_command]
-    return [
+    lines = [
         ways if view.front is not None else "",
         scores,
         f"scene {cache.token}   command {command}   {speed} at t = 0 s",
         f"log {cache.log_name}   {cache.map_name}",
     ]
+    return [line for line in lines if line]
 
 
 def write_picture(
@@ -146,7 +149,12 @@ def write_picture(
     view = open_view(run, token, rows, images=kind in STILLS)
     if kind in MOVING:
         animation.write(
-            path, view.cache, annotation=view.annotation, title=view.sentence, **view.plan
+            path,
+            view.cache,
+            annotation=view.annotation,
+            title=view.sentence,
+            protocol=run.table.protocol.name,
+            **view.plan,
         )
         return path
     figure = compose(view)

@@ -18,7 +18,7 @@ OTHER = "#0072B2"
 LABELS = {
     "velocity_error": "velocity error on held-out clips",
     "fvd": "FVD",
-    "block": "block with the mid head (0: none)",
+    "block": "block with the mid head (0 and dashed line: none)",
     "gamma": r"self-guidance $\gamma$",
     "step": "optimiser step",
     "method": "",
@@ -69,7 +69,10 @@ def _methods(table: pd.DataFrame, ax: Axes, measured: str) -> None:
 def _means(table: pd.DataFrame, ax: Axes, varied: str, measured: str) -> None:
     ax.plot(table[varied], table[measured], "o", color=OTHER, alpha=0.5, markersize=4)
     means = table.groupby(varied)[measured].mean()
-    ax.plot(means.index, means, color=OTHER, linewidth=2)
+    joined = means[means.index != 0] if varied == "block" else means  # 0 is no block
+    ax.plot(joined.index, joined, color=OTHER, linewidth=2)
+    if len(joined) < len(means):
+        ax.axhline(float(means.loc[0]), color=COLOURS["vanilla"], linewidth=1.5, linestyle="--")
     ax.set(xlabel=LABELS[varied], ylabel=LABELS[measured])
     ax.set_xticks(list(means.index))
 

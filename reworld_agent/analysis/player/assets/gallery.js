@@ -14,7 +14,8 @@ export class Gallery {
     this.pages = element("nav", { class: "pages", "aria-label": "pages of the gallery" });
     host.append(this.cards, this.pages);
     this.watch = new IntersectionObserver((entries) => {
-      entries.filter((entry) => entry.isIntersecting).forEach((entry) => this.paint(entry.target));
+      entries.filter((entry) => entry.isIntersecting).forEach((entry) => this.wanted.unshift(entry.target));
+      this.paintNext();
     }, { rootMargin: "300px" });
     window.addEventListener("beforeprint", () => this.repaint(true));
     window.addEventListener("afterprint", () => this.repaint(false));
@@ -33,18 +34,25 @@ export class Gallery {
     this.watch.disconnect();
     const chosen = this.order.slice(this.page * PAGE, (this.page + 1) * PAGE);
     this.scenes = new Map();
+    this.wanted = [];
     this.cards.replaceChildren(...chosen.map((number) => this.card(number)));
     [...this.cards.children].forEach((card) => this.watch.observe(card));
     this.fillPages();
-    this.paintIdly([...this.cards.children]);
+    this.wanted.push(...this.cards.children); // in the end all, so that a printed page is whole
+    this.paintNext();
   }
 
-  /** Paint what nobody looks at yet when there is time, so that a printed page is whole. */
-  paintIdly(cards) {
-    const [card, ...others] = cards;
-    if (!card || !card.isConnected) return;
-    const soon = window.requestIdleCallback || ((act) => setTimeout(act, 50));
-    soon(() => this.paint(card).then(() => this.paintIdly(others)));
+  /** One card at a time, when there is time: what is seen first, scrolling before all. */
+  paintNext() {
+    if (this.painting) return;
+    const card = this.wanted.shift();
+    if (!card) return;
+    this.painting = true;
+    const soon = card.dataset.drawn || !card.isConnected ? (act) => act() : window.requestIdleCallback || requestAnimationFrame;
+    soon(() => this.paint(card).finally(() => {
+      this.painting = false;
+      this.paintNext();
+    }));
   }
 
   fillPages() {
@@ -78,7 +86,7 @@ export class Gallery {
 
   async paint(article) {
     const number = Number(article.dataset.number);
-    if (article.dataset.drawn) return;
+    if (article.dataset.drawn || !article.isConnected) return;
     article.dataset.drawn = "yes";
     const scene = await this.store.scene(number);
     this.scenes.set(number, scene);
