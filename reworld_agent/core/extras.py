@@ -26,6 +26,8 @@ EXTRA_OF = {
     "torchmetrics": "video",
     "transformers": "text",
     "ray": "ray",
+    "peft": "lora",
+    "bitsandbytes": "adam8bit",
 }
 """Extra of each library, by the name that is imported."""
 

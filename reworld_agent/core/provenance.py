@@ -52,6 +52,16 @@ def code_version() -> str:
     return f"{reworld_agent.__version__}+{done.stdout.strip()}"
 
 
+@lru_cache(maxsize=1)
+def code_hash() -> str:
+    """SHA-256 over the package's modules and their paths in it."""
+    folder, digest = Path(reworld_agent.__file__).parent, hashlib.sha256()
+    for file in sorted(folder.rglob("*.py")):
+        digest.update(f"{file.relative_to(folder)}|".encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
 def weights_hash(agent: Any) -> str:
     """SHA-256 over names, dtypes and bytes of all tensors; "" for an agent without weights.
 

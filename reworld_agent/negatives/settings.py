@@ -20,7 +20,7 @@ class NegativeSettings(Settings, prefix="hard_negatives"):
     """
 
     pool: Path | None = setting(
-        "pool.parquet, or a folder of BeyondDrive's pickles; null: L_RDE is 0", None, group=_GROUP
+        "pool.parquet, or a folder of BeyondDrive's pickles; stage 3 needs one", None, group=_GROUP
     )
     delta: float = setting(
         "a candidate whose score is below is unsafe", 0.6, above=0, most=1, group=_GROUP

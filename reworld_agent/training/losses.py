@@ -56,7 +56,9 @@ def stage_loss(
             [B, blocks, N, D] of a frozen Video DiT, or (Stage 1) `latents` [B, C, F, h, w] of
             history and future; Stage 1 of models with text conditioning: `prompt`, `prompt_mask`.
         targets: `trajectory` [B, L, 3]; Stage 1: `future_images` uint8 [B, T, 3, H, W]; Stage 3:
-            `hard_negative` [B, L, 3] and `hard_negative_valid` bool [B].
+            `hard_negative` [B, L, 3] and `hard_negative_valid` bool [B]; with gradient
+            accumulation `hard_negative_count`, scalar: the mean number of valid ones in the
+            batches of the optimiser step (Eq. 18 divides by the number of the whole batch).
         rng: of times and noise; a generator stands for a process that has the whole batch,
             None for torch's global generator.
         clip: what a video stage makes of the images; None = the model's own clip.
@@ -234,11 +236,12 @@ def _repulsion(
     none = torch.zeros(scenes, dtype=torch.bool)
     valid = targets.get("hard_negative_valid", none).to(model.device)
     negative = targets.get("hard_negative", targets["trajectory"]).to(model.device)
+    count = targets.get("hard_negative_count", valid.sum().float()).to(model.device)
     loss = repulsion_loss(
         model.normaliser.denormalise(estimate),
         negative.repeat_interleave(plans, dim=0),
         valid.repeat_interleave(plans, dim=0),
         stage.repulsion_cap,
-        rng.total(valid.sum().float() * plans),
+        rng.total(count * plans),
     )
     return loss, valid.float().mean()

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from pathlib import Path
 
+import torch
+
+from reworld_agent.config import ModelConfig
 from reworld_agent.core.errors import WeightsError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.model.shipped import load_checkpoint, shipped_folder
@@ -13,6 +17,21 @@ from reworld_agent.training.stages import STAGES, STATISTICS, TrainingStage
 from reworld_agent.video.backbones import VideoBackbone
 
 logger = logging.getLogger(__name__)
+
+
+def start_model(
+    config: ModelConfig, stage: TrainingStage, init_from: str | Path | None = None
+) -> ReWorldModel:
+    """The model that a stage trains, prepared for it (`prepare_stage`).
+
+    Where it starts from weights, it never has others: they are mapped from their files, which all
+    processes of a machine share until they change them. Only a first stage of its own is random.
+    """
+    fresh = stage.predecessor is None and init_from is None
+    with nullcontext() if fresh else torch.device("meta"):
+        model = ReWorldModel(config)
+    prepare_stage(model, stage, init_from)
+    return model
 
 
 def prepare_stage(
@@ -37,7 +56,9 @@ def prepare_stage(
         model.normaliser.load_state_dict(source.normaliser.state_dict())
         model.history = [STATISTICS]
     else:
-        model.load_state_dict(source.state_dict())
+        model.load_state_dict(source.state_dict(), assign=model.device.type == "meta")
+        for parameter in model.parameters():  # half precision on disk; training is in float32
+            parameter.data = parameter.data.float()
         model.history = list(source.history)
     set_trainable(model, stage)
 

@@ -16,6 +16,7 @@ from reworld_agent.scenes.split_settings import SplitSettings
 _TRAINER = "lightning.pytorch.trainer.trainer.Trainer"
 _NO_LIMIT = -1  # as Lightning writes it
 FSDP2 = "fsdp2"
+AUTO_PRECISION, PLAIN = "auto", "32-true"
 _MOST_DEVICES = 1024
 _RUN, _BATCHES, _LIGHTNING = "the run", "batches", "Lightning's Trainer, with all its arguments"
 _VALIDATION = "validation: losses, ADE and FDE of what is not learned from"
@@ -62,7 +63,12 @@ class LightningSettings(Settings, prefix="trainer.params"):
         "processes: a number, auto, or devices [0,1]", 1, read=_devices, group=_LIGHTNING
     )
     num_nodes: int = setting("machines", 1, least=1, group=_LIGHTNING)
-    precision: str = setting("32-true, bf16-mixed ...", "32-true", group=_LIGHTNING)
+    precision: str = setting(
+        "32-true, bf16-mixed (float32 weights), bf16-true (bfloat16 weights) ...; auto: bf16-mixed "
+        "for a Video DiT of 1024 channels or more, else 32-true",
+        AUTO_PRECISION,
+        group=_LIGHTNING,
+    )
     strategy: str = setting(f"auto, ddp, {FSDP2} ...", "auto", group=_LIGHTNING)
     gradient_clip_val: float | None = setting(
         "norm; null = the stage's own", None, least=0, group=_LIGHTNING
@@ -93,7 +99,7 @@ class LightningSettings(Settings, prefix="trainer.params"):
             "accelerator": self.accelerator,
             "devices": devices,
             "num_nodes": self.num_nodes,
-            "precision": self.precision,
+            "precision": PLAIN if self.precision == AUTO_PRECISION else self.precision,
             "strategy": self.strategy,
             "gradient_clip_val": self.gradient_clip_val,
             **self.more,

@@ -14,9 +14,9 @@ from reworld_agent.model import ReWorldModel
 from reworld_agent.training.datasets.loading import StageData
 from reworld_agent.training.datasets.run_samples import run_samples
 from reworld_agent.training.loop import engine
-from reworld_agent.training.loop.callbacks import ExportWeights
+from reworld_agent.training.loop.callbacks import ExportWeights, SameCode
 from reworld_agent.training.loop.ema import averages
-from reworld_agent.training.loop.module import StageModule
+from reworld_agent.training.loop.fitted import stage_module
 from reworld_agent.training.loop.resume import (
     Trained,
     check_settings,
@@ -25,7 +25,8 @@ from reworld_agent.training.loop.resume import (
     stage_record,
 )
 from reworld_agent.training.loop.state_cache import CachedStates
-from reworld_agent.training.prepare import prepare_stage
+from reworld_agent.training.memory.choose import fitted
+from reworld_agent.training.prepare import start_model
 from reworld_agent.training.stages import TrainingStage
 from reworld_agent.training.table2.stage import run_table2
 from reworld_agent.training.train_run import TrainRun
@@ -43,16 +44,20 @@ def run_stage(settings: TrainRun) -> Trained:
         ReWorldError: whatever the user can fix, before the first step where possible.
     """
     engine.quiet()
+    settings = settings.replaced(trainer=settings.lightning)
     engine.check_trainer(settings.trainer)
     if settings.of_table2:
         return run_table2(settings)
     output, resume = settings.output_dir, settings.resume
     check_settings(output, early_record(settings), resume)
+    settings = fitted(settings)
     pl.seed_everything(settings.seed, verbose=False)
-    model, stage = ReWorldModel(settings.config), settings.training_stage
-    prepare_stage(model, stage, settings.agent.init_from)
-    same: dict[str, Any] = {"initial_weights": weights_hash(model)}
+    stage = settings.training_stage
+    model = start_model(settings.config, stage, settings.agent.init_from)
+    start = weights_hash(model)
+    same: dict[str, Any] = {"initial_weights": start}
     check_settings(output, same, resume)
+    module = stage_module(model, stage, settings.fit, settings.lora, settings.seed, start)
     learned, held_out = run_samples(settings, stage, model)
     plan = engine.batch_plan(
         *(stage.batch_size, stage.steps, len(learned), settings.dataloader, settings.trainer)
@@ -76,10 +81,10 @@ def run_stage(settings: TrainRun) -> Trained:
     session = engine.planned_session(
         *(title, plan, state.checkpoint, stage.gradient_clip, settings, held_out is not None)
     )
-    module = StageModule(model, stage, settings.seed)
+    module.stage = stage
     return engine.train(session, settings, module, _callbacks(stage, model), datamodule=data)
 
 
 def _callbacks(stage: TrainingStage, model: ReWorldModel) -> list[Callback]:
     """What writes the weights, and their average where the stage asks for it."""
-    return [ExportWeights(model, stage), *averages(model, stage)]
+    return [SameCode(), ExportWeights(model, stage), *averages(model, stage)]

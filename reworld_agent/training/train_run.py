@@ -28,7 +28,14 @@ from reworld_agent.training.choices import (
     RepresentationChoice,
     StageChoice,
 )
-from reworld_agent.training.settings import FSDP2, TrainingSettings
+from reworld_agent.training.fit_settings import FitSettings, LoraSettings
+from reworld_agent.training.settings import (
+    AUTO_PRECISION,
+    FSDP2,
+    PLAIN,
+    LightningSettings,
+    TrainingSettings,
+)
 from reworld_agent.training.stages import (
     RECIPES,
     STAGES,
@@ -44,6 +51,9 @@ _HOSTS_WORDS = (
     *("_target_", "_convert_", "stage_applied", "purpose", "hard_negatives", "split"),
     *("checkpoint_path", "device", "dtype"),  # of planning
 )
+
+
+_WIDE = 1024  # channels of a Video DiT that is trained under autocast to bfloat16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +74,8 @@ class TrainRun(TrainingSettings):
     hard_negatives: NegativeSettings = section(NegativeSettings)
     clips: ClipChoice = section(ClipChoice)
     method: RepresentationChoice = section(RepresentationChoice)
+    fit: FitSettings = section(FitSettings)
+    lora: LoraSettings = section(LoraSettings)
 
     @classmethod
     def from_config(cls, cfg: DictConfig, choices: Mapping[str, str] | None = None) -> TrainRun:
@@ -93,6 +105,14 @@ class TrainRun(TrainingSettings):
             return config
         return dataclasses.replace(config, video=dataclasses.replace(config.video, text="prompt"))
 
+    @property
+    def lightning(self) -> LightningSettings:
+        """The trainer's settings with the precision that `auto` means for this model."""
+        if self.trainer.precision != AUTO_PRECISION:
+            return self.trainer
+        wide = self.config.video.width >= _WIDE
+        return self.trainer.replaced(precision="bf16-mixed" if wide else PLAIN)
+
     @cached_property
     def training_stage(self) -> TrainingStage:
         """The stage with its overrides, its steps as the trainer's `max_steps` has them."""
@@ -118,10 +138,22 @@ class TrainRun(TrainingSettings):
         self._check_start()
         self._check_data()
         self._check_strategy()
+        self._check_pool()
+
+    def _check_pool(self) -> None:
         pool = self.hard_negatives.pool
-        if pool is not None and self.training_stage.weights.repulsion > 0 and not pool.exists():
-            hint = "make it: reworld mine; hard_negatives.pool=null trains with L_RDE at 0"
-            raise UsageError(f"hard_negatives.pool={pool}: no such file or folder", hint)
+        if self.of_table2 or self.training_stage.weights.repulsion <= 0:
+            return
+        if pool is None:
+            hint = (
+                "make it: reworld mine agent.checkpoint_path=WEIGHTS output_dir=DIR, then add "
+                "hard_negatives.pool=DIR/pool.parquet"
+            )
+            raise UsageError(f"stage {self.stage} needs a pool of hard negatives", hint)
+        if not pool.exists():
+            raise UsageError(
+                f"hard_negatives.pool={pool}: no such file or folder", "make it: reworld mine"
+            )
 
     def _check_start(self) -> None:
         start, stage = self.agent.init_from, self.training_stage
@@ -204,11 +236,16 @@ class TrainRun(TrainingSettings):
                 require(name, folder, "folder")
 
     def _check_strategy(self) -> None:
-        if self.trainer.strategy != FSDP2:
-            return
-        if self.of_table2:
+        sharded = self.trainer.strategy == FSDP2
+        if sharded and self.of_table2:
             raise UsageError(f"strategy={FSDP2} with protocol={TABLE2}", "use strategy=ddp")
-        decay = self.training_stage.ema_decay
-        if decay:
-            message = f"stage {self.stage}: ema_decay={decay} with strategy={FSDP2}"
-            raise UsageError(message, "use strategy=ddp, or +agent.overrides.ema_decay=null")
+        if sharded and self.fit.optimizer != "adamw":
+            hint = "use optimizer=adamw: each process has but its share of the moments"
+            raise UsageError(f"optimizer={self.fit.optimizer} with strategy={FSDP2}", hint)
+        if self.of_table2 and (self.fit != FitSettings() or self.lora.rank is not None):
+            hint = "they are for protocol=paper: leave them out"
+            raise UsageError(f"settings of memory or LoRA with protocol={TABLE2}", hint)
+        if self.trainer.precision == "bf16-true" and self.training_stage.ema_decay:
+            decay = f"ema_decay={self.training_stage.ema_decay:g}"
+            hint = "use bf16-mixed, or +agent.overrides.ema_decay=null"
+            raise UsageError(f"{decay} of weights in bfloat16, which it would not move", hint)

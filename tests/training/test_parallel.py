@@ -133,18 +133,3 @@ def test_processes_that_cannot_be_are_refused(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("WORLD_SIZE", "3")
     with pytest.raises(ConfigError, match=r"torchrun started 3 processes, .*devices=2"):
         world_size(LightningSettings(accelerator="cpu", devices=2))
-
-
-def test_averages_of_sharded_weights_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    small_loader(tmp_path)
-    monkeypatch.setenv("OPENSCENE_DATA_ROOT", str(tmp_path))
-    monkeypatch.setenv("NUPLAN_MAPS_ROOT", str(tmp_path))
-    model = ReWorldModel(load_model_config("tiny"))
-    model.history = ["statistics"]
-    model.save_pretrained(tmp_path / "start" / "weights")
-    more = ["+agent.overrides.ema_decay=0.9", "trainer.params.strategy=fsdp2"]
-    start = f"agent.init_from={tmp_path / 'start' / 'weights'}"
-    with pytest.raises(ConfigError, match=r"ema_decay=0\.9 with strategy=fsdp2"):
-        config(tmp_path, "1", start, *more)

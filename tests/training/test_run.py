@@ -8,12 +8,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from reworld_agent.core.errors import ConfigError, DataError, UsageError, WeightsError
 from reworld_agent.evaluation.compose import FIT, TRAIN, compose
 from reworld_agent.model import ReWorldModel
+from reworld_agent.negatives.pool import write_pool
 from reworld_agent.planner.heads import PlannerHead
 from reworld_agent.training import TrainRun, run, stage_run
 from reworld_agent.training.datasets.loading import SampleStream
@@ -74,6 +77,16 @@ def fit(tmp_path: Path) -> None:
     run_statistics(StatisticsRun.from_config(compose(given, FIT)))
 
 
+def pool(tmp_path: Path) -> str:
+    """Override that names a pool, made here, with a negative for every scene."""
+    file = tmp_path / "pool.parquet"
+    tokens = small_loader(tmp_path).tokens
+    poses = [np.full(24, 3.0)] * len(tokens)
+    rows = {"token": tokens, "candidate": "0", "score": 0.1, "poses": poses}
+    write_pool(file, pd.DataFrame(rows), {"split": SPLIT})
+    return f"hard_negatives.pool={file}"
+
+
 def init(tmp_path: Path, stage: str) -> str:
     """Override that starts from the weights of a stage."""
     return f"agent.init_from={tmp_path / stage / 'weights'}"
@@ -81,9 +94,9 @@ def init(tmp_path: Path, stage: str) -> str:
 
 def test_chain_of_stages(tmp_path: Path) -> None:
     fit(tmp_path)
-    last = "fit"
+    last, more = "fit", [pool(tmp_path)]
     for stage in ("1", "planner", "2", "3"):
-        run(config(tmp_path, stage, init(tmp_path, last)))
+        run(config(tmp_path, stage, init(tmp_path, last), *more))
         last = stage
     first = ReWorldModel.from_pretrained(tmp_path / "1" / "weights")
     planner = ReWorldModel.from_pretrained(tmp_path / "planner" / "weights")

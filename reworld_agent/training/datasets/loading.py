@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol, cast
 
 import torch
@@ -79,6 +80,35 @@ class SampleStream(Sampler[int]):
             yield self.phase_at(position) * self.length + int(order[place])
 
 
+class StepBatches:
+    """Batches of a loader; those of one optimiser step know how many negatives it has.
+
+    Eq. 18 divides by the scenes of the whole batch that have a hard negative. Where a step takes
+    several forwards, `hard_negative_count` is the mean of their numbers: the batches of one step
+    are read before the first is learned from.
+
+    Args:
+        loader: of targets with `hard_negative_valid`; others pass as they are.
+        accumulate: forwards of a step.
+    """
+
+    def __init__(self, loader: DataLoader[tuple[Any, ...]], accumulate: int) -> None:
+        self.loader, self.accumulate = loader, accumulate
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[Any]:
+        batches = iter(self.loader)
+        while step := list(islice(batches, self.accumulate)):
+            valid = [batch[1].get("hard_negative_valid") for batch in step]
+            if all(one is not None for one in valid):
+                count = torch.stack([one.sum() for one in valid]).float().mean()
+                for batch in step:
+                    batch[1]["hard_negative_count"] = count
+            yield from step
+
+
 class StageData(LightningDataModule):
     """Loads the batches of a run in every process.
 
@@ -112,7 +142,7 @@ class StageData(LightningDataModule):
         self.phases, self.held_out, self.count = phases, held_out, count
         self.val_batch = val_batch or plan.per_process
 
-    def train_dataloader(self) -> DataLoader[tuple[Any, ...]]:
+    def train_dataloader(self) -> DataLoader[tuple[Any, ...]] | StepBatches:
         """The batches of this process, from where the run stands."""
         trainer, plan = self.trainer, self.plan
         world, rank = (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
@@ -127,12 +157,13 @@ class StageData(LightningDataModule):
             lambda position: phase_number(self.phases, position // step, plan.steps),
         )
         samples: Any = self.dataset
-        return DataLoader(
+        loader = DataLoader(
             *(samples, plan.per_process),
             sampler=stream,
             num_workers=self.workers,
             worker_init_fn=begin_loading,
         )
+        return loader if plan.accumulate == 1 else StepBatches(loader, plan.accumulate)
 
     def val_dataloader(self) -> DataLoader[tuple[Any, ...]] | list[Any]:
         """This process's share of the held-out samples, in the phase that training is in."""

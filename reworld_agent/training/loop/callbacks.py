@@ -10,11 +10,15 @@ from statistics import median
 from typing import Any, Protocol
 
 import pandas as pd
+import torch
 from lightning.pytorch import Callback
 from torch import Tensor
 
+from reworld_agent.core.errors import ConfigError
+from reworld_agent.core.provenance import code_hash
 from reworld_agent.core.result_tables import read_csv, write_csv
 from reworld_agent.model import ReWorldModel
+from reworld_agent.training.loop.device_values import Later
 from reworld_agent.training.loop.export import save_weights
 from reworld_agent.training.losses import NotFiniteError
 from reworld_agent.training.prepare import finish_stage
@@ -55,6 +59,21 @@ class KeepStopped(Callback):
         """Lightning's hook."""
         if isinstance(exception, NotFiniteError):
             trainer.save_checkpoint(self.file)
+
+
+class SameCode(Callback):
+    """Refuses a run whose processes have different code, before its first step."""
+
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """Lightning's hook; the processes know each other by now."""
+        if trainer.world_size == 1:
+            return
+        found: list[Any] = [None] * trainer.world_size
+        torch.distributed.all_gather_object(found, code_hash())
+        others = [rank for rank, code in enumerate(found) if code != found[0]]
+        if others:
+            message = f"process {others[0]} has other code of ReWorld than process 0"
+            raise ConfigError(message, "install the same version on every machine")
 
 
 class HasTerms(Protocol):
@@ -104,20 +123,29 @@ class SpikeWatch(Callback):
         self.recent: deque[float] = deque(maxlen=window)
         self.factor = factor
         self.spikes = 0
+        self._later = Later(self._look)
 
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Lightning's hook."""
-        loss = float(outputs["loss"]) * trainer.accumulate_grad_batches
+        scenes = ", ".join(batch[2]) if len(batch) > 2 else "not named"
+        scale = trainer.accumulate_grad_batches
+        self._later.put(outputs["loss"], scale, trainer.global_step, scenes)
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        """Lightning's hook."""
+        self._later.flush()
+
+    def _look(self, found: Tensor, scale: int, step: int, scenes: str) -> None:
+        loss = float(found) * scale
         if len(self.recent) >= (self.recent.maxlen or 0) // 5:
             middle = median(self.recent)
             spread = median(abs(value - middle) for value in self.recent)
             if loss - middle > self.factor * spread:
                 self.spikes += 1
-                scenes = ", ".join(batch[2]) if len(batch) > 2 else "not named"
                 message = "loss spike at step %d: %.4g after %.4g; the batch's scenes: %s"
-                logger.warning(message, trainer.global_step, loss, middle, scenes)
+                logger.warning(message, step, loss, middle, scenes)
         if math.isfinite(loss):
             self.recent.append(loss)
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
 from diffusers.training_utils import EMAModel
 from lightning.pytorch import Callback
+from torch import Tensor
+from torch.distributed.tensor import DTensor, distribute_tensor
 
 from reworld_agent.model import ReWorldModel
 from reworld_agent.training.loop.export import save_weights
@@ -19,7 +22,8 @@ class AverageWeights(Callback):
     """Averages what a stage trains, step by step, and writes `weights_ema` when training ends.
 
     The decay warms up, or short runs would end near where they started (see `TrainingStage`).
-    Its state is part of every checkpoint. It follows `ExportWeights` in the list of callbacks,
+    Its state, whole, is part of every checkpoint; of sharded weights (FSDP2) a process averages its
+    shares. It follows `ExportWeights` in the list of callbacks,
     which notes that the stage was passed.
 
     Args:
@@ -53,7 +57,10 @@ class AverageWeights(Callback):
         )
         self.average.to(pl_module.device)
         if self._saved is not None:
-            self.average.load_state_dict(self._saved)
+            pairs = zip(self._saved["shadow_params"], self.average.shadow_params, strict=True)
+            shares = [_shared_out(saved, like) for saved, like in pairs]
+            self.average.load_state_dict({**self._saved, "shadow_params": shares})
+            self._saved = None
         self._step = trainer.global_step
 
     def on_train_batch_end(
@@ -77,12 +84,32 @@ class AverageWeights(Callback):
         self.average.restore(parameters)
 
     def state_dict(self) -> dict[str, Any]:
-        """Part of a checkpoint."""
-        return {} if self.average is None else self.average.state_dict()
+        """Part of a checkpoint; every process calls it."""
+        if self.average is None:
+            return {}
+        state = self.average.state_dict()
+        return {**state, "shadow_params": [_whole(p) for p in state["shadow_params"]]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """From a checkpoint; applied when training starts."""
         self._saved = state_dict or None
+
+
+def _whole(tensor: Tensor) -> Tensor:
+    """A tensor as a checkpoint holds it; of a sharded one the first process alone has the whole."""
+    if not isinstance(tensor, DTensor):
+        return tensor
+    whole = tensor.full_tensor()
+    first = tensor.device_mesh.get_rank() == 0
+    return whole.cpu() if first else torch.empty(0)
+
+
+def _shared_out(whole: Tensor, like: Tensor) -> Tensor:
+    """Of a checkpoint's tensor, what this process keeps."""
+    if not isinstance(like, DTensor):
+        return whole
+    on_device = whole.to(like.device)
+    return distribute_tensor(on_device, like.device_mesh, like.placements)
 
 
 def averages(model: ReWorldModel, stage: TrainingStage) -> list[Callback]:

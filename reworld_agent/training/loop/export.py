@@ -11,6 +11,7 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_
 from torch.distributed.tensor import DTensor
 
 from reworld_agent.model import ReWorldModel
+from reworld_agent.training.loop.lora import merged, save_adapters, scale_of
 
 
 def is_sharded(model: ReWorldModel) -> bool:
@@ -23,19 +24,29 @@ def save_weights(
 ) -> None:
     """Write `save_pretrained`'s folder; every process must call it.
 
+    Adapters are merged in it, and stand by themselves in a folder `adapter` beside it.
+
     Args:
         model: whole or sharded.
         folder: where to.
         notes: lines of the card.
         is_first: this is the process that writes.
     """
+    scale = scale_of(model)
     if is_sharded(model):
         options = StateDictOptions(full_state_dict=True, cpu_offload=True)
         state = get_model_state_dict(model, options=options)
+    elif scale is not None:
+        state = model.state_dict()
+    else:
         if is_first:
-            whole_model(model, state).save_pretrained(folder, notes)
-    elif is_first:
-        model.save_pretrained(folder, notes)
+            model.save_pretrained(folder, notes)
+        return
+    if is_first:
+        if scale is not None:
+            save_adapters(state, scale, folder.with_name(folder.name.replace("weights", "adapter")))
+            state = merged(state, scale)
+        whole_model(model, state).save_pretrained(folder, notes)
 
 
 def whole_model(model: ReWorldModel, state: dict[str, Any]) -> ReWorldModel:

@@ -6,7 +6,8 @@ import os
 from typing import Any
 
 import torch
-from lightning.pytorch.strategies import ModelParallelStrategy
+from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 
@@ -69,18 +70,38 @@ def shares(batch_size: int, processes: int, per_process: int | None) -> tuple[in
     return each, batch_size // (each * processes)
 
 
+class ShardedStrategy(ModelParallelStrategy):
+    """FSDP2 of Lightning; of a checkpoint only what learns is gathered, on the first process."""
+
+    def lightning_module_state_dict(self) -> dict[str, Any]:
+        """Weights that learn, whole, on the CPU; empty on the other processes."""
+        options = StateDictOptions(
+            full_state_dict=True, cpu_offload=True, ignore_frozen_params=True
+        )
+        assert self.model is not None
+        return get_model_state_dict(self.model, options=options)
+
+
 def strategy(name: str, processes: int) -> Any:
-    """Lightning's strategy of a name; `fsdp2` shards parameters, gradients and optimiser state."""
-    if name != FSDP2:
-        return name
-    return ModelParallelStrategy(processes, 1, save_distributed_checkpoint=False)
+    """Lightning's strategy of a name.
+
+    `fsdp2` shards parameters, gradients and optimiser state. `ddp`, which is also what `auto` means
+    for several processes, exchanges gradients where they lie: buckets of their own would take as
+    much memory as the weights.
+    """
+    if name == FSDP2:
+        return ShardedStrategy(processes, 1, save_distributed_checkpoint=False)
+    if name == "ddp" or (name == "auto" and processes > 1):
+        return DDPStrategy(gradient_as_bucket_view=True)
+    return name
 
 
 def shard_model(model: ReWorldModel, mesh: DeviceMesh) -> None:
     """Shard both transformers in place (FSDP2); the codec and the normaliser stay whole.
 
     The Video DiT is gathered block by block. The Action DiT, small, is one unit: its `cache` runs
-    outside of its forward, as do `learn` and `sample` of heads that have them.
+    outside of its forward, as do `learn` and `sample` of heads that have them. Weights that are
+    mapped from their files come to the device one block at a time, and a process keeps its share.
     """
     for block in model.video_dit.transformer_blocks:
         fully_shard(block, mesh=mesh)

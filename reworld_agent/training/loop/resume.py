@@ -156,6 +156,10 @@ def stage_record(settings: TrainRun, stage: TrainingStage, same: dict[str, Any])
         record["latents"] = [str(folder) for folder in clips.latents]
     if clips.prompts is not None:
         record |= {"prompts": str(clips.prompts), "text": settings.config.video.text}
+    if settings.lora.rank is not None:
+        record["lora"] = settings.lora.as_dict()
+    if settings.fit.optimizer != "adamw":
+        record["optimizer"] = settings.fit.optimizer
     return record | same
 
 
