@@ -26,8 +26,8 @@ class FitSettings(Settings):
     """What of a step's memory is traded for time."""
 
     gradient_checkpointing: str = setting(
-        "none, all, or N: every N-th block of both DiTs computes its forward twice; auto: the first "
-        "of none, 2, all that fits memory_gb",
+        "none, all, or N: every N-th block of both DiTs is computed twice; auto: the first of "
+        "none, 2, all that fits memory_gb",
         AUTO,
         read=_read_checkpointing,
         group=_GROUP,
@@ -65,20 +65,19 @@ class LoraSettings(Settings, prefix="lora"):
         UsageError: settings of adapters without a rank.
     """
 
-    rank: int | None = setting("of each adapter; null = none: whole weights learn", None, least=1, group=_LORA)
-    alpha: float | None = setting("scale is alpha / rank; null = rank", None, above=0, group=_LORA)
+    rank: int | None = setting(
+        "of each adapter; null = none: whole weights learn", None, least=1, group=_LORA
+    )
+    alpha: int | None = setting("scale is alpha / rank; null = rank", None, least=1, group=_LORA)
     targets: tuple[str, ...] = setting(
-        "linear layers that get one, by the end of their names", ("to_q", "to_k", "to_v"), group=_LORA
+        "linear layers that get one, by the end of their names",
+        ("to_q", "to_k", "to_v"),
+        group=_LORA,
     )
 
     def check(self) -> None:
         """See the class."""
         if self.rank is None and self.alpha is not None:
-            raise UsageError(f"lora.alpha={self.alpha:g} without lora.rank=", "add lora.rank=16")
+            raise UsageError(f"lora.alpha={self.alpha} without lora.rank=", "add lora.rank=16")
         if not self.targets:
             raise UsageError("lora.targets=[] names no layer", "leave it out, or name layers")
-
-    @property
-    def scale(self) -> float:
-        """What an adapter's product is multiplied by."""
-        return (self.alpha or self.rank or 1) / (self.rank or 1)

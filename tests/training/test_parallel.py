@@ -79,6 +79,17 @@ def test_two_processes_learn_what_one_learns(
         weights = zip(trained.named_parameters(), resumed.parameters(), strict=True)
         assert not [name for (name, one), other in weights if not torch.equal(one, other)]
         assert history(tmp_path / f"{strategy}_resumed") == shared  # no step was done twice
+        averaged = [
+            ReWorldModel.from_pretrained(tmp_path / f"{name}" / "weights_ema")
+            for name in (strategy, f"{strategy}_resumed", "one")
+        ]
+        states = [model.state_dict() for model in averaged]
+        assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+        for name, value in states[2].items():
+            torch.testing.assert_close(states[0][name], value, rtol=1e-2, atol=2e-3)
+        assert not torch.equal(
+            states[0]["action_dit.proj_out.weight"], trained.action_dit.proj_out.weight
+        )
     assert done.stdout.count("power cut") == 4  # two strategies, two processes
     tables = [pd.read_csv(tmp_path / name / "validation.csv") for name in ("one", "ddp", "fsdp2")]
     assert tables[0]["step"].tolist() == [3] and "ade_m" in tables[0]

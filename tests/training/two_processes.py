@@ -24,6 +24,7 @@ def words(root: Path, name: str, *more: str) -> list[str]:
         f"hard_negatives.pool={root / 'pool.parquet'}",
         "trainer.params.max_steps=3",
         "+trainer.params.log_every_n_steps=1",
+        "+agent.overrides.ema_decay=0.9",
         f"validation.split={SPLIT}",
         *more,
     ]

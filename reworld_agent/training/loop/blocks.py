@@ -34,7 +34,7 @@ def checkpoint_blocks(model: ReWorldModel, every: int) -> None:
     """
     for number, block in blocks_of(model):
         if every and number % every == 0:
-            block.forward = partial(_twice, block.forward)  # type: ignore[method-assign]
+            block.forward = partial(_twice, block.forward)
 
 
 def _twice(forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

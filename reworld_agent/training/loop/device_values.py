@@ -33,8 +33,9 @@ class DeviceValue:
 
 
 class Later:
-    """Calls a function with a number and what belongs to it: at once on the CPU, on CUDA when the
-    next one comes.
+    """Calls a function with a number and what belongs to it: on CUDA when the next one comes.
+
+    On the CPU it does so at once.
 
     Args:
         use: takes the tensor, on the host, and what was given with it.

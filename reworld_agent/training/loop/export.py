@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.distributed.tensor import DTensor
 
@@ -33,9 +34,11 @@ def save_weights(
         is_first: this is the process that writes.
     """
     scale = scale_of(model)
+    state: dict[str, Tensor]
     if is_sharded(model):
         options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-        state = get_model_state_dict(model, options=options)
+        gathered: Any = get_model_state_dict(model, options=options)
+        state = gathered
     elif scale is not None:
         state = model.state_dict()
     else:

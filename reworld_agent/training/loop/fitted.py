@@ -30,8 +30,7 @@ def stage_module(
     Raises:
         ConfigError: `lora` names a layer that the trained parts do not have.
     """
-    if lora.rank is not None:
-        add_adapters(model, stage, lora)
+    add_adapters(model, stage, lora)
     checkpoint_blocks(model, fit.every)
     if fit.compile:
         compile_blocks(model)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -19,12 +20,14 @@ ADAPTER = "adapter_model.safetensors"  # as peft names it
 
 
 def add_adapters(model: ReWorldModel, stage: TrainingStage, lora: LoraSettings) -> None:
-    """Put adapters into the parts that the stage trains; they alone learn then.
+    """Put adapters, where they have a rank, into what the stage trains; they alone learn then.
 
     Raises:
         ReWorldError: peft is not installed.
         ConfigError: no trained part has a linear layer of a target's name.
     """
+    if lora.rank is None:
+        return
     require_installed("peft")
     # it brings accelerate: an extra of its own
     from peft import LoraConfig, inject_adapter_in_model  # noqa: PLC0415
@@ -71,8 +74,8 @@ def targets_of(part: nn.Module, targets: tuple[str, ...]) -> tuple[str, ...]:
 
 def scale_of(model: nn.Module) -> float | None:
     """What the products of a model's adapters are multiplied by; None = it has none."""
-    scales = (layer.scaling["default"] for layer in model.modules() if hasattr(layer, "lora_A"))
-    return next(scales, None)
+    layers: list[Any] = [layer for layer in model.modules() if hasattr(layer, "lora_A")]
+    return float(layers[0].scaling["default"]) if layers else None
 
 
 def merged(state: Mapping[str, Tensor], scale: float) -> dict[str, Tensor]:
@@ -108,5 +111,5 @@ def save_adapters(state: Mapping[str, Tensor], scale: float, folder: Path) -> No
         (place / ADAPTER).chmod(0o644)
         rank = next(len(value) for key, value in tensors.items() if ".lora_A." in key)
         targets = sorted({_ending(key.split(".lora_")[0]) for key in tensors})
-        config = LoraConfig(r=rank, lora_alpha=scale * rank, target_modules=targets)
+        config = LoraConfig(r=rank, lora_alpha=round(scale * rank), target_modules=targets)
         config.save_pretrained(str(place))

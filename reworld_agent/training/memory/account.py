@@ -19,6 +19,7 @@ from lightning.fabric.plugins.environments import ClusterEnvironment
 from lightning.pytorch import Callback
 from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 from torch.testing._internal.distributed.fake_pg import FakeStore
+from torch.utils._pytree import tree_leaves
 
 from reworld_agent.training.loop.ema import averages
 from reworld_agent.training.loop.parallel import ShardedStrategy
@@ -101,7 +102,8 @@ def run_fake(plan: StepPlan) -> StepMemory:
         module.finite.lag = _NEVER  # numbers that there are not
         module.fused = True  # as on CUDA
         module.optimizer_zero_grad = _keep_gradients  # type: ignore[method-assign,assignment]
-        module._apply = lambda *_: module  # type: ignore[method-assign]  # they are where they are
+        # they are where they are
+        module._apply = lambda *_: module  # type: ignore[method-assign]
         watch = _Watch(tracker)
         callbacks: list[Callback] = [_OnlySteps(c) for c in averages(module.model, plan.stage)]
         module.model.video_dit.register_forward_pre_hook(lambda *_: tracker.phase("forward"))
@@ -115,7 +117,7 @@ def run_fake(plan: StepPlan) -> StepMemory:
 
 
 def _keep_gradients(*_: Any) -> None:
-    """Nothing: as in the later forwards of a step of several, gradients of the earlier ones stay."""
+    """Nothing: gradients of earlier forwards stay, as in the later ones of a step of several."""
 
 
 class _Watch(Callback):
@@ -133,7 +135,8 @@ class _Watch(Callback):
         optimizer.step()  # makes the moments
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, *batch: Any) -> None:
-        self.weights = float(self.tracker.live)
+        scenes = sum(one.nbytes for one in tree_leaves(batch) if isinstance(one, torch.Tensor))
+        self.weights = float(self.tracker.live - scenes)
         self.tracker.peaks.clear()
         self.tracker.phase("encode")
 

@@ -1,7 +1,7 @@
 """One training step of a stage under Lightning, as `run_training.py` makes it, on made-up scenes.
 
 The module, the loss, the trainer with its precision, clipping and sharding are those of a run. On
-fake tensors (`account`) it tells what a step keeps, on real ones (`benchmarks.model`) what it takes.
+fake tensors (`account`) it tells what a step keeps, on real ones (`benchmarks.model`) its time.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import lightning.pytorch as pl
 import torch
 from lightning.pytorch import Callback
 from torch import Tensor
@@ -143,12 +142,23 @@ def run_steps(
         callbacks: what looks on.
         trainer: further arguments of Lightning's.
     """
-    arguments = {"accelerator": "cpu", "devices": 1, "strategy": "auto", **trainer}
-    made: pl.Trainer = lightning_trainer(
-        {**arguments, "precision": plan.precision, "gradient_clip_val": plan.stage.gradient_clip},
-        **{"max_steps": steps, "callbacks": callbacks, "logger": False, "num_sanity_val_steps": 0},
-        **{"enable_progress_bar": False, "enable_checkpointing": False},
-        **{"enable_model_summary": False, "use_distributed_sampler": False},
+    given = {
+        "accelerator": "cpu",
+        "devices": 1,
+        "strategy": "auto",
+        **trainer,
+        "precision": plan.precision,
+        "gradient_clip_val": plan.stage.gradient_clip,
+    }
+    made = lightning_trainer(
+        given,
+        max_steps=steps,
+        callbacks=callbacks,
+        logger=False,
+        num_sanity_val_steps=0,
+        enable_progress_bar=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
     )
-    batch = made_up_batch(plan.config, plan.clip, plan.scenes)
-    made.fit(module, Repeated(batch, steps))  # type: ignore[arg-type]  # any iterable with a length
+    made.fit(module, Repeated(made_up_batch(plan.config, plan.clip, plan.scenes), steps))
