@@ -118,14 +118,14 @@ def test_the_divisor_of_repulsion_counts_the_whole_batch() -> None:
     plan, negative = torch.randn(2, 8, 8, 3)
     valid = torch.tensor([True, False, False, False, True, True, True, False])
     whole = repulsion_loss(plan, negative, valid)
-    batches = [({}, {"hard_negative_valid": part}, []) for part in valid.split(2)]
+    batches: list[Any] = [({}, {"hard_negative_valid": part}, []) for part in valid.split(2)]
     counted = list(StepBatches(batches, accumulate=4))  # type: ignore[arg-type]
     parts = [
         repulsion_loss(p, n, one[1]["hard_negative_valid"], count=one[1]["hard_negative_count"])
         for p, n, one in zip(plan.split(2), negative.split(2), counted, strict=True)
     ]
     assert torch.stack(parts).mean() == pytest.approx(float(whole), rel=1e-6)
-    plain = [({}, {"trajectory": plan}, [])] * 3
+    plain: list[Any] = [({}, {"trajectory": plan}, [])] * 3
     assert list(StepBatches(plain, accumulate=2)) == plain  # type: ignore[arg-type]
 
 
@@ -188,7 +188,7 @@ def test_adapters_on_a_missing_layer_are_refused_by_name() -> None:
     pytest.importorskip("peft")
     with pytest.raises(ConfigError, match=r"no linear layer of action_dit is named to_qq") as error:
         prepared("2", lora=LoraSettings(rank=2, targets=("to_q", "to_qq")))
-    assert "to_out" in error.value.hint
+    assert "to_out" in str(error.value.hint)
 
 
 def test_a_step_on_fake_tensors_keeps_what_a_real_one_keeps() -> None:
@@ -211,7 +211,7 @@ def test_the_smallest_memory_that_fits_is_said_and_fits(monkeypatch: pytest.Monk
     plan = StepPlan(micro_config(), load_stage("planner"))
     with pytest.raises(ConfigError, match=r"needs 32\.6 GB a device with 1 scene") as error:
         fit_step(plan, 30e9, 24)
-    assert "memory_gb=32.7" in error.value.hint
+    assert "memory_gb=32.7" in str(error.value.hint)
     assert (fit_step(plan, 32.7e9, 24).checkpointing, fit_step(plan, 32.7e9, 24).scenes) == (
         "all",
         1,
