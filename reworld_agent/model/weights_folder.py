@@ -8,6 +8,7 @@ scheduler/scheduler_config.json
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -45,6 +46,7 @@ PROMPT_FILE = "prompt.safetensors"  # the planner's own sentence, embedded
 # Attributes of a model, by the name that they have in that file.
 PROMPTS = {"tokens": "planning_prompt", "training": "training_prompts"}
 SHARD = "2GB"  # a part is written in pieces of this size, so that saving costs that much memory
+_WIDENED = "the other cameras are new to these weights: train them from stage=1 on"
 SHOWN, LONGEST = 5, 100  # names, and letters of one value, in a message
 
 
@@ -167,7 +169,8 @@ def load(build: Callable[[ModelConfig], Model], folder: Path, config: ModelConfi
     """Build the model of the folder's config without memory, then fill it from the files.
 
     What is asked for holds wherever it changes no tensor: how plans and futures are sampled is
-    free; what the weights have seen in training (sizes and rate of clips, ...) is told.
+    free; what the weights have seen in training (sizes and rate of clips, ...) is told. Weights of
+    one camera fill a model of several that begins with it: the embedding of its views is zero.
 
     Args:
         build: makes the model of a configuration.
@@ -182,12 +185,16 @@ def load(build: Callable[[ModelConfig], Model], folder: Path, config: ModelConfi
     found, training = read_config(folder), read_training(folder)
     verify(folder)
     _check_code(folder, found, config)
+    fresh = ""
+    if config is not None and found.cameras == config.cameras[:1] != config.cameras:
+        found, fresh = dataclasses.replace(found, cameras=config.cameras), "view_embed."
+        logger.warning("%s has seen %s alone; %s", folder, found.cameras[0], _WIDENED)
     if config is not None:
         require_parts(folder, found.implementations, config)
         _check_built_alike(folder, found, config)
     model = _on_meta(build, config or found, folder)
     for name, part in model.parts().items():
-        load_part(part, folder / name / PART_FILE)
+        load_part(part, folder / name / PART_FILE, fresh)
     load_part(model.normaliser, folder / "normalisation.safetensors")
     if (folder / PROMPT_FILE).is_file():
         prompts = read_tensors(folder / PROMPT_FILE)
@@ -318,9 +325,17 @@ def _tensors(model: Saved) -> list[tuple[str, Tensor]]:
     return [*model.named_parameters(), *model.named_buffers()]
 
 
-def load_part(part: nn.Module, file: Path) -> None:
-    """Fill one part from one file, or from its shards; every key that disagrees is named."""
-    state: dict[str, Tensor] = {}
+def load_part(part: nn.Module, file: Path, fresh: str = "") -> None:
+    """Fill one part from one file, or from its shards; every key that disagrees is named.
+
+    Tensors whose name begins with `fresh`, where that is given, are zero: no file need have them.
+    """
+    wanted = part.state_dict() if fresh else {}
+    state = {
+        name: torch.zeros_like(tensor, device="cpu")
+        for name, tensor in wanted.items()
+        if name.startswith(fresh)
+    }
     for shard in shards(file):
         state |= read_tensors(shard)
     faults = key_difference(part.state_dict(), state)

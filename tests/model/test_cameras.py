@@ -12,7 +12,7 @@ import torch
 
 from reworld_agent.agent import ReWorldAgent, ReWorldFeatureBuilder
 from reworld_agent.config import CAMERA_SETS, ModelConfig, load_model_config
-from reworld_agent.core.errors import ConfigError, SceneError, UsageError
+from reworld_agent.core.errors import ConfigError, SceneError, UsageError, WeightsError
 from reworld_agent.features import build_features, build_targets
 from reworld_agent.generation.futures import Sampling, generate
 from reworld_agent.generation.samples import Sample, View
@@ -199,6 +199,23 @@ def test_every_stage_has_a_loss_and_gradients(backbone: str) -> None:
         loss.backward()
         gradient = model.video_dit.view_embed.table.weight.grad
         assert gradient is not None and gradient.abs().sum(dim=1).min() > 0, name
+
+
+def test_weights_of_one_camera_start_a_model_of_three(tmp_path: Any) -> None:
+    one = micro_model().eval()
+    torch.nn.init.normal_(one.action_dit.proj_out.weight, std=0.3)
+    one.save_pretrained(tmp_path / "one")
+    config = dataclasses.replace(of_three(), name="micro")
+    found = ReWorldModel.from_pretrained(tmp_path / "one", config)
+    assert found.config.cameras == THREE and found.history == one.history
+    assert found.video_dit.view_embed.table.weight.abs().max() == 0
+    assert torch.equal(found.action_dit.proj_out.weight, one.action_dit.proj_out.weight)
+    features, _ = batch(2)
+    thrice = {**features, "images": features["images"].repeat(1, 1, 1, 3, 1)}
+    assert torch.isfinite(found.plan(thrice)).all()
+    model_of_three().save_pretrained(tmp_path / "three")
+    with pytest.raises(WeightsError, match="cameras: weights have"):
+        ReWorldModel.from_pretrained(tmp_path / "three", micro_config())
 
 
 def test_a_phase_of_the_curriculum_resizes_every_view() -> None:
