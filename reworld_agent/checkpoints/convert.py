@@ -83,16 +83,16 @@ def convert_checkpoint(request: Request, config: ModelConfig, progress: bool = F
         model = ReWorldModel(config)
     match, notes = _matched(request, model)
     fresh = Fresh.of(match, model)
-    _check(match, model, fresh)
-    dtype = _dtype(match)
+    check_parts(match, model, fresh)
+    dtype = dtype_of(match)
     for part in (VIDEO, ACTION):
-        _fill(model.parts()[part], match.part(part), dtype, progress)
+        fill_part(model.parts()[part], match.part(part), dtype, progress)
     notes += fresh.start(model, dtype)
     notes.append(_read_codec(request, model, dtype, progress))
     model.normaliser = ActionNormaliser(config.planner.normalisation, config.planner.horizon)
     if match.left_out:
         notes.append(f"- left out: {len(match.left_out)} tensors, such as {match.left_out[0]}")
-    _check_filled(model)
+    check_filled(model)
     model.codec.requires_grad_(False)
     return Converted(model.eval(), notes, not fresh.planner)
 
@@ -122,7 +122,7 @@ def _side(path: Path, model: ReWorldModel) -> Match:
     return match
 
 
-def _check(match: Match, model: ReWorldModel, fresh: Fresh) -> None:
+def check_parts(match: Match, model: ReWorldModel, fresh: Fresh) -> None:
     """Raise WeightsError with every difference between what was found and what is wanted."""
     faults = []
     for part, module in ((VIDEO, model.video_dit), (ACTION, model.action_dit)):
@@ -136,13 +136,16 @@ def _check(match: Match, model: ReWorldModel, fresh: Fresh) -> None:
         raise WeightsError("the checkpoint does not fit:\n  " + "\n  ".join(faults), KEYS_HINT)
 
 
-def _dtype(match: Match) -> torch.dtype:
+def dtype_of(match: Match) -> torch.dtype:
     """Of the Video DiT there; the other parts follow it."""
     source, name = match.part(VIDEO)["proj_in.weight"]
     return source.tensor(name).dtype
 
 
-def _fill(module: nn.Module, found: dict[str, Origin], dtype: torch.dtype, progress: bool) -> None:
+def fill_part(
+    module: nn.Module, found: dict[str, Origin], dtype: torch.dtype, progress: bool
+) -> None:
+    """Put what was found into a module on the meta device; what was not stays there."""
     bar = tqdm(
         found.items(), desc=type(module).__name__, unit="tensor", disable=not (progress and found)
     )
@@ -154,7 +157,9 @@ def _read_codec(request: Request, model: ReWorldModel, dtype: torch.dtype, progr
     """Fill the VAE; the line of the card on it."""
     path = request.vae or request.source
     if request.vae is None and not (path / "vae").is_dir():
-        raise WeightsError(f"{path} has no vae/, and ReWorld needs one", VAE_HINT)
+        source = open_source(path, "vae")
+        if not path.is_file() or "latents_mean" not in source.shapes:
+            raise WeightsError(f"{path} has no vae/, and ReWorld needs one", VAE_HINT)
     source = open_source(path, "vae")
     check_config(source, LTX_095, tuple(LTX_095))
     found = {name: (source, name) for name in source}
@@ -162,11 +167,12 @@ def _read_codec(request: Request, model: ReWorldModel, dtype: torch.dtype, progr
     faults = differences("vae", wanted, found)
     if faults:
         raise WeightsError(f"{source.path} does not fit:\n  " + "\n  ".join(faults), VAE_HINT)
-    _fill(model.parts()[model.codec.folder], found, dtype, progress)
+    fill_part(model.parts()[model.codec.folder], found, dtype, progress)
     return f"- VAE: {path.name}"
 
 
-def _check_filled(model: ReWorldModel) -> None:
+def check_filled(model: ReWorldModel) -> None:
+    """Raise WeightsError where a tensor is still without memory."""
     tensors = [*model.named_parameters(), *model.named_buffers()]
     left = [name for name, tensor in tensors if tensor.is_meta]
     if left:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import nn
@@ -17,9 +18,11 @@ from reworld_agent.checkpoints.match import Match
 from reworld_agent.model import ReWorldModel
 from reworld_agent.planner.heads.action_dit import ActionDiT
 from reworld_agent.planner.layers import ReadoutProjector
+from reworld_agent.video.context import ContextTokens
 from reworld_agent.video.views import view_embedding
 
 SEED = 42
+CONTEXT = "context_embed."
 
 
 @dataclass(frozen=True)
@@ -29,11 +32,13 @@ class Fresh:
     Attributes:
         planner: the whole Action DiT.
         heads, projectors: by block (from 1).
+        context: the tokens of ego state and command.
     """
 
     planner: bool
     heads: tuple[str, ...]
     projectors: tuple[str, ...]
+    context: bool = False
 
     @classmethod
     def of(cls, match: Match, model: ReWorldModel) -> Fresh:
@@ -43,11 +48,14 @@ class Fresh:
         projectors = [
             b for b in model.action_dit.projectors if not _any(action, f"projectors.{b}.")
         ]
-        return cls(not action, tuple(heads), tuple(projectors))
+        context = model.config.video.context_tokens and not _any(video, CONTEXT)
+        return cls(not action, tuple(heads), tuple(projectors), context)
 
     def covers(self, part: str, name: str) -> bool:
         """True for a tensor that no file needs to have."""
         if part == ACTION and self.planner:
+            return True
+        if part == VIDEO and self.context and name.startswith(CONTEXT):
             return True
         if part == VIDEO and name.startswith("view_embed."):
             return True
@@ -69,6 +77,10 @@ class Fresh:
             notes.append(f"- mid heads {_list(self.heads)}: copies of the output layer, untrained")
         with torch.random.fork_rng():
             torch.manual_seed(SEED)
+            if self.context:
+                tokens = ContextTokens(model.config.video.caption_channels)
+                cast(nn.Module, model.video_dit).context_embed = tokens.to(dtype)
+                notes.append(f"- context tokens: from seed {SEED}, untrained")
             if self.planner:
                 config = model.config
                 model.action_dit = ActionDiT.build(config.planner, config.video)

@@ -107,7 +107,8 @@ def differences(
 ) -> list[str]:
     """Lines on what is missing, unexpected or of another shape in a part."""
     shapes = {name: source.shapes[theirs] for name, (source, theirs) in found.items()}
-    spelled = {name: f"{name} ({theirs})" for name, (_, theirs) in found.items() if name != theirs}
+    origins = {name: source.in_file(theirs) for name, (source, theirs) in found.items()}
+    spelled = {name: f"{name} ({own})" for name, own in origins.items() if name != own}
     return [f"{part}: {line}" for line in key_lines(wanted, shapes, spelled)]
 
 

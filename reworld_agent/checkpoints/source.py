@@ -14,12 +14,14 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from reworld_agent.checkpoints.lightricks import diffusers_names, is_lightricks
 from reworld_agent.core.errors import WeightsError
 from reworld_agent.core.records import read_record
 from reworld_agent.model.foreign import foreign_by_names
 from reworld_agent.model.tensor_files import TORCH_FILES, read_state
 from reworld_agent.model.weights_folder import COPY_HINT, PART_FILE, shards
 
+INDEX = ".index.json"  # of a file that was cut into shards, behind its name
 SOURCE_HINT = "name a .safetensors file, or a folder of diffusers' save_pretrained"
 
 
@@ -37,14 +39,20 @@ class Source:
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
     _files: dict[str, Path] = field(default_factory=dict)
+    _names: Mapping[str, str] = field(default_factory=dict)
     _loaded: dict[str, Tensor] = field(default_factory=dict)
 
     def tensor(self, name: str) -> Tensor:
         """One tensor, mapped from its file."""
+        name = self.in_file(name)
         if name in self._loaded:
             return self._loaded[name]
         with _opened(self._files[name]) as file:
             return file.get_tensor(name)
+
+    def in_file(self, name: str) -> str:
+        """The name that a tensor has in its file."""
+        return self._names.get(name, name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.shapes)
@@ -52,6 +60,8 @@ class Source:
 
 def open_source(path: Path, subfolder: str | None = None) -> Source:
     """Open a file, or a folder (or its subfolder where it has that one).
+
+    Of Lightricks' single files the tensors of that part, under diffusers' names.
 
     Raises:
         WeightsError: nothing is there, it cannot be read, or it has a layout of its own.
@@ -69,6 +79,10 @@ def open_source(path: Path, subfolder: str | None = None) -> Source:
                 source._files[name] = file
     source.shapes |= {name: tuple(tensor.shape) for name, tensor in source._loaded.items()}
     source.config = _read_config(path)
+    if is_lightricks(source.shapes):
+        source._names = diffusers_names(source.shapes, subfolder)
+        source.shapes = {ours: source.shapes[theirs] for ours, theirs in source._names.items()}
+        return source
     foreign = foreign_by_names(source)
     if foreign is not None and not foreign.converts:
         raise WeightsError(f"{path} is {foreign.what}", foreign.fix)
@@ -77,12 +91,17 @@ def open_source(path: Path, subfolder: str | None = None) -> Source:
 
 def _files(path: Path) -> list[Path]:
     """The weight files of a path: itself, the usual name or its shards, or the only one there."""
-    if path.is_file():
+    if path.name.endswith(INDEX):
+        path, named = path.parent, path.name.removesuffix(INDEX)
+    elif path.is_file():
         return [path]
-    if not path.is_dir():
+    elif not path.is_dir():
         raise WeightsError(f"no checkpoint at {path}", SOURCE_HINT)
-    usual = shards(path / PART_FILE)
-    if usual != [path / PART_FILE] or usual[0].is_file():
+    else:
+        indices = [file.name for file in path.iterdir() if file.name.endswith(INDEX)]
+        named = indices[0].removesuffix(INDEX) if len(indices) == 1 else PART_FILE
+    usual = shards(path / named)
+    if usual != [path / named] or usual[0].is_file():
         missing = [file.name for file in usual if not file.is_file()]
         if missing:
             raise WeightsError(f"{path} lacks shards: {', '.join(missing)}", COPY_HINT)

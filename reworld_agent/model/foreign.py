@@ -18,11 +18,15 @@ _BASE = "merge it into its base model first (diffusers: pipe.fuse_lora()), then 
 
 @dataclass(frozen=True)
 class Foreign:
-    """A checkpoint of others: what it is, what can be done with it, and whether we convert it."""
+    """A checkpoint of others: what it is, what can be done with it, and whether we convert it.
+
+    `ancestor`: as the conversion calls it, where a training stage can start from it as it is.
+    """
 
     what: str
     fix: str
     converts: bool = False
+    ancestor: str = ""
 
 
 # the first that some name of the checkpoint matches; the more special before the general
@@ -33,19 +37,20 @@ _BY_NAME: tuple[tuple[str, Foreign], ...] = (
     ),
     (
         r"patchify_proj\.",
-        Foreign(
-            "Lightricks' single file of LTX-Video, with names of its own",
-            "take the diffusers folder of LTX-Video 0.9.5 (transformer/, vae/); then "
-            + _CONVERT.format("ltx"),
-        ),
+        Foreign("Lightricks' single file of LTX-Video", _CONVERT.format("ltx"), True, "ltx"),
     ),
     (
         r"(ig_heads|cross_modal_projectors?)\.|^ig_",
-        Foreign("a checkpoint of the authors' ReWorld release", _CONVERT.format("reworld"), True),
+        Foreign(
+            "a checkpoint of the authors' ReWorld release",
+            _CONVERT.format("reworld"),
+            True,
+            "reworld",
+        ),
     ),
     (
         r"(^|\.)action_(blocks|proj_in|time_embed)",
-        Foreign("a checkpoint of DriveLaW", _CONVERT.format("drivelaw"), True),
+        Foreign("a checkpoint of DriveLaW", _CONVERT.format("drivelaw"), True, "drivelaw"),
     ),
     (
         r"_transfuser_model\..*(diff_decoder|plan_anchor)",
@@ -61,7 +66,9 @@ _BY_NAME: tuple[tuple[str, Foreign], ...] = (
     ),
     (
         r"(^|\.)transformer_blocks\.\d+\.attn1\.to_q",
-        Foreign("a transformer of diffusers, such as LTX-Video's", _CONVERT.format("ltx"), True),
+        Foreign(
+            "a transformer of diffusers, such as LTX-Video's", _CONVERT.format("ltx"), True, "ltx"
+        ),
     ),
     (
         r"^(encoder|decoder)\.(down_blocks|mid_block|up_blocks)\.",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from reworld_agent.checkpoints.start import is_start, load_start
 from reworld_agent.config import ModelConfig
 from reworld_agent.core.errors import WeightsError
 from reworld_agent.model import ReWorldModel
@@ -42,9 +43,10 @@ def prepare_stage(
     Args:
         model: freshly built.
         stage: the stage.
-        init_from: a folder of its predecessor, or a file of tensors, which does not say what it
-            has passed and is taken at its word. None takes the shipped weights: all of
-            them where they have passed the predecessor; for Stage 1 their closed-form parts.
+        init_from: a folder of its predecessor; a file of tensors, which does not say what it
+            has passed and is taken at its word; or an ancestor's checkpoint (see
+            `checkpoints.start`). None takes the shipped weights: all of them where they have
+            passed the predecessor; for Stage 1 their closed-form parts.
 
     Raises:
         WeightsError: the predecessor's weights are missing, or have not passed its stage.
@@ -71,12 +73,15 @@ def _source(
     needed, hint = stage.needed, stage.where_to_start()
     try:
         closed_form = stage.predecessor is None and init_from is None
-        source = load_checkpoint(init_from, model.config, any_recipe=closed_form)
+        if init_from is not None and is_start(Path(init_from)):
+            source = load_start(Path(init_from), model.config)
+        else:
+            source = load_checkpoint(init_from, model.config, any_recipe=closed_form)
     except WeightsError as error:
         message = f"stage {stage.name} starts from the weights of stage {needed}: {error.message}"
         there = init_from is not None and Path(init_from).exists()
         raise WeightsError(message, error.hint if there else hint) from error
-    if init_from is not None and Path(init_from).is_file():
+    if init_from is not None and Path(init_from).is_file() and not source.history:
         logger.warning("%s does not say what it has passed: taken to be stage %s", place, needed)
         source.history = _history_of(needed)
     if needed not in source.history:

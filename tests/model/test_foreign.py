@@ -76,7 +76,7 @@ FOREIGN = {
     "agent._transfuser_model._backbone.image_encoder.conv1.weight": ("TransFuser", "agent=transf"),
     "agent._transfuser_model._trajectory_head.plan_anchor": ("DiffusionDrive", "agent=diffusion"),
     "agent._mlp.0.weight": ("EgoStatusMLP", "agent=ego_status_mlp"),
-    "model.diffusion_model.patchify_proj.weight": ("Lightricks' single file", "transformer/, vae/"),
+    "model.diffusion_model.patchify_proj.weight": ("Lightricks' single file", "convert from=ltx"),
     "transformer.transformer_blocks.0.attn1.to_q.lora_A.weight": ("LoRA", "merge it"),
     "lora_unet_blocks_0.lora_down.weight": ("LoRA", "merge it"),
     "transformer_blocks.0.attn1.to_q.weight": ("transformer of diffusers", "convert from=ltx"),
