@@ -8,10 +8,11 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from reworld_agent.cli.arguments import read_arguments
 from reworld_agent.cli.help import help_of, usage_of
@@ -25,6 +26,7 @@ from reworld_agent.core.text import shown
 _FULL = (errno.ENOSPC, errno.EDQUOT)  # a disk, or what a user may have of it
 # What every command returns; `reworld --help` prints the table.
 OK, FAILED, USAGE, BROKEN_INPUT, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
+_LOST_S = 0.2  # until a termination that leads nowhere is taken for lost
 HELP_WORDS = frozenset({"-h", "--help", "help"})
 NOTHING = "nothing was written"  # what most commands leave behind where they are interrupted
 
@@ -115,19 +117,40 @@ class Terminated(KeyboardInterrupt):
 
 @contextmanager
 def terminated_like_interrupted() -> Iterator[None]:
-    """Raise `Terminated` in the main thread of this process where it is sent SIGTERM."""
+    """Raise `Terminated` in the main thread of this process where it is sent SIGTERM.
+
+    Where it meets Python in a finaliser or a callback, Python prints it and goes on, and a bare
+    `except` of somebody's code takes it: it is raised again until it gets through.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    got_through = threading.Event()
 
     def stop(number: int, frame: object) -> None:
+        with suppress(RuntimeError):  # no thread can be had: then once must do
+            threading.Thread(target=_raise_again, args=(got_through,), daemon=True).start()
         raise Terminated
 
     before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
     finally:
+        got_through.set()
         signal.signal(signal.SIGTERM, before)
+
+
+def _raise_again(got_through: threading.Event) -> None:
+    """Send this process SIGTERM once more where nothing is on its way out any longer."""
+    while not got_through.wait(_LOST_S):
+        # what is handled now, in an `except` or a `finally` that takes its time, is on its way
+        found: Any = sys._current_exceptions().get(threading.main_thread().ident or 0)
+        error = found[1] if isinstance(found, tuple) else found  # before Python 3.12 a tuple
+        while error is not None and not isinstance(error, Terminated):
+            error = error.__context__
+        if error is None:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return
 
 
 def exit_of(body: Callable[[], int], kept: str) -> int:

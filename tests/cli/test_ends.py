@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from reworld_agent.cli import main as cli
-from reworld_agent.cli.command import Command, Terminated
+from reworld_agent.cli.command import Command, Terminated, exit_of
 from reworld_agent.cli.hydra_command import HydraCommand
 from reworld_agent.core.errors import DataError, UsageError
 
@@ -83,6 +83,37 @@ def test_a_signal_is_one_line(
     # where it meets Python inside of exec(), Python ends itself by the signal: 130 for a shell too
     assert process.returncode in (code, -number)
     assert f"{said}: {KEPT}" in error and "Traceback" not in error
+
+
+class _Finalised:
+    """Is sent SIGTERM while it is finalised, where Python lets no exception out."""
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.001)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_termination_that_is_lost_comes_again(capsys: pytest.CaptureFixture[str]) -> None:
+    """In a finaliser, and where all that is raised is taken."""
+    cleaned = []
+
+    def work() -> int:
+        _Finalised()  # and gone
+        try:
+            time.sleep(30)
+        except:  # noqa: E722 - as code of others does
+            cleaned.append("taken")
+        try:
+            time.sleep(30)
+        finally:
+            time.sleep(0.5)  # a cleaning up that takes its time is not interrupted
+            cleaned.append("up")
+        return 0
+
+    assert exit_of(work, "nothing") == 143
+    assert cleaned == ["taken", "up"]
+    assert "terminated: nothing" in capsys.readouterr().err
 
 
 def test_a_terminated_command_says_what_is_kept(tmp_path: Path) -> None:
