@@ -12,6 +12,7 @@ LOG_REPLAY, REACTIVE = TRAFFIC = ("log_replay", "reactive")
 """How other road users drive beside a plan: as logged, or answering to it."""
 
 DEVICES = ("cpu", "cuda")
+GROUP_SCORES = "group_scores"  # in the provenance of two-stage tables: by present frame
 
 
 def check_traffic(traffic: str, protocol: str) -> None:

@@ -88,7 +88,8 @@ def score_file(settings: ScoreFileSettings) -> FileScores:
     if groups is None:
         return FileScores(settings, rows)
     found = staged(rows, table, caches_of(settings), groups)
-    write_parquet(settings.stages_output, found.table, provenance_of(settings, table))
+    origin = {**provenance_of(settings, table), **found.provenance}
+    write_parquet(settings.stages_output, found.table, origin)
     write_csv(settings.stages_output.with_suffix(".csv"), found.table)
     return FileScores(settings, rows, found)
 

@@ -259,7 +259,8 @@ def _write(
         table = score_table(tokens, own, settings.protocol)
         fallbacks = int((item.record["status"] == FALLBACK).sum())
         result.summary = summarise(item.name, table, fallbacks)
-    write_score_table(item.folder, table, item.origin)
+    more = result.stages.provenance if result.stages is not None else {}
+    write_score_table(item.folder, table, {**item.origin, **more})
     _write_failures(item.folder, failures)
     return result
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.core.records import read_yaml
+from reworld_agent.core.vocabulary import GROUP_SCORES
 from reworld_agent.pdm.cache_io.folder import SceneCaches
 from reworld_agent.pdm.golden.two_stage import require_two_stage
 from reworld_agent.pdm.metrics import SCORE, short_name
@@ -49,6 +50,17 @@ class Staged:
     table: pd.DataFrame
     result: TwoStages | None
     frames: int
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """For the table's metadata: the score of each group, by its present frame.
+
+        NAVSIM's combined score is their mean; its table has no room for them.
+        """
+        if self.result is None:
+            return {}
+        groups = self.result.groups
+        return {GROUP_SCORES: dict(zip(groups["now"], groups[SCORE].tolist(), strict=True))}
 
     @property
     def score(self) -> float:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 
 from reworld_agent.analysis.comparison.compare import compare_tables
 from reworld_agent.analysis.reporting.contents import score_card
@@ -17,6 +18,7 @@ from reworld_agent.analysis.tables.score_tables import read_table
 from reworld_agent.cli.main import main
 from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.core.result_tables import read_provenance, write_parquet
+from reworld_agent.core.vocabulary import GROUP_SCORES
 from reworld_agent.pdm.metrics.table import EPDMS_V2
 from tests.analysis.tables import scores, two_stages, v2_scores, with_footer, write
 
@@ -227,6 +229,33 @@ def test_two_stages_are_judged_by_their_official_rows(
     assert card["mean"] == 0.30 and card["low"] is None  # in reports too
     official = read_provenance(tmp_path / "c.parquet")["official"]
     assert official["combined"] == {"a": 0.30, "b": 0.35}
+
+
+def test_the_interval_of_two_stages_is_that_of_their_groups(tmp_path: Path) -> None:
+    """Against scipy's own paired bootstrap over the groups; NAVSIM's row stays the verdict."""
+    draw = np.random.default_rng(3)
+    first = draw.uniform(0.3, 0.9, 40)
+    second = first - draw.normal(0.05, 0.05, 40)
+    tables = []
+    for name, own in (("a", first), ("b", second)):
+        groups = {GROUP_SCORES: {f"now{k}": value for k, value in enumerate(own.tolist())}}
+        path = tmp_path / f"{name}.parquet"
+        write_parquet(path, two_stages(v2_scores(), float(own.mean())), groups)
+        tables.append(read_table(path))
+    found = replace(compare_tables(*tables, resamples=4000), notices=())
+    known = scipy.stats.bootstrap(
+        (first - second,), np.mean, n_resamples=4000, method="BCa", rng=np.random.default_rng(0)
+    ).confidence_interval
+    assert found.combined is not None and found.combined.clusters == 40
+    assert found.combined.low == pytest.approx(known.low, abs=2e-3)
+    assert found.combined.high == pytest.approx(known.high, abs=2e-3)
+    assert found.verdict.startswith("VERDICT: A scores 0.0") and "original scenes" in found.verdict
+    a, b = tables
+    other = replace(b, official={**b.official, "combined": 0.2})  # not the mean of its groups
+    assert compare_tables(a, other, resamples=50).combined is None
+    alike = replace(a, provenance=b.provenance, official=b.official)
+    chance = replace(compare_tables(alike, b, resamples=50), notices=())
+    assert chance.combined is not None and chance.combined.low == chance.combined.high == 0.0
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ from omegaconf import OmegaConf
 from reworld_agent.cli.arguments import read_arguments
 from reworld_agent.cli.commands.score_trajectories import run as score_command
 from reworld_agent.core.errors import ConfigError, DataError
+from reworld_agent.core.result_tables import read_provenance
+from reworld_agent.core.vocabulary import GROUP_SCORES
 from reworld_agent.evaluation import ScoreFileSettings
 from reworld_agent.evaluation.file_scores import caches_of
 from reworld_agent.evaluation.two_stage import SUMMARIES, read_mapping
@@ -173,7 +175,9 @@ def test_an_agent_drives_both_stages(
         }
     )
     assert run(config) == 0
+    groups = read_provenance(tmp_path / "out" / "pdm_scores.parquet")[GROUP_SCORES]
     table = pd.read_parquet(tmp_path / "out" / "pdm_scores.parquet")
+    assert np.mean(list(groups.values())) == pytest.approx(table["score"].iloc[-1], abs=1e-12)
     assert table["token"].iloc[-1] == SUMMARIES["combined"]
     assert len(table) == len(_plans(mapping)) + 3 and table["score"].notna().all()
     config.protocol = "both"

@@ -11,11 +11,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from reworld_agent.analysis.comparison.bootstrap import mean_intervals
-from reworld_agent.analysis.comparison.comparison import LOST, TIED, UNKNOWN, WON, Comparison
+from reworld_agent.analysis.comparison.comparison import (
+    LOST,
+    TIED,
+    UNKNOWN,
+    WON,
+    Combined,
+    Comparison,
+)
 from reworld_agent.analysis.comparison.settings import CompareSettings
 from reworld_agent.analysis.tables.sanity import ERROR, notices
 from reworld_agent.analysis.tables.score_tables import ScoreTable, read_table
-from reworld_agent.analysis.tables.two_stages import ONE, STAGE_COLUMN, TWO
+from reworld_agent.analysis.tables.two_stages import COMBINED, ONE, STAGE_COLUMN, TWO, group_scores
 from reworld_agent.core.errors import ConfigError, DataError, ReWorldError
 from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.text import shown
@@ -117,7 +124,30 @@ def compare_tables(
         {"confidence": confidence, "resamples": resamples, "seed": seed, "common": common},
         tuple(notes),
         tuple((name, item) for name, table in (("A", a), ("B", b)) for item in notices(table)),
+        combined=_combined(a, b, resamples, confidence, seed),
     )
+
+
+def _combined(
+    a: ScoreTable, b: ScoreTable, resamples: int, confidence: float, seed: int
+) -> Combined | None:
+    """The interval of NAVSIM's combined score, where both tables hold what it is the mean of.
+
+    What is resampled are original scenes, each with the synthetic ones that follow from it and
+    their weights; of one log together, where logs are known.
+    """
+    first, second = (
+        group_scores(table.provenance, table.official.get(COMBINED, np.nan), shown(table.path))
+        for table in (a, b)
+    )
+    if first is None or second is None or set(first.index) != set(second.index):
+        return None
+    values = (first - second.reindex(first.index)).to_numpy()[:, None]
+    logs, kind = _clusters(a, b, first.index, [])
+    pieces = pd.factorize(logs)[0]
+    found = mean_intervals(values, pieces, resamples, confidence, seed)
+    pieces_named = "logs" if kind == "logs" else "original scenes with their synthetic ones"
+    return Combined(float(found.low[0]), float(found.high[0]), int(pieces.max()) + 1, pieces_named)
 
 
 def _paired_tokens(a: ScoreTable, b: ScoreTable, common: bool, notes: list[str]) -> pd.Index:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,22 @@ UNKNOWN = "unknown"  # what decides a scene whose difference no metric explains
 
 
 @dataclass(frozen=True)
+class Combined:
+    """The interval of the difference of NAVSIM's combined score.
+
+    Attributes:
+        low, high: its bounds; NaN with one cluster.
+        clusters: how many were resampled.
+        kind: what they are.
+    """
+
+    low: float
+    high: float
+    clusters: int
+    kind: str
+
+
+@dataclass(frozen=True)
 class Comparison:
     """A against B; every difference is A - B.
 
@@ -40,6 +56,7 @@ class Comparison:
         notes: what was left out.
         notices: signs of broken evaluations, (`A` or `B`, notice).
         written: the files.
+        combined: of tables of two stages that hold the scores of their groups.
     """
 
     a: ScoreTable
@@ -51,6 +68,7 @@ class Comparison:
     notes: tuple[str, ...]
     notices: tuple[tuple[str, Notice], ...]
     written: tuple[Path, ...] = ()
+    combined: Combined | None = None
 
     @property
     def is_broken(self) -> bool:
@@ -125,9 +143,19 @@ class Comparison:
         better, worse = ("A", "B") if difference > 0 else ("B", "A")
         return (
             f"VERDICT: {better} scores {abs(difference):.4f} higher than {worse} by NAVSIM's "
-            "combined score; without an interval, for the tables do not hold the weights of stage "
-            "two"
+            f"combined score; {self._interval_of_two_stages()}"
         )
+
+    def _interval_of_two_stages(self) -> str:
+        found = self.combined
+        if found is None:
+            return "without an interval, for the tables do not hold the weights of stage two"
+        if np.isnan(found.low):
+            return f"without an interval, which one of the {found.kind} cannot give"
+        percent = f"{100 * self.settings['confidence']:g} %"
+        interval = f"A - B within [{found.low:+.4f}, {found.high:+.4f}] ({percent}"
+        doubt = "" if found.low > 0 or found.high < 0 else ", so that it may be chance"
+        return f"{interval}, {found.clusters:,} {found.kind}){doubt}"
 
     def text(self) -> str:
         """The comparison as text: the metrics, the verdict, and what is to be noted."""
@@ -171,6 +199,7 @@ class Comparison:
             "scenes": len(self.scenes),
             "official": {name: {"a": a, "b": b} for name, a, b in self.official},
             "verdict": self.verdict,
+            "combined": None if self.combined is None else asdict(self.combined),
             "clusters": list(self.clusters),
             **self.settings,
             "notes": [*self.notes, *(f"{letter}: {item.text}" for letter, item in self.notices)],

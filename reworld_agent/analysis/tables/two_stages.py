@@ -7,13 +7,19 @@ at its end are read, and nothing is averaged over both stages.
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from reworld_agent.core.errors import DataError
+from reworld_agent.core.vocabulary import GROUP_SCORES
 from reworld_agent.pdm.metrics import SCORE
 
+ROUNDING = 1e-9
 STAGE = re.compile(r"_stage_(one|two)$")
 ONE, TWO, COMBINED = "stage one", "stage two", "combined"
 OFFICIAL = {
@@ -40,6 +46,34 @@ def merge_stages(frame: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
     frame[STAGE_COLUMN] = np.select([has["stage_one"], has["stage_two"]], [ONE, TWO], "")
     notes.append("two stages: their rows are not averaged together; see NAVSIM's own rows")
     return frame
+
+
+def group_scores(provenance: Mapping[str, Any], combined: float, where: str) -> pd.Series | None:
+    """Scores of the groups of a table of ours: an original scene with its synthetic ones.
+
+    Args:
+        provenance: of the table.
+        combined: NAVSIM's combined score in the table, which is their mean.
+        where: begins the error's message.
+
+    Returns:
+        By the token of the present frame; None where the table does not have them, or has rows of
+        other groups.
+
+    Raises:
+        DataError: they are no numbers.
+    """
+    found = provenance.get(GROUP_SCORES)
+    if found is None:
+        return None
+    kept = isinstance(found, Mapping) and all(
+        isinstance(value, float | int) and math.isfinite(value) for value in found.values()
+    )
+    if not kept or not found:
+        message = f"{where}: its provenance is damaged ({GROUP_SCORES} must hold numbers)"
+        raise DataError(message, "score again with the same output_dir=")
+    scores = pd.Series(dict(found), dtype=np.float64)
+    return scores if abs(scores.mean() - combined) <= ROUNDING else None
 
 
 def official_scores(rows: pd.DataFrame, token: str, valid: str) -> dict[str, float]:
