@@ -242,7 +242,8 @@ def test_the_interval_of_two_stages_is_that_of_their_groups(tmp_path: Path) -> N
         path = tmp_path / f"{name}.parquet"
         write_parquet(path, two_stages(v2_scores(), float(own.mean())), groups)
         tables.append(read_table(path))
-    found = replace(compare_tables(*tables, resamples=4000), notices=())
+    a, b = tables
+    found = replace(compare_tables(a, b, resamples=4000), notices=())
     known = scipy.stats.bootstrap(
         (first - second,), np.mean, n_resamples=4000, method="BCa", rng=np.random.default_rng(0)
     ).confidence_interval
@@ -250,7 +251,6 @@ def test_the_interval_of_two_stages_is_that_of_their_groups(tmp_path: Path) -> N
     assert found.combined.low == pytest.approx(known.low, abs=2e-3)
     assert found.combined.high == pytest.approx(known.high, abs=2e-3)
     assert found.verdict.startswith("VERDICT: A scores 0.0") and "original scenes" in found.verdict
-    a, b = tables
     other = replace(b, official={**b.official, "combined": 0.2})  # not the mean of its groups
     assert compare_tables(a, other, resamples=50).combined is None
     alike = replace(a, provenance=b.provenance, official=b.official)
