@@ -86,8 +86,14 @@ class Moment:
     time: float  # s
     ego: Array  # [3] x, y, heading of the rear axle, in the town's frame
     boxes: Array  # [N, 5] x, y, length, width, heading of all actors' boxes (ego first)
+    speed: Array  # [N] m/s
     braking: NDArray[np.bool_]  # [N]
     walkers: Array  # [K, 4] x, y, heading, speed
+
+
+def shows_brakes(speed: Array, acceleration: Array) -> NDArray[np.bool_]:
+    """Whose brake lights are on [N], from speeds (m/s) and accelerations (m/s^2)."""
+    return (acceleration < BRAKING) | (speed < STANDING)
 
 
 @dataclass
@@ -124,11 +130,10 @@ class Drive:
 
     def moment(self, step: int) -> Moment:
         """The drive at a simulation step."""
-        record = self.record
-        braking = (record.a[step] < BRAKING) | (record.v[step] < STANDING)
-        return Moment(
-            step * STEP, self.ego_pose(step), self.boxes[step], braking, record.walkers[step]
-        )
+        record, speed = self.record, self.record.v[step]
+        braking = shows_brakes(speed, record.a[step])
+        ego, boxes = self.ego_pose(step), self.boxes[step]
+        return Moment(step * STEP, ego, boxes, speed, braking, record.walkers[step])
 
     def ego_pose(self, step: int) -> Array:
         """x, y, heading of ego's rear axle [3] in the town's frame."""

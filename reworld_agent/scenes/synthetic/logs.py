@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from reworld_agent.scenes.synthetic.actors.actor import PERSON
-from reworld_agent.scenes.synthetic.drive import FRAME, STRIDE, Drive
+from reworld_agent.scenes.synthetic.actors.traffic import STEP
+from reworld_agent.scenes.synthetic.drive import FRAME, STRIDE, Drive, Moment
 from reworld_agent.scenes.synthetic.render.cameras import CAMERAS, SENSORS, calibration
 from reworld_agent.scenes.synthetic.town.geometry import Array, at_distance
+from reworld_agent.scenes.synthetic.town.routes import Path
 
 PICKLE_PROTOCOL = 4  # fixed: the same drive gives the same bytes
 EPOCH = 1_767_225_600_000_000  # us, 2026-01-01
@@ -26,7 +28,7 @@ def log_bytes(drive: Drive) -> bytes:
 
 def log_frames(drive: Drive) -> list[dict[str, Any]]:
     """The frames of a drive, with all keys of OpenScene's logs."""
-    things = _Things(drive)
+    things = AnnotatedThings(drive)
     return [_frame(drive, k, things) for k in range(drive.plan.frames)]
 
 
@@ -45,7 +47,7 @@ def timestamp(drive: Drive, seconds: float) -> int:
     return EPOCH + drive.index * 3_600_000_000 + round(seconds * 1e6)
 
 
-class _Things:
+class AnnotatedThings:
     """All things that are annotated, with their constant columns; ego is not among them."""
 
     def __init__(self, drive: Drive) -> None:
@@ -57,21 +59,19 @@ class _Things:
         self.sizes = np.array(sizes)
         self.tracks = [drive.token("track", k) for k in range(len(names))]
 
-    def now(self, drive: Drive, step: int) -> tuple[Array, Array]:
+    def now(self, moment: Moment) -> tuple[Array, Array]:
         """Poses [N, 3] and velocities [N, 2] in the town's frame."""
-        boxes = drive.boxes[step, 1:]
-        walkers = drive.record.walkers[step]
+        boxes, walkers = moment.boxes[1:], moment.walkers
         poses = np.concatenate([boxes[:, [0, 1, 4]], walkers[:, :3], self.fixed])
-        speeds = np.concatenate(
-            [drive.record.v[step, 1:], walkers[:, 3], np.zeros(len(self.fixed))]
-        )
+        speeds = np.concatenate([moment.speed[1:], walkers[:, 3], np.zeros(len(self.fixed))])
         return poses, speeds[:, None] * np.stack([np.cos(poses[:, 2]), np.sin(poses[:, 2])], -1)
 
 
-def _annotations(drive: Drive, step: int, things: _Things) -> dict[str, Any]:
-    """Boxes, names, velocities and tokens of everything near ego, in ego's frame."""
-    poses, velocities = things.now(drive, step)
-    x, y, heading = drive.ego_pose(step)
+def annotations(drive: Drive, moment: Moment, things: AnnotatedThings) -> dict[str, Any]:
+    """NAVSIM's `anns`: boxes, names, velocities and tokens of all near ego, in ego's frame."""
+    poses, velocities = things.now(moment)
+    x, y, heading = moment.ego
+    step = round(moment.time / STEP)
     cos, sin = np.cos(heading), np.sin(heading)
     to_ego = np.array([[cos, sin], [-sin, cos]])
     near = np.flatnonzero(np.hypot(poses[:, 0] - x, poses[:, 1] - y) < RANGE)
@@ -102,15 +102,20 @@ def _dynamics(drive: Drive, step: int) -> tuple[float, float, float, float]:
 
 def driving_command(drive: Drive, step: int) -> Array:
     """One-hot int [4] (left, straight, right, unknown): the side of the route 20 m ahead."""
-    path, s = drive.scenario.actors[0].path, float(drive.record.s[step, 0])
-    (x, y), heading, _ = path.at(s)
+    s = float(drive.record.s[step, 0])
+    return command_at(drive.scenario.actors[0].path, s, drive.ego_pose(step))
+
+
+def command_at(path: Path, s: float, pose: Array) -> Array:
+    """NAVSIM's command [4] for an ego at `pose` [3] whose place on its route is s (m)."""
+    x, y, heading = pose
     ahead = at_distance(path.xy[int(s) :], COMMAND_AHEAD + s - int(s)) - [x, y]
     aside = -np.sin(heading) * ahead[0] + np.cos(heading) * ahead[1]
     index = 0 if aside >= COMMAND_ASIDE else (2 if aside <= -COMMAND_ASIDE else 1)
     return np.eye(4, dtype=np.int64)[index]
 
 
-def _frame(drive: Drive, k: int, things: _Things) -> dict[str, Any]:
+def _frame(drive: Drive, k: int, things: AnnotatedThings) -> dict[str, Any]:
     step = k * STRIDE
     pose = drive.ego_pose(step)
     place = np.array([*(pose[:2] + drive.net.plan.origin), 0.0])
@@ -148,7 +153,7 @@ def _frame(drive: Drive, k: int, things: _Things) -> dict[str, Any]:
         "ego2global": matrix,
         "lidar2ego": np.eye(4),
         "lidar2global": matrix.copy(),
-        "anns": _annotations(drive, step, things),
+        "anns": annotations(drive, drive.moment(step), things),
     }
 
 

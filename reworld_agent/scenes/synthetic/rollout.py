@@ -9,7 +9,7 @@ import numpy as np
 from reworld_agent.core.errors import SceneError
 from reworld_agent.scenes.synthetic.actors.actor import ScenarioActors
 from reworld_agent.scenes.synthetic.actors.placing import place_actors
-from reworld_agent.scenes.synthetic.actors.traffic import Record, Traffic
+from reworld_agent.scenes.synthetic.actors.traffic import Traffic
 from reworld_agent.scenes.synthetic.attempts import FIRST_GOOD
 from reworld_agent.scenes.synthetic.checks import fault
 from reworld_agent.scenes.synthetic.drive import FRAME, SPLITS, Drive
@@ -40,7 +40,7 @@ def make_drive(split: str, index: int) -> Drive:
         if scenario is None:
             continue
         record = Traffic(net, signals, scenario.actors, scenario.walkers).run(seconds)
-        drive = Drive(plan, index, net, signals, scenario, record, _boxes(scenario, record))
+        drive = Drive(plan, index, net, signals, scenario, record, boxes_at(scenario, record.s))
         if not fault(drive):
             return drive
     raise SceneError(
@@ -49,12 +49,13 @@ def make_drive(split: str, index: int) -> Drive:
     )
 
 
-def _boxes(scenario: ScenarioActors, record: Record) -> Array:
-    boxes = np.zeros((*record.s.shape, 5))
+def boxes_at(scenario: ScenarioActors, s: Array) -> Array:
+    """Boxes [..., N, 5] of all actors at s [..., N] along their paths."""
+    boxes = np.zeros((*s.shape, 5))
     for k, actor in enumerate(scenario.actors):
-        xy, heading, _ = actor.path.at(record.s[:, k])
+        xy, heading, _ = actor.path.at(s[..., k])
         forward = np.stack([np.cos(heading), np.sin(heading)], -1)
-        boxes[:, k, :2] = xy + actor.center_ahead * forward
-        boxes[:, k, 2:4] = actor.size[:2]
-        boxes[:, k, 4] = heading
+        boxes[..., k, :2] = xy + actor.center_ahead * forward
+        boxes[..., k, 2:4] = actor.size[:2]
+        boxes[..., k, 4] = heading
     return boxes

@@ -40,6 +40,8 @@ def place_actors(
 ) -> ScenarioActors | None:
     """The scenario of one drive, or None where chance gave no usable route."""
     lanes = _first_lanes(net, theme)
+    if not lanes:
+        return None
     lane = lanes[int(rng.integers(len(lanes)))]
     chain = random_chain(net, lane, 9.0 * seconds + BEYOND + 60.0, rng, EGO_TURNS)
     if chain is None or not _suits(net, chain, theme):
@@ -149,7 +151,7 @@ def _cyclists(net: Network, scenario: ScenarioActors, rng: np.random.Generator) 
         if net.layout.streets[block.street].side == "bike"
     ]
     ego = scenario.actors[0]
-    for _ in range(int(rng.integers(2, 6))):
+    for _ in range(int(rng.integers(2, 6)) if lanes else 0):
         lane = lanes[int(rng.integers(len(lanes)))]
         s = float(rng.uniform(2.0, len(lane.center) - 10.0))
         if np.hypot(*(ego.path.xy[:200:8] - lane.center[int(s)]).T).min() > 60.0:

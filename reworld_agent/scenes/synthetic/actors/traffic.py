@@ -17,6 +17,7 @@ from reworld_agent.scenes.synthetic.actors.following import (
     NOBODY,
     find_leaders,
     make_discs,
+    units,
 )
 from reworld_agent.scenes.synthetic.actors.right_of_way import Request, RightOfWay
 from reworld_agent.scenes.synthetic.actors.walkers import Walker
@@ -33,6 +34,7 @@ JERK = 5.0  # m/s^3, of ordinary driving
 BRAKE_FOR_YELLOW = 2.8  # m/s^2: whoever would need more drives on
 REACH = 28.0  # m before an unsignalled junction, where one asks for the right of way
 EGO_REACH = 20.0  # m that ego asks earlier
+EGO_SEARCH = 30  # m of its path before and behind where a free ego is looked for
 
 
 @dataclass
@@ -111,26 +113,51 @@ class Traffic:
         self.gate = [0] * len(actors)
         self.right_of_way = RightOfWay(net)
         self.granted: set[int] = set()
+        self.free_ego: Array | None = None  # pose [3]; None while ego keeps to its path
         self.started = [w.start if w.wait_for_ego is None else np.inf for w in walkers]
 
     def run(self, end: float) -> Record:
         """Simulate from WARM_UP on and record from 0 on, `end` (s) included."""
         rows = []
         for k in range(round(WARM_UP / STEP), round(end / STEP) + 1):
-            time = k * STEP
-            people = self._walk(time)
-            self.a = self._accelerations(time, people)
+            people = self.decide(k * STEP)
             if k >= 0:
                 rows.append((self.s.copy(), self.v.copy(), self.a.copy(), people))
-            speed = np.maximum(self.v + self.a * STEP, 0.0)
-            self.s = np.minimum(self.s + 0.5 * (self.v + speed) * STEP, self.end)
-            self.v = np.where(self.s < self.end, speed, 0.0)
+            self.move()
         return Record(*(np.stack(column) for column in zip(*rows, strict=True)))
+
+    def decide(self, time: float) -> Array:
+        """Everybody's acceleration at `time` (s), into `a`; poses [K, 4] of the people on foot."""
+        people = self._walk(time)
+        self.a = self._accelerations(time, people)
+        return people
+
+    def move(self) -> None:
+        """Go on by STEP with the accelerations decided on."""
+        speed = np.maximum(self.v + self.a * STEP, 0.0)
+        self.s = np.minimum(self.s + 0.5 * (self.v + speed) * STEP, self.end)
+        self.v = np.where(self.s < self.end, speed, 0.0)
+
+    def place_ego(self, pose: Array, speed: float) -> None:
+        """Put ego where somebody else has driven it; the others see it there.
+
+        Args:
+            pose: [3] x, y (m), heading (rad) of the rear axle, in the town's frame.
+            speed: m/s.
+        """
+        path, here = self.actors[0].path, int(self.s[0])
+        first = max(here - EGO_SEARCH, 0)
+        near = path.xy[first : here + EGO_SEARCH]
+        k = first + int(np.hypot(*(near - pose[:2]).T).argmin())
+        rest = (pose[:2] - path.xy[k]) @ units(path.heading[k])
+        self.free_ego = np.asarray(pose, float)
+        self.s[0], self.v[0] = np.clip(k + rest, 0.0, path.length), speed
 
     def _walk(self, time: float) -> Array:
         """Poses [K, 4] of the walkers now."""
         poses = np.zeros((len(self.walkers), 4))
-        ego = self._points(self.s[:1], slice(0, 1))[0]
+        on_path = self._points(self.s[:1], slice(0, 1))[0]
+        ego = on_path if self.free_ego is None else self.free_ego[:2]
         for k, walker in enumerate(self.walkers):
             if walker.wait_for_ego is not None and not np.isfinite(self.started[k]):
                 near = np.hypot(*(walker.line[0] - ego)) < walker.wait_for_ego
@@ -178,6 +205,8 @@ class Traffic:
         low = np.clip(ahead.astype(int), 0, self.heading.shape[1] - 1)
         body = self.heading[index, self.s.astype(int)]
         center = self._points(self.s, slice(None))
+        if self.free_ego is not None:
+            center[0], body[0] = self.free_ego[:2], self.free_ego[2]
         discs = make_discs(center, body, self.v, self.half_width, self.discs, people)
         points = self._points(ahead, slice(None))
         return find_leaders(points, self.heading[index[:, None], low], self.half_width, discs)
