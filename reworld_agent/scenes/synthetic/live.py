@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from reworld_agent.scenes.synthetic.actors.traffic import STEP, WARM_UP, Traffic
 from reworld_agent.scenes.synthetic.drive import Drive, Moment, shows_brakes
-from reworld_agent.scenes.synthetic.logs import AnnotatedThings, annotations, command_at
+from reworld_agent.scenes.synthetic.logs import AnnotatedThings, annotate, command_at
 from reworld_agent.scenes.synthetic.rollout import boxes_at
 from reworld_agent.scenes.synthetic.town.geometry import Array
 
@@ -94,7 +94,7 @@ class LiveTown:
 
     def annotations(self) -> dict[str, Any]:
         """NAVSIM's `anns` of now: boxes in ego's frame, names, velocities, tokens."""
-        return annotations(self.drive, self.moment, self._things)
+        return annotate(self.drive, self.moment, self._things)
 
     def lights(self) -> list[tuple[int, bool]]:
         """NAVSIM's `traffic_lights` of now: lane connector ids, and whether each is red."""

@@ -67,7 +67,7 @@ class AnnotatedThings:
         return poses, speeds[:, None] * np.stack([np.cos(poses[:, 2]), np.sin(poses[:, 2])], -1)
 
 
-def annotations(drive: Drive, moment: Moment, things: AnnotatedThings) -> dict[str, Any]:
+def annotate(drive: Drive, moment: Moment, things: AnnotatedThings) -> dict[str, Any]:
     """NAVSIM's `anns`: boxes, names, velocities and tokens of all near ego, in ego's frame."""
     poses, velocities = things.now(moment)
     x, y, heading = moment.ego
@@ -153,7 +153,7 @@ def _frame(drive: Drive, k: int, things: AnnotatedThings) -> dict[str, Any]:
         "ego2global": matrix,
         "lidar2ego": np.eye(4),
         "lidar2global": matrix.copy(),
-        "anns": annotations(drive, drive.moment(step), things),
+        "anns": annotate(drive, drive.moment(step), things),
     }
 
 

@@ -24,6 +24,7 @@ class SynthSettings(Settings):
     )
     clips: bool = setting("also clips of the front camera at 8 Hz", False)
     scenes: int | None = setting("at least so many scenes (the split's own number)", None, least=1)
+    drives: int | None = setting("instead of scenes, at least so many drives", None, least=1)
     output_dir: Path | None = setting(
         "folder of all splits and the maps (in the cache folder, where other commands look)",
         None,
@@ -44,7 +45,12 @@ class SynthSettings(Settings):
         return () if NONE in self.cameras else self.cameras
 
     def check(self) -> None:
-        """`all` and `none` stand alone."""
+        """`all` and `none` stand alone, and scenes or drives are counted."""
+        if self.scenes is not None and self.drives is not None:
+            raise UsageError(
+                f"scenes={self.scenes} and drives={self.drives} both say how much",
+                "say one of them",
+            )
         if len(self.cameras) != 1 and {ALL, NONE} & set(self.cameras):
             raise UsageError(
                 f"cameras={','.join(self.cameras)}: all and none stand alone",

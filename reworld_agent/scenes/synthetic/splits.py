@@ -50,6 +50,7 @@ def synth(settings: SynthSettings) -> SplitRoots:
         cameras=settings.chosen_cameras,
         clips=settings.clips,
         scenes=settings.scenes,
+        drives=settings.drives,
         workers=settings.workers,
     )
 
@@ -62,11 +63,12 @@ def ensure_split(
     scenes: int | None = None,
     progress: bool = True,
     workers: int | None = None,
+    drives: int | None = None,
 ) -> SplitRoots:
     """Make sure that a split of the town lies on disk; of several processes one makes it.
 
     Args:
-        split: town_train, town_val or town_test.
+        split: a key of `SPLITS`, such as town_test or town6_test.
         root: folder for all splits and the maps; default_root() if None.
         cameras: cameras whose images are wanted; calibration of all eight is always in the logs.
         clips: also the front camera at 8 Hz, one folder a drive with an index.parquet.
@@ -74,6 +76,7 @@ def ensure_split(
             split's own number. What an earlier call made stays.
         progress: show a progress bar.
         workers: processes; None for two where there is much to do.
+        drives: instead of scenes, at least so many drives.
 
     Returns:
         The folders for OPENSCENE_DATA_ROOT and NUPLAN_MAPS_ROOT, and the data_split.
@@ -86,7 +89,8 @@ def ensure_split(
     plan = _check(split, cameras, scenes)
     root = Path(root) if root is not None else default_root(plan.version)
     roots = SplitRoots(root, root / "maps", split)
-    count = plan.logs if scenes is None else -(-scenes // (plan.frames - 13))
+    count = plan.logs if drives is None else drives
+    count = count if scenes is None else -(-scenes // (plan.frames - 13))
     wanted = _wanted(plan, cameras, clips, count)
     manifest = root / "manifests" / f"{split}.json"
     if _is_made(manifest, wanted):
@@ -101,6 +105,7 @@ def ensure_split(
         )
         _make_maps(root, roots.maps_root, plan.version)
         missing = list(_missing(root, plan, count, cameras, clips))
+        missing.sort(key=lambda k: k % len(plan.towns))  # a process keeps few towns in memory
         jobs = [(split, k, root, cameras, clips) for k in missing]
         for _ in tqdm(
             _run(jobs, workers), total=len(jobs), desc=f"making {split}", disable=not progress

@@ -24,7 +24,8 @@ from reworld_agent.training.settings import ValidationSettings
 
 logger = logging.getLogger(__name__)
 
-COMPANIONS = {"town_train": "town_val"}  # what the embedded town is validated on
+# what the embedded town is validated on
+COMPANIONS = {"town_train": "town_val", "town6_train": "town6_val"}
 
 
 class HeldOutSampler(Sampler[int]):

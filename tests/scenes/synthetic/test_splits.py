@@ -159,6 +159,7 @@ def test_command_line_prints_the_roots(copy: Path, capsys: pytest.CaptureFixture
         (["data_split=town_tset"], "did you mean data_split=town_test?"),
         (["nonsense"], "cannot read nonsense"),
         ([], "data_split= is missing"),
+        (["data_split=town_test", "scenes=9", "drives=2"], "both say how much"),
         (["data_split=town_test", "cameras=[all,CAM_F0]"], "all and none stand alone"),
         (["data_split=town_test", "cameras=CAM_F1"], "did you mean cameras=CAM_"),
         (["data_split=town_test", "clips=maybe"], "true or false"),

@@ -69,6 +69,12 @@ def test_drives_are_made_on_demand_by_their_number() -> None:
     assert len({plan.log_name(k) for k in range(5 * plan.logs)}) == 5 * plan.logs
 
 
+def test_drives_are_counted_where_they_are_asked_for(town6: SplitRoots) -> None:
+    again = ensure_split(SPLIT, town6.data_root, cameras=(), progress=False, workers=1, drives=3)
+    logs = sorted((again.data_root / "navsim_logs" / SPLIT).iterdir())
+    assert [path.stem for path in logs] == [SPLITS[SPLIT].log_name(k) for k in range(3)]
+
+
 def test_splits_share_no_town_and_train_has_six() -> None:
     towns = {name: set(SPLITS[f"town6_{name}"].towns) for name in ("train", "val", "test")}
     assert len(towns["train"]) >= 6 and len(towns["test"]) >= 2 and len(towns["val"]) >= 2

@@ -17,6 +17,8 @@ class Cast:
         calm: seconds between two brakings of a lead, from and to.
         queue: metres before ego where a queue at a red light begins, from and to.
         attempts: after which another theme is tried; 0 for never.
+        more_standing, more_steps: share of the drives in which, beside what they are about, a
+            vehicle stands in the lane or somebody steps out further on.
     """
 
     themes: tuple[str, ...]
@@ -27,6 +29,8 @@ class Cast:
     calm: tuple[float, float]
     queue: tuple[float, float]
     attempts: int
+    more_standing: float = 0.0
+    more_steps: float = 0.0
 
 
 CAST5 = Cast(
@@ -41,8 +45,8 @@ CAST5 = Cast(
 )
 CAST6 = Cast(
     themes=(
-        *("lead", "queue", "step_out", "obstacle", "cut_in", "queue", "crossing", "lead"),
-        *("works", "queue", "obstacle", "lead", "step_out", "turns", "cut_in", "queue"),
+        *("lead", "queue", "step_out", "obstacle", "cut_in", "lead", "crossing", "obstacle"),
+        *("works", "queue", "obstacle", "lead", "step_out", "queue", "cut_in", "lead"),
     ),
     green=0.6,
     cars=(14, 26),
@@ -51,4 +55,6 @@ CAST6 = Cast(
     calm=(3.0, 7.0),
     queue=(9.0, 40.0),
     attempts=40,
+    more_standing=0.3,
+    more_steps=0.4,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from reworld_agent.scenes.synthetic.actors.actor import ScenarioActors, random_look, vehicle_size
+from reworld_agent.scenes.synthetic.actors.casts import Cast
 from reworld_agent.scenes.synthetic.actors.walkers import Walker
 from reworld_agent.scenes.synthetic.town import geometry as geo
 from reworld_agent.scenes.synthetic.town.layout import LANE_WIDTH
@@ -16,12 +17,30 @@ RAMP = 22.0  # m in which ego swerves, and again in which it comes back
 CLEAR_OF_JUNCTIONS = 30.0  # m
 BESIDE = 0.55  # m between ego and what it passes
 EGO_HALF = 1.15  # m
+FURTHER_ON = (90.0, 150.0)  # m
 
 
-def stands_in_lane(net: Network, scenario: ScenarioActors, rng: np.random.Generator) -> bool:
-    """A car stands at the right of ego's lane and ego drives round it; False where none fits."""
+def add_more(net: Network, scenario: ScenarioActors, cast: Cast, rng: np.random.Generator) -> None:
+    """Hazards further on, beside what the drive is about."""
+    if cast.more_standing and rng.random() < cast.more_standing:
+        stands_in_lane(net, scenario, rng, FURTHER_ON)
+    if cast.more_steps and rng.random() < cast.more_steps:
+        steps_out(net, scenario, rng, FURTHER_ON)
+
+
+def stands_in_lane(
+    net: Network,
+    scenario: ScenarioActors,
+    rng: np.random.Generator,
+    ahead: tuple[float, float] = (40.0, 85.0),
+) -> bool:
+    """A car stands at the right of ego's lane and ego drives round it; False where none fits.
+
+    Args:
+        ahead: metres of ego's path before it, from and to.
+    """
     ego = scenario.actors[0]
-    found = _free_stretch(net, scenario, rng, (40.0, 85.0))
+    found = _free_stretch(net, scenario, rng, ahead)
     if found is None:
         return False
     s, lane = found
@@ -63,9 +82,14 @@ def _free_stretch(
     return None
 
 
-def steps_out(net: Network, scenario: ScenarioActors, rng: np.random.Generator) -> bool:
+def steps_out(
+    net: Network,
+    scenario: ScenarioActors,
+    rng: np.random.Generator,
+    ahead: tuple[float, float] = (35.0, 110.0),
+) -> bool:
     """Somebody steps onto the road from between parked cars; False where there are none."""
-    found = _free_stretch(net, scenario, rng, (35.0, 110.0), "parking")
+    found = _free_stretch(net, scenario, rng, ahead, "parking")
     if found is None:
         return False
     s, lane = found

@@ -14,7 +14,7 @@ from reworld_agent.scenes.synthetic.actors.actor import (
 )
 from reworld_agent.scenes.synthetic.actors.casts import Cast
 from reworld_agent.scenes.synthetic.actors.events import EVENTS
-from reworld_agent.scenes.synthetic.actors.hazards import stand_by
+from reworld_agent.scenes.synthetic.actors.hazards import add_more, stand_by
 from reworld_agent.scenes.synthetic.actors.traffic import WARM_UP, Actor, Driver
 from reworld_agent.scenes.synthetic.actors.walkers import Walker
 from reworld_agent.scenes.synthetic.town import geometry as geo
@@ -52,6 +52,8 @@ def place_actors(
     ego = Actor("ego", EGO_SIZE, path, begin, speed, EGO_DRIVER, EGO_CENTER)
     scenario = ScenarioActors(theme, chain, [ego])
     _time_lights(signals, ego, cast, theme, rng)
+    if theme != "cut_in":  # who cuts in keeps to ego's path as it was
+        add_more(net, scenario, cast, rng)
     if not EVENTS[theme](net, scenario, cast, rng):
         return None
     _fill_traffic(net, scenario, cast, rng)

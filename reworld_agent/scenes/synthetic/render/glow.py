@@ -6,7 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.scenes.synthetic.render.compiled import compiled
-from reworld_agent.scenes.synthetic.render.library import BRAKE, LAMP, Library, Things
+from reworld_agent.scenes.synthetic.render.library import (
+    BRAKE,
+    BRAKES,
+    LAMP,
+    LIGHTS,
+    Library,
+    Things,
+)
 from reworld_agent.scenes.synthetic.render.raster import SAMPLES, Canvas, Pose, to_camera
 from reworld_agent.scenes.synthetic.render.scene import Air
 from reworld_agent.scenes.synthetic.render.shade import noise
@@ -59,8 +66,9 @@ def add_lamps(
     middle, spot, colour = np.empty(3), np.empty(3), np.empty(3)
     for i in range(drawn):
         thing, j = canvas.drawn[i]
-        brakes = library.flags[j] & BRAKE and things.braking[thing]
-        if not brakes and not library.flags[j] & LAMP:
+        brakes = library.flags[j] & BRAKE and things.state[thing] & BRAKES
+        lamp = library.flags[j] & LAMP and things.state[thing] & LIGHTS
+        if not brakes and not lamp:
             continue
         x, y, heading = things.place[thing]
         cos, sin = np.cos(heading), np.sin(heading)

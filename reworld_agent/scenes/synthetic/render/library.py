@@ -13,6 +13,7 @@ from reworld_agent.scenes.synthetic.town.geometry import Array
 
 Ints = NDArray[np.int32]
 TWO_SIDED, BRAKE, BRIGHT, LAMP = 1, 2, 4, 8  # flags of a polygon
+BRAKES, LIGHTS = 1, 2  # what is on, of a thing
 
 
 class Library(NamedTuple):
@@ -34,7 +35,7 @@ class Things(NamedTuple):
 
     shape: Ints  # [N]
     place: Array  # [N, 3]: x, y, heading
-    braking: Ints  # [N]
+    state: Ints  # [N], BRAKES and LIGHTS
 
 
 def build_library(shapes: Sequence[Shape]) -> Library:

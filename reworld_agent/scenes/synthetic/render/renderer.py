@@ -16,8 +16,11 @@ from reworld_agent.scenes.synthetic.drive import Drive, Moment
 from reworld_agent.scenes.synthetic.render import glow, raster
 from reworld_agent.scenes.synthetic.render.air import random_air
 from reworld_agent.scenes.synthetic.render.cameras import SENSORS, Sensor, calibration
-from reworld_agent.scenes.synthetic.render.ground import RESOLUTION, build_ground
+from reworld_agent.scenes.synthetic.render.ground import RESOLUTION
+from reworld_agent.scenes.synthetic.render.ground import Ground as PaintedGround
 from reworld_agent.scenes.synthetic.render.library import (
+    BRAKES,
+    LIGHTS,
     Library,
     Things,
     build_library,
@@ -85,7 +88,7 @@ class TownRenderer:
         return Things(
             np.array([self._numbers[id(t.shape)] for t in placed], np.int32),
             np.array([(t.x, t.y, t.heading) for t in placed], float).reshape(-1, 3),
-            np.array([t.braking for t in placed], np.int32),
+            np.array([LIGHTS + BRAKES * t.braking for t in placed], np.int32),
         )
 
 
@@ -112,7 +115,7 @@ def _fixed_library(town: str) -> tuple[Library, Things]:
 @lru_cache(maxsize=2)
 def _packed_ground(town: str) -> Ground:
     """The ground's picture and its reductions in one array."""
-    ground = build_ground(town)
+    ground = PaintedGround(town)
     levels = list(ground.levels)
     while len(levels) < LEVELS:
         levels.append(cv2.pyrDown(levels[-1]))

@@ -10,7 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.scenes.synthetic.render.compiled import compiled
-from reworld_agent.scenes.synthetic.render.library import BRAKE, BRIGHT, LAMP, Library, Things
+from reworld_agent.scenes.synthetic.render.library import (
+    BRAKE,
+    BRAKES,
+    BRIGHT,
+    LAMP,
+    LIGHTS,
+    TWO_SIDED,
+    Library,
+    Things,
+)
 from reworld_agent.scenes.synthetic.render.raster import SAMPLES, Canvas, Pose
 from reworld_agent.scenes.synthetic.render.scene import Air, Ground, Scene
 from reworld_agent.scenes.synthetic.render.shapes import LEAVES, PLAIN, WALL_ALONG_Y
@@ -269,15 +278,17 @@ def lit_colour(
     library: Library, things: Things, air: Air, thing: int, polygon: int
 ) -> tuple[float, float, float, float]:
     """The colour of a polygon and the light on it; 0 where it shines by itself."""
-    flags, colour = library.flags[polygon], library.colours[polygon]
-    if flags & BRAKE and things.braking[thing]:
+    flags, colour, state = library.flags[polygon], library.colours[polygon], things.state[thing]
+    if flags & BRAKE and state & BRAKES:
         return 70.0, 60.0, 255.0, 0.0
-    if flags & LAMP:
+    if flags & LAMP and state & LIGHTS:
         return colour[0], colour[1], colour[2], 0.0
-    if flags & BRAKE and air.night > 0.0:
+    if flags & BRAKE and state & LIGHTS and air.night > 0.0:
         return colour[0], colour[1], 170.0, 0.0
-    if flags & BRIGHT:
+    if flags & BRIGHT and not flags & LAMP:
         return colour[0], colour[1], colour[2], 1.0 - 0.8 * air.night
+    if flags & TWO_SIDED:  # turns with the camera: it has no side of its own
+        return colour[0], colour[1], colour[2], air.ambient + 0.5 * air.direct
     heading = things.place[thing, 2]
     cos, sin = np.cos(heading), np.sin(heading)
     nx, ny, nz = library.normals[polygon]
