@@ -12,6 +12,7 @@ from reworld_agent.benchmarks.model import measure as model_benchmark
 from reworld_agent.cli.main import main
 from reworld_agent.config import load_model_config
 from reworld_agent.core.errors import ConfigError
+from reworld_agent.training.memory.step import made_up_batch
 
 
 def test_every_part_has_its_rows(tmp_path: Path) -> None:
@@ -48,7 +49,7 @@ def test_random_models_are_finite_and_of_the_dtype() -> None:
     config = load_model_config("tiny", "release")
     model = model_benchmark.random_model(config, "cpu", torch.bfloat16)
     assert {p.dtype for p in model.video_dit.parameters()} == {torch.bfloat16}
-    features, _ = model_benchmark.random_batch(config, 2)
+    features, _, _ = made_up_batch(config, config.clip, 2)
     assert torch.isfinite(model.plan(features)).all()
 
 
@@ -58,7 +59,9 @@ def test_wrong_words(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
     for word, said in (
-        ("parts=warp", "one of encode, forward, plan, stages"),
+        ("parts=warp", "one of encode, forward, plan, stages, memory"),
+        ("parts=memory,plan", "memory has columns of its own"),
+        ("gradient_checkpointing=some", "must be none, all, auto or a number"),
         ("size=big", "height x width"),
         ("colour=red", "colour= is unknown"),
         ("repeats=0", "at least 1"),

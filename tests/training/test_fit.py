@@ -23,7 +23,7 @@ from reworld_agent.training.loop.export import save_weights
 from reworld_agent.training.loop.fitted import stage_module
 from reworld_agent.training.loop.module import FROZEN, StageModule
 from reworld_agent.training.losses import NotFiniteError, stage_loss
-from reworld_agent.training.memory.account import StepMemory, run_fake, step_memory
+from reworld_agent.training.memory.account import StepMemory, run_counted, step_memory
 from reworld_agent.training.memory.choose import USABLE, fit_step
 from reworld_agent.training.memory.step import StepPlan
 from reworld_agent.training.memory.tracker import MemoryTracker
@@ -193,7 +193,7 @@ def test_adapters_on_a_missing_layer_are_refused_by_name() -> None:
 
 def test_a_step_on_fake_tensors_keeps_what_a_real_one_keeps() -> None:
     plan = StepPlan(micro_config(), load_stage("planner"), scenes=3)
-    found = run_fake(plan)
+    found = run_counted(plan)
     module = prepared("planner")
     weights = sum(p.numel() * 4 for p in module.parameters())
     moments = sum(p.numel() * 12 for p in module.parameters() if p.requires_grad)
@@ -228,6 +228,6 @@ def test_deep_models_are_counted_by_shallow_ones() -> None:
     config, stage = micro_config(), load_stage("planner")
     deep = replace(config, video=replace(config.video, num_layers=6, mid_blocks=(5,)))
     plan = StepPlan(deep, stage)
-    exact, straight = run_fake(plan), step_memory(plan)
+    exact, straight = run_counted(plan), step_memory(plan)
     assert straight.total == pytest.approx(exact.total, rel=0.01)
     assert straight.weights == pytest.approx(exact.weights, rel=0.005)

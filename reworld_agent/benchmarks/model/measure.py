@@ -11,7 +11,6 @@ import resource
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from typing import Any, cast
 
 import pandas as pd
@@ -21,16 +20,16 @@ from tqdm import tqdm
 
 from reworld_agent.benchmarks.model.loop import plan_by_fresh_memories
 from reworld_agent.benchmarks.model.settings import PARTS
+from reworld_agent.benchmarks.model.steps import step_seconds
 from reworld_agent.config import ModelConfig
 from reworld_agent.core.errors import ConfigError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.planner.actions import ActionNormaliser
 from reworld_agent.planner.heads import PlannerHead, build_head
 from reworld_agent.planner.sampler import sample_plan, scene_noise
-from reworld_agent.training.loop.optim import build_optimizers
-from reworld_agent.training.losses import stage_loss
-from reworld_agent.training.prepare import set_trainable
-from reworld_agent.training.stages import STAGES, TrainingStage, load_stage
+from reworld_agent.training.fit_settings import FitSettings
+from reworld_agent.training.memory.step import StepPlan, made_up_batch, phases_of
+from reworld_agent.training.stages import STAGES, load_stage
 from reworld_agent.video.codecs import Codec, build_codec
 from reworld_agent.video.conditioning import Grid
 from reworld_agent.video.encoding import encode_history
@@ -48,6 +47,7 @@ class Bench:
         batch: scenes of a plan and of a training step.
         repeats: timed runs of each thing, of which the median counts.
         warm_up: one run before them that does not count.
+        checkpointing: of the blocks, in steps of training; see `FitSettings`.
     """
 
     config: ModelConfig
@@ -56,6 +56,7 @@ class Bench:
     batch: int = 1
     repeats: int = 5
     warm_up: bool = True
+    checkpointing: str = "all"
 
     def __post_init__(self) -> None:
         if self.device == "cuda" and not torch.cuda.is_available():
@@ -134,24 +135,6 @@ def random_model(
     return model.eval()
 
 
-def random_batch(config: ModelConfig, batch: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Features and targets of made-up scenes, of the size of the config's `clip`."""
-    clip, generator = config.clip, torch.Generator().manual_seed(0)
-    frames = clip.history_frames + clip.future_frames
-    shape = (batch, frames, 3, clip.views * clip.height, clip.width)
-    images = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
-    plan = torch.rand(2, batch, config.planner.horizon, 3, generator=generator)
-    history = clip.history_frames
-    features = {"images": images[:, :history], "ego": torch.rand(batch, 8, generator=generator)}
-    targets = {
-        "trajectory": plan[0],
-        "future_images": images[:, history:],
-        "hard_negative": plan[1],
-        "hard_negative_valid": torch.ones(batch, dtype=torch.bool),
-    }
-    return features, targets
-
-
 @torch.no_grad()
 def encode_rows(bench: Bench) -> Iterator[Row]:
     """The codec's work for a plan: the history's images to latents."""
@@ -159,7 +142,7 @@ def encode_rows(bench: Bench) -> Iterator[Row]:
     with torch.device("meta"):
         built = cast(nn.Module, build_codec(config.codec))
     codec = cast(Codec, randomised(built, bench.device, bench.dtype))
-    images = random_batch(config, bench.batch)[0]["images"].to(bench.device)
+    images = made_up_batch(config, config.clip, bench.batch)[0]["images"].to(bench.device)
     seconds = bench.median(lambda: encode_history(codec, config.clip, images))
     yield bench.row("encode", seconds, Grid.of(config.clip, config.codec).tokens)
 
@@ -222,38 +205,22 @@ def plan_rows(bench: Bench) -> Iterator[Row]:
 
 
 def stage_rows(bench: Bench) -> Iterator[Row]:
-    """One optimiser step of each stage at the batch asked for: forward, backward, AdamW."""
+    """One optimiser step of each stage, as Lightning makes it in a run, at the batch asked for."""
+    fit = FitSettings(gradient_checkpointing=bench.checkpointing)
+    precision = "32-true" if bench.dtype == torch.float32 else "bf16-mixed"
+    config = bench.config
     for name in STAGES:
-        stage = load_stage(name, bench.config.recipe, bench.config.name)
-        config = bench.config
-        if stage.needs_future_images:
-            config = dataclasses.replace(config, clip=config.world_clip)
-        if bench.device == "cuda":
-            torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats()
-        step = training_step(bench, config, stage)
-        seconds = bench.median(step)
-        tokens = Grid.of(config.clip, config.codec).tokens
-        yield bench.row(f"stage {name} step", seconds, tokens)
-
-
-def training_step(bench: Bench, config: ModelConfig, stage: TrainingStage) -> Callable[[], None]:
-    """A function that makes one step of a stage, float32 weights, under autocast to the dtype."""
-    model = random_model(config, bench.device, torch.float32)
-    set_trainable(model, stage)
-    model.video_dit.enable_gradient_checkpointing()
-    optimizer = build_optimizers(model, stage)["optimizer"]
-    features, targets = random_batch(config, bench.batch)
-    half = bench.dtype != torch.float32
-
-    def step() -> None:
-        with torch.autocast(bench.device, bench.dtype) if half else nullcontext():
-            loss, _ = stage_loss(model, stage, features, targets)
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-
-    return step
+        stage = load_stage(name, config.recipe, config.name)
+        phases = phases_of(stage, config)
+        for number, phase in enumerate(phases, 1):
+            if bench.device == "cuda":
+                torch.cuda.empty_cache()
+                torch.cuda.reset_peak_memory_stats()
+            plan = StepPlan(config, phase, fit, precision=precision, scenes=bench.batch)
+            seconds = step_seconds(plan, bench.device, bench.repeats, bench.warm_up)
+            tokens = Grid.of(plan.clip, config.codec).tokens
+            called = f"stage {name} step" if len(phases) == 1 else f"stage {name}.{number} step"
+            yield bench.row(called, seconds, tokens)
 
 
 _ROWS: dict[str, Callable[[Bench], Iterator[Row]]] = {

@@ -19,10 +19,11 @@ import torch
 from torch import Tensor
 
 from reworld_agent.benchmarks.model.loop import plan_by_fresh_memories
-from reworld_agent.benchmarks.model.measure import Bench, random_batch, random_model
+from reworld_agent.benchmarks.model.measure import Bench, random_model
 from reworld_agent.benchmarks.plan.settings import PlanBenchmarkSettings
 from reworld_agent.model import ReWorldModel
 from reworld_agent.planner.sampler import sample_plan, scene_noise
+from reworld_agent.training.memory.step import made_up_batch
 
 Row = dict[str, Any]
 ONCE, EACH = "once", "each step"  # K/V: ours; DriveLaW's loop
@@ -49,7 +50,7 @@ class Times:
 def rows_of(bench: Bench, settings: PlanBenchmarkSettings) -> Iterator[Row]:
     """The rows of one dtype and batch size: every exit, number of steps and way to plan."""
     model = random_model(bench.config, bench.device, bench.dtype)
-    features = random_batch(bench.config, bench.batch)[0]
+    features = made_up_batch(bench.config, bench.config.clip, bench.batch)[0]
     for blocks in settings.exits(bench.config.video.num_layers):
         planner = dataclasses.replace(bench.config.planner, read_blocks=blocks)
         model.config = dataclasses.replace(bench.config, planner=planner)

@@ -74,12 +74,12 @@ def step_memory(plan: StepPlan) -> StepMemory:
 def _by_depth(plan: StepPlan) -> StepMemory:
     depth, unit = plan.config.video.num_layers, max(2, plan.fit.every)
     if depth <= 2 * unit:
-        return run_fake(plan)
-    first, second = (run_fake(_shallow(plan, layers)) for layers in (unit, 2 * unit))
+        return run_counted(plan)
+    first, second = (run_counted(shallow(plan, layers)) for layers in (unit, 2 * unit))
     return first.along(second, (depth - unit) / unit)
 
 
-def _shallow(plan: StepPlan, layers: int) -> StepPlan:
+def shallow(plan: StepPlan, layers: int) -> StepPlan:
     """The same plan with fewer blocks; what hangs on one block hangs on the first."""
     config, stage = plan.config, plan.stage
     video = dataclasses.replace(
@@ -93,11 +93,11 @@ def _shallow(plan: StepPlan, layers: int) -> StepPlan:
     return plan.replaced(config=config, stage=stage)
 
 
-def run_fake(plan: StepPlan) -> StepMemory:
-    """What a step keeps, at the full depth."""
+def run_counted(plan: StepPlan, fake: bool = True) -> StepMemory:
+    """What a step keeps, at the full depth; on real tensors where they are not to be fake."""
     sharded = plan.strategy == FSDP2
-    tracker = MemoryTracker()
-    with _silent(), _processes(plan.processes if sharded else 0), FakeTensorMode(), tracker:
+    tracker, mode = MemoryTracker(), FakeTensorMode() if fake else contextlib.nullcontext()
+    with _silent(), _processes(plan.processes if sharded else 0), mode, tracker:
         module = step_module(plan)
         module.finite.lag = _NEVER  # numbers that there are not
         module.fused = True  # as on CUDA

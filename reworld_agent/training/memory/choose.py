@@ -34,11 +34,19 @@ class Fit:
     memory: StepMemory
 
 
+class NotFitting(ConfigError):
+    """One scene per forward does not fit; `memory` is what it would take at least."""
+
+    def __init__(self, message: str, hint: str, memory: StepMemory) -> None:
+        super().__init__(message, hint)
+        self.memory = memory
+
+
 def fitted(settings: TrainRun) -> TrainRun:
     """The settings with what their memory asks for in the place of what they leave open.
 
     Raises:
-        ConfigError: one scene per forward does not fit.
+        NotFitting: one scene per forward does not fit.
     """
     memory = device_memory(settings)
     open_batch = settings.dataloader.batch_size is None
@@ -81,7 +89,7 @@ def fit_step(plan: StepPlan, memory: float, share: int, choose_scenes: bool = Tr
         choose_scenes: False = all of them in one forward.
 
     Raises:
-        ConfigError: none; says the smallest memory in which one scene fits.
+        NotFitting: none; says the smallest memory in which one scene fits.
     """
     given = plan.fit.gradient_checkpointing
     least, scenes = StepMemory(0, 0, {"": float("inf")}), 1 if choose_scenes else share
@@ -95,11 +103,12 @@ def fit_step(plan: StepPlan, memory: float, share: int, choose_scenes: bool = Tr
             return _fill(tried, found, USABLE * memory, share)
         least = min(least, found, key=lambda one: one.total)
     smallest = least.total / USABLE / GB
-    raise ConfigError(
+    raise NotFitting(
         f"stage {plan.stage.name} needs {smallest:.1f} GB a device with {scenes} "
         f"{'scene' if scenes == 1 else 'scenes'} per forward, and has {memory / GB:g}",
         f"the smallest that fits is memory_gb={smallest + 0.05:.1f}; "
         "trainer.params.strategy=fsdp2, lora.rank= and fewer scenes take less",
+        least,
     )
 
 

@@ -78,7 +78,7 @@ def made_up_batch(
     """Features, targets and names of made-up scenes of a clip."""
     generator = torch.Generator().manual_seed(0)
     history, frames = clip.history_frames, clip.history_frames + clip.future_frames
-    shape = (scenes, frames, 3, clip.height, clip.width)
+    shape = (scenes, frames, 3, clip.views * clip.height, clip.width)
     images = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
     plan = torch.rand(2, scenes, config.planner.horizon, 3, generator=generator)
     features = {"images": images[:, :history], "ego": torch.rand(scenes, 8, generator=generator)}

@@ -1,0 +1,79 @@
+"""What each of two processes runs for test_fit_runs: `torchrun fit_processes.py FOLDER WHAT`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from reworld_agent.training import run
+from reworld_agent.training.loop.module import StageModule
+from tests.scenes.small_logs import SPLIT
+from tests.training.test_run import config
+
+CHAIN = ("1", "planner", "2", "3")
+
+
+def train_stage(root: Path, stage: str, recipe: str, before: Path, to: Path, *more: str) -> None:
+    """Two steps of four scenes, from the weights of the stage before."""
+    run(
+        config(
+            *(root, stage, f"recipe={recipe}", f"output_dir={to}"),
+            f"agent.init_from={before / 'weights'}",
+            f"hard_negatives.pool={root / 'pool.parquet'}",
+            "dataloader.params.batch_size=1",
+            f"validation.split={SPLIT}",
+            *more,
+        )
+    )
+
+
+def train_chain(root: Path, recipe: str, name: str, *more: str) -> None:
+    """All stages of a recipe, into `<root>/<name>_<recipe>_<stage>`."""
+    before = root / f"start_{recipe}"
+    for stage in CHAIN:
+        to = root / f"{name}_{recipe}_{stage}"
+        train_stage(root, stage, recipe, before, to, *more)
+        before = to
+
+
+def cut_by_kill(root: Path, name: str, *more: str) -> None:
+    """Stage 3 that the kernel ends before its third step, or that goes on after that."""
+    before, to = root / "ddp_release_2", root / name
+    words = (*more, "trainer.params.max_steps=4", "checkpoint_steps=1")
+    step = StageModule.training_step
+
+    def killed(self: Any, batch: Any, batch_idx: int) -> Any:
+        if batch_idx >= 4:  # two forwards a step
+            os.kill(os.getpid(), signal.SIGKILL)
+        return step(self, batch, batch_idx)
+
+    with pytest.MonkeyPatch.context() as cut:
+        if not (to / "checkpoints" / "last.ckpt").exists() and "straight" not in name:
+            cut.setattr(StageModule, "training_step", killed)
+        train_stage(root, "3", "release", before, to, *words)
+
+
+def main() -> None:
+    """The chains of both recipes under both strategies, or a run that is killed."""
+    torch.set_num_threads(1)
+    root, what = Path(sys.argv[1]), sys.argv[2]
+    two = "trainer.params.devices=2"
+    if what == "chains":
+        for strategy in ("ddp", "fsdp2"):
+            for recipe in ("paper", "release"):
+                train_chain(root, recipe, strategy, two, f"trainer.params.strategy={strategy}")
+        lora = ("lora.rank=2", "gradient_checkpointing=all")
+        before, to = root / "ddp_paper_2", root / "fsdp2_lora"
+        train_stage(root, "3", "paper", before, to, two, "trainer.params.strategy=fsdp2", *lora)
+    else:
+        cut_by_kill(root, what, two, f"trainer.params.strategy={what.partition('_')[0]}")
+
+
+if __name__ == "__main__":
+    main()
