@@ -34,7 +34,7 @@ Batch = dict[str, Tensor]
 Logs = dict[str, Tensor]
 
 FUTURE_HINT = (
-    "Stage 1 needs the front camera of the 8 frames after the current one (navtrain has none): "
+    "Stage 1 needs the cameras of the 8 frames after the current one (navtrain has none): "
     "use a split with future images, such as train_test_split=town_train"
 )
 

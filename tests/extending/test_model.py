@@ -18,6 +18,7 @@ from reworld_agent.core.errors import UsageError, WeightsError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.negatives.generator import generate
 from reworld_agent.negatives.settings import CandidateSettings
+from reworld_agent.training.gate.planner import _flow_losses
 from reworld_agent.training.losses import stage_loss
 from reworld_agent.training.stages import load_stage
 from tests.evaluation.fakes import FakeScorer
@@ -92,6 +93,10 @@ def test_planner_head_with_a_sampling_and_a_loss_of_its_own(
         memory = head.cache(trained.planning_states(features))
         expected = head.plans(torch.zeros_like(noise), features["ego"], memory)
         torch.testing.assert_close(noise, expected.clamp(-1, 1), rtol=1e-3, atol=1e-3)
+        states = torch.stack(trained.planning_states(features), dim=1)
+        given = {"ego": features["ego"], "states": states}
+        losses = _flow_losses(trained, given, torch.zeros(2, 8, 3), seed=0)
+        assert len(losses) == 2 and min(losses) > 0  # its own, in the gate of a model too
         guided = CandidateSettings(count=3, cfg=0.5)
         plans = generate(trained, features, ["a", "b"], guided)
         assert plans.shape == (2, 3, 8, 3) and plans.std(dim=1).max() > 0
@@ -126,6 +131,15 @@ def test_weights_choose_no_code(
             r"planner.head=mlp does not exist\n.* = action_dit \| pack",
         ),
         ({"video": {"options": {"depth": 3}}}, "video.backbone=ltx, which has no options"),
+        (
+            {"video": {"backbone": "wan", "options": {"ffdim": 3}}},
+            r"video.options=ffdim does not exist\n.*ff_dim",
+        ),
+        (
+            {"video": {"backbone": "wan", "options": {"ff_dim": 0.5}}},
+            r"ff_dim = 0.5\n.*integer of at least 1",
+        ),
+        ({"cameras": "left"}, "cameras=left does not exist"),
         ({"video": {"num_layer": 3}}, r"unknown fields: num_layer\n.*num_layers\?"),
         ({"base": "tny"}, r"base=tny does not exist\n.*=tiny\?"),
         ({"recipe": "release"}, "is of recipe=release"),

@@ -16,7 +16,8 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from reworld_agent.cli.main import main
-from reworld_agent.config import load_model_config
+from reworld_agent.clips.decode import read_frames
+from reworld_agent.config import FRONT, load_model_config
 from reworld_agent.core.errors import WeightsError
 from reworld_agent.evaluation.compose import FIT, MINE, compose
 from reworld_agent.model import ReWorldModel
@@ -96,7 +97,8 @@ def test_every_stage_then_mining_planning_and_scoring(
             more.append(f"hard_negatives.pool={pool}")
         run(config(split, stage, f"agent.init_from={split / last / 'weights'}", *more))
         last = stage
-    trained = ReWorldModel.from_pretrained(split / "3" / "weights", load_model_config(file))
+    config_of = load_model_config(file)
+    trained = ReWorldModel.from_pretrained(split / "3" / "weights", config_of)
     assert trained.history == ["statistics", "1", "planner", "2", "3"]
     first = ReWorldModel.from_pretrained(split / "1" / "weights")
     blocks = "video_dit.transformer_blocks" if name == "three" else "video_dit.blocks"
@@ -108,6 +110,23 @@ def test_every_stage_then_mining_planning_and_scoring(
     assert main(["score", model, weights, *split_words, f"output_dir={split / 'scores'}"]) == 0
     table = pd.read_csv(split / "scores" / "pdm_scores.csv")
     assert len(table) == 7 and table["valid"].all()
+    if config_of.cameras != FRONT:
+        imagine(split, str(table["token"][0]), split / "3" / "weights")
+
+
+def imagine(split: Path, token: str, weights: Path) -> None:
+    """The left camera of a scene's imagined future, and all of them, as videos."""
+    words = [f"token={token}", f"data_split={SPLIT}", f"checkpoint_path={weights}", "steps=1"]
+    for camera, height in (("cam_l0", 32), ("all", 96)):
+        folder = split / camera
+        given = [*words, f"camera={camera}", f"output_dir={folder}"]
+        assert main(["video", "generate", *given]) == 0
+        for kind in ("futures", "real"):
+            frames = read_frames(folder / kind / f"{token}.mp4")
+            assert frames.shape == (8, 3, height, 48)
+        level = 60 if camera == "cam_l0" else 0  # as the split's images have it
+        assert abs(int(frames[0, 0, 0, 0]) - level) <= 20
+    assert main(["video", "generate", *words, "camera=cam_b0", f"output_dir={split / 'b'}"]) == 2
 
 
 def mine(split: Path, model: str, last: str) -> Path:

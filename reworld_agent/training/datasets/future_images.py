@@ -18,7 +18,7 @@ from reworld_agent.scenes.sensors import SensorConfig
 
 LOOKED_AT = 64  # scenes; where the split has no future images, these have none either
 HINT = (
-    "Stage 1 needs the front camera of the {count} frames after the current one, and navtrain "
+    "Stage 1 needs the cameras of the {count} frames after the current one, and navtrain "
     "comes without them: use a split with all its images, such as the whole of trainval or "
     "train_test_split=town_train, or start at stage=planner from weights that have passed Stage 1"
 )
@@ -53,6 +53,7 @@ def check_host_config(config: DictConfig) -> None:
     values = {key: value for key, value in wanted.items() if key in known}
     first = SceneFilter(**{**values, "max_scenes": LOOKED_AT})
     loader = SceneLoader(Path(logs), Path(blobs), first)
-    changes: Any = OmegaConf.to_container(config, resolve=True)
-    changes = changes["agent"].get("model_overrides")
+    changes: Any = OmegaConf.select(config, "agent.model_overrides")
+    if changes is not None:
+        changes = OmegaConf.to_container(changes, resolve=True)
     check_future_images(loader, load_model_config(config.model, config.recipe, changes))

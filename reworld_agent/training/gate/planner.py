@@ -25,6 +25,7 @@ from reworld_agent.model import ReWorldModel
 from reworld_agent.objectives.action_flow import action_flow_loss
 from reworld_agent.objectives.flow import interpolate, velocity_target
 from reworld_agent.pdm.cache_io.folder import SceneCaches
+from reworld_agent.planner.heads import OwnLoss
 from reworld_agent.scenes.splits import DataRoots
 from reworld_agent.training.datasets.scene_arrays import SceneDataset
 from reworld_agent.training.gate.velocity import BATCH
@@ -115,7 +116,10 @@ def judge_planner(
 def _flow_losses(
     model: ReWorldModel, given: dict[str, Tensor], expert: Tensor, seed: int
 ) -> list[float]:
-    """L_FM of each scene: the mean over DRAWS times and noises, alike for all kinds of states."""
+    """L_FM of each scene: the mean over DRAWS times and noises, alike for all kinds of states.
+
+    Of a head that learns otherwise, its own loss.
+    """
     states = list(given["states"].unbind(dim=1))
     memory, ego = model.action_dit.cache(states), given["ego"].to(states[0])
     clean = model.normaliser.normalise(expert.to(ego.device)).to(ego)
@@ -123,7 +127,16 @@ def _flow_losses(
     generator = torch.Generator().manual_seed(seed)
     t = torch.rand(len(clean), generator=generator).to(ego)
     noise = torch.randn(clean.shape, generator=generator).to(ego)
-    found = model.action_dit(interpolate(clean, noise, t), t, ego, memory).velocity
+    head = model.action_dit
+    if isinstance(head, OwnLoss):
+        scenes = range(len(ego))
+        parts = [slice(k * DRAWS, (k + 1) * DRAWS) for k in scenes]
+        kept = [[tuple(x[k : k + 1] for x in group) for group in memory] for k in scenes]
+        return [
+            float(head.learn(clean[part], noise[part], ego[k : k + 1], kept[k]).loss)
+            for k, part in enumerate(parts)
+        ]
+    found = head(interpolate(clean, noise, t), t, ego, memory).velocity
     target = velocity_target(clean, noise)
     return [
         float(action_flow_loss(found[k : k + DRAWS], target[k : k + DRAWS]))

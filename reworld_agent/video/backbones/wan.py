@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from reworld_agent.config import VideoConfig
-from reworld_agent.core.errors import ConfigError
+from reworld_agent.core.errors import ConfigError, UsageError
 from reworld_agent.video.backbones.walk import walk
 from reworld_agent.video.conditioning import Grid
 from reworld_agent.video.context import ContextTokens
@@ -147,11 +147,11 @@ class WanVideo(WanTransformer3DModel):
         """The backbone of a configuration, randomly initialised.
 
         Raises:
-            ConfigError: heads too narrow for three rotary axes.
+            UsageError: heads too narrow for three rotary axes.
         """
         if config.head_dim < 6 or config.head_dim % 2:
             message = f"video.head_dim = {config.head_dim} with video.backbone=wan"
-            raise ConfigError(message, "use an even number of at least 6: three rotary axes")
+            raise UsageError(message, "use an even number of at least 6: three rotary axes")
         return cls(
             num_attention_heads=config.num_heads,
             attention_head_dim=config.head_dim,
