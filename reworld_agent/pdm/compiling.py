@@ -102,8 +102,8 @@ def _shares(names: Sequence[str], n: int) -> list[list[str]]:
 
 def _cost_s(names: Sequence[str]) -> float:
     """Seconds that one process takes for these kernels, but for its start."""
-    apart = [more for (name, other), more in _MORE_S.items() if name in names and other not in names]
-    return sum(_COST_S[name] for name in names) + sum(apart)
+    apart = [(name, other) for name, other in _MORE_S if name in names and other not in names]
+    return sum(_COST_S[name] for name in names) + sum(_MORE_S[pair] for pair in apart)
 
 
 def compile_kernels(names: Sequence[str]) -> None:
