@@ -74,7 +74,7 @@ class ClipChoice(Settings):
     Attributes:
         latents: folders of `reworld video latents`, one a phase; none = frames are encoded on the
             way.
-        prompts: of a model conditioned on sentences; None = it is not.
+        prompts: folder of embedded sentences, see `text_source`.
     """
 
     index: Path | None = setting(
@@ -92,10 +92,10 @@ class ClipChoice(Settings):
         "folder of `reworld video latents`; one a phase: [DIR,DIR]", (), group=_CLIPS
     )
     prompts: Path | None = setting(
-        "folder of embedded sentences, which the model is conditioned on", None, group=_CLIPS
+        "folder of embedded sentences; null = the cache that t5= fills", None, group=_CLIPS
     )
     t5: Path | None = setting(
-        "folder with text_encoder/ and tokenizer/, for sentences not embedded yet",
+        "T5 for sentences not embedded yet: text_encoder/, tokenizer/; null = $REWORLD_T5",
         *(None,),
         exists="folder",
         group=_CLIPS,

@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Callback
 
 from reworld_agent.core.provenance import weights_hash
 from reworld_agent.model import ReWorldModel
+from reworld_agent.training.choices import PAPER
 from reworld_agent.training.datasets.loading import StageData
 from reworld_agent.training.datasets.run_samples import run_samples
 from reworld_agent.training.loop import engine
@@ -29,6 +30,7 @@ from reworld_agent.training.memory.choose import fitted
 from reworld_agent.training.prepare import start_model
 from reworld_agent.training.stages import TrainingStage
 from reworld_agent.training.table2.stage import run_table2
+from reworld_agent.training.text_source import ABSENT
 from reworld_agent.training.train_run import TrainRun
 
 logger = logging.getLogger(__name__)
@@ -53,6 +55,8 @@ def run_stage(settings: TrainRun) -> Trained:
     settings = fitted(settings)
     pl.seed_everything(settings.seed, verbose=False)
     stage = settings.training_stage
+    if stage.needs_future_images and stage.recipe == PAPER and settings.text.prompts is None:
+        logger.warning(ABSENT, settings.config.video.caption_channels)
     model = start_model(settings.config, stage, settings.agent.init_from)
     start = weights_hash(model)
     same: dict[str, Any] = {"initial_weights": start}

@@ -45,6 +45,7 @@ from reworld_agent.training.stages import (
     on_clips,
 )
 from reworld_agent.training.table2_protocol import table2_stage
+from reworld_agent.training.text_source import TextSource, text_source
 
 # Of the agent's configuration, for the hosts: nothing that is chosen here.
 _HOSTS_WORDS = (
@@ -98,10 +99,22 @@ class TrainRun(TrainingSettings):
         return self.method.protocol == TABLE2
 
     @cached_property
+    def _named_config(self) -> ModelConfig:
+        return load_model_config(self.model, self.recipe, self.agent.model_overrides)
+
+    @cached_property
+    def text(self) -> TextSource:
+        """Where the sentences of Stage 1 are from; under the paper's recipe by default."""
+        chosen = "text" in self.agent.model_overrides.get("video", {})
+        wanted = self.stage == "1" and self.recipe == PAPER and not self.of_table2 and not chosen
+        channels = self._named_config.video.caption_channels
+        return text_source(self.clips, channels, automatic=wanted)
+
+    @cached_property
     def config(self) -> ModelConfig:
-        """The model; with `prompts=`, one conditioned on sentences."""
-        config = load_model_config(self.model, self.recipe, self.agent.model_overrides)
-        if self.clips.prompts is None:
+        """The model; conditioned on sentences where there are some."""
+        config = self._named_config
+        if self.text.prompts is None:
             return config
         return dataclasses.replace(config, video=dataclasses.replace(config.video, text="prompt"))
 
@@ -197,9 +210,6 @@ class TrainRun(TrainingSettings):
         if clips.latents and clips.index is None:
             hint = "latents are those of an index: add clips=INDEX.parquet"
             raise UsageError("latents= without clips=", hint)
-        if clips.t5 and not clips.prompts:
-            hint = "prompts=DIR is where the embedded sentences are kept"
-            raise UsageError("t5= without prompts=", hint)
 
     def _check_table2(self) -> None:
         method = self.method

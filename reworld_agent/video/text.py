@@ -91,6 +91,11 @@ class T5Encoder:
         return states.cpu(), mask[0].bool().cpu()
 
 
+def embedded_width(file: Path) -> int:
+    """Channels of an embedded prompt; WeightsError where the file is none."""
+    return int(_read(file, lambda opened: opened.get_slice("tokens").get_shape())[1])
+
+
 class PromptBook:
     """Embeddings of prompts, each computed once and kept in a folder.
 

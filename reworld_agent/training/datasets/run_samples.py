@@ -37,6 +37,7 @@ from reworld_agent.training.datasets.scene_arrays import (
 )
 from reworld_agent.training.settings import ValidationSettings
 from reworld_agent.training.stages import TrainingStage
+from reworld_agent.training.text_source import TextSource
 from reworld_agent.training.train_run import TrainRun
 from reworld_agent.video.text import PromptBook, T5Encoder
 
@@ -56,23 +57,23 @@ def run_samples(
     Raises:
         ReWorldError: data, latents or sentences are missing, or do not fit the stage.
     """
-    book = _prompt_book(settings.clips, model.config)
+    book = _prompt_book(settings.text, model.config)
     if settings.clips.index is None:
         return _of_scenes(settings, stage, model.config.clip, book)
     start = settings.agent.init_from
     return _of_clips(settings.clips, settings.validation, stage, model, book, start)
 
 
-def _prompt_book(clips: ClipChoice, config: ModelConfig) -> PromptBook | None:
+def _prompt_book(text: TextSource, config: ModelConfig) -> PromptBook | None:
     """The embedded sentences, with the T5 encoder where there is one; None without prompts.
 
     Raises:
         WeightsError: the encoder cannot be loaded, or its width is not the model's.
     """
-    if clips.prompts is None:
+    if text.prompts is None:
         return None
-    encoder = None if clips.t5 is None else T5Encoder(clips.t5)
-    return PromptBook(clips.prompts, encoder, config.video.caption_channels)
+    encoder = None if text.t5 is None else T5Encoder(text.t5)
+    return PromptBook(text.prompts, encoder, config.video.caption_channels)
 
 
 # --- clips --------------------------------------------------------------------------------------

@@ -154,8 +154,8 @@ def stage_record(settings: TrainRun, stage: TrainingStage, same: dict[str, Any])
         record["model_overrides"] = dict(settings.agent.model_overrides)
     if clips.latents:
         record["latents"] = [str(folder) for folder in clips.latents]
-    if clips.prompts is not None:
-        record |= {"prompts": str(clips.prompts), "text": settings.config.video.text}
+    if settings.text.prompts is not None:
+        record |= {"prompts": str(settings.text.prompts), "text": settings.config.video.text}
     if settings.lora.rank is not None:
         record["lora"] = settings.lora.as_dict()
     if settings.fit.optimizer != "adamw":
