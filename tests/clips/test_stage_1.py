@@ -147,7 +147,7 @@ def test_a_folder_of_latents_for_each_phase(
     run(config(table, tmp_path / "run", curriculum, both))
     assert shapes == [(5, 2, 3), (6, 4, 7)]
     with pytest.raises(ConfigError, match=r"2 phases \(48 x 32 x 8, .*names 1 of them"):
-        run(config(table, tmp_path / "run", curriculum, f"latents={latents}"))
+        run(config(table, tmp_path / "one", curriculum, f"latents={latents}"))
 
 
 def test_latents_that_are_missing_damaged_or_others(
