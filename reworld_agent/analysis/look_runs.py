@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,15 +11,17 @@ from pathlib import Path
 from reworld_agent.analysis.comparison.compare import compare_tables
 from reworld_agent.analysis.comparison.comparison import Comparison
 from reworld_agent.analysis.explanation.explain import explain_scene
-from reworld_agent.analysis.player import page
+from reworld_agent.analysis.player import page, recordings, rerun_file
 from reworld_agent.analysis.player.contract import MovingScene, notes_of
 from reworld_agent.analysis.player.scenes import SceneTask, gather_all, open_beside
-from reworld_agent.analysis.player.settings import HTML, PAGE_SCENES, LookSettings
+from reworld_agent.analysis.player.settings import HTML, PAGE_SCENES, RERUN, LookSettings
 from reworld_agent.analysis.tables.runs import Run, open_run
 from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import SceneError
 from reworld_agent.core.extras import require_installed
-from reworld_agent.pdm.metrics import SCORE
+from reworld_agent.pdm.metrics import SCORE, Protocol
+
+_MOST_EMBEDDED = 20_000_000  # bytes of a page inside a notebook
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,14 @@ class Looked:
     scenes: int
     notes: tuple[str, ...] = ()
 
+    def _repr_html_(self) -> str:
+        """The page itself in a notebook, in a frame of its own; the names of other files."""
+        if self.paths[0].suffix != ".html" or self.size > _MOST_EMBEDDED:
+            return "".join(f"<p>{html.escape(str(path))}</p>" for path in self.paths)
+        text = html.escape(self.paths[0].read_text(encoding="utf-8"))
+        look = 'style="width:100%;height:900px;border:0" title="player"'
+        return f'<iframe {look} srcdoc="{text}"></iframe>'
+
 
 def look(settings: LookSettings) -> Looked:
     """Gather scenes of a run and write what plays or shows them.
@@ -45,14 +56,40 @@ def look(settings: LookSettings) -> Looked:
         ReWorldError: a run or the scene cannot be had, the runs are not alike, the file cannot be
             written, or a library that the view needs is not installed.
     """
-    if settings.view != HTML:
+    if settings.view == HTML and recordings.are_in(settings.run):
+        return _recorded(settings)
+    if settings.view not in (HTML, RERUN):
         return _one_file(settings)
+    if settings.view == RERUN:
+        require_installed("rerun")
     run = open_run(settings)
     other, found = _beside(settings, run)
     scenes = gather_all(_tasks(settings, run, other, found), settings.workers)
     lines = [*_lines(run, len(scenes)), *_difference(found)]
-    paths = write_pages(settings.file, run, scenes, lines)
-    return Looked(paths, sum(path.stat().st_size for path in paths), len(scenes), _notes(scenes))
+    title = run.table.label if len(scenes) > 1 else f"{run.table.label}: {scenes[0].token}"
+    if settings.view == RERUN:
+        rerun_file.write(settings.file, title, scenes)
+        return Looked((settings.file,), settings.file.stat().st_size, len(scenes), _notes(scenes))
+    return _written(settings.file, title, lines, scenes, run.table.protocol)
+
+
+def _recorded(settings: LookSettings) -> Looked:
+    """Rollouts and imagined futures of a folder."""
+    scenes = recordings.read(settings.run, settings.token, settings.show)
+    kinds = sorted({str(own.packed["kind"]) for own in scenes})
+    line = f"{len(scenes):,} recorded: {', '.join(kinds)}"
+    return _written(settings.file, settings.run.name, [line], scenes, None)
+
+
+def _written(
+    path: Path,
+    title: str,
+    lines: Sequence[str],
+    scenes: Sequence[MovingScene],
+    protocol: Protocol | None,
+) -> Looked:
+    paths = write_pages(path, title, lines, scenes, protocol)
+    return Looked(paths, sum(one.stat().st_size for one in paths), len(scenes), _notes(scenes))
 
 
 def _tasks(
@@ -120,14 +157,17 @@ def _difference(found: Comparison | None) -> list[str]:
 
 
 def write_pages(
-    path: Path, run: Run, scenes: Sequence[MovingScene], lines: Sequence[str]
+    path: Path,
+    title: str,
+    lines: Sequence[str],
+    scenes: Sequence[MovingScene],
+    protocol: Protocol | None,
 ) -> tuple[Path, ...]:
     """Write scenes on as many pages as they need: FILE.html, FILE-2.html and so on.
 
     Raises:
         DataError: a file cannot be written.
     """
-    title = run.table.label if len(scenes) > 1 else f"{run.table.label}: {scenes[0].token}"
     parts = [scenes[i : i + PAGE_SCENES] for i in range(0, len(scenes), PAGE_SCENES)]
     names = [path, *(path.with_stem(f"{path.stem}-{i}") for i in range(2, len(parts) + 1))]
     for number, (name, part) in enumerate(zip(names, parts, strict=True)):
@@ -138,7 +178,7 @@ def write_pages(
                 f"page {number + 1} of {len(parts)}, scenes {first + 1} to {first + len(part)}; "
                 f"the others are in {names[0].name} to {names[-1].name} beside this file"
             )
-        text = page.render(title, own, part, run.table.protocol).encode("utf-8", "replace")
+        text = page.render(title, own, part, protocol).encode("utf-8", "replace")
         write_atomically(name, partial(_write, text=text))
     return tuple(names)
 

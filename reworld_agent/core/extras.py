@@ -28,6 +28,7 @@ EXTRA_OF = {
     "ray": "ray",
     "peft": "lora",
     "bitsandbytes": "adam8bit",
+    "rerun": "view",
 }
 """Extra of each library, by the name that is imported."""
 

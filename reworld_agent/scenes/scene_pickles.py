@@ -66,6 +66,16 @@ class ScenePickle:
     future_boxes: list[FutureBoxes]
     future_lights: list[list[tuple[int, bool]]]
 
+    def present_frame(self) -> dict[str, Any]:
+        """The frame of t0 with the keys of a log's: token, timestamp, cams, anns, lights."""
+        entry = self.frames[-1]
+        cameras = {key: _plain(value) for key, value in entry["camera_dict"].items()}
+        return {
+            **{key: entry[key] for key in ("token", "timestamp", "traffic_lights")},
+            "cams": {key: value for key, value in cameras.items() if value},
+            "anns": {"gt_boxes": entry["annotations"]["boxes"]},
+        }
+
     def scene(self, sensor_blobs_path: Path, sensor_config: SensorConfig) -> Scene:
         """The scene with the sensors asked for; raises DataError where a file is missing."""
         frames = []

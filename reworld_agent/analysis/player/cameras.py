@@ -16,6 +16,7 @@ from reworld_agent.core.errors import ReWorldError
 from reworld_agent.core.extras import is_installed
 from reworld_agent.scenes.log_index import find_frame
 from reworld_agent.scenes.logs import load_log
+from reworld_agent.scenes.scene_pickles import load_scene_pickle
 from reworld_agent.scenes.sensors import Camera, Cameras
 
 FRAME_S, FRAMES = 0.5, 9  # a log has 2 Hz; the plan's 4 s
@@ -56,7 +57,30 @@ def read_log(
         window = _window(load_log(log), index)
     except ReWorldError as error:
         return Pictures(notes=(error.message,))
-    lights = _lights(window)
+    return _read(
+        window, _lights(window), data_root / "sensor_blobs" / data_split, log, names, frames
+    )
+
+
+def read_pickle(path: Path, names: Sequence[str]) -> Pictures:
+    """Pictures of t0 and signals of a synthetic scene of stage two; see `read_log`."""
+    try:
+        scene = load_scene_pickle(path)
+    except ReWorldError as error:
+        return Pictures(notes=(error.message,))
+    present = scene.present_frame()
+    lights = _lights([present, *({"traffic_lights": own} for own in scene.future_lights)])
+    return _read([present], lights, path.parent.parent / "sensor_blobs", path, names, (0,))
+
+
+def _read(
+    window: Sequence[dict[str, Any]],
+    lights: dict[str, str],
+    blobs: Path,
+    log: Path,
+    names: Sequence[str],
+    frames: Sequence[int],
+) -> Pictures:
     if not names or not frames:
         return Pictures(lights=lights)
     if not is_installed("PIL"):
@@ -72,7 +96,7 @@ def read_log(
             if number >= len(window):
                 continue
             try:
-                camera = _camera(data_root / "sensor_blobs" / data_split, window[number], name, log)
+                camera = _camera(blobs, window[number], name, log)
                 image, size = _picture(camera)
             except ReWorldError as error:
                 notes.setdefault(f"{name} at {number * FRAME_S:.1f} s: {error.message}")
@@ -99,7 +123,7 @@ def _window(frames: Sequence[dict[str, Any]], index: int) -> list[dict[str, Any]
 def _lights(window: Sequence[dict[str, Any]]) -> dict[str, str]:
     """Signals by lane connector."""
     states: dict[str, list[str]] = {}
-    for number, frame in enumerate(window):
+    for number, frame in enumerate(window[:FRAMES]):
         for connector, is_red in frame.get("traffic_lights") or ():
             own = states.setdefault(str(connector), ["-"] * FRAMES)
             own[number] = "r" if is_red else "g"

@@ -28,6 +28,7 @@ from reworld_agent.pdm.world.geometry import LENGTH, REAR_AXLE_TO_CENTER, WIDTH
 
 FORMAT = "reworld-scene 1"
 SCENE, STAGE_TWO, ROLLOUT, FUTURE = "scene", "stage two", "rollout", "future"
+_LISTS = ("notes", "drives", "tracks", "lights", "cameras", "films")
 KINDS = (SCENE, STAGE_TWO, ROLLOUT, FUTURE)
 EGO = (LENGTH, WIDTH, REAR_AXLE_TO_CENTER)
 
@@ -54,7 +55,6 @@ class MovingScene:
 
 def empty_scene(kind: str, token: str, dt: float, steps: int) -> dict[str, Any]:
     """A packed scene with nothing in it."""
-    nothing: list[Any] = []
     return {
         "format": FORMAT,
         "kind": kind,
@@ -68,7 +68,7 @@ def empty_scene(kind: str, token: str, dt: float, steps: int) -> dict[str, Any]:
         "human": None,
         "reference": None,
         "ground": {},
-        **dict.fromkeys(("notes", "drives", "tracks", "lights", "cameras", "films"), nothing),
+        **{key: list[Any]() for key in _LISTS},  # a list each: they are filled in place
     }
 
 

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from reworld_agent.analysis.explanation.counterfactuals import dense
 from reworld_agent.analysis.explanation.traits import traits
-from reworld_agent.analysis.player.cameras import FRAMES, Pictures, read_log
+from reworld_agent.analysis.player.cameras import FRAMES, Pictures, read_log, read_pickle
 from reworld_agent.analysis.player.contract import (
     SCENE,
     STAGE_TWO,
@@ -32,6 +32,7 @@ from reworld_agent.pdm.metrics import SCORE, short_name
 from reworld_agent.pdm.scene_cache import N_STEPS, SceneCache
 from reworld_agent.pdm.simulate.rollout import reference_states
 from reworld_agent.pdm.world.ego_frame import poses_to_ego
+from reworld_agent.scenes.scene_pickles import scene_pickle_path
 
 Array = NDArray[np.float64]
 _REACH_M = 45.0  # of what is drawn around the drives
@@ -76,10 +77,14 @@ def gather(task: SceneTask) -> MovingScene:
         except ReWorldError as error:
             notes.append(f"{task.other.table.label}: {error.message}")
     frames = _frames(drives[0]) if task.key_frames else range(FRAMES)
-    pictures = read_log(caches.data_root, caches.data_split, token, task.cameras, frames)
-    second = caches.synthetic_scenes is not None and pictures.lights is None
+    second = caches.synthetic_scenes and scene_pickle_path(caches.synthetic_scenes, token)
+    if second and second.is_file():
+        kind, pictures = STAGE_TWO, read_pickle(second, task.cameras)
+    else:
+        roots = caches.data_root, caches.data_split
+        kind, pictures = SCENE, read_log(*roots, token, task.cameras, frames)
     packed = _pack(task.run, cache, drives, pictures)
-    packed["kind"] = STAGE_TWO if second else SCENE
+    packed["kind"] = kind
     packed["notes"] = [*notes, *pictures.notes, *packed["ground"].pop("notes")]
     return MovingScene(
         token, packed, pictures.images, _summary(task, cache, drives[0]), tuple(packed["notes"])

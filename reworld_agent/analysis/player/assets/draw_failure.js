@@ -66,7 +66,8 @@ export function failurePlace(scene, drive, failed, step) {
 export function nameFailures(labels, view, scene, drive, step, colours) {
   for (const { short, failed } of drive.metrics) {
     if (!failed || !near(failed, step)) continue;
-    const text = failed.text ? `${short}: ${failed.text}` : `${short} lost`;
+    const who = scene.drives.length > 1 ? `${drive.name}: ` : "";
+    const text = who + (failed.text ? `${short}: ${failed.text}` : `${short} lost`);
     labels.place(text, view.pixel(...failurePlace(scene, drive, failed, step)), { size: 13, bold: true, clear: 12, colour: colours.mark, must: true });
   }
 }

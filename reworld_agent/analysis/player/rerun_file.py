@@ -1,0 +1,134 @@
+"""Scenes as a recording of Rerun's viewer: cameras, boxes, plans and metrics on a time line.
+
+The bird's eye is in 2-D, x forward and y left of the ego frame of t0 (m); y points down in Rerun's
+2-D views, so what is drawn is (x, −y).
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reworld_agent.analysis.player.contract import MovingScene
+from reworld_agent.core.atomic import write_atomically
+from reworld_agent.core.extras import require_installed
+from reworld_agent.pdm.world.margins import corners_of, ego_corners
+
+Array = NDArray[np.float64]
+TIME = "scene_time"
+_FRAME_S = 0.5
+_COLOURS = {
+    "agent": (0, 114, 178),
+    "beside": (138, 59, 156),
+    "human": (0, 121, 90),
+    "PDM-Closed": (166, 111, 0),
+}
+_CLASSES = ((86, 180, 233), (213, 94, 0), (204, 121, 167), (140, 140, 140))
+
+
+def write(path: Path, title: str, scenes: Sequence[MovingScene]) -> None:
+    """Write a `.rrd` file; every scene is an entity of its own.
+
+    Raises:
+        ReWorldError: the extra `view` is not installed. DataError: the file cannot be written.
+    """
+    require_installed("rerun")
+    import rerun  # noqa: PLC0415 - an extra; pages need none of it
+
+    stream = rerun.RecordingStream(f"reworld: {title}")
+    memory = stream.memory_recording()
+    for number, scene in enumerate(scenes):
+        _log(rerun, stream, f"scene_{number:03d}_{scene.token}", scene)
+    content = memory.drain_as_bytes()
+    write_atomically(path, lambda partial: partial.write_bytes(content))
+
+
+def _log(rerun: Any, stream: Any, name: str, scene: MovingScene) -> None:
+    packed = scene.packed
+    said = "\n\n".join([*scene.summary.get("sentences", ()), *scene.notes])
+    stream.log(f"{name}/why", rerun.TextDocument(said), static=True)
+    for layer in ("road", "lane", "crosswalk"):
+        lines = [_closed(_path(ring)) for ring in packed["ground"].get(layer, ())]
+        if lines:
+            look = {"colors": (150, 150, 150), "radii": 0.05}
+            stream.log(f"{name}/map/{layer}", rerun.LineStrips2D(lines, **look), static=True)
+    drivers = _drivers(packed)
+    for who, poses in drivers.items():
+        look = {"colors": _COLOURS[who], "radii": 0.08}
+        line = rerun.LineStrips2D([poses[:, :2] * (1, -1)], **look)
+        stream.log(f"{name}/plans/{who}", line, static=True)
+    for step in range(packed["steps"]):
+        stream.set_time(TIME, duration=step * packed["dt"])
+        for who, poses in drivers.items():
+            box = [_closed(ego_corners(poses[step]) * (1, -1))]
+            stream.log(f"{name}/boxes/{who}", rerun.LineStrips2D(box, colors=_COLOURS[who]))
+        _log_tracks(rerun, stream, name, packed, step)
+        _log_metrics(rerun, stream, name, packed, step)
+    _log_cameras(rerun, stream, name, scene)
+
+
+def _log_tracks(rerun: Any, stream: Any, name: str, packed: dict[str, Any], step: int) -> None:
+    boxes, labels, colours = [], [], []
+    for track in packed["tracks"]:
+        if track["from"] <= step <= track["to"]:
+            poses = _poses(track["poses"])
+            pose = poses[min(step - track["from"], len(poses) - 1)]
+            boxes.append(_closed(corners_of(pose, np.array(track["size"])) * (1, -1)))
+            labels.append(track["id"][:4])
+            colours.append(_CLASSES[min(track["type"], 3)])
+    drawn = rerun.LineStrips2D(boxes, labels=labels, colors=colours, show_labels=False)
+    stream.log(f"{name}/boxes/objects", drawn)
+
+
+def _log_metrics(rerun: Any, stream: Any, name: str, packed: dict[str, Any], step: int) -> None:
+    for drive in packed["drives"]:
+        for own in drive["metrics"]:
+            value = own["trace"]["values"][step] if own["trace"] else None
+            if value is not None:
+                place = f"{name}/metrics/{own['short']}/{drive['label']}"
+                stream.log(place, rerun.Scalars(value))
+            if own["failed"] and own["failed"]["step"] == step:
+                text = f"{drive['label']}: {own['failed']['sentence']}"
+                stream.log(f"{name}/failures", rerun.TextLog(text, level="WARN"))
+
+
+def _log_cameras(rerun: Any, stream: Any, name: str, scene: MovingScene) -> None:
+    for camera in scene.packed["cameras"]:
+        for number, image in camera["frames"]:
+            stream.set_time(TIME, duration=number * _FRAME_S)
+            picture = _pixels(scene.images[image])
+            stream.log(f"{name}/cameras/{camera['name']}", rerun.Image(picture).compress())
+
+
+def _pixels(image: str) -> NDArray[np.uint8]:
+    """uint8 [H, W, 3] of a picture of the page."""
+    from PIL import Image  # noqa: PLC0415 - there is no picture without Pillow
+
+    return np.array(Image.open(io.BytesIO(base64.b64decode(image))).convert("RGB"))
+
+
+def _drivers(packed: dict[str, Any]) -> dict[str, Array]:
+    """Poses [S, 3] by driver."""
+    found = dict(zip(("agent", "beside"), (own["poses"] for own in packed["drives"]), strict=False))
+    found |= {"human": packed["human"], "PDM-Closed": packed["reference"]}
+    return {name: _poses(poses) for name, poses in found.items() if poses}
+
+
+def _poses(packed: list[list[int]]) -> Array:
+    poses: Array = np.cumsum(np.array(packed, float), axis=1).T / (100.0, 100.0, 1000.0)
+    return poses
+
+
+def _path(packed: list[int]) -> Array:
+    points: Array = np.array(packed, float).reshape(-1, 2).cumsum(axis=0) / 100.0 * (1, -1)
+    return points
+
+
+def _closed(corners: Array) -> Array:
+    return np.concatenate([corners, corners[:1]])

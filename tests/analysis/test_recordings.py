@@ -1,0 +1,217 @@
+"""Rollouts, imagined futures and scenes of stage two in the player, from small recordings."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reworld_agent.analysis import LookSettings, look_runs
+from reworld_agent.analysis.player import recordings
+from reworld_agent.analysis.player.films import read_film
+from reworld_agent.analysis.player.packing import deflated
+from reworld_agent.analysis.player.recordings import Rollout
+from reworld_agent.analysis.player.scenes import SceneTask, gather
+from reworld_agent.cli.main import main
+from reworld_agent.core import extras
+from reworld_agent.core.errors import DataError
+from reworld_agent.pdm.cache_io.folder import SceneCaches
+from reworld_agent.pdm.world.ego_frame import to_ego
+from reworld_agent.scenes.logs import load_log
+from tests.analysis import runs
+from tests.analysis.browser import launched, opened
+from tests.analysis.test_player import unpacked
+from tests.pdm.straight_road import POSE, moved, scene
+from tests.scenes.scene_pickle_files import NuPlan, write_scene_pickle
+
+STEPS = 80
+HIT = {"step": 60, "text": "hit: vehicle a", "track": "a", "sentence": "hits a at 6.0 s"}
+
+
+def recorded(folder: Path) -> Rollout:
+    """Eight seconds on a straight road, a plan every half second, a car that is hit."""
+    from PIL import Image
+
+    along = 0.8 * np.arange(STEPS)
+    ego = np.column_stack([moved(np.column_stack([along, 0 * along]), POSE), 0 * along + POSE[2]])
+    starts = np.arange(0, STEPS, 5)
+    ahead = 0.8 * (starts[:, None] + 5 * np.arange(1, 9))
+    plans = moved(np.stack([ahead, 0 * ahead], axis=-1).reshape(-1, 2), POSE).reshape(-1, 8, 2)
+    other = np.full((STEPS, 1, 3), np.nan)
+    other[20:, 0, :2], other[20:, 0, 2] = moved(np.array([[54.0, 0.0]]), POSE), POSE[2]
+    line = {"what": "gap to the nearest object", "unit": "m", "bound": 0.0, "above": False}
+    metric = {"short": "NC", "title": "no at-fault collision", "value": 0.0, **line, "failed": HIT}
+    header = {"token": "drive", "label": "an agent", "dt": 0.1, "score": 0.0, "metrics": [metric]}
+    made = Rollout(
+        header=header,
+        ego=ego,
+        speed=np.full(STEPS, 8.0),
+        plan_step=starts,
+        plans=plans,
+        track_token=np.array(["a"]),
+        track_type=np.zeros(1, np.int8),
+        track_size=np.array([[4.5, 2.0]]),
+        track_pose=other,
+        traces={"NC": np.maximum(50.0 - along, 0.0)},
+    )
+    made.save(folder, scene())
+    (folder / "cam_f0").mkdir()
+    for step in range(0, STEPS, 20):
+        picture = np.full((90, 160, 3), 3 * step, np.uint8)
+        Image.fromarray(picture).save(folder / "cam_f0" / f"{step:05d}.jpg")
+    return made
+
+
+def test_a_rollout_is_played_as_recorded(tmp_path: Path) -> None:
+    made = recorded(tmp_path / "drive")
+    (found,) = recordings.read(tmp_path)
+    packed = found.packed
+    assert packed["kind"] == "rollout" and packed["steps"] == STEPS
+    poses = unpacked(packed["drives"][0]["poses"])
+    assert np.allclose(poses[:, :2], to_ego(made.ego[:, :2], made.ego[0]), atol=0.006)
+    assert [step for step, _ in packed["drives"][0]["plans"]] == made.plan_step.tolist()
+    (track,) = packed["tracks"]
+    assert (track["from"], track["to"]) == (20, STEPS - 1)
+    (metric,) = packed["drives"][0]["metrics"]
+    assert metric["failed"]["step"] == 60 and metric["trace"]["values"][60] == 2.0
+    assert [frame for frame, _ in packed["films"][0]["frames"]] == [0, 20, 40, 60]
+    assert len(found.images) == 4 and len(packed["ground"]["road"]) > 0
+    assert len(deflated(packed)) < 60_000
+
+
+def test_rollouts_that_are_damaged(tmp_path: Path) -> None:
+    made = recorded(tmp_path / "drive")
+    path = tmp_path / "drive" / "rollout.npz"
+    whole = path.read_bytes()
+    for content in (whole[: len(whole) // 2], b"", b"PK"):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match="not a whole rollout"):
+            recordings.read(tmp_path)
+    replace(made, speed=made.speed[:3]).save(tmp_path / "drive", scene())
+    with pytest.raises(DataError, match="speed has shape"):
+        recordings.read(tmp_path)
+    replace(made, ego=np.full_like(made.ego, np.nan)).save(tmp_path / "drive", scene())
+    with pytest.raises(DataError, match="not finite"):
+        recordings.read(tmp_path)
+
+
+def futures(folder: Path, codec: bool = True) -> None:
+    """Two futures of eight pictures as `reworld video generate` leaves them, without loss."""
+    av = pytest.importorskip("av")
+    noise = np.random.default_rng(0).integers(0, 200, (8, 48, 80, 3))
+    for part, shift in {"real": 0, "futures": 20, **({"codec": 5} if codec else {})}.items():
+        (folder / part).mkdir(parents=True)
+        for name in ("one", "two"):
+            with av.open(str(folder / part / f"{name}.mp4"), "w") as container:
+                stream = container.add_stream("libx264rgb", rate=4, options={"crf": "0"})
+                stream.width, stream.height, stream.pix_fmt = 80, 48, "rgb24"
+                for picture in (noise + shift).astype(np.uint8):
+                    container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+                container.mux(stream.encode())
+
+
+def test_an_imagined_future_stands_beside_what_came(tmp_path: Path) -> None:
+    futures(tmp_path)
+    film, rate = read_film(tmp_path / "real" / "one.mp4")
+    assert film.shape == (8, 48, 80, 3) and rate == 4.0
+    found, _ = recordings.read(tmp_path)
+    names = [film["name"] for film in found.packed["films"]]
+    assert names[:3] == ["real", "imagined", "codec's own reconstruction"]
+    assert found.packed["dt"] == 0.25 and found.packed["steps"] == 8
+    errors = [film["numbers"] for film in found.packed["films"][3:]]
+    for numbers, shift in zip(errors, (20, 5), strict=True):  # what numpy says of whole shifts
+        assert numbers == pytest.approx([10 * np.log10(255**2 / shift**2)] * 8, abs=0.06)
+    assert len(found.images) == 5 * 8
+
+
+def test_recordings_that_are_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    futures(tmp_path, codec=False)
+    out = f"output={tmp_path / 'look.html'}"
+    assert main(["look", str(tmp_path), "token=three", out]) == 2
+    assert "holds none of that name" in capsys.readouterr().err
+    (tmp_path / "real" / "one.mp4").unlink()
+    assert main(["look", str(tmp_path), "token=one", out]) == 0
+    assert "what really came is not there" in capsys.readouterr().out
+    (tmp_path / "futures" / "one.mp4").write_bytes(b"no film")
+    assert main(["look", str(tmp_path), "token=one", out]) == 1
+    assert "no film" in capsys.readouterr().err
+
+
+def test_both_play_in_a_browser(tmp_path: Path) -> None:
+    recorded(tmp_path / "drives" / "drive")
+    futures(tmp_path / "futures")
+    for folder, token in (("drives", "drive"), ("futures", "two")):
+        html = tmp_path / f"{folder}.html"
+        assert main(["look", str(tmp_path / folder), f"output={html}"]) == 0
+        for browser in launched():
+            page, faults = opened(browser, html, link=f"#s-{token}@1.0")
+            page.wait_for_function("window.reworld.player")
+            assert page.evaluate("window.reworld.player.scene.steps") == {"drives": STEPS}.get(
+                folder, 8
+            )
+            pictures = page.locator(".films img")
+            before = pictures.first.get_attribute("src")
+            page.keyboard.press("End")
+            assert pictures.first.get_attribute("src") != before
+            assert pictures.count() == {"drives": 1}.get(folder, 5)
+            page.wait_for_function("document.querySelector('article').dataset.drawn")
+            assert faults == []
+
+
+def test_a_recording_of_rerun(run: Path, caches: SceneCaches, tmp_path: Path) -> None:
+    pytest.importorskip("rerun")
+    out = tmp_path / "look.rrd"
+    words = ["look", str(run), "view=rerun", "show=2", f"output={out}", *runs.where(caches)]
+    assert main(words) == 0
+    asked = [sys.executable, "-m", "rerun", "rrd", "stats", str(out)]
+    said = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+    for entity in ("boxes/agent", "boxes/objects", "cameras/cam_f0", "metrics/NC", "plans/human"):
+        assert entity in said
+
+
+def test_rerun_that_is_not_installed(
+    run: Path,
+    caches: SceneCaches,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(extras, "is_installed", lambda library: library != "rerun")
+    out = tmp_path / "look.rrd"
+    assert main(["look", str(run), "view=rerun", f"output={out}", *runs.where(caches)]) == 1
+    assert "reworld-agent[view]" in capsys.readouterr().err and not out.exists()
+
+
+def test_a_notebook_shows_the_page(run: Path, caches: SceneCaches, tmp_path: Path) -> None:
+    where: dict[str, Any] = runs.roots(caches)
+    out = tmp_path / "look.html"
+    settings = LookSettings(run=run, output=out, show=1, cameras=("none",), **where)
+    shown = look_runs.look(settings)._repr_html_()
+    assert shown.startswith("<iframe") and shown.count('"') == 6 and "<script" not in shown
+
+
+def test_a_scene_of_stage_two(
+    devkit_reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = sorted((devkit_reference / "navsim_logs" / "toy").glob("*.pkl"))[0]
+    token, pickles = f"00{'f' * 15}", tmp_path / "synthetic"
+    write_scene_pickle(NuPlan(monkeypatch), pickles, load_log(log), 13, token, (0.5, 0.2))
+    caches = SceneCaches(
+        devkit_reference, devkit_reference / "maps", "toy", tmp_path / "caches", pickles
+    )
+    plans = {token: 2.0 * runs.constant_velocity(caches.get(token)) + [0.0, 4.0, 0.0]}
+    folder = runs.make_run(tmp_path / "run", caches, plans, "epdms_v2")
+    run: Any = replace(runs.opened(folder, caches), caches=caches)
+    found = gather(SceneTask(run.alone(token), token, cameras=("cam_f0",)))
+    assert found.packed["kind"] == "stage two" and found.packed["human"] is None
+    assert found.packed["reference"] is not None
+    failed = [own["failed"] for own in found.packed["drives"][0]["metrics"] if own["failed"]]
+    assert failed and found.summary["score"] < 1.0
+    words = [f"data_root={devkit_reference}", f"maps_root={devkit_reference / 'maps'}"]
+    words += [f"cache_dir={tmp_path / 'caches'}", f"synthetic_scenes={pickles}"]
+    assert main(["look", str(folder), f"output={tmp_path / 'look.html'}", *words]) == 0
