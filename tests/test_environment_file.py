@@ -120,7 +120,7 @@ def test_every_optional_library_is_in_the_extra_that_is_named_for_it(
     project: dict[str, Any],
 ) -> None:
     called = {"cv2": "opencv-python-headless", "hydra": "hydra-core", "sklearn": "scikit-learn"}
-    called["PIL"] = "pillow"
+    called |= {"PIL": "pillow", "rerun": "rerun-sdk"}
     for library, extra in EXTRA_OF.items():
         names = {item.name for item in _brought(project, {extra})}
         assert called.get(library, library) in names, library
