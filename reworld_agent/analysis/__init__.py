@@ -11,6 +11,7 @@ from reworld_agent.core.lazy import lazy_face
 if TYPE_CHECKING:
     from reworld_agent.analysis.comparison.compare import compare, compare_tables
     from reworld_agent.analysis.comparison.comparison import Comparison
+    from reworld_agent.analysis.comparison.hierarchical import Hierarchical, hierarchical_interval
     from reworld_agent.analysis.comparison.settings import CompareSettings
     from reworld_agent.analysis.explain_runs import explain, explain_run
     from reworld_agent.analysis.explanation.explanation import Explanation
@@ -28,6 +29,7 @@ __all__ = [
     "Comparison",
     "ExplainSettings",
     "Explanation",
+    "Hierarchical",
     "LookSettings",
     "Looked",
     "Report",
@@ -39,6 +41,7 @@ __all__ = [
     "compare_tables",
     "explain",
     "explain_run",
+    "hierarchical_interval",
     "look",
     "open_run",
     "read_table",
@@ -50,6 +53,7 @@ __getattr__, __dir__ = lazy_face(
     {
         "comparison.compare": ["compare", "compare_tables"],
         "comparison.comparison": ["Comparison"],
+        "comparison.hierarchical": ["Hierarchical", "hierarchical_interval"],
         "comparison.settings": ["CompareSettings"],
         "explanation.explanation": ["Explanation"],
         "explain_runs": ["explain", "explain_run"],

@@ -35,7 +35,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "measure": (
         *("benchmark scorer", "benchmark model", "benchmark plan", "benchmark stages"),
-        *("benchmark methods", "benchmark repulsion"),
+        *("benchmark methods", "benchmark repulsion", "evidence run", "evidence table"),
     ),
     "set up": ("doctor", "synth", "completion"),
 }

@@ -184,6 +184,10 @@ class VideoConfig:
         context_tokens: append ego state and command as two learned tokens (Eq. 2's s and g).
         round_times: give the backbone 1000 t as a whole number, in training and in sampling
             (DriveLaW, authors' release).
+        input_skip: velocities are what the heads say plus the best linear estimate of the velocity
+            from the token itself, for latents of unit variance (see `video.heads.input_gain`; the
+            preconditioning of EDM, arXiv 2206.00364): a narrow stream need not carry its input.
+            Of `ltx` alone.
         backbone: `ltx`, `wan`, or one from outside (see `video.backbones`).
         options: settings of a backbone's own: `ff_dim` of `wan` (hidden width of its
             feed-forward), and whatever one from outside reads.
@@ -199,6 +203,7 @@ class VideoConfig:
     text: str = "none"
     context_tokens: bool = False
     round_times: bool = False
+    input_skip: bool = False
     backbone: str = "ltx"
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     views: int = 1
@@ -217,6 +222,11 @@ class VideoConfig:
         )
         many = f"video.num_layers = {self.num_layers}"
         require(self.num_layers <= MOST_LAYERS, many, f"use at most {MOST_LAYERS}")
+        require(
+            not self.input_skip or self.backbone == "ltx",
+            f"video.input_skip = true with video.backbone={self.backbone}",
+            "only ltx has it: leave video.input_skip out",
+        )
         choice("video.mid_head", self.mid_head, ("table", "ig"))
         choice("video.text", self.text, ("none", "prompt"))
         blocks_within("video.mid_blocks", self.mid_blocks, self.num_layers)

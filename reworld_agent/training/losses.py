@@ -104,7 +104,11 @@ def _video_terms(
     clip = clip or model.config.clip
     grid = Grid.of(clip, model.config.codec)
     batch, mode, kind = len(clean), stage.video_times, stage.video_distribution
-    times = grid.token_times(rng.token_times(batch, grid.frames, grid.cells, mode, kind, clean))
+    drawn = rng.token_times(batch, grid.frames, grid.cells, mode, kind, clean)
+    if stage.noise_share > 0:
+        pure = rng.times((batch,), "uniform", clean) < stage.noise_share
+        drawn = torch.where(pure[:, None], torch.ones_like(drawn), drawn)
+    times = grid.token_times(drawn)
     noise = rng.normal(clean.shape, clean)
     runs = times if mode == "token" else grid.frame_times(times)
     output = run_backbone(

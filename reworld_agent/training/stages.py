@@ -79,6 +79,8 @@ class TrainingStage:
         learning_rate, weight_decay, betas: of AdamW; warmup_steps, schedule: of its rate.
         gradient_clip: norm at which gradients are clipped.
         video_times: one time for each `token`, latent `frame` or `sample`.
+        noise_share: of the samples of video training whose time is 1 throughout: the joint pure
+            noise that planning reads.
         video_distribution, action_distribution: of the times, see `objectives.flow.draw_times`.
         video_label: the time that the Video DiT is told of the noise in the future's place where
             the stage plans: `noise`, which is 1, or drawn from a distribution (DriveLaW).
@@ -111,6 +113,7 @@ class TrainingStage:
     schedule: str = "constant"
     gradient_clip: float = 1.0
     video_times: str = "token"
+    noise_share: float = 0.0
     video_distribution: str = "uniform"
     action_distribution: str = "uniform"
     video_label: str = NOISE
@@ -160,6 +163,7 @@ class TrainingStage:
             "noise_draws": (1, 2**16),
             "context_drop": (0.0, 1.0),
             "caption_drop": (0.0, 1.0),
+            "noise_share": (0.0, 1.0),
             "ema_start": (0, _MOST_STEPS),
         }
         for key, (low, high) in limits.items():

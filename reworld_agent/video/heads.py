@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+TIMESTEPS = 1000  # of what pretrained backbones call a timestep: t = 1
+
 
 def per_run(x: Tensor, factor: Tensor) -> Tensor:
     """[B, N, D] times a factor [B or 1, T, D] of each run of N / T tokens.
@@ -23,6 +25,14 @@ def modulated(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
     """Tokens x [B, N, D] to x (1 + scale) + shift, with those [B or 1, T, D] of T runs."""
     runs = x.unflatten(1, (scale.size(1), -1))
     return (runs * (1 + scale)[:, :, None] + shift[:, :, None]).flatten(1, 2)
+
+
+def input_gain(t: Tensor) -> Tensor:
+    """Factor of x_t in the best linear estimate of the velocity, where z has mean 0, variance 1.
+
+    (2 t - 1) / ((1 - t)² + t²): 1 at t = 1, where the input is the noise.
+    """
+    return (2 * t - 1) / ((1 - t).square() + t.square())
 
 
 class TableHead(nn.Module):

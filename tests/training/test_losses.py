@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from reworld_agent.core.errors import DataError
+from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.training.losses import stage_loss
 from reworld_agent.training.prepare import set_trainable
@@ -137,3 +137,20 @@ def test_alignment_can_be_overfitted() -> None:
 def test_repulsion_moves_the_plan_away_from_its_negative() -> None:
     only = {"repulsion": 1.0}
     assert overfit("3", "repulsion", 20, weights=only) > 1.2  # the loss is negative, and grows
+
+
+def test_a_share_of_samples_is_pure_noise_throughout() -> None:
+    times = {}
+    for share in (0.0, 1.0):
+        model, settings = ready("1", noise_share=share, video_times="sample")
+        seen: list[torch.Tensor] = []
+        model.video_dit.register_forward_pre_hook(
+            lambda _, args, kwargs, seen=seen: seen.append(kwargs["timestep"]), with_kwargs=True
+        )
+        stage_loss(model, settings, *batch(4), seeded())
+        times[share] = seen[0]
+    history = model.grid.history
+    assert (times[1.0][:, history:] == 1000).all() and (times[1.0][:, :history] == 0).all()
+    assert not (times[0.0][:, history:] == 1000).any()
+    with pytest.raises(ConfigError, match="noise_share"):
+        load_stage("1", overrides={"noise_share": 1.5})

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from reworld_agent.core.errors import ConfigError
-from reworld_agent.core.guards.writers import sole_writer
+from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.provenance import code_version, weights_hash
 from reworld_agent.core.result_tables import (
     keep_settings,
@@ -59,6 +59,7 @@ class TrainedCodec:
         return self.table.to_string(index=False, float_format="{:.3f}".format)
 
 
+@one_writer
 def train_codec(settings: CodecTrainSettings) -> TrainedCodec:
     """Train the codec of a model; a run that was cut short goes on, to the same weights.
 
@@ -66,11 +67,6 @@ def train_codec(settings: CodecTrainSettings) -> TrainedCodec:
         ConfigError: the codec cannot be trained, or `output_dir` holds a run of other settings.
         WeightsError, DataError: weights or frames are not there, or damaged.
     """
-    with sole_writer(settings.output_dir):
-        return _train(settings)
-
-
-def _train(settings: CodecTrainSettings) -> TrainedCodec:
     folder, weights = settings.output_dir, settings.output_dir / "weights"
     model = ReWorldModel.from_pretrained(settings.checkpoint_path)
     if not isinstance(model.codec, ConvCodec):

@@ -10,6 +10,7 @@ import pandas as pd
 
 from reworld_agent.config import ModelConfig
 from reworld_agent.core.errors import DataError, WeightsError
+from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.provenance import code_version, weights_hash
 from reworld_agent.core.result_tables import write_csv, write_parquet
 from reworld_agent.core.setting_paths import written
@@ -33,6 +34,7 @@ RAW, EMA = "raw", "ema"
 _PLANNER = "planner"  # the stage that trains it first
 
 
+@one_writer
 def judge(settings: GateSettings) -> Gate:
     """Judge weights on held-out scenes; the table is written, the verdict kept with the weights.
 

@@ -22,10 +22,11 @@ from torch import Tensor, nn
 
 from reworld_agent.config import VideoConfig
 from reworld_agent.core.errors import ConfigError
+from reworld_agent.video.backbones.output import VideoOutput
 from reworld_agent.video.backbones.walk import walk
 from reworld_agent.video.conditioning import Grid
 from reworld_agent.video.context import ContextTokens
-from reworld_agent.video.heads import HEADS, TableHead, modulated, per_run
+from reworld_agent.video.heads import HEADS, TIMESTEPS, TableHead, input_gain, modulated, per_run
 from reworld_agent.video.views import view_embedding
 
 
@@ -86,6 +87,7 @@ class VideoDiT(LTXVideoTransformer3DModel):
         mid_head: str = "table",
         context_tokens: bool = False,
         views: int = 1,
+        input_skip: bool = False,
     ) -> None:
         super().__init__(
             in_channels,
@@ -111,6 +113,7 @@ class VideoDiT(LTXVideoTransformer3DModel):
         self.mid_heads = nn.ModuleDict(heads)
         self.context_embed = ContextTokens(caption_channels) if context_tokens else None
         self.view_embed = view_embedding(views, width)
+        self.input_skip = input_skip
 
     @classmethod
     def build(cls, config: VideoConfig, latent_channels: int) -> VideoDiT:
@@ -127,6 +130,7 @@ class VideoDiT(LTXVideoTransformer3DModel):
             mid_head=config.mid_head,
             context_tokens=config.context_tokens,
             views=config.views,
+            input_skip=config.input_skip,
         )
 
     def forward(
@@ -189,10 +193,14 @@ class VideoDiT(LTXVideoTransformer3DModel):
         text = self.caption_projection(encoder_hidden_states).view(batch, -1, x.size(-1))
         inputs = (text, temb, rope, bias)
         last, output = walk(self, x, inputs, embedded, tap, stop_after, run_heads)
+        if last is not None:
+            table = self.scale_shift_table[None, None] + embedded[:, :, None]
+            shift, scale = table.unbind(dim=2)
+            output.sample = self.proj_out(modulated(self.norm_out(last), shift, scale))
+        if self.input_skip:
+            _add_skip(output, hidden_states, timestep / TIMESTEPS)
         if last is None:
             return output
-        shift, scale = (self.scale_shift_table[None, None] + embedded[:, :, None]).unbind(dim=2)
-        output.sample = self.proj_out(modulated(self.norm_out(last), shift, scale))
         return output if return_dict else (output.sample,)
 
     def start_head_from_output(self, block: int | str) -> None:
@@ -208,6 +216,15 @@ class VideoDiT(LTXVideoTransformer3DModel):
         head.scale_shift_table = nn.Parameter(self.scale_shift_table.detach().clone())
         state = {key: value.clone() for key, value in self.proj_out.state_dict().items()}
         head.proj.load_state_dict(state, assign=True)
+
+
+def _add_skip(output: VideoOutput, noisy: Tensor, t: Tensor) -> None:
+    """Add `input_gain(t)` times the noisy latents [B, N, C] to every velocity."""
+    gain = input_gain(t).to(noisy.dtype).view(len(t), -1, 1)
+    skip = per_run(noisy, gain)
+    output.mid = {block: velocity + skip for block, velocity in output.mid.items()}
+    if output.sample is not None:
+        output.sample = output.sample + skip
 
 
 def _attention_bias(mask: Tensor | None, dtype: torch.dtype) -> Tensor | None:

@@ -12,8 +12,7 @@ from torch import Tensor
 from reworld_agent.video.backbones.output import VideoOutput
 from reworld_agent.video.backbones.protocol import Condition
 from reworld_agent.video.conditioning import Layout
-
-TIMESTEPS = 1000  # of what pretrained backbones call a timestep: t = 1
+from reworld_agent.video.heads import TIMESTEPS
 
 
 def condition_of(text: Tensor, mask: Tensor | None = None, ego: Tensor | None = None) -> Condition:

@@ -1,0 +1,150 @@
+"""A design is run: every arm with every seed as documented commands, one after the other."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from reworld_agent.benchmarks.evidence.designs import Design, World, read_designs
+from reworld_agent.benchmarks.evidence.settings import EvidenceRun
+from reworld_agent.core.errors import ConfigError
+from reworld_agent.core.guards.writers import one_writer
+from reworld_agent.core.provenance import code_version
+from reworld_agent.core.result_tables import file_sha256, keep_settings
+from reworld_agent.core.text import shown
+from reworld_agent.model.gate_record import FAILED, NOT_JUDGED, checksums_hash, read_verdict
+from reworld_agent.training.chain import Command, in_a_process, run_chain
+
+logger = logging.getLogger(__name__)
+RECORD = "evidence.json"
+IN_THE_RUNS = "in the runs"  # where the weights are judged of a design that trains from scratch
+
+
+def run_home(home: Path, arm: str, seed: int) -> Path:
+    """Folder of one run."""
+    return home / f"{arm}_seed_{seed}"
+
+
+def commands(design: Design, world: World, settings: EvidenceRun) -> list[Command]:
+    """All commands of a design, a seed after the other: first what its arms share."""
+    home = settings.home.absolute()
+    given = {**asdict(world), "model": settings.model}
+    given |= {name: str(getattr(settings, name)) for name in design.needs}
+    chain = []
+    for seed in design.seeds:
+        shared = {**given, "seed": str(seed), "seed_home": str(home / f"seed_{seed}")}
+        for number, words in enumerate(design.before):
+            chain.append(_command(f"seed_{seed}.{number}", words, shared, {}))
+        for arm, slots in design.arms.items():
+            place = run_home(home, arm, seed)
+            filled = {**shared, "home": str(place)}
+            for number, words in enumerate(design.commands):
+                chain.append(_command(f"{place.name}.{number}", words, filled, slots))
+    return chain
+
+
+def _command(
+    name: str,
+    words: Sequence[str],
+    places: Mapping[str, str],
+    slots: Mapping[str, Sequence[str]],
+) -> Command:
+    """A command with its places filled in; the folder of a training is known by its output_dir."""
+    filled: list[str] = []
+    for word in words:
+        slot = word[1:-1] if word.startswith("{") and word.endswith("}") else ""
+        for text in slots.get(slot, [word]):
+            for place, value in places.items():
+                text = text.replace(f"{{{place}}}", value)
+            filled.append(text)
+    output = next((w.partition("=")[2] for w in filled if w.startswith("output_dir=")), "")
+    trains = filled[0] == "train" and output
+    return Command(name, filled[0], tuple(filled[1:]), Path(output) if trains else None)
+
+
+@one_writer
+def run_evidence(
+    settings: EvidenceRun, run: Callable[[Command], int] = in_a_process
+) -> list[Command]:
+    """Run a design, or what is left of it; its commands.
+
+    Args:
+        settings: see there.
+        run: runs one command; its exit code.
+
+    Raises:
+        ConfigError: the weights have not passed the gate, or the folder holds runs of another
+            design, of other weights or of another version of the town.
+        ReWorldError: a command failed; finished ones are kept.
+    """
+    found = read_designs(settings.designs)
+    design = found.designs[settings.design]
+    verdict = _verdict(settings, design)
+    about = {
+        "design": design.digest,
+        "world": asdict(found.world),
+        "model": _identity(settings.model),
+        "start": None if settings.start is None else checksums_hash(settings.start),
+        "pool": _identity(settings.pool),
+        "gate": verdict,
+    }
+    keep_settings(settings.home / RECORD, about, {"code_version": code_version()})
+    chain = commands(design, found.world, settings)
+    run_chain(chain, settings.home, run if settings.gate else _past_the_gate(run))
+    return chain
+
+
+def _past_the_gate(run: Callable[[Command], int]) -> Callable[[Command], int]:
+    """Commands of which a gate that is not passed ends none: the verdict lies with the weights."""
+
+    def past(command: Command) -> int:
+        code = run(command)
+        is_gate = (command.command, *command.arguments[:1]) == ("video", "gate")
+        return 0 if is_gate and code == 1 else code
+
+    return past
+
+
+def gate_of_runs(design: Design, home: Path) -> str:
+    """The gate's verdict on runs that train from scratch: the first that is not passed.
+
+    Weights without a planner pass with `video half passed`.
+    """
+    verdict = NOT_JUDGED
+    for seed in design.seeds:
+        for arm in design.arms:
+            for place in sorted(run_home(home, arm, seed).glob("*/weights/gate.json")):
+                verdict = read_verdict(place.parent)
+                if verdict == NOT_JUDGED or verdict.startswith(FAILED):
+                    return f"{arm}, seed {seed}: {verdict}"
+    return verdict
+
+
+def _identity(named: str | Path | None) -> str | None:
+    """A file by its content, all else by its name."""
+    if named is None or not Path(named).is_file():
+        return None if named is None else str(named)
+    return file_sha256(Path(named))
+
+
+def _verdict(settings: EvidenceRun, design: Design) -> str:
+    """The gate's verdict on what the design starts from.
+
+    Raises:
+        ConfigError: it has not passed, and `gate` is on.
+    """
+    if settings.start is None or not design.gated:
+        return IN_THE_RUNS
+    verdict = read_verdict(settings.start)
+    if verdict != NOT_JUDGED and not verdict.startswith(FAILED):
+        return verdict
+    if settings.gate:
+        raise ConfigError(
+            f"the weights at {shown(settings.start)} have not passed the gate ({verdict})",
+            f"reworld video gate checkpoint_path={shown(settings.start)}; or gate=false: "
+            "the table is then marked",
+        )
+    logger.warning("the weights have not passed the gate (%s): the table says so", verdict)
+    return verdict

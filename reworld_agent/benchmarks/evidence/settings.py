@@ -1,0 +1,112 @@
+"""What running and tabling the evidence take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from reworld_agent.benchmarks.evidence.designs import Design, read_designs
+from reworld_agent.core.errors import UsageError
+from reworld_agent.core.settings import Settings, did_you_mean, setting
+from reworld_agent.scenes.synthetic.drive import SPLITS
+
+_RUN = Path("outputs/evidence")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvidenceRun(Settings):
+    """One pre-registered design, and what it starts from.
+
+    Raises:
+        UsageError: there is no such design, it lacks a command, what it needs is not given, or the
+            town is of another version than the design's.
+    """
+
+    design: str = setting("a name of the designs: A, A2, B, C, D, E, factorial")
+    designs: Path | None = setting(
+        "file of designs (the shipped ones, of the paper's claims)",
+        None,
+        exists="file",
+        metavar="FILE",
+    )
+    start: Path | None = setting(
+        "weights that the design starts from", None, exists="folder", metavar="DIR"
+    )
+    pool: Path | None = setting(
+        "hard negatives of `reworld mine`", None, exists="any", metavar="FILE"
+    )
+    model: str = setting("configuration: tiny, paper or FILE.yaml", "tiny")
+    gate: bool = setting(
+        "refuse weights that `reworld video gate` has not passed; false = run, and mark the table",
+        True,
+    )
+    output_dir: Path = setting(
+        "OUTPUT_DIR/DESIGN holds the runs; one that was stopped goes on there",
+        _RUN,
+        writes="folder",
+        metavar="DIR",
+    )
+
+    @property
+    def chosen(self) -> Design:
+        """The design."""
+        return read_designs(self.designs).designs[self.design]
+
+    @property
+    def home(self) -> Path:
+        """Folder of its runs."""
+        return self.output_dir / self.design
+
+    def check(self) -> None:
+        """See the class."""
+        found = read_designs(self.designs)
+        known = list(found.designs)
+        if self.design not in known:
+            hint = did_you_mean(self.design, known, f"one of {', '.join(known)}", "design={}")
+            raise UsageError(f"design={self.design} is unknown", hint)
+        design = found.designs[self.design]
+        if design.lacks:
+            message = f"design={self.design} cannot be run yet: it lacks {design.lacks}"
+            raise UsageError(message, "run another design; the table names what was not run")
+        for name in design.needs:
+            if getattr(self, name) is None:
+                message = f"{name}= is missing, which design={self.design} starts from"
+                raise UsageError(message, f"give {name}=; see --help")
+        for split in (found.world.train, found.world.validation, found.world.test):
+            plan = SPLITS.get(split)
+            if plan is not None and plan.version != found.world.version:
+                raise UsageError(
+                    f"{split} is of version {plan.version} of the town, the designs are of "
+                    f"version {found.world.version}",
+                    "correct the world of the designs, or use the code that has that version",
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvidenceTable(Settings):
+    """What was found of every design that was run."""
+
+    output_dir: Path = setting("of `reworld evidence run`", _RUN, exists="folder", metavar="DIR")
+    designs: Path | None = setting(
+        "file of designs (the shipped ones, of the paper's claims)",
+        None,
+        exists="file",
+        metavar="FILE",
+    )
+    output: Path = setting(
+        "written: FILE.parquet, .csv and .png, a row for each effect",
+        Path("outputs/evidence/evidence"),
+        writes=(".parquet", ".csv", ".png"),
+        metavar="FILE",
+    )
+    page: Path | None = setting(
+        "also written: the page of all claims, such as docs/evidence.md",
+        None,
+        writes=("",),
+        metavar="FILE.md",
+    )
+    over_towns: bool = setting(
+        "intervals over towns in the place of drives: of towns like these, not of these", False
+    )
+    resamples: int = setting("of the bootstrap", 4000, least=100)
+    seed: int = setting("of the bootstrap", 0, least=0)

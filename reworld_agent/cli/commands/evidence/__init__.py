@@ -1,0 +1,1 @@
+"""`reworld evidence ...`: the paper's claims as pre-registered experiments."""
