@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 RENDERED = DOCS / "notebooks"  # written by `make notebooks`
 COMMANDS = DOCS / "commands.md"  # written by `make docs`
+EVIDENCE = DOCS / "evidence.md"  # written by `reworld evidence table`
 PROGRAMS = ("reworld", "python", "make")
 _FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _TITLED = re.compile(r'^```\w+ title="([^"]+)"\n(.*?)^```', re.MULTILINE | re.DOTALL)
@@ -34,7 +35,8 @@ class Line:
 
 def pages() -> list[Path]:
     """Every page that people write: README files, guides, model cards."""
-    own = [page for page in DOCS.rglob("*.md") if RENDERED not in page.parents and page != COMMANDS]
+    made = (COMMANDS, EVIDENCE)
+    own = [page for page in DOCS.rglob("*.md") if RENDERED not in page.parents and page not in made]
     cards = (ROOT / "reworld_agent" / "weights").glob("*/README.md")
     others = ("README.md", "CONTRIBUTING.md", "eval/README.md", "train/README.md")
     return sorted([*own, *cards, *(ROOT / name for name in others)])

@@ -253,7 +253,7 @@ def test_another_version_of_the_town_is_refused(place: Path) -> None:
     changed["world"] |= {"version": "7"}
     (place / "designs.yaml").write_text(yaml.safe_dump(changed, sort_keys=False))
     with pytest.raises(UsageError, match="town6_train is of version 6 of the town"):
-        settings(place)
+        run_evidence(settings(place), Machine())
     with pytest.raises(ConfigError, match="are of version 6 of the town"):
         tabled(place)
 

@@ -9,12 +9,13 @@ from pathlib import Path
 
 from reworld_agent.benchmarks.evidence.designs import Design, World, read_designs
 from reworld_agent.benchmarks.evidence.settings import EvidenceRun
-from reworld_agent.core.errors import ConfigError
+from reworld_agent.core.errors import ConfigError, UsageError
 from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.provenance import code_version
 from reworld_agent.core.result_tables import file_sha256, keep_settings
 from reworld_agent.core.text import shown
 from reworld_agent.model.gate_record import FAILED, NOT_JUDGED, checksums_hash, read_verdict
+from reworld_agent.scenes.synthetic.drive import SPLITS
 from reworld_agent.training.chain import Command, in_a_process, run_chain
 
 logger = logging.getLogger(__name__)
@@ -75,11 +76,13 @@ def run_evidence(
         run: runs one command; its exit code.
 
     Raises:
+        UsageError: the town is of another version than the design's.
         ConfigError: the weights have not passed the gate, or the folder holds runs of another
             design, of other weights or of another version of the town.
         ReWorldError: a command failed; finished ones are kept.
     """
     found = read_designs(settings.designs)
+    check_town(found.world)
     design = found.designs[settings.design]
     verdict = _verdict(settings, design)
     about = {
@@ -94,6 +97,18 @@ def run_evidence(
     chain = commands(design, found.world, settings)
     run_chain(chain, settings.home, run if settings.gate else _past_the_gate(run))
     return chain
+
+
+def check_town(world: World) -> None:
+    """Raise UsageError where an embedded split is of another version of the town."""
+    for split in (world.train, world.validation, world.test):
+        plan = SPLITS.get(split)
+        if plan is not None and plan.version != world.version:
+            raise UsageError(
+                f"{split} is of version {plan.version} of the town, the designs are of version "
+                f"{world.version}",
+                "correct the world of the designs, or use the code that has that version",
+            )
 
 
 def _past_the_gate(run: Callable[[Command], int]) -> Callable[[Command], int]:

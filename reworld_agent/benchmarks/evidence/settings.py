@@ -8,7 +8,6 @@ from pathlib import Path
 from reworld_agent.benchmarks.evidence.designs import Design, read_designs
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.settings import Settings, did_you_mean, setting
-from reworld_agent.scenes.synthetic.drive import SPLITS
 
 _RUN = Path("outputs/evidence")
 
@@ -18,8 +17,7 @@ class EvidenceRun(Settings):
     """One pre-registered design, and what it starts from.
 
     Raises:
-        UsageError: there is no such design, it lacks a command, what it needs is not given, or the
-            town is of another version than the design's.
+        UsageError: there is no such design, it lacks something, or what it needs is not given.
     """
 
     design: str = setting("a name of the designs: A, A2, B, C, D, E, factorial")
@@ -72,14 +70,6 @@ class EvidenceRun(Settings):
             if getattr(self, name) is None:
                 message = f"{name}= is missing, which design={self.design} starts from"
                 raise UsageError(message, f"give {name}=; see --help")
-        for split in (found.world.train, found.world.validation, found.world.test):
-            plan = SPLITS.get(split)
-            if plan is not None and plan.version != found.world.version:
-                raise UsageError(
-                    f"{split} is of version {plan.version} of the town, the designs are of "
-                    f"version {found.world.version}",
-                    "correct the world of the designs, or use the code that has that version",
-                )
 
 
 @dataclass(frozen=True, kw_only=True)
