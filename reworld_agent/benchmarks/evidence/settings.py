@@ -76,7 +76,7 @@ class EvidenceRun(Settings):
 class EvidenceTable(Settings):
     """What was found of every design that was run."""
 
-    output_dir: Path = setting("of `reworld evidence run`", _RUN, exists="folder", metavar="DIR")
+    output_dir: Path = setting("of `reworld evidence run`", _RUN, reads=True, metavar="DIR")
     designs: Path | None = setting(
         "file of designs (the shipped ones, of the paper's claims)",
         None,
