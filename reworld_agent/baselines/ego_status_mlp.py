@@ -118,7 +118,9 @@ class EgoStatusMLPAgent(AbstractAgent):
         try:
             self.mlp.load_state_dict(_read(self.checkpoint_path))
         except Exception as error:  # safetensors and torch each have errors of their own
-            raise WeightsError(f"{self.checkpoint_path}: {error}", hint) from error
+            # where torch cannot read a file, it advises to let it run code
+            reason = str(error) if isinstance(error, RuntimeError) else "no readable file of them"
+            raise WeightsError(f"{self.checkpoint_path}: {reason}", hint) from error
 
     def get_feature_builders(self) -> list[AbstractFeatureBuilder]:
         """Ego status."""

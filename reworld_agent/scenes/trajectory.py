@@ -35,6 +35,10 @@ class TrajectorySampling:
         count, horizon, interval = self.num_poses, self.time_horizon, self.interval_length
         if count and not isinstance(count, int):
             raise ValueError(f"num_poses must be an int, not {type(count).__name__}")
+        if any(
+            value is not None and not 0 <= value < math.inf for value in (count, horizon, interval)
+        ):
+            raise ValueError(f"settings must be finite, and not negative: {self}")
         if sum(map(bool, (count, horizon, interval))) < 2:
             raise ValueError(f"two of three settings are needed to sample a trajectory: {self}")
         self.interval_length = float(interval or (horizon or 0.0) / (count or 1))

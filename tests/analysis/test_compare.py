@@ -231,6 +231,17 @@ def test_two_stages_are_judged_by_their_official_rows(
     assert official["combined"] == {"a": 0.30, "b": 0.35}
 
 
+def test_tokens_of_other_types(tmp_path: Path) -> None:
+    a = write(scores(), tmp_path / "a.csv")
+    scores().astype({"token": "category"}).to_parquet(tmp_path / "b.parquet")
+    found = compare_tables(read_table(a), read_table(tmp_path / "b.parquet"), resamples=50)
+    assert (found.scenes["outcome"] == "tied").all()
+    for number, tokens in enumerate((range(len(scores())), np.linspace(0.5, 1, len(scores())))):
+        scores().assign(token=tokens).to_parquet(tmp_path / f"{number}.parquet")
+        with pytest.raises(DataError, match=r"\d\.parquet: the token [\d.]+ is no text"):
+            read_table(tmp_path / f"{number}.parquet")
+
+
 def test_the_interval_of_two_stages_is_that_of_their_groups(tmp_path: Path) -> None:
     """Against scipy's own paired bootstrap over the groups; NAVSIM's row stays the verdict."""
     draw = np.random.default_rng(3)

@@ -74,6 +74,20 @@ def test_weights_missing_or_of_another_size_are_told(tmp_path: Path) -> None:
         agent.initialize()
 
 
+def test_other_files_are_no_weights(tmp_path: Path) -> None:
+    for name in ("a.csv", "a.ckpt", "a.safetensors"):
+        (tmp_path / name).write_bytes(b"token,valid\n1,2\n")
+        with pytest.raises(WeightsError, match=r"no readable file of them") as caught:
+            EgoStatusMLPAgent(checkpoint_path=str(tmp_path / name)).initialize()
+        assert "weights_only" not in str(caught.value)
+
+
+@pytest.mark.parametrize("wrong", [-4.0, float("nan"), float("inf")])
+def test_horizons_are_finite_and_ahead(wrong: float) -> None:
+    with pytest.raises(ValueError, match="must be finite, and not negative"):
+        HumanAgent(time_horizon=wrong)
+
+
 def test_training_learns_and_repeats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     logs = {f"log{v}": make_log(f"log{v}", 18, speed=float(v)) for v in range(1, 9)}
     write_split(tmp_path, logs)

@@ -12,11 +12,11 @@ import pytest
 
 from reworld_agent.clips.build import Findings, build_index
 from reworld_agent.clips.index import ClipIndex
-from reworld_agent.clips.sources import Options
+from reworld_agent.clips.sources import Options, open_source
 from reworld_agent.clips.splits import split_rule
 from reworld_agent.clips.walk import folders_below
 from reworld_agent.clips.windows import ClipShape
-from reworld_agent.core.errors import DataError
+from reworld_agent.core.errors import ConfigError, DataError
 from tests.clips.media import frame, write_images, write_video
 from tests.clips.tables import (
     SPEED,
@@ -174,6 +174,12 @@ def test_folder_of_videos_and_images(tmp_path: Path) -> None:
     assert list(index.rows["scene"]) == ["b"]
     assert [one.name for one in found.refused] == ["a/drive.mp4"]
     assert "drive.csv: line 5 has a value that is not finite" in found.refused[0].reason
+
+
+def test_what_is_no_source_is_refused() -> None:
+    for name in ("os:system", "os:getcwd", "builtins:dict"):
+        with pytest.raises(ConfigError, match=f"source={name} (cannot be made|is no source)"):
+            open_source(name)
 
 
 def test_folder_bad(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from reworld_agent.analysis.tables.two_stages import (
     official_scores,
 )
 from reworld_agent.core.errors import ConfigError, DataError
+from reworld_agent.core.records import as_shown
 from reworld_agent.core.text import shown
 from reworld_agent.core.vocabulary import PROTOCOL_NAMES
 from reworld_agent.pdm.metrics import SCORE, Protocol, aliases, protocols
@@ -105,6 +106,7 @@ def read_table(
     chosen = _choose(list(names), notes, file)
     frame = raw.read([names[name] for name in chosen])
     frame = frame.rename(columns={names[name]: canonical for name, canonical in chosen.items()})
+    _require_texts(frame, file)
     frame = merge_stages(frame, notes)
     frame, footer, official = _split_footer(frame, raw.provenance, notes)
     _check_tokens(frame, file)
@@ -228,6 +230,16 @@ def _footers(tokens: list[str], provenance: dict[str, Any]) -> int:
             break
         seen.add(name)
     return len(seen)
+
+
+def _require_texts(frame: pd.DataFrame, file: Path) -> None:
+    """Tokens as plain texts, whatever the file has them as; raises DataError for numbers."""
+    frame[TOKEN] = frame[TOKEN].astype(object)
+    strange = [token for token in frame[TOKEN].dropna() if not isinstance(token, str)]
+    if strange:
+        number = as_shown(strange[0])
+        message = f"{shown(file)}: the token {number} is no text, and may lack zeros in front"
+        raise DataError(message, "write tokens as text")
 
 
 def _check_tokens(frame: pd.DataFrame, file: Path) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from reworld_agent.clips.sources.protocol import ClipSource, Options, SourceBuilder
+from reworld_agent.core.errors import ConfigError
 from reworld_agent.core.extending.registry import Registry
 
 __all__ = ["CLIP_SOURCES", "ClipSource", "Options", "SourceBuilder", "open_source"]
@@ -24,5 +25,19 @@ CLIP_SOURCES: Registry[SourceBuilder] = Registry(
 
 
 def open_source(name: str) -> ClipSource:
-    """The source of a name, or of `package.module:name`; ConfigError where there is none."""
-    return CLIP_SOURCES.get(name, "source")()
+    """The source of a name, or of `package.module:name`.
+
+    Raises:
+        UsageError: there is none. ConfigError: it cannot be made, or is no source of clips.
+    """
+    builder = CLIP_SOURCES.get(name, "source")
+    hint = "see docs/extending/clip_source.md: a class with fps, options and recordings()"
+    try:
+        source = builder()
+    except Exception as error:  # whatever the code of others raises
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise ConfigError(f"source={name} cannot be made ({reason})", hint) from error
+    missing = [part for part in ("fps", "options", "recordings") if not hasattr(source, part)]
+    if missing:
+        raise ConfigError(f"source={name} is no source of clips: it has no {missing[0]}", hint)
+    return source
