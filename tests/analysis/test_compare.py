@@ -236,7 +236,8 @@ def test_tokens_of_other_types(tmp_path: Path) -> None:
     scores().astype({"token": "category"}).to_parquet(tmp_path / "b.parquet")
     found = compare_tables(read_table(a), read_table(tmp_path / "b.parquet"), resamples=50)
     assert (found.scenes["outcome"] == "tied").all()
-    for number, tokens in enumerate((range(len(scores())), np.linspace(0.5, 1, len(scores())))):
+    count = len(scores())
+    for number, tokens in enumerate((np.arange(count), np.linspace(0.5, 1, count))):
         scores().assign(token=tokens).to_parquet(tmp_path / f"{number}.parquet")
         with pytest.raises(DataError, match=r"\d\.parquet: the token [\d.]+ is no text"):
             read_table(tmp_path / f"{number}.parquet")
