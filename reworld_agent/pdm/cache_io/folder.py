@@ -2,6 +2,11 @@
 
 The folder's name holds a digest of what a cache depends on: the logs and maps (by name, size
 and time of change) and the code that builds it. Paths are no part of it: data may move.
+
+Contents are not hashed here: that takes 0.6 s a GB, of a log of 30 MB as long as loading 35 of its
+caches, and a run that finds its caches opens no log for them. So a file that was changed and given
+its old size and time again is taken for the old one, here alone: a log's frames are known by the
+hash of their bytes (`scenes.logs`).
 """
 
 from __future__ import annotations
