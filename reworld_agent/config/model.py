@@ -430,6 +430,11 @@ class ModelConfig:
                 f"name them in cameras, and leave {key}.views out",
             )
             object.__setattr__(self, key, dataclasses.replace(part, views=len(names)))
+        require(
+            self.world_clip.views == 1,
+            f"world_clip.views = {self.world_clip.views}",
+            "a clip of video training shows one camera: leave it out",
+        )
 
     @property
     def implementations(self) -> dict[str, str]:

@@ -122,12 +122,15 @@ def sampling_of(settings: GenerateSettings, config: ModelConfig) -> Sampling:
 
 def view_of(settings: GenerateSettings, config: ModelConfig, clip: ClipConfig) -> View:
     """Which of the imagined views is written; UsageError where the model does not see it."""
-    if clip.views == 1 or settings.camera == ALL_CAMERAS:
-        return View(None, clip.views)
-    if settings.camera not in config.cameras:
-        message = f"camera={settings.camera}, but the model sees {', '.join(config.cameras)}"
+    camera = settings.camera or config.cameras[0]
+    if camera not in (*config.cameras, ALL_CAMERAS):
+        message = f"camera={camera}, but the model sees {', '.join(config.cameras)}"
         raise UsageError(message, f"use one of them, or camera={ALL_CAMERAS}")
-    return View(config.cameras.index(settings.camera), clip.views)
+    if camera == ALL_CAMERAS:
+        if settings.other is not None and clip.views > 1:
+            raise UsageError("other= shows one camera", "name one with camera=, such as cam_f0")
+        return View(None, clip.views)
+    return View(config.cameras.index(camera), clip.views)
 
 
 def _keep_settings(

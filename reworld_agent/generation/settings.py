@@ -101,10 +101,10 @@ class GenerateSettings(ModelSettings):
     data_split: str | None = setting(
         "of token=: folder of logs below navsim_logs (town_test)", None, group=_SOURCE
     )
-    camera: str = setting(
-        "of token=, where the model sees several cameras: the one that is written, or all, one "
-        "below the other; all are imagined",
-        "cam_f0",
+    camera: str | None = setting(
+        "of token=, where the model sees several cameras: the one that is written (its first), or "
+        "all, one below the other; all are imagined",
+        None,
         choices=(*CAMERA_NAMES, ALL_CAMERAS),
     )
     gamma: float | None = setting("self-guidance, 1 = off (of the weights)", None, above=0)
@@ -151,7 +151,7 @@ class GenerateSettings(ModelSettings):
         of: dict[str, dict[str, object]] = {
             "clip": {"start": self.start, "range": self.range},
             "index": {"row": self.row, "split": self.split, "root": self.root},
-            "token": {"data_split": self.data_split},
+            "token": {"data_split": self.data_split, "camera": self.camera},
         }
         given = [name for name in of if getattr(self, name) is not None]
         if len(given) != 1:

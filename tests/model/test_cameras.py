@@ -77,6 +77,8 @@ def test_cameras_that_do_not_exist_are_refused(given: object, message: str) -> N
 
 def test_the_number_of_views_is_that_of_the_cameras() -> None:
     values = of_three().to_dict()
+    with pytest.raises(ConfigError, match=r"world_clip.views = 3"):
+        ModelConfig.from_dict({**values, "world_clip": values["clip"]})
     with pytest.raises(ConfigError, match=r"clip.views = 3, but the model has 1 cameras"):
         ModelConfig.from_dict({**values, "cameras": ["cam_f0"]})
 

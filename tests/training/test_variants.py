@@ -127,6 +127,7 @@ def imagine(split: Path, token: str, weights: Path) -> None:
         level = 60 if camera == "cam_l0" else 0  # as the split's images have it
         assert abs(int(frames[0, 0, 0, 0]) - level) <= 20
     assert main(["video", "generate", *words, "camera=cam_b0", f"output_dir={split / 'b'}"]) == 2
+    assert main(["video", "generate", f"clip={split}", "camera=cam_l0"]) == 2  # a clip shows one
 
 
 def mine(split: Path, model: str, last: str) -> Path:
