@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -153,9 +152,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "checksums.json").write_text("{}")
     write_verdict(tmp_path / "weights", "video half passed", "town6_val", 9, "0")
-    halves: Callable[[str, Any], list[str]] = lambda split, drives: [  # noqa: E731
-        "north" if int(drive[-1]) % 2 else "south" for drive in drives
-    ]
+
+    def halves(split: str, drives: list[str]) -> list[str]:
+        return ["north" if int(drive[-1]) % 2 else "south" for drive in drives]
+
     monkeypatch.setattr(measured, "towns_of", halves)
     return tmp_path
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from reworld_agent.config.fields import build_dataclass
 from reworld_agent.core.errors import UsageError
@@ -18,7 +18,6 @@ from reworld_agent.core.records import read_yaml
 from reworld_agent.core.text import is_file_name, shown
 
 SHIPPED = Path(__file__).with_name("designs.yaml")
-PLACES = ("start", "pool", "model", "train", "validation", "test", "seed", "home", "seed_home")
 
 
 @dataclass(frozen=True)
@@ -113,8 +112,9 @@ class Design:
         claim: in a sentence; source: where the paper makes it.
         seeds: of the runs.
         arms: by name, words by the slot of the commands that they fill.
-        commands: of every arm and seed; `{seed}`, `{start}` and others of PLACES are filled in, an
-            item `{slot}` by the arm's words.
+        commands: of every arm and seed; `{seed}`, `{start}`, `{pool}`, `{model}`, `{home}` (of the
+            run), `{seed_home}` (what arms share) and the world's splits are filled in, an item
+            `{slot}` by the arm's words.
         before: commands of every seed, which its arms share.
         measures, contrasts: by name.
         needs: of `start` and `pool`, what must be given.
@@ -180,9 +180,8 @@ def _check(name: str, design: Design) -> None:
         _need(where, "arms", chosen, lambda one: one in design.arms or one == "chosen")
 
 
-def _need(where: str, what: str, values: Iterable[object], fits: object) -> None:
+def _need(where: str, what: str, values: Iterable[Any], fits: Callable[[Any], bool]) -> None:
     """Raise UsageError for the first value that does not fit."""
-    assert callable(fits)
     for value in values:
         if not fits(value):
             raise UsageError(f"designs.{where}: {what} cannot be {value}", "correct the file")

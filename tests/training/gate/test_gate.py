@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -229,9 +228,7 @@ def test_each_line_can_fail(
 
 
 @pytest.mark.slow  # plans and scores scenes of the town
-def test_shipped_weights_are_judged_on_the_town(
-    tmp_path: Path, judged: Callable[..., Gate] = run.judge
-) -> None:
+def test_shipped_weights_are_judged_on_the_town(tmp_path: Path) -> None:
     settings = run.GateSettings(clips=8, fit_clips=8, output=tmp_path / "gate")
-    table = judged(settings).table.set_index(["quantity", "of"])["value"]
+    table = run.judge(settings).table.set_index(["quantity", "of"])["value"]
     assert 0 <= table["pdms", "other"] <= 1 and table["slope", "1"] < 0.95
