@@ -51,6 +51,11 @@ def convert_to(
     model.history = list(PASSED[request.ancestor][converted.planner])
     if converted.planner and request.ancestor == "reworld" and stage == "2":
         model.history.remove("3")
+    if converted.planner and config.recipe != "release":
+        converted.notes.append(
+            "- inputs: those of recipe=paper; this planner was trained on images, latents and "
+            "sentences as recipe=release has them (convert with it to plan as its authors do)"
+        )
     if t5 is not None:
         embed_sentence(model, t5)
         tokens = cast(Tensor, model.planning_prompt).size(1)

@@ -165,3 +165,17 @@ def test_conversion_is_reproducible(ltx: Path) -> None:
     models = [convert_checkpoint(request, config).model.state_dict() for _ in range(2)]
     assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])
     assert any(name.startswith("action_dit.projectors.3.") for name in models[0])
+
+
+@pytest.mark.parametrize("recipe", ["paper", "release"])
+def test_a_planner_under_the_papers_recipe_is_told_to_see_other_inputs(
+    recipe: str, ltx: Path, tmp_path: Path
+) -> None:
+    file = ancestors.write(ancestors.drivelaw_act(), tmp_path / "act.safetensors")
+    config, output = ancestors.small_config(recipe), tmp_path / "out"
+    convert_to(Request("drivelaw", file, vae=ltx), config, output, progress=False)
+    told = (
+        "trained on images, latents and sentences as recipe=release"
+        in (output / "README.md").read_text()
+    )
+    assert told == (recipe == "paper")
