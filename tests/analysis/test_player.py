@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from reworld_agent import pdm
 from reworld_agent.analysis import Run, look_runs
 from reworld_agent.analysis.player import page
+from reworld_agent.analysis.player.contract import MovingScene
 from reworld_agent.analysis.player.packing import deflated, inflated
 from reworld_agent.analysis.player.scenes import SceneTask, gather
 from reworld_agent.cli.main import main
@@ -65,14 +66,22 @@ def run_of(run: Run, cache: pdm.SceneCache) -> Run:
     return replace(one, table=table, poses=poses, caches=caches)
 
 
-@pytest.mark.parametrize("folder", ["run", "run_v2"])
+@pytest.fixture(scope="module", params=["run", "run_v2"])
+def gathered(
+    request: pytest.FixtureRequest, caches: SceneCaches, tokens: list[str]
+) -> tuple[Run, dict[str, MovingScene]]:
+    """A run of each protocol, and its scenes."""
+    run = runs.opened(request.getfixturevalue(request.param), caches)
+    return run, {token: gather(SceneTask(run.alone(token), token)) for token in tokens[:8]}
+
+
 def test_every_mark_is_that_of_the_failure_record(
-    folder: str, caches: SceneCaches, tokens: list[str], request: pytest.FixtureRequest
+    gathered: tuple[Run, dict[str, MovingScene]],
 ) -> None:
-    run = runs.opened(request.getfixturevalue(folder), caches)
+    run, scenes = gathered
     marked = 0
-    for token in tokens:
-        found, said = gather(SceneTask(run.alone(token), token)), records(run, token)
+    for token, found in scenes.items():
+        said = records(run, token)
         cache = run.caches.get(token)
         states = rollout(cache, run.plan(token)[None])[0]
         drive = found.packed["drives"][0]
@@ -96,15 +105,14 @@ def test_every_mark_is_that_of_the_failure_record(
     assert marked >= 5
 
 
-@pytest.mark.parametrize("folder", ["run", "run_v2"])
 def test_lines_leave_their_bound_where_the_metric_fails(
-    folder: str, caches: SceneCaches, tokens: list[str], request: pytest.FixtureRequest
+    gathered: tuple[Run, dict[str, MovingScene]],
 ) -> None:
-    run = runs.opened(request.getfixturevalue(folder), caches)
+    run, scenes = gathered
     seen = 0
-    for token in tokens:
+    for token, found in scenes.items():
         said = records(run, token)
-        for own in gather(SceneTask(run.alone(token), token)).packed["drives"][0]["metrics"]:
+        for own in found.packed["drives"][0]["metrics"]:
             name, line = pdm.metrics.metric_called(own["short"]).name, own["trace"]
             values = np.array([np.nan if x is None else x for x in line["values"]])
             if own["short"] == "EP":
@@ -120,13 +128,15 @@ def test_lines_leave_their_bound_where_the_metric_fails(
     assert seen >= 5
 
 
-def test_everybody_is_drawn_as_simulated(run: Path, caches: SceneCaches, tokens: list[str]) -> None:
-    opened = runs.opened(run, caches)
-    for token in tokens[:4]:
-        cache = caches.get(token)
-        packed = gather(SceneTask(opened.alone(token), token)).packed
+def test_everybody_is_drawn_as_simulated(gathered: tuple[Run, dict[str, MovingScene]]) -> None:
+    opened, scenes = gathered
+    first = opened.table.protocol.name == "pdms_v1"
+    for token, found in scenes.items():
+        cache, packed = opened.caches.get(token), found.packed
         for name, states in {
-            "reference": reference_rollout(cache, cache.pdm_closed_poses)[0],
+            "reference": reference_rollout(
+                cache, cache.pdm_closed_poses if first else cache.pdm_closed_poses_v2
+            )[0],
             "drives": rollout(cache, opened.plan(token)[None])[0],
         }.items():
             poses = packed[name] if name == "reference" else packed[name][0]["poses"]
@@ -135,8 +145,8 @@ def test_everybody_is_drawn_as_simulated(run: Path, caches: SceneCaches, tokens:
             assert np.allclose(unpacked(poses)[0], 0.0, atol=0.006)  # all start at the car
         track = packed["tracks"][0]
         index = int(np.flatnonzero(cache.track_token == track["id"])[0])
-        first = to_ego(cache.track_pose[track["from"], index, :2], cache.ego_state[:3])
-        assert np.allclose(unpacked(track["poses"])[0, :2], first, atol=0.006)
+        seen = to_ego(cache.track_pose[track["from"], index, :2], cache.ego_state[:3])
+        assert np.allclose(unpacked(track["poses"])[0, :2], seen, atol=0.006)
 
 
 def test_the_passing_change_scores_as_said(run: Path, caches: SceneCaches) -> None:
@@ -149,13 +159,14 @@ def test_the_passing_change_scores_as_said(run: Path, caches: SceneCaches) -> No
     assert driven < 30.0
 
 
-def test_a_scene_is_small(run: Path, caches: SceneCaches, tokens: list[str]) -> None:
-    opened = runs.opened(run, caches)
-    for token in tokens:
-        other = opened.alone(token)
-        text = deflated(gather(SceneTask(opened.alone(token), token, other=other)).packed)
+def test_a_scene_is_small(gathered: tuple[Run, dict[str, MovingScene]]) -> None:
+    run, scenes = gathered
+    token = next(iter(scenes))
+    two = gather(SceneTask(run.alone(token), token, other=run.alone(token)))
+    for found in (*scenes.values(), two):
+        text = deflated(found.packed)
         assert len(text) < MOST_BYTES and "<" not in text
-        assert inflated(text)["token"] == token
+        assert inflated(text)["token"] == found.token
 
 
 def test_three_hundred_tracks_stay_small(caches: SceneCaches, run: Path) -> None:

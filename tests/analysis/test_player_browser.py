@@ -45,8 +45,7 @@ def playing(browser: Any, html: Path, token: str, **how: Any) -> tuple[Any, list
     return page, faults
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1280, "dark")])
 def test_loads_and_fits(
     browser: Any, html: Path, tokens: list[str], width: int, scheme: str
 ) -> None:
@@ -130,6 +129,7 @@ def test_each_failing_instant_is_marked_in_its_line(browser: Any, html: Path) ->
     assert faults == []
 
 
+@pytest.mark.slow
 def test_labels_cover_neither_one_another_nor_the_edge(browser: Any, html: Path) -> None:
     page, faults = opened(browser, html, width=1000)
     page.wait_for_function("window.reworld")

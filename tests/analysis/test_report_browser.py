@@ -29,8 +29,7 @@ def html(run: Path, caches: SceneCaches, tmp_path_factory: pytest.TempPathFactor
     return path
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1280, "dark")])
 def test_loads_and_fits(browser: Any, html: Path, width: int, scheme: str) -> None:
     page, faults = opened(browser, html, width, scheme, strict=True)
     page.locator("article[data-drawn]").nth(2).wait_for()
