@@ -133,3 +133,8 @@ class OracleSettings(Settings):
     top: tuple[int, ...] = setting(
         "of the N trajectories nearest to the logged one, the best", (1, 5, 20, 64, 256), least=1
     )
+
+    def inputs(self) -> list[tuple[str, Path]]:
+        """The folder, and the tables in it: they are ours, and are read all the same."""
+        tables = (("scores", path) for path in self.scores.glob("scores-*.parquet"))
+        return [*super().inputs(), *tables]

@@ -11,6 +11,7 @@ import pytest
 
 from reworld_agent import pdm, vocabularies
 from reworld_agent.core.errors import ConfigError, DataError, UsageError
+from reworld_agent.core.result_tables import write_parquet
 from reworld_agent.pdm.cache_io.folder import SceneCaches
 from reworld_agent.pdm.metrics.records import Records
 from reworld_agent.vocabularies import OracleSettings, gtrs
@@ -122,3 +123,10 @@ def test_what_is_no_array(tmp_path: Path) -> None:
     (tmp_path / "v.npy").write_bytes(pickle.dumps([1]))
     with pytest.raises(DataError, match="no npy file"):
         vocabularies.read_vocabulary(tmp_path / "v.npy")
+
+
+def test_an_oracle_overwrites_no_scores(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "scores-00000.parquet", pd.DataFrame({"token": ["a"]}), {"agent": "x"})
+    with pytest.raises(UsageError, match="would overwrite the input scores="):
+        OracleSettings(scores=tmp_path, output=tmp_path / "scores-00000.parquet")
+    OracleSettings(scores=tmp_path, output=tmp_path / "oracle.parquet")
