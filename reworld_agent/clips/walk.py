@@ -30,7 +30,8 @@ def folders_below(root: Path) -> Iterator[Path]:
                 listed = list(entries)
         except OSError:  # gone, or not for us to read
             continue
-        inside = sorted(Path(entry.path) for entry in listed if entry.is_dir())
+        # `Path.is_dir`: what an entry says of a link to itself is an error
+        inside = sorted(path for path in (Path(entry.path) for entry in listed) if path.is_dir())
         for entry in listed:
             if entry.is_symlink() and not os.path.exists(entry.path):  # noqa: PTH110 - no Path yet
                 logger.warning("%s: a link that leads nowhere", entry.path)

@@ -113,9 +113,10 @@ def _folders(root: Path, depth: int = _DEPTH) -> Iterator[Path]:
 def _inside(folder: Path) -> list[Path]:
     try:
         with os.scandir(folder) as entries:
-            return sorted(Path(entry.path) for entry in entries if entry.is_dir())
+            paths = [Path(entry.path) for entry in entries]
     except OSError:
         return []
+    return sorted(path for path in paths if path.is_dir())
 
 
 def _holds_logs(folder: Path) -> bool:

@@ -176,6 +176,17 @@ def test_folder_of_videos_and_images(tmp_path: Path) -> None:
     assert "drive.csv: line 5 has a value that is not finite" in found.refused[0].reason
 
 
+def test_a_link_to_itself_is_no_end(tmp_path: Path) -> None:
+    write_images(tmp_path / "drive", [frame(k) for k in range(12)])
+    (tmp_path / "drive" / "5.jpg").unlink()
+    (tmp_path / "drive" / "5.jpg").symlink_to("5.jpg")
+    (tmp_path / "loop").symlink_to("loop")
+    assert list(folders_below(tmp_path)) == [tmp_path, tmp_path / "drive"]
+    shape = ClipShape(fps=8, frames=6)
+    _, met = build_index("folder", tmp_path, shape, split_rule(""), Options(fps=8))
+    assert met.recordings == 1 and met.clips == 1 and not met.refused
+
+
 def test_what_is_no_source_is_refused() -> None:
     for name in ("os:system", "os:getcwd", "builtins:dict"):
         with pytest.raises(ConfigError, match=f"source={name} (cannot be made|is no source)"):
