@@ -54,9 +54,7 @@ def content(root: Path) -> dict[Path, bytes]:
 def test_one_worker_and_two_give_the_same_bytes(tmp_path: Path) -> None:
     """Logs, maps and pictures."""
     for workers in (1, 2):
-        ensure_split(
-            SPLIT, root=tmp_path / str(workers), scenes=70, progress=False, workers=workers
-        )
+        ensure_split(SPLIT, root=tmp_path / str(workers), drives=2, progress=False, workers=workers)
     one, two = content(tmp_path / "1"), content(tmp_path / "2")
     assert one == two and {path.suffix for path in one} == {".pkl", ".jpg", ".json", ".gpkg"}
 
