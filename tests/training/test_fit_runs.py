@@ -20,7 +20,8 @@ from tests.training.test_data import small_loader
 from tests.training.test_run import pool
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.slow  # every run imports torch and Lightning, and trains
+# every run imports torch and Lightning, and trains
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture
