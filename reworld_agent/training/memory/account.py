@@ -48,8 +48,8 @@ class StepMemory:
 
     @property
     def total(self) -> float:
-        """The most in a step."""
-        return max(self.peaks.values())
+        """The most in a step; at least what lives when the way back begins."""
+        return max(self.weights + self.saved, *self.peaks.values())
 
     def along(self, other: StepMemory, way: float) -> StepMemory:
         """On the straight line through this (0) and another (1)."""
