@@ -16,7 +16,6 @@ from reworld_agent.core.errors import UsageError
 from reworld_agent.core.paths import cache_home
 from reworld_agent.core.text import shown
 from reworld_agent.training.choices import ClipChoice
-from reworld_agent.video.text import embedded_width
 
 VARIABLE = "REWORLD_T5"
 ABSENT = (
@@ -59,9 +58,12 @@ def text_source(clips: ClipChoice, channels: int, automatic: bool) -> TextSource
     if named and _width(Path(named)) == channels:
         return TextSource(cache, Path(named))
     kept = next(iter(sorted(cache.glob("*.safetensors"))), None)
-    if kept is not None and embedded_width(kept) == channels:
-        return TextSource(cache)
-    return TextSource()
+    if kept is None:
+        return TextSource()
+    # imports torch, which the help of commands must not wait for
+    from reworld_agent.video.text import embedded_width  # noqa: PLC0415
+
+    return TextSource(cache if embedded_width(kept) == channels else None)
 
 
 def _width(folder: Path) -> int:
