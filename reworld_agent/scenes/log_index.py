@@ -238,7 +238,7 @@ def list_logs(folder: Path) -> list[Path]:
 @lru_cache(maxsize=1)
 def rules() -> str:
     """Digest of the code that reads and checks logs: what other code found is not believed."""
-    digest = hashlib.sha256(np.__version__.encode())
+    digest = hashlib.sha256(str(np.__version__).encode())
     reader = sorted(Path(unpickle.__file__).parent.glob("*.py"))
     for path in [*reader, *(Path(__file__).with_name(name) for name in _CHECKS)]:
         digest.update(path.name.encode() + path.read_bytes())

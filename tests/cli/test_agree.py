@@ -252,7 +252,7 @@ def test_names_are_one(tmp_path: Path) -> None:
             if field.about.writes == "folder":
                 assert field.word in ("output_dir", "cache_dir"), (name, field.word)
             elif field.about.writes:
-                assert field.word in ("output", "picture"), (name, field.word)
+                assert field.word in ("output", "picture", "page"), (name, field.word)
 
 
 def test_a_command_that_is_changed_changes_its_help() -> None:

@@ -85,7 +85,8 @@ def test_damaged_records_of_weights(folder: Path, name: str, bare: bool) -> None
             refused += 1
             assert error.hint
         else:
-            assert bare, data
+            # a byte of white space more changes nothing that the record says
+            assert bare or json.loads(data) == json.loads(whole), data
     assert refused > 20
 
 

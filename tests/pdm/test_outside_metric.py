@@ -54,7 +54,7 @@ def test_a_run_an_explanation_and_a_report(
     assert page.run(report, "gallery=0") == 0
     html = (run / "report.html").read_text(encoding="utf-8")
     assert "<small>clearance, reported" in html and ".m-CL { background: #332288; }" in html
-    assert "below 0.5 m" in html and '<i class="m-CL"></i>CL' in html
+    assert "below 0.50 m" in html and '<i class="m-CL"></i>CL' in html
 
 
 def test_official_scores_are_the_same_without_it(

@@ -62,7 +62,7 @@ def read_log(
     )
 
 
-def read_pickle(path: Path, names: Sequence[str]) -> Pictures:
+def read_stage_two(path: Path, names: Sequence[str]) -> Pictures:
     """Pictures of t0 and signals of a synthetic scene of stage two; see `read_log`."""
     try:
         scene = load_scene_pickle(path)

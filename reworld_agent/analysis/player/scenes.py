@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from reworld_agent.analysis.explanation.counterfactuals import dense
 from reworld_agent.analysis.explanation.traits import traits
-from reworld_agent.analysis.player.cameras import FRAMES, Pictures, read_log, read_pickle
+from reworld_agent.analysis.player.cameras import FRAMES, Pictures, read_log, read_stage_two
 from reworld_agent.analysis.player.contract import (
     SCENE,
     STAGE_TWO,
@@ -79,7 +79,7 @@ def gather(task: SceneTask) -> MovingScene:
     frames = _frames(drives[0]) if task.key_frames else range(FRAMES)
     second = caches.synthetic_scenes and scene_pickle_path(caches.synthetic_scenes, token)
     if second and second.is_file():
-        kind, pictures = STAGE_TWO, read_pickle(second, task.cameras)
+        kind, pictures = STAGE_TWO, read_stage_two(second, task.cameras)
     else:
         roots = caches.data_root, caches.data_split
         kind, pictures = SCENE, read_log(*roots, token, task.cameras, frames)

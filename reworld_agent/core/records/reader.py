@@ -166,8 +166,13 @@ def _check_seal(content: dict[str, Any]) -> None:
     noted = content.pop(SEAL, None)
     if noted is not None and noted != _seal(content):
         raise ValueError("its content is not what was written, by its own hash")
-    if content.pop(VERSION, None) is not None and noted is None:
+    if VERSION not in content:
+        return
+    version = content.pop(VERSION)
+    if noted is None:
         raise ValueError(f"it says {VERSION}, and its hash, {SEAL}, was taken away")
+    if type(version) is not int or version != _SEALED:
+        raise ValueError(f"{VERSION} is {str(version)[:20]}, this code reads {_SEALED}")
 
 
 def _seal(content: Mapping[str, Any]) -> str:

@@ -40,7 +40,7 @@ from reworld_agent.pdm.world.geometry import (
     bearing,
     boxes_meet,
 )
-from reworld_agent.pdm.world.margins import ego_corners, track_gaps
+from reworld_agent.pdm.world.margins import ego_corners, nearest_gap, track_gaps
 from reworld_agent.pdm.world.scenery import IS_STOPPED, Traffic
 
 STOPPED_EGO_SPEED = 0.05  # m/s
@@ -174,7 +174,7 @@ def _annotate(
 
 def _trace(cache: SceneCache, states: NDArray[np.float64]) -> Trace:
     gaps = track_gaps(cache, ego_corners(states[:, [X, Y, HEADING]]), np.arange(len(states)))
-    nearest = np.fmin.reduce(gaps, axis=1, initial=np.nan)
+    nearest = nearest_gap(gaps)
     return Trace(nearest, "gap to the nearest object", "m", bound=0.0)
 
 

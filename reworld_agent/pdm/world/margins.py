@@ -71,6 +71,12 @@ def track_gaps(cache: SceneCache, boxes: Array, steps: NDArray[np.int64]) -> Arr
     return box_gaps(boxes[:, None], corners_of(cache.track_pose[steps], size))
 
 
+def nearest_gap(gaps: Array) -> Array:
+    """Least of the gaps [S, T] (m) at each step, of the tracks that are there: [S], or NaN."""
+    found: Array = np.fmin.reduce(gaps, axis=1, initial=np.nan)
+    return found
+
+
 def road_margin(cache: SceneCache, points: Array) -> Array:
     """Distance [n] (m) of points [n, 2] to the edge of the drivable area; negative: outside it."""
     # scoring needs no shapely, which takes a while to import
