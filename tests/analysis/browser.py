@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 CHROMIUM = Path("/usr/bin/chromium")
+_PATIENCE_MS = 120_000  # a busy machine draws slowly
 _QUIET = (
     *("--no-sandbox", "--disable-gpu", "--disable-3d-apis", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -44,6 +45,7 @@ def opened(
         reduced_motion="reduce",
         bypass_csp=not strict,
     )
+    page.set_default_timeout(_PATIENCE_MS)
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
