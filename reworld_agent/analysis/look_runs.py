@@ -19,6 +19,7 @@ from reworld_agent.analysis.tables.runs import Run, open_run
 from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import SceneError
 from reworld_agent.core.extras import require_installed
+from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.pdm.metrics import SCORE, Protocol
 
 _MOST_EMBEDDED = 20_000_000  # bytes of a page inside a notebook
@@ -49,6 +50,7 @@ class Looked:
         return f'<iframe {look} srcdoc="{text}"></iframe>'
 
 
+@one_writer
 def look(settings: LookSettings) -> Looked:
     """Gather scenes of a run and write what plays or shows them.
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Self
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError
 
 from reworld_agent.core.errors import UsageError
+from reworld_agent.core.sections import from_mapping
+from reworld_agent.core.settings import Settings
 
 
 class UnresolvedError(UsageError):
@@ -27,3 +30,17 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
         lines = str(error).strip().splitlines()
         raise UnresolvedError(f"{error.full_key}: {lines[0]}", "give it a value") from error
     return dict(values)
+
+
+class ComposedSettings(Settings):
+    """Settings of a command that Hydra composes, whose values are taken as they are."""
+
+    @classmethod
+    def from_config(cls, cfg: DictConfig, choices: Mapping[str, str] | None = None) -> Self:
+        """From the command's configuration; raises UsageError.
+
+        Args:
+            cfg: composed.
+            choices: names of the files that were chosen for its groups; of no use here.
+        """
+        return from_mapping(cls, plain(cfg), strangers=True)

@@ -10,6 +10,7 @@ from scipy.cluster.vq import kmeans2
 from tqdm import tqdm
 
 from reworld_agent.core.errors import DataError
+from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.scenes.splits import split_loader
 from reworld_agent.vocabularies.files import write_vocabulary
 from reworld_agent.vocabularies.settings import BuildVocabularyRun
@@ -19,6 +20,7 @@ _ROUNDS = 30  # of k-means
 _EQUAL = 3  # decimals, mm and mrad, to which futures are the same
 
 
+@one_writer
 def build_vocabulary(settings: BuildVocabularyRun) -> NDArray[np.float32]:
     """Make a vocabulary of a split's logged futures, and write it.
 

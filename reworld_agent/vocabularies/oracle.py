@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from reworld_agent.core.errors import DataError
+from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.records import read_record
 from reworld_agent.core.result_tables import write_csv, write_parquet
 from reworld_agent.core.shards import IDENTITY
@@ -46,6 +47,7 @@ class OracleTable:
         return "\n".join(lines + [f"  {name:<{width}}  {one:.4f}" for name, one in means.items()])
 
 
+@one_writer
 def oracle(settings: OracleSettings) -> OracleTable:
     """Read scores of a vocabulary, and write what the best choices would score.
 

@@ -11,7 +11,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from reworld_agent.core.errors import ConfigError
-from reworld_agent.core.guards.writers import sole_writer
+from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.provenance import code_version
 from reworld_agent.core.result_tables import write_csv
 from reworld_agent.core.shards import check_identity, forget_identity
@@ -55,6 +55,7 @@ class VocabularyScores:
     pickle: Path | None
 
 
+@one_writer
 def score_vocabulary(settings: ScoreVocabularyRun) -> VocabularyScores:
     """Score a vocabulary over a split; finished files are kept, and a later start goes on.
 
@@ -71,8 +72,7 @@ def score_vocabulary(settings: ScoreVocabularyRun) -> VocabularyScores:
     if not tokens:
         raise ConfigError(f"{split.data_split} has no scenes", "widen its scene_filter")
     caches = SceneCaches(roots.data_root, roots.maps_root, roots.data_split, settings.cache_dir)
-    with sole_writer(settings.output_dir):
-        return _scored(settings, vocabulary, caches, tokens)
+    return _scored(settings, vocabulary, caches, tokens)
 
 
 def _scored(

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from omegaconf import DictConfig
-
-from reworld_agent.core.configs import plain
+from reworld_agent.core.configs import ComposedSettings
 from reworld_agent.core.errors import UsageError
-from reworld_agent.core.sections import from_mapping, section
+from reworld_agent.core.sections import section
 from reworld_agent.core.settings import MOST_WORKERS, Settings, setting
 from reworld_agent.core.vocabulary import EPDMS_V2
 from reworld_agent.scenes.split_settings import SplitSettings
@@ -20,7 +17,7 @@ _WORK = "how it is done"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoreVocabularyRun(Settings):
+class ScoreVocabularyRun(ComposedSettings):
     """Every trajectory of a vocabulary in every scene of a split."""
 
     vocabulary: Path = setting(
@@ -60,18 +57,6 @@ class ScoreVocabularyRun(Settings):
     )
     resume: bool = setting("go on with an unfinished run in the same output_dir", True, group=_WORK)
 
-    @classmethod
-    def from_config(
-        cls, cfg: DictConfig, choices: Mapping[str, str] | None = None
-    ) -> ScoreVocabularyRun:
-        """From the configuration of `reworld vocabulary score`; raises UsageError.
-
-        Args:
-            cfg: composed.
-            choices: names of the files that were chosen for its groups; of no use here.
-        """
-        return from_mapping(cls, plain(cfg), strangers=True)
-
     def check(self) -> None:
         """What is asked for together can be written."""
         if self.form == "gtrs" and self.protocol != EPDMS_V2:
@@ -82,7 +67,7 @@ class ScoreVocabularyRun(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BuildVocabularyRun(Settings):
+class BuildVocabularyRun(ComposedSettings):
     """A vocabulary from the logged futures of a split."""
 
     train_test_split: SplitSettings = section(SplitSettings)
@@ -96,18 +81,6 @@ class BuildVocabularyRun(Settings):
         "metres that a radian of heading counts as, in distances", 2.0, least=0
     )
     seed: int = setting("of the first choices", 42, least=0, most=2**32 - 1)
-
-    @classmethod
-    def from_config(
-        cls, cfg: DictConfig, choices: Mapping[str, str] | None = None
-    ) -> BuildVocabularyRun:
-        """From the configuration of `reworld vocabulary build`; raises UsageError.
-
-        Args:
-            cfg: composed.
-            choices: names of the files that were chosen for its groups; of no use here.
-        """
-        return from_mapping(cls, plain(cfg), strangers=True)
 
     def check(self) -> None:
         """The file's name is one of NumPy's."""

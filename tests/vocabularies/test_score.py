@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from reworld_agent import pdm, vocabularies
+from reworld_agent.cli.main import main
 from reworld_agent.core.errors import ConfigError, DataError, UsageError
 from reworld_agent.core.result_tables import write_parquet
 from reworld_agent.pdm.cache_io.folder import SceneCaches
@@ -130,3 +131,24 @@ def test_an_oracle_overwrites_no_scores(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="would overwrite the input scores="):
         OracleSettings(scores=tmp_path, output=tmp_path / "scores-00000.parquet")
     OracleSettings(scores=tmp_path, output=tmp_path / "oracle.parquet")
+
+
+def test_the_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    split = small_split.split(monkeypatch, tmp_path)
+    small_split.vocabulary(tmp_path / "v.npy")
+    monkeypatch.chdir(tmp_path)
+    filters = [
+        f"train_test_split.scene_filter.{name}={getattr(split.scene_filter, name)}"
+        for name in ("num_history_frames", "num_future_frames", "frame_interval")
+    ]
+    of = [
+        "worker=sequential",
+        "cache_dir=caches",
+        f"train_test_split.data_split={split.data_split}",
+    ]
+    assert main(["vocabulary", "score", "vocabulary=v.npy", "output_dir=o", *of, *filters]) == 0
+    assert main(["vocabulary", "oracle", "o", "output=oracle.parquet"]) == 0
+    said = capsys.readouterr().out
+    assert "5 scenes scored: o/scores-*.parquet" in said and "5 scenes, 4 trajectories" in said

@@ -12,11 +12,13 @@ from reworld_agent.benchmarks.model.measure import Bench, with_size
 from reworld_agent.benchmarks.plan.measure import Row, rows_of
 from reworld_agent.benchmarks.plan.settings import PlanBenchmarkSettings
 from reworld_agent.config import load_model_config
+from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.provenance import code_version
 from reworld_agent.core.result_tables import write_csv, write_parquet
 from reworld_agent.core.setting_paths import with_ending
 
 
+@one_writer
 def benchmark_plan(settings: PlanBenchmarkSettings) -> pd.DataFrame:
     """Time every way to plan; the table, which is also written.
 

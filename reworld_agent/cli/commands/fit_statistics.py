@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reworld_agent.cli.command import OK
-from reworld_agent.cli.hydra_command import HydraCommand
+from reworld_agent.cli.hydra_command import SPLITS, HydraCommand
 from reworld_agent.training.statistics.settings import StatisticsRun
 
 COMMAND = HydraCommand(
@@ -17,9 +17,9 @@ Fits in closed form, to the scenes of a training split, the patch PCA codec and 
 actions, and writes them into OUTPUT_DIR/weights. The paper's size has a trained codec: there is
 nothing to fit. --cfg job prints every setting and runs nothing.
 
-train_test_split=NAME chooses a split: town_train, town_val, town_test, and with NAVSIM_DEVKIT_ROOT
-those of a devkit's checkout, such as navtrain or navtest.
-""",
+"""
+    + SPLITS
+    + "\n",
     examples=("reworld fit-statistics output_dir=outputs/statistics",),
     next="reworld train agent=reworld stage=1 agent.init_from=outputs/statistics/weights",
     exit_codes="0 the weights folder is written; 1 refused or failed",

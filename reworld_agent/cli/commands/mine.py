@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reworld_agent.cli.command import FAILED, OK
-from reworld_agent.cli.hydra_command import HydraCommand
+from reworld_agent.cli.hydra_command import SPLITS, HydraCommand
 from reworld_agent.training.mining.settings import MiningRun
 
 COMMAND = HydraCommand(
@@ -16,9 +16,9 @@ COMMAND = HydraCommand(
 Candidates of the planner are scored, and the unsafe one nearest to the expert is found for each
 scene. Reads training splits only. --cfg job prints every setting and runs nothing.
 
-train_test_split=NAME chooses a split: town_train, town_val, town_test, and with NAVSIM_DEVKIT_ROOT
-those of a devkit's checkout, such as navtrain or navtest.
-""",
+"""
+    + SPLITS
+    + "\n",
     examples=("reworld mine agent.checkpoint_path=outputs/2/weights output_dir=outputs/pool",),
     next="reworld train agent=reworld stage=3 hard_negatives.pool=outputs/pool/pool.parquet",
     exit_codes="0 every candidate was scored; 1 refused or failed",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from reworld_agent import evaluation
 from reworld_agent.cli.command import FAILED, OK
 from reworld_agent.cli.commands import score_trajectories
-from reworld_agent.cli.hydra_command import HydraCommand
+from reworld_agent.cli.hydra_command import SPLITS, HydraCommand
 from reworld_agent.evaluation import EvaluationRun
 
 _SHOWN = 5  # scenes without a score
@@ -36,9 +36,9 @@ score is named, and never averaged away. --cfg job prints every setting and runs
 trajectories=FILE the trajectories of any planner are scored instead: reworld score-trajectories
 --help.
 
-train_test_split=NAME chooses a split: town_train, town_val, town_test, and with NAVSIM_DEVKIT_ROOT
-those of a devkit's checkout, such as navtrain or navtest.
-""",
+"""
+    + SPLITS
+    + "\n",
     examples=(
         "reworld score agent=reworld 'beside=[constant_velocity,human]'",
         "reworld score agent=human train_test_split.data_split=mini output_dir=outputs/human",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reworld_agent import training
 from reworld_agent.cli.command import OK
-from reworld_agent.cli.hydra_command import HydraCommand
+from reworld_agent.cli.hydra_command import SPLITS, HydraCommand
 from reworld_agent.training import AgentTrainRun, TrainRun
 
 COMMAND = HydraCommand(
@@ -24,9 +24,9 @@ Another agent (agent=ego_status_mlp, or your own) is trained by its own loss and
 trainer.params.max_epochs=100, and its weights are OUTPUT_DIR/agent.ckpt, which
 agent.checkpoint_path= reads.
 
-train_test_split=NAME chooses a split: town_train, town_val, town_test, and with NAVSIM_DEVKIT_ROOT
-those of a devkit's checkout, such as navtrain or navtest.
-""",
+"""
+    + SPLITS
+    + "\n",
     examples=(
         "reworld train agent=reworld stage=1 trainer.params.max_steps=100 output_dir=outputs/1",
         "reworld train agent=reworld stage=1 protocol=table2 representation=sra",

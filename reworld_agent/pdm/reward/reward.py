@@ -30,7 +30,7 @@ from reworld_agent.pdm.reward.sharing import Sharing
 logger = logging.getLogger(__name__)
 
 WORKER_KINDS = ("processes", "ray")
-_KEPT = 4096  # scenes kept ready in each process; 0.2 to 1 MB each
+_KEPT = 4096  # scenes kept ready in each process; some 3 GB of scenes like the town's
 _ALL = "all"
 _PROGRESS = ("progress_m", "pdm_closed_progress_m")
 

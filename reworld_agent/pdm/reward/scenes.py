@@ -140,7 +140,7 @@ class Scenes:
 
     Args:
         source: where they come from.
-        keep: how many scenes stay in memory, 0.2 to 1 MB each.
+        keep: how many scenes stay in memory; one of the embedded town takes some 0.7 MB.
     """
 
     def __init__(self, source: Source, keep: int) -> None:

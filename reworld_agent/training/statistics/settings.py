@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from omegaconf import DictConfig
-
 from reworld_agent.config import RECIPES, load_model_config
-from reworld_agent.core.configs import plain
+from reworld_agent.core.configs import ComposedSettings
 from reworld_agent.core.errors import UsageError
-from reworld_agent.core.sections import from_mapping, section
-from reworld_agent.core.settings import Settings, setting
+from reworld_agent.core.sections import section
+from reworld_agent.core.settings import setting
 from reworld_agent.scenes.split_settings import SplitSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class StatisticsRun(Settings):
+class StatisticsRun(ComposedSettings):
     """What is fitted before Stage 1, and to which scenes."""
 
     train_test_split: SplitSettings = section(SplitSettings)
@@ -29,18 +26,6 @@ class StatisticsRun(Settings):
     model: str = setting("tiny, paper, or a file of your own: FILE.yaml", "tiny")
     seed: int = setting("of the scenes that the codec is fitted to", 42, least=0, most=2**32 - 1)
     cache_path: Path | None = setting("decoded frames; null = ~/.cache/reworld/training", None)
-
-    @classmethod
-    def from_config(
-        cls, cfg: DictConfig, choices: Mapping[str, str] | None = None
-    ) -> StatisticsRun:
-        """From the configuration of `reworld fit-statistics`; raises UsageError.
-
-        Args:
-            cfg: composed.
-            choices: names of the files that were chosen for its groups; of no use here.
-        """
-        return from_mapping(cls, plain(cfg), strangers=True)
 
     def check(self) -> None:
         """Raise UsageError where the model has a codec that others have trained."""

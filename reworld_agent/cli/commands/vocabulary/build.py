@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reworld_agent import vocabularies
 from reworld_agent.cli.command import OK
-from reworld_agent.cli.hydra_command import HydraCommand
+from reworld_agent.cli.hydra_command import SPLITS, HydraCommand
 from reworld_agent.core.text import shown
 from reworld_agent.vocabularies.settings import BuildVocabularyRun
 
@@ -18,9 +18,9 @@ COMMAND = HydraCommand(
 kmeans: means of the clusters of all futures, the largest cluster first. furthest: futures as they
 were driven, each the furthest from all before it.
 
-train_test_split=NAME chooses a split: town_train, town_val, town_test, and with NAVSIM_DEVKIT_ROOT
-those of a devkit's checkout, such as navtrain or navtest.
-""",
+"""
+    + SPLITS
+    + "\n",
     examples=(
         "reworld vocabulary build output=vocabulary.npy count=256",
         "reworld vocabulary build output=8192.npy count=8192 train_test_split=navtrain",

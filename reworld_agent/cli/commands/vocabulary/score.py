@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reworld_agent import vocabularies
 from reworld_agent.cli.command import FAILED, OK
-from reworld_agent.cli.hydra_command import HydraCommand
+from reworld_agent.cli.hydra_command import SPLITS, HydraCommand
 from reworld_agent.core.text import shown
 from reworld_agent.vocabularies.settings import ScoreVocabularyRun
 
@@ -20,9 +20,9 @@ score, and the logged future. form=gtrs adds one pickle as GTRS and its Hydra-MD
 {token: {metric: array [V]}}. A core scores some 80,000 trajectories a second (8,192 at once,
 pdms_v1), so 100,000 scenes of 8,192 take about 3 hours of one core.
 
-train_test_split=NAME chooses a split: town_train, town_val, town_test, and with NAVSIM_DEVKIT_ROOT
-those of a devkit's checkout, such as navtrain or navtest.
-""",
+"""
+    + SPLITS
+    + "\n",
     examples=(
         "reworld vocabulary score vocabulary=8192.npy output_dir=outputs/vocabulary",
         "reworld vocabulary score vocabulary=8192.npy protocol=epdms_v2 form=gtrs "
