@@ -24,9 +24,9 @@ from reworld_agent.core.settings import Field, Settings
 
 CONFIG_PATH = "pkg://navsim_configs"
 _FULL_ERROR = "HYDRA_FULL_ERROR"
-SPLITS = """train_test_split=NAME chooses a split: town_train, town_val, town_test, those of the newer
-town (town6_train ...), and with NAVSIM_DEVKIT_ROOT those of a devkit's checkout, such as navtrain or
-navtest."""
+SPLITS = """train_test_split=NAME chooses a split: town_train, town_val, town_test, those of
+the newer town (town6_train ...), and with NAVSIM_DEVKIT_ROOT those of a devkit's checkout, such as
+navtrain or navtest."""
 
 
 @dataclass(frozen=True)
