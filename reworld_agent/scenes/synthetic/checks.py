@@ -96,12 +96,15 @@ def event_happens(drive: Drive) -> bool:
     if theme == "works":
         places = np.array([place[1:3] for place in drive.scenario.props])
         return bool(np.hypot(*(places[:, None] - ego).transpose(2, 0, 1)).min() < 5.0)
-    if theme == "queue":
+    if theme in ("queue", "red_light"):
         stands = np.flatnonzero(speed < 0.3)
         return len(stands) > 0 and bool(speed[stands[0] :].max() > 3.0)
     if theme == "obstacle":
         places = np.array([thing[1:3] for thing in drive.scenario.standing])
         return bool(np.hypot(*(places[:, None] - ego).transpose(2, 0, 1)).min() < 5.0)
+    if theme in ("left_turn", "merge"):
+        other = drive.boxes[:, 1, :2]
+        return bool(np.hypot(*(other - ego).T).min() < 20.0)
     if theme in ("crossing", "step_out"):
         crossing = [k for k, walker in enumerate(drive.scenario.walkers) if walker.crosses]
         people = drive.record.walkers[:, crossing]

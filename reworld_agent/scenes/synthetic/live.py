@@ -67,20 +67,42 @@ class LiveTown:
         self.moment = self._look()
         return self.moment
 
+    def step_as_recorded(self) -> Moment:
+        """Go on by STEP seconds; ego keeps to its own path, as it was recorded."""
+        self.traffic.move()
+        self._step += 1
+        self.moment = self._look()
+        return self.moment
+
+    def glimpse(self, ahead: float, pose: Array | None = None) -> Moment:
+        """Everybody's place `ahead` seconds (less than STEP) from now; nothing moves.
+
+        Args:
+            ahead: s.
+            pose: [3] of ego's rear axle then; None where it keeps to its path.
+        """
+        traffic, time = self.traffic, self.time + ahead
+        s, speed = traffic.ahead(ahead)
+        people = traffic.people(time)
+        return self._moment(time, s, speed, pose, people)
+
     def _look(self) -> Moment:
         """Everybody's place now; decides on how all go on."""
         traffic = self.traffic
         people = traffic.decide(self.time)
-        boxes = boxes_at(self.drive.scenario, traffic.s)
+        return self._moment(self.time, traffic.s, traffic.v.copy(), traffic.free_ego, people)
+
+    def _moment(
+        self, time: float, s: Array, speed: Array, pose: Array | None, people: Array
+    ) -> Moment:
+        boxes = boxes_at(self.drive.scenario, s)
         own = self.drive.scenario.actors[0]
-        pose = traffic.free_ego
         if pose is None:
-            xy, heading, _ = own.path.at(float(traffic.s[0]))
+            xy, heading, _ = own.path.at(float(s[0]))
             pose = np.array([*xy, float(heading)])
         ahead = own.center_ahead * np.array([np.cos(pose[2]), np.sin(pose[2])])
         boxes[0, :2], boxes[0, 4] = pose[:2] + ahead, pose[2]
-        speed = traffic.v.copy()
-        return Moment(self.time, pose, boxes, speed, shows_brakes(speed, traffic.a), people)
+        return Moment(time, pose, boxes, speed, shows_brakes(speed, self.traffic.a), people)
 
     def image(self, camera: str, moment: Moment | None = None) -> NDArray[np.uint8]:
         """What a camera of ego sees [height, width, 3] (BGR), now or at another moment."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -90,14 +90,23 @@ def annotate(drive: Drive, moment: Moment, things: AnnotatedThings) -> dict[str,
     }
 
 
-def _dynamics(drive: Drive, step: int) -> tuple[float, float, float, float]:
-    """Speed, acceleration, sideways acceleration, yaw rate of ego at a step (SI units)."""
+class Motion(NamedTuple):
+    """How ego moves (SI units)."""
+
+    speed: float
+    acceleration: float
+    aside: float  # acceleration to the left
+    yaw_rate: float
+
+
+def recorded_motion(drive: Drive, step: int) -> Motion:
+    """How ego moves at a step of the recorded drive."""
     s, v, a = (
         float(column[step, 0]) for column in (drive.record.s, drive.record.v, drive.record.a)
     )
     curvature = float(drive.scenario.actors[0].path.at(s)[2])
     at_rest = v < 1e-3 and a < 0.0
-    return v, 0.0 if at_rest else a, v * v * curvature, v * curvature
+    return Motion(v, 0.0 if at_rest else a, v * v * curvature, v * curvature)
 
 
 def driving_command(drive: Drive, step: int) -> Array:
@@ -117,10 +126,31 @@ def command_at(path: Path, s: float, pose: Array) -> Array:
 
 def _frame(drive: Drive, k: int, things: AnnotatedThings) -> dict[str, Any]:
     step = k * STRIDE
-    pose = drive.ego_pose(step)
+    moment, motion = drive.moment(step), recorded_motion(drive, step)
+    return frame_dict(drive, k, moment, motion, driving_command(drive, step), things)
+
+
+def frame_dict(
+    drive: Drive,
+    k: int,
+    moment: Moment,
+    motion: Motion,
+    command: Array,
+    things: AnnotatedThings,
+) -> dict[str, Any]:
+    """Frame k of a log, k * FRAME seconds after its first, with all keys of OpenScene's.
+
+    Args:
+        drive: whose log it is.
+        k: number of the frame.
+        moment: where everybody is then; motion: how ego moves.
+        command: NAVSIM's driving command [4].
+        things: all that is annotated.
+    """
+    pose = moment.ego
     place = np.array([*(pose[:2] + drive.net.plan.origin), 0.0])
     turn = np.array([np.cos(pose[2] / 2), 0.0, 0.0, np.sin(pose[2] / 2)])
-    v, a, aside, yaw_rate = _dynamics(drive, step)
+    v, a, aside, yaw_rate = motion
     matrix = np.eye(4)
     cos, sin = np.cos(pose[2]), np.sin(pose[2])
     matrix[:2, :2] = [[cos, -sin], [sin, cos]]
@@ -146,14 +176,14 @@ def _frame(drive: Drive, k: int, things: AnnotatedThings) -> dict[str, Any]:
         "ego2global_rotation": turn,
         "ego_dynamic_state": [v, 0.0, a, aside],
         "traffic_lights": drive.signals.frame(k * FRAME),
-        "driving_command": driving_command(drive, step),
+        "driving_command": command,
         "cams": _cameras(drive, k),
         "sample_prev": frame_token(drive, k - 1) if k else None,
         "sample_next": None if last else frame_token(drive, k + 1),
         "ego2global": matrix,
         "lidar2ego": np.eye(4),
         "lidar2global": matrix.copy(),
-        "anns": annotate(drive, drive.moment(step), things),
+        "anns": annotate(drive, moment, things),
     }
 
 

@@ -12,7 +12,7 @@ from reworld_agent.scenes.synthetic.actors.placing import place_actors
 from reworld_agent.scenes.synthetic.actors.traffic import Traffic
 from reworld_agent.scenes.synthetic.attempts import FIRST_GOOD
 from reworld_agent.scenes.synthetic.checks import fault
-from reworld_agent.scenes.synthetic.drive import FRAME, SPLITS, Drive
+from reworld_agent.scenes.synthetic.drive import FRAME, SPLITS, Drive, SplitPlan
 from reworld_agent.scenes.synthetic.town.geometry import Array
 from reworld_agent.scenes.synthetic.town.network import build_network
 from reworld_agent.scenes.synthetic.town.signals import Signals
@@ -27,12 +27,19 @@ def make_drive(split: str, index: int) -> Drive:
     Raises:
         SceneError: no attempt gave a drive without faults (the seeds shipped never do this).
     """
-    plan = SPLITS[split]
+    known = FIRST_GOOD.get(split, ())
+    return find_drive(SPLITS[split], index, known[index] if index < len(known) else 0)
+
+
+def find_drive(plan: SplitPlan, index: int, first: int = 0, attempts: int = ATTEMPTS) -> Drive:
+    """The first good drive of a plan among its attempts from `first` on.
+
+    Raises:
+        SceneError: none gave a drive without faults.
+    """
     net = build_network(plan.town(index).key)
     seconds = (plan.frames - 1) * FRAME
-    known = FIRST_GOOD.get(split, ())
-    first = known[index] if index < len(known) else 0
-    for attempt in range(first, ATTEMPTS):
+    for attempt in range(first, attempts):
         rng = np.random.default_rng([plan.seed, index, attempt])
         signals = Signals.random(net, rng)
         theme = plan.theme(index, attempt)
@@ -44,7 +51,7 @@ def make_drive(split: str, index: int) -> Drive:
         if not fault(drive):
             return drive
     raise SceneError(
-        f"{split}: no usable drive number {index} in {ATTEMPTS} attempts",
+        f"{plan.name}: no usable drive number {index} in {attempts} attempts",
         "report this with the version of numpy",
     )
 

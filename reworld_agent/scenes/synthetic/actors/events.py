@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from reworld_agent.scenes.synthetic.actors.actor import (
@@ -16,7 +18,7 @@ from reworld_agent.scenes.synthetic.actors.traffic import WARM_UP, Actor
 from reworld_agent.scenes.synthetic.actors.walkers import Walker
 from reworld_agent.scenes.synthetic.town import geometry as geo
 from reworld_agent.scenes.synthetic.town.network import Connector, Lane, Network
-from reworld_agent.scenes.synthetic.town.routes import build_path, change_lane
+from reworld_agent.scenes.synthetic.town.routes import build_path, change_lane, random_chain
 
 
 def _turns(net: Network, scenario: ScenarioActors, cast: Cast, rng: np.random.Generator) -> bool:
@@ -136,6 +138,46 @@ def _step_out(net: Network, scenario: ScenarioActors, cast: Cast, rng: np.random
     return steps_out(net, scenario, rng) and _turns(net, scenario, cast, rng)
 
 
+def _red_light(
+    net: Network, scenario: ScenarioActors, cast: Cast, rng: np.random.Generator
+) -> bool:
+    return True  # ego comes to it alone: `place_actors` times the lights
+
+
+def _priority(net: Network, scenario: ScenarioActors, cast: Cast, rng: np.random.Generator) -> bool:
+    """Somebody who goes straight on, with right of way, where ego turns at its first junction."""
+    ego, way = scenario.actors[0], scenario.chain[1]
+    assert isinstance(way, Connector)
+    others = [
+        c
+        for c in net.connectors.values()
+        if c.junction == way.junction
+        and c.kind == "straight"
+        and c.source.block != way.source.block
+        and c.polygon.intersects(way.polygon)
+        and (scenario.theme != "merge" or c.target.fid == way.target.fid)
+    ]
+    if not others:
+        return False
+    other = others[int(rng.integers(len(others)))]
+    onward = random_chain(
+        net, other.target, 200.0, rng, {"straight": 1.0, "left": 0.2, "right": 0.2}
+    )
+    if onward is None:
+        return False
+    path = build_path(net, [other.source, other, *onward])
+    gate = ego.path.gates[0]
+    eta = float(np.sum(1.0 / np.maximum(ego.path.speed[int(ego.s) : int(gate.stop)], 2.0)))
+    speed = 0.9 * float(path.speed[5])
+    s = path.gates[0].stop - speed * (eta + float(rng.uniform(-0.6, 1.2)))
+    if not 2.0 < s < path.gates[0].stop - 5.0:
+        return False
+    driver = replace(random_driver(rng), insists=True)
+    size = vehicle_size(rng)
+    scenario.actors.append(Actor("vehicle", size, path, s, speed, driver, look=random_look(rng)))
+    return True
+
+
 EVENTS = {
     "turns": _turns,
     "lead": _brakes,
@@ -145,5 +187,8 @@ EVENTS = {
     "works": _works,
     "obstacle": _obstacle,
     "step_out": _step_out,
+    "red_light": _red_light,
+    "left_turn": _priority,
+    "merge": _priority,
 }
 """By theme, what puts the event into a scenario; False where the route has no place for it."""

@@ -63,10 +63,23 @@ def place_actors(
     return scenario
 
 
+_GIVES_WAY = {"left_turn": "left", "merge": "right"}  # the turn at ego's first junction
+
+
+def _has_no_rule(net: Network, way: Connector) -> bool:
+    """Whether a junction has neither lights nor an island."""
+    junction = net.junctions[way.junction]
+    return not junction.signalled and junction.island == 0.0
+
+
 def _first_lanes(net: Network, theme: str) -> list[Lane]:
     """Lanes on which a drive about `theme` may begin."""
     lanes = list(net.lanes.values())
-    if theme == "queue":
+    if theme in _GIVES_WAY:
+        kind = _GIVES_WAY[theme]
+        ways = [c for c in net.connectors.values() if c.kind == kind and _has_no_rule(net, c)]
+        return list({way.source.fid: way.source for way in ways}.values())
+    if theme in ("queue", "red_light"):
         lit = {f for junction in net.junctions if junction.signalled for f in junction.approaches}
         return [lane for lane in lanes if lane.block in lit]
     if theme == "cut_in":
@@ -79,6 +92,8 @@ def _suits(net: Network, chain: list[Lane | Connector], theme: str) -> bool:
     way, lane = chain[1], chain[2]
     assert isinstance(way, Connector) and isinstance(lane, Lane)
     wide = len(net.blocks[lane.block].lanes) > 1
+    if theme in _GIVES_WAY:
+        return way.kind == _GIVES_WAY[theme] and _has_no_rule(net, way)
     if theme == "works":
         return wide and lane.index == len(net.blocks[lane.block].lanes) - 2
     return theme != "cut_in" or (wide and way.kind == "straight")
@@ -88,7 +103,7 @@ def _time_lights(
     signals: Signals, ego: Actor, cast: Cast, theme: str, rng: np.random.Generator
 ) -> None:
     """Most lights are green when ego comes; in a queue the first is red until people wait."""
-    waited = theme != "queue"
+    waited = theme not in ("queue", "red_light")
     for gate in ego.path.gates:
         connector = gate.connector
         if connector.junction not in signals.offsets:

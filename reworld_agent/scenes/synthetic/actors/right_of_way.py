@@ -1,4 +1,4 @@
-"""Right of way at junctions without lights: who is inside, then ego, then the nearest."""
+"""Right of way at junctions without lights: who is inside, who insists, ego, then the nearest."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from reworld_agent.scenes.synthetic.town.network import Network
 
-_INSIDE, _EGO = -100.0, -50.0  # ranks; everybody else's is the distance
+_INSIDE, _INSISTS, _EGO = -100.0, -75.0, -50.0  # ranks; everybody else's is the distance
 
 
 class Request(NamedTuple):
@@ -18,12 +18,14 @@ class Request(NamedTuple):
     connector: int
     rest: float  # m to the stop line
     inside: bool  # beyond the line, with right of way
+    insists: bool = False  # goes before ego
 
     @property
     def rank(self) -> tuple[float, int]:
         """Lowest goes first."""
-        rank = _INSIDE if self.inside else (_EGO if self.actor == 0 else self.rest)
-        return rank, self.actor
+        if self.inside or self.insists:
+            return (_INSIDE if self.inside else _INSISTS), self.actor
+        return (_EGO if self.actor == 0 else self.rest), self.actor
 
 
 class RightOfWay:

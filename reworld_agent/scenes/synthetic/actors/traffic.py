@@ -46,6 +46,7 @@ class Driver:
     headway: float = 1.4  # s
     gap: float = 2.2  # m at standstill
     caps: tuple[tuple[float, float, float], ...] = ()  # (from s, to s, at most m/s)
+    insists: bool = False  # on the right of way before ego
 
 
 @dataclass
@@ -138,6 +139,13 @@ class Traffic:
         self.s = np.minimum(self.s + 0.5 * (self.v + speed) * STEP, self.end)
         self.v = np.where(self.s < self.end, speed, 0.0)
 
+    def ahead(self, seconds: float) -> tuple[Array, Array]:
+        """Where along their paths all are, and how fast, `seconds` (at most STEP) from now."""
+        part = seconds / STEP
+        speed = self.v + part * (np.maximum(self.v + self.a * STEP, 0.0) - self.v)
+        s = np.minimum(self.s + 0.5 * (self.v + speed) * seconds, self.end)
+        return s, np.where(s < self.end, speed, 0.0)
+
     def place_ego(self, pose: Array, speed: float) -> None:
         """Put ego where somebody else has driven it; the others see it there.
 
@@ -155,15 +163,19 @@ class Traffic:
 
     def _walk(self, time: float) -> Array:
         """Poses [K, 4] of the walkers now."""
-        poses = np.zeros((len(self.walkers), 4))
         on_path = self._points(self.s[:1], slice(0, 1))[0]
         ego = on_path if self.free_ego is None else self.free_ego[:2]
         for k, walker in enumerate(self.walkers):
             if walker.wait_for_ego is not None and not np.isfinite(self.started[k]):
                 near = np.hypot(*(walker.line[0] - ego)) < walker.wait_for_ego
                 self.started[k] = time if near and time >= walker.start else np.inf
-            poses[k] = walker.pose(time - self.started[k])
-        return poses
+        return self.people(time)
+
+    def people(self, time: float) -> Array:
+        """Poses [K, 4] of the people on foot at a time (s), of those who have set off by now."""
+        starts = zip(self.walkers, self.started, strict=True)
+        poses = [walker.pose(time - started) for walker, started in starts]
+        return np.array(poses).reshape(-1, 4)
 
     def _points(self, s: Array, rows: slice | Array) -> Array:
         """Points [..., 2] at s [n, ...] of the actors in `rows`."""
@@ -248,7 +260,8 @@ class Traffic:
             reach = REACH + (EGO_REACH if i == 0 else 0.0)
             if junction not in self.signals.offsets and rest < reach:
                 inside = rest < -0.5 and i in self.granted
-                yield Request(i, junction, gate.connector.fid, rest, inside)
+                insists = actor.driver.insists
+                yield Request(i, junction, gate.connector.fid, rest, inside, insists)
 
 
 def _pad(values: Array, length: int) -> Array:
