@@ -10,6 +10,7 @@ from __future__ import annotations
 from hydra.core.config_store import ConfigStore
 
 from reworld_agent.cli.hydra_node import node
+from reworld_agent.closed_loop.serving.settings import ServeDriverRun
 from reworld_agent.evaluation.settings import EvaluationRun
 from reworld_agent.training.mining.settings import MiningRun
 from reworld_agent.training.statistics.settings import StatisticsRun
@@ -23,6 +24,7 @@ NODES = {
     "reworld_fit": StatisticsRun,
     "reworld_vocabulary_scores": ScoreVocabularyRun,
     "reworld_vocabulary": BuildVocabularyRun,
+    "reworld_driver": ServeDriverRun,
 }
 
 for name, settings in NODES.items():

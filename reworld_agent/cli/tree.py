@@ -37,6 +37,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         *("benchmark scorer", "benchmark model", "benchmark plan", "benchmark stages"),
         *("benchmark methods", "benchmark repulsion", "evidence run", "evidence table"),
     ),
+    "closed loop": ("serve driver",),
     "set up": ("doctor", "synth", "completion"),
 }
 """Names of the commands under the headings of `reworld --help`."""

@@ -29,6 +29,8 @@ EXTRA_OF = {
     "peft": "lora",
     "bitsandbytes": "adam8bit",
     "rerun": "view",
+    "carla_driver_interface": "loop",
+    "gymnasium": "loop",
 }
 """Extra of each library, by the name that is imported."""
 

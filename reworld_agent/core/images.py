@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from reworld_agent.core.errors import DataError
 from reworld_agent.core.guards.bounds import MAX_IMAGE_BYTES, check_bytes, check_pixels
 
 
-def load_image(path: Path, what: str, missing: str, damaged: str) -> NDArray[np.uint8]:
+def load_image(
+    path: Path, what: str, missing: str, damaged: str, data: bytes | None = None
+) -> NDArray[np.uint8]:
     """uint8 [H, W, 3], RGB, upright as its EXIF says; grey and 16-bit files are converted.
 
     So are palettes and CMYK; an alpha channel is dropped.
@@ -21,6 +24,7 @@ def load_image(path: Path, what: str, missing: str, damaged: str) -> NDArray[np.
         path: the file.
         what: how messages call the image.
         missing, damaged: what to do where it is so.
+        data: the bytes, where they are in no file; `path` only names them.
 
     Raises:
         DataError: the file is missing, cut short, no image, or far too large for one of a camera.
@@ -28,8 +32,9 @@ def load_image(path: Path, what: str, missing: str, damaged: str) -> NDArray[np.
     from PIL import Image, ImageOps  # noqa: PLC0415 - the base installation reads no images
 
     try:
-        check_bytes(path, path.stat().st_size, MAX_IMAGE_BYTES, damaged)
-        with Image.open(path) as opened:
+        size = path.stat().st_size if data is None else len(data)
+        check_bytes(path, size, MAX_IMAGE_BYTES, damaged)
+        with Image.open(path if data is None else io.BytesIO(data)) as opened:
             image: Image.Image = opened
             check_pixels(path, *image.size, damaged)  # nothing is unpacked yet
             image.load()

@@ -214,7 +214,7 @@ def _row(token: str, trajectory: Any, reason: str, milliseconds: float) -> dict[
     interval_s: float | None = None
     if trajectory is not None:
         try:
-            poses, interval_s = _plan(trajectory)
+            poses, interval_s = plan_of(trajectory)
             fault = pose_fault(poses, interval_s)
         except DataError as error:
             fault = error.message
@@ -230,7 +230,7 @@ def _row(token: str, trajectory: Any, reason: str, milliseconds: float) -> dict[
     }
 
 
-def _plan(trajectory: Any) -> tuple[NDArray[np.float64], float]:
+def plan_of(trajectory: Any) -> tuple[NDArray[np.float64], float]:
     """Poses, flat, of an agent's trajectory, and the seconds between them, as it declares them.
 
     Raises:

@@ -1,0 +1,1 @@
+"""`reworld serve ...`: services that others call."""

@@ -1,0 +1,21 @@
+"""AlpaSim's services: an agent as its driver, the town as its renderer.
+
+    with serve_driver(ServeDriverRun(agent=agent, address="unix:/tmp/driver.sock")) as address:
+        ...
+
+Needs the extra `loop`, whose package carla-driver-interface brings the messages of the contract.
+"""
+
+from typing import TYPE_CHECKING
+
+from reworld_agent.core.lazy import lazy_face
+
+if TYPE_CHECKING:
+    from reworld_agent.closed_loop.serving.run import serve_driver
+    from reworld_agent.closed_loop.serving.settings import ServeDriverRun
+
+__all__ = ["ServeDriverRun", "serve_driver"]
+
+__getattr__, __dir__ = lazy_face(
+    __name__, {"run": ["serve_driver"], "settings": ["ServeDriverRun"]}
+)
