@@ -121,6 +121,7 @@ def test_every_optional_library_is_in_the_extra_that_is_named_for_it(
 ) -> None:
     called = {"cv2": "opencv-python-headless", "hydra": "hydra-core", "sklearn": "scikit-learn"}
     called |= {"PIL": "pillow", "rerun": "rerun-sdk"}
+    called |= {"carla_driver_interface": "carla-driver-interface"}
     for library, extra in EXTRA_OF.items():
         names = {item.name for item in _brought(project, {extra})}
         assert called.get(library, library) in names, library

@@ -1,8 +1,8 @@
 """Cameras of AlpaSim's contract: their lenses, and pictures as NAVSIM's cameras would take them.
 
 NAVSIM's cameras are nuPlan's: pinholes of 1545 px at 1920 x 1080. A camera of another lens
-(AlpaSim's own are fisheyes of 120 degrees) is painted again through a pinhole of that field of view,
-in its own orientation.
+(AlpaSim's own are fisheyes of 120 degrees) is painted again through a pinhole of that field of
+view, in its own orientation.
 """
 
 from __future__ import annotations

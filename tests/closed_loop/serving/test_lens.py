@@ -65,12 +65,13 @@ def test_a_bent_pinhole_is_straightened_as_opencv_does() -> None:
 
 @pytest.mark.parametrize("backwards", [False, True])
 def test_an_equidistant_f_theta_lens_is_opencvs_fisheye(backwards: bool) -> None:
-    poly = {"pixeldist_to_angle_poly": [0.0, 1 / FOCAL]}
-    if not backwards:
-        poly = {"angle_to_pixeldist_poly": [0.0, FOCAL]}
     f_theta = sensorsim_pb2.FthetaCameraParam(
-        principal_point_x=160, principal_point_y=90, max_angle=2.0, **poly
+        principal_point_x=160, principal_point_y=90, max_angle=2.0
     )
+    if backwards:
+        f_theta.pixeldist_to_angle_poly.extend([0.0, 1 / FOCAL])
+    else:
+        f_theta.angle_to_pixeldist_poly.extend([0.0, FOCAL])
     lens = lens_of(camera(sensor=WIDE, ftheta_param=f_theta))
     fisheye = sensorsim_pb2.OpenCVFisheyeCameraParam(
         focal_length_x=FOCAL, focal_length_y=FOCAL, principal_point_x=160, principal_point_y=90

@@ -27,10 +27,10 @@ where it listens; Ctrl-C or SIGTERM ends it.
         "reworld serve driver agent=reworld",
         "reworld serve driver agent=reworld address=unix:/tmp/driver.sock",
         "reworld serve driver agent=reworld address=0.0.0.0:6789 "
-        "cameras.cam_f0=camera_front_wide_120fov",
+        "'cameras={cam_f0:camera_front_wide_120fov}'",
     ),
     next="reworld doctor alpasim agent=NAME asks the same agent what AlpaSim's challenge asks",
-    exit_codes="1 refused or failed; 2 the address is taken; 130 or 143 ended as it was asked to",
+    exit_codes="0 never, a signal ends it; 1 refused or failed; 2 the address is taken",
     kept="the service has ended; nothing was written",
 )
 
