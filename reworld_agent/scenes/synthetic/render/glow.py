@@ -21,7 +21,7 @@ from reworld_agent.scenes.synthetic.town.geometry import Array
 
 HALO, LEAST_HALO = 1.4, 0.9  # times a lamp's radius; px
 BY_DAY, BY_NIGHT = 0.35, 0.6  # strength
-STREAKS = 260  # of rain
+STREAKS, KEPT, ADDED = 90, 0.94, 10.0  # of rain: faint, as no model can foresee them
 Picture = NDArray[np.float32]
 
 
@@ -109,7 +109,7 @@ def add_rain(picture: Picture, wet: float, seed: int) -> None:
             row, column = int(y + step), int(x + 0.15 * step)
             if row < height and column < width:
                 for c in range(3):
-                    picture[row, column, c] = 0.82 * picture[row, column, c] + 34.0
+                    picture[row, column, c] = KEPT * picture[row, column, c] + ADDED
 
 
 @compiled
