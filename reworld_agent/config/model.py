@@ -184,14 +184,14 @@ class VideoConfig:
         context_tokens: append ego state and command as two learned tokens (Eq. 2's s and g).
         round_times: give the backbone 1000 t as a whole number, in training and in sampling
             (DriveLaW, authors' release).
-        input_skip: velocities are what the heads say plus the best linear estimate of the velocity
-            from the token itself, for latents of unit variance (see `video.heads.input_gain`; the
-            preconditioning of EDM, arXiv 2206.00364): a narrow stream need not carry its input.
-            Of `ltx` alone.
+        prior: `none`; or `last_latent`: velocities are what the network says beyond a closed form,
+            the last history latent regressed and the Wiener filter around it (see `video.prior`):
+            a small network need not learn to copy its input. Of `ltx` alone.
         backbone: `ltx`, `wan`, or one from outside (see `video.backbones`).
         options: settings of a backbone's own: `ff_dim` of `wan` (hidden width of its
             feed-forward), and whatever one from outside reads.
         views: cameras whose tokens it tells apart; follows from the model's `cameras`.
+        prior_frames: future latents of the prior; follows from the model's `clip`.
     """
 
     num_layers: int
@@ -203,10 +203,11 @@ class VideoConfig:
     text: str = "none"
     context_tokens: bool = False
     round_times: bool = False
-    input_skip: bool = False
+    prior: str = "none"
     backbone: str = "ltx"
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     views: int = 1
+    prior_frames: int = 0
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -223,10 +224,11 @@ class VideoConfig:
         many = f"video.num_layers = {self.num_layers}"
         require(self.num_layers <= MOST_LAYERS, many, f"use at most {MOST_LAYERS}")
         require(
-            not self.input_skip or self.backbone == "ltx",
-            f"video.input_skip = true with video.backbone={self.backbone}",
-            "only ltx has it: leave video.input_skip out",
+            self.prior == "none" or self.backbone == "ltx",
+            f"video.prior = {self.prior} with video.backbone={self.backbone}",
+            "only ltx has one: leave video.prior out",
         )
+        choice("video.prior", self.prior, ("none", "last_latent"))
         choice("video.mid_head", self.mid_head, ("table", "ig"))
         choice("video.text", self.text, ("none", "prompt"))
         blocks_within("video.mid_blocks", self.mid_blocks, self.num_layers)
@@ -405,6 +407,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         """Check what the parts must be to each other."""
         self._count_views()
+        self._count_prior()
         choice("recipe", self.recipe, RECIPES)
         self.clip.check(self.codec)
         self.world_clip.check(self.codec)
@@ -435,6 +438,23 @@ class ModelConfig:
             f"world_clip.views = {self.world_clip.views}",
             "a clip of video training shows one camera: leave it out",
         )
+
+    def _count_prior(self) -> None:
+        """Give the backbone the number of the future latents that its prior foresees."""
+        video, frames = self.video, 0
+        if video.prior != "none":
+            frames = self.clip.future_latents(self.codec.temporal_ratio)
+            require(
+                self.clip.encoding == "continued",
+                f"video.prior = {video.prior} with clip.encoding={self.clip.encoding}",
+                "the prior continues the current frame: use clip.encoding: continued",
+            )
+        require(
+            video.prior_frames in (0, frames),
+            f"video.prior_frames = {video.prior_frames}, but the clip has {frames}",
+            "leave video.prior_frames out",
+        )
+        object.__setattr__(self, "video", dataclasses.replace(video, prior_frames=frames))
 
     @property
     def implementations(self) -> dict[str, str]:

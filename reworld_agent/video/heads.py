@@ -27,14 +27,6 @@ def modulated(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
     return (runs * (1 + scale)[:, :, None] + shift[:, :, None]).flatten(1, 2)
 
 
-def input_gain(t: Tensor) -> Tensor:
-    """Factor of x_t in the best linear estimate of the velocity, where z has mean 0, variance 1.
-
-    (2 t - 1) / ((1 - t)² + t²): 1 at t = 1, where the input is the noise.
-    """
-    return (2 * t - 1) / ((1 - t).square() + t.square())
-
-
 class TableHead(nn.Module):
     """A copy of LTX's output layer: norm, 2xD table plus the shared time embedding, linear.
 

@@ -11,7 +11,6 @@ from diffusers.models.transformers.transformer_ltx import LTXVideoTransformer3DM
 
 from reworld_agent.config import load_model_config
 from reworld_agent.video.backbones.ltx import VideoDiT
-from reworld_agent.video.heads import input_gain
 from tests.video.small import SIZES, inputs, stock_and_ours
 
 
@@ -130,31 +129,3 @@ def test_paper_size_is_ltx_2b_and_the_head_is_light() -> None:
     head = sum(p.numel() for p in ours.mid_heads.parameters())
     assert head == 266_368
     assert count - head == sum(p.numel() for p in stock.parameters()) == 1_923_385_472
-
-
-def test_input_skip_adds_the_best_linear_estimate_to_every_velocity() -> None:
-    torch.manual_seed(0)
-    plain = VideoDiT(**SIZES, mid_blocks=(1, 2)).eval()
-    skipped = VideoDiT(**SIZES, mid_blocks=(1, 2), input_skip=True).eval()
-    skipped.load_state_dict(plain.state_dict())
-    given = inputs()
-    for timestep in (given["timestep"], torch.tensor([1000.0, 500.0])):
-        arguments = {**given, "timestep": timestep}
-        with torch.no_grad():
-            without, found = plain(**arguments), skipped(**arguments)
-        t = (timestep / 1000).view(2, -1, 1)
-        wanted = (2 * t - 1) / ((1 - t) ** 2 + t**2) * given["hidden_states"]
-        torch.testing.assert_close(found.velocity - without.velocity, wanted)
-        for block in (1, 2):
-            torch.testing.assert_close(found.mid[block] - without.mid[block], wanted)
-    early = skipped(**given, stop_after=2)
-    assert early.sample is None and set(early.mid) == {1, 2}
-
-
-def test_input_gain_is_the_wiener_filter_of_unit_latents() -> None:
-    generator = torch.Generator().manual_seed(3)
-    clean, noise = torch.randn(2, 200_000, generator=generator)
-    for t in (0.1, 0.5, 0.9, 1.0):
-        noisy = (1 - t) * clean + t * noise
-        slope = (noisy * (noise - clean)).mean() / noisy.square().mean()
-        assert float(input_gain(torch.tensor(t))) == pytest.approx(float(slope), abs=0.02)

@@ -28,6 +28,7 @@ from reworld_agent.model import ReWorldModel
 from reworld_agent.training.codec.frames import Frames, open_frames, some
 from reworld_agent.training.codec.loop import CHECKPOINT, CodecRun, train
 from reworld_agent.training.codec.settings import CodecTrainSettings
+from reworld_agent.training.statistics.prior import fit_prior
 from reworld_agent.video.codecs import Codec
 from reworld_agent.video.codecs.conv import ConvCodec
 from reworld_agent.video.codecs.quality import psnr_of, restored
@@ -89,7 +90,7 @@ def train_codec(settings: CodecTrainSettings) -> TrainedCodec:
     train(run, learned, settings, model.config.codec.spatial_ratio, checkpoint, network)
     model.codec.load_state_dict(run.average.cpu().state_dict())
     model.codec.requires_grad_(False).eval()
-    _measure(model.codec, some(learned, _FIT, model.codec.temporal_ratio))
+    _measure(model, some(learned, _FIT, model.codec.temporal_ratio))
     pair = {"conv": model.codec, "patch_pca": model.codec.base}
     table = judge_codecs(pair, judged, settings)
     model.save_pretrained(weights, [f"Codec trained for {settings.steps} steps."])
@@ -138,14 +139,15 @@ def _begin(codec: Codec, settings: CodecTrainSettings) -> CodecRun:
 
 
 @torch.no_grad()
-def _measure(codec: ConvCodec, clips: Tensor) -> None:
+def _measure(model: ReWorldModel, clips: Tensor) -> None:
     """Latent statistics of the histories (frames alone) and futures of training scenes."""
-    found = []
-    for batch in clips.split(_BATCH):
-        pixels = batch.float() / 127.5 - 1
-        found.append(codec.encode(pixels).latent_dist.mode().transpose(0, 1).flatten(1))
-    latents = torch.cat(found, dim=1)
-    codec.measure(latents[None, :, :, None, None])
+    pixels = clips.float() / 127.5 - 1
+    found = [
+        model.codec.encode(batch).latent_dist.mode().transpose(0, 1).flatten(1)
+        for batch in pixels.split(_BATCH)
+    ]
+    model.codec.measure(torch.cat(found, dim=1)[None, :, :, None, None])
+    fit_prior(model, pixels)
 
 
 @torch.no_grad()

@@ -10,7 +10,6 @@ from reworld_agent.core.lazy import lazy_face
 if TYPE_CHECKING:
     from reworld_agent.training.gate.floors import (
         ChannelMoments,
-        expected_wiener_error,
         input_slope,
         last_latent_mean,
         wiener_velocity,
@@ -24,7 +23,6 @@ __all__ = [
     "ChannelMoments",
     "Gate",
     "GateSettings",
-    "expected_wiener_error",
     "input_slope",
     "judge",
     "last_latent_mean",
@@ -36,7 +34,7 @@ __getattr__, __dir__ = lazy_face(
     __name__,
     {
         "floors": [
-            *("ChannelMoments", "expected_wiener_error", "input_slope", "last_latent_mean"),
+            *("ChannelMoments", "input_slope", "last_latent_mean"),
             *("wiener_velocity", "zero_error"),
         ],
         "run": ["judge"],

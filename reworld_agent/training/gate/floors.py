@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from reworld_agent.video.prior import wiener_gain
+
 LEAST_VARIANCE = 1e-12
 
 
@@ -79,15 +81,8 @@ def wiener_velocity(noisy: Tensor, t: float, mean: Tensor, variance: Tensor) -> 
         variance: s² [C].
     """
     s2 = variance.to(noisy).view(1, -1, 1, 1, 1)
-    keep = 1.0 - t
-    gain = (t - keep * s2) / (keep * keep * s2 + t * t).clamp(min=LEAST_VARIANCE)
     centre = mean.to(noisy)
-    return gain * (noisy - keep * centre) - centre
-
-
-def expected_wiener_error(variance: Tensor, t: float) -> Tensor:
-    """Mean squared error of that estimate: s² / ((1 - t)² s² + t²), exact for any distribution."""
-    return variance / ((1.0 - t) ** 2 * variance + t * t).clamp(min=LEAST_VARIANCE)
+    return wiener_gain(t, s2) * (noisy - (1.0 - t) * centre) - centre
 
 
 def last_latent_mean(moments: ChannelMoments, history: Tensor, frames: int) -> Tensor:

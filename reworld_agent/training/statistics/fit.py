@@ -16,6 +16,7 @@ from reworld_agent.model import ReWorldModel
 from reworld_agent.scenes.splits import split_loader
 from reworld_agent.training.datasets.scene_arrays import SceneArrays, scene_arrays
 from reworld_agent.training.stages import STATISTICS, load_stage
+from reworld_agent.training.statistics.prior import fit_prior
 from reworld_agent.training.statistics.settings import StatisticsRun
 from reworld_agent.video.codecs import FittedCodec
 from reworld_agent.video.codecs.quality import psnr
@@ -58,6 +59,7 @@ def fit_statistics(model: ReWorldModel, arrays: SceneArrays, seed: int) -> list[
         alone, inside = psnr(model.codec, singles), psnr(model.codec, clips)
         text = f"{explained:.1%} of the variance; PSNR {alone:.2f} dB alone, {inside:.2f} dB"
         lines.append(f"codec: {text} in a clip")
+        fit_prior(model, clips)
     if model.config.planner.normalisation == "waypoint":
         model.normaliser.fit(torch.from_numpy(arrays.trajectory))
         lines.append(f"actions: {len(arrays)} trajectories")

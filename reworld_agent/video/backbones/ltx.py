@@ -10,7 +10,7 @@ Shapes: B batch, N video tokens, D width, C latent channels, M text tokens.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from diffusers.configuration_utils import register_to_config
@@ -21,12 +21,13 @@ from diffusers.models.transformers.transformer_ltx import (
 from torch import Tensor, nn
 
 from reworld_agent.config import VideoConfig
-from reworld_agent.core.errors import ConfigError
+from reworld_agent.core.errors import ConfigError, ReWorldError
 from reworld_agent.video.backbones.output import VideoOutput
 from reworld_agent.video.backbones.walk import walk
 from reworld_agent.video.conditioning import Grid
 from reworld_agent.video.context import ContextTokens
-from reworld_agent.video.heads import HEADS, TIMESTEPS, TableHead, input_gain, modulated, per_run
+from reworld_agent.video.heads import HEADS, TIMESTEPS, TableHead, modulated, per_run
+from reworld_agent.video.prior import LastLatentPrior
 from reworld_agent.video.views import view_embedding
 
 
@@ -87,7 +88,7 @@ class VideoDiT(LTXVideoTransformer3DModel):
         mid_head: str = "table",
         context_tokens: bool = False,
         views: int = 1,
-        input_skip: bool = False,
+        prior_frames: int = 0,
     ) -> None:
         super().__init__(
             in_channels,
@@ -113,7 +114,10 @@ class VideoDiT(LTXVideoTransformer3DModel):
         self.mid_heads = nn.ModuleDict(heads)
         self.context_embed = ContextTokens(caption_channels) if context_tokens else None
         self.view_embed = view_embedding(views, width)
-        self.input_skip = input_skip
+        self.prior = LastLatentPrior(prior_frames, out_channels) if prior_frames else None
+        if self.prior is not None:  # starts as the closed form alone, as the mid heads do
+            nn.init.zeros_(self.proj_out.weight)
+            nn.init.zeros_(self.proj_out.bias)
 
     @classmethod
     def build(cls, config: VideoConfig, latent_channels: int) -> VideoDiT:
@@ -130,7 +134,7 @@ class VideoDiT(LTXVideoTransformer3DModel):
             mid_head=config.mid_head,
             context_tokens=config.context_tokens,
             views=config.views,
-            input_skip=config.input_skip,
+            prior_frames=config.prior_frames,
         )
 
     def forward(
@@ -172,7 +176,7 @@ class VideoDiT(LTXVideoTransformer3DModel):
             stop_after: leave after this block; `sample` is then None.
             run_heads: evaluate the mid heads.
             ego: [B, 8] (vx, vy m/s, ax, ay m/s², command one-hot), of a model with context tokens.
-            grid: of the tokens, of a model with several cameras.
+            grid: of the tokens, of a model with several cameras or a prior.
         """
         if self.context_embed is not None:
             encoder_hidden_states, encoder_attention_mask = self.context_embed.append(
@@ -197,11 +201,24 @@ class VideoDiT(LTXVideoTransformer3DModel):
             table = self.scale_shift_table[None, None] + embedded[:, :, None]
             shift, scale = table.unbind(dim=2)
             output.sample = self.proj_out(modulated(self.norm_out(last), shift, scale))
-        if self.input_skip:
-            _add_skip(output, hidden_states, timestep / TIMESTEPS)
+        if self.prior is not None:
+            self._add_prior(output, hidden_states, timestep / TIMESTEPS, grid)
         if last is None:
             return output
         return output if return_dict else (output.sample,)
+
+    def _add_prior(
+        self, output: VideoOutput, noisy: Tensor, times: Tensor, grid: Grid | None
+    ) -> None:
+        """Every velocity becomes the closed form plus what the network says, see `video.prior`."""
+        prior = cast(LastLatentPrior, self.prior)
+        if grid is None:
+            message = "a Video DiT with video.prior was called without its grid"
+            raise ReWorldError(message, "call it by video.backbones.run_backbone")
+        for block, velocity in output.mid.items():
+            output.mid[block] = prior.added(velocity, noisy, times, grid)
+        if output.sample is not None:
+            output.sample = prior.added(output.sample, noisy, times, grid)
 
     def start_head_from_output(self, block: int | str) -> None:
         """Make the head after a block a copy of the output layer, as fine-tuning starts it.
@@ -216,15 +233,6 @@ class VideoDiT(LTXVideoTransformer3DModel):
         head.scale_shift_table = nn.Parameter(self.scale_shift_table.detach().clone())
         state = {key: value.clone() for key, value in self.proj_out.state_dict().items()}
         head.proj.load_state_dict(state, assign=True)
-
-
-def _add_skip(output: VideoOutput, noisy: Tensor, t: Tensor) -> None:
-    """Add `input_gain(t)` times the noisy latents [B, N, C] to every velocity."""
-    gain = input_gain(t).to(noisy.dtype).view(len(t), -1, 1)
-    skip = per_run(noisy, gain)
-    output.mid = {block: velocity + skip for block, velocity in output.mid.items()}
-    if output.sample is not None:
-        output.sample = output.sample + skip
 
 
 def _attention_bias(mask: Tensor | None, dtype: torch.dtype) -> Tensor | None:

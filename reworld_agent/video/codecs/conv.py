@@ -27,6 +27,7 @@ from reworld_agent.video.codecs.patch_pca import PatchPCACodec
 from reworld_agent.video.codecs.protocol import Decoded, Encoded, PointDistribution
 
 FINEST = 4  # pixels of a cell of the finest convolutions
+WIDEST = 4  # times as many channels, at the coarsest levels
 WIDTH, BLOCKS = 48, 2  # of codecs that do not say
 
 
@@ -37,7 +38,8 @@ class ConvCodec(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers' ba
         latent_channels: C.
         patch: pixels of a latent cell, 4 times a power of 2.
         temporal_ratio: r, frames of a latent after the first.
-        width: channels at the finest level, H/4 x W/4; they double from level to level.
+        width: channels at the finest level, H/4 x W/4; they double from level to level, up to 4
+            times as many.
         blocks: residual blocks of a level, in the encoder and in the decoder.
 
     Raises:
@@ -63,7 +65,7 @@ class ConvCodec(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers' ba
         self.temporal_ratio = temporal_ratio
         self.base = PatchPCACodec(latent_channels, patch, temporal_ratio)
         values = 3 * temporal_ratio * FINEST * FINEST
-        widths = [width * 2**level for level in range(levels)]
+        widths = [width * min(2**level, WIDEST) for level in range(levels)]
         self.encoder = _Encoder(values, widths, blocks, latent_channels)
         self.decoder = _Decoder(values, widths, blocks, latent_channels)
         self.latents_mean: Tensor

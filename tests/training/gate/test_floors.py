@@ -10,11 +10,11 @@ from torch import Tensor
 
 from reworld_agent.training.gate import (
     ChannelMoments,
-    expected_wiener_error,
     input_slope,
     last_latent_mean,
     wiener_velocity,
 )
+from reworld_agent.video.prior import wiener_error
 
 MEANS, STDS = torch.tensor([0.5, -1.0, 0.0]), torch.tensor([1.0, 0.3, 2.0])
 LEVELS = (0.0, 0.1, 0.5, 0.9, 1.0)
@@ -64,7 +64,7 @@ def test_the_filter_has_the_error_that_the_closed_form_says(t: float) -> None:
     better = wiener_velocity(noisy, t, regressed, moments.residual_variance)
     for found, variance in ((plain, STDS.square()), (better, STDS.square() / 2)):
         error = (found - target).square().mean(dim=(0, 2, 3, 4))
-        torch.testing.assert_close(error, expected_wiener_error(variance, t), rtol=0.05, atol=1e-4)
+        torch.testing.assert_close(error, wiener_error(t, variance), rtol=0.05, atol=1e-4)
 
 
 @pytest.mark.parametrize("t", LEVELS)
@@ -76,7 +76,7 @@ def test_no_other_line_does_better_on_gaussian_data(t: float) -> None:
         x = noisy[:, channel].reshape(-1, 1).numpy()
         y = target[:, channel].reshape(-1).numpy()
         least = np.mean((LinearRegression().fit(x, y).predict(x) - y) ** 2)
-        wanted = expected_wiener_error(STDS[channel].square(), t)
+        wanted = wiener_error(t, STDS[channel].square())
         assert least == pytest.approx(float(wanted), rel=0.05, abs=1e-4)
 
 
