@@ -25,7 +25,7 @@ from reworld_agent.training.loop.resume import (
     resume_state,
     stage_record,
 )
-from reworld_agent.training.loop.state_cache import CachedStates
+from reworld_agent.training.loop.state_cache import CachedLatents, CachedStates
 from reworld_agent.training.memory.choose import fitted
 from reworld_agent.training.prepare import start_model
 from reworld_agent.training.stages import TrainingStage
@@ -76,9 +76,12 @@ def run_stage(settings: TrainRun) -> Trained:
     message = "%s: %d samples, steps %d to %d; %d to be validated on"
     watched = 0 if held_out is None else len(held_out)
     logger.info(message, title, len(learned), plan.done, plan.steps, watched)
-    if stage.cache_states:
-        learned = CachedStates(learned, model)
-        held_out = None if held_out is None else CachedStates(held_out, model)
+    kept: type[CachedStates | CachedLatents] | None = CachedStates if stage.cache_states else None
+    if stage.cache_latents and settings.clips.index is None:
+        kept = CachedLatents
+    if kept is not None:
+        learned = kept(learned, model)
+        held_out = None if held_out is None else kept(held_out, model)
     phases = () if settings.clips.index is None else stage.phases
     workers, count = settings.dataloader.num_workers, settings.validation.samples
     data = StageData(learned, plan, settings.seed, workers, phases, held_out, count)

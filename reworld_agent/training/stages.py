@@ -96,6 +96,7 @@ class TrainingStage:
         ema_inv_gamma, ema_start: the decay warms up as 1 - (1 + n / ema_inv_gamma)^-.75, n steps
             after `ema_start`; until then the average is the weights themselves.
         cache_states: keep the states of the frozen Video DiT in memory (see state_cache).
+        cache_latents: likewise, of Stage 1 on scenes, the latents of history and future.
         phases: of Stage 1's resolution curriculum; none = the model's clip throughout.
     """
 
@@ -127,6 +128,7 @@ class TrainingStage:
     ema_inv_gamma: float = 1.0
     ema_start: int = 0
     cache_states: bool = False
+    cache_latents: bool = False
     phases: tuple[ClipPhase, ...] = ()
 
     def __post_init__(self) -> None:
@@ -176,6 +178,13 @@ class TrainingStage:
         if self.repulsion_cap is not None and self.repulsion_cap <= 0:
             message = f"stage {self.name}: repulsion_cap={self.repulsion_cap:g}"
             raise ConfigError(message, "use a distance above 0, or null")
+        self._check_caches()
+        if self.ema_decay is not None and not 0 < self.ema_decay < 1:
+            message = f"stage {self.name}: ema_decay={self.ema_decay}"
+            raise ConfigError(message, "use a decay between 0 and 1, such as 0.999, or null")
+
+    def _check_caches(self) -> None:
+        """ConfigError where what is to be kept in memory changes in training, or is not there."""
         if self.cache_states and ("video_dit" in self.trainable or self.needs_future_images):
             message = f"stage {self.name}: cache_states=true, but the stage trains the Video DiT"
             raise ConfigError(message, "use cache_states: false")
@@ -184,9 +193,10 @@ class TrainingStage:
             raise ConfigError(
                 message, f"use cache_states: false, or video_label: {NOISE} and caption_drop: 0"
             )
-        if self.ema_decay is not None and not 0 < self.ema_decay < 1:
-            message = f"stage {self.name}: ema_decay={self.ema_decay}"
-            raise ConfigError(message, "use a decay between 0 and 1, such as 0.999, or null")
+        if self.cache_latents and (not self.needs_future_images or self.phases):
+            what = "has clips of several sizes" if self.phases else "does not read latents"
+            message = f"stage {self.name}: cache_latents=true, but the stage {what}"
+            raise ConfigError(message, "use cache_latents: false")
 
     @property
     def needs_future_images(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +23,7 @@ from reworld_agent.training.datasets import scene_arrays as data
 from reworld_agent.training.datasets.future_images import check_host_config
 from reworld_agent.training.datasets.scene_arrays import SceneDataset, scene_arrays
 from reworld_agent.training.loop import state_cache
-from reworld_agent.training.loop.state_cache import CachedStates
+from reworld_agent.training.loop.state_cache import CachedLatents, CachedStates
 from reworld_agent.training.losses import stage_loss
 from reworld_agent.training.stages import load_stage
 from tests.model.micro import micro_config, micro_model
@@ -163,8 +164,27 @@ def test_kept_states_are_those_of_planning(tmp_path: Path, monkeypatch: pytest.M
     loss, _ = stage_loss(model, stage, batch[0], batch[1], torch.Generator().manual_seed(0))
     assert torch.isfinite(loss)
     monkeypatch.setattr(state_cache, "MEMORY_SHARE", 1e-9)
-    with pytest.raises(ConfigError, match=r"the video states of 6 scenes take [\d,]+ bytes"):
+    with pytest.raises(ConfigError, match=r"what is kept of 6 scenes takes [\d,]+ bytes"):
         CachedStates(scenes, model)
+
+
+def test_kept_latents_are_those_that_stage_1_encodes(tmp_path: Path) -> None:
+    loader, model = small_loader(tmp_path), micro_model().eval()
+    scenes = SceneDataset(scene_arrays(loader, CONFIG, True, tmp_path / "cache"), 4)
+    kept = CachedLatents(scenes, model)
+    stage, losses = load_stage("1", overrides={"phases": []}), []
+    for samples in (scenes, kept):
+        features, targets = torch.utils.data.default_collate([samples[n][:2] for n in (0, 3)])
+        generator = torch.Generator().manual_seed(0)
+        losses.append(stage_loss(model, stage, features, targets, generator)[0])
+    torch.testing.assert_close(losses[1], losses[0], rtol=1e-3, atol=0)
+    assert kept[3][2] == loader.tokens[3] and "images" not in kept[3][0]
+    with pytest.raises(ConfigError, match="cache_latents=true, but the stage does not read"):
+        load_stage("2", overrides={"cache_latents": True})
+    drawn = dataclasses.replace(model.config.codec, posterior="sample")
+    model.config = dataclasses.replace(model.config, codec=drawn)
+    with pytest.raises(ConfigError, match=r"codec\.posterior=sample"):
+        CachedLatents(scenes, model)
 
 
 def test_no_space_and_no_scene_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from sklearn.linear_model import LinearRegression
 
 from reworld_agent.config import ModelConfig, load_model_config
 from reworld_agent.core.errors import ConfigError, ReWorldError
-from reworld_agent.video.backbones import run_backbone
+from reworld_agent.video.backbones import condition_of, run_backbone
 from reworld_agent.video.backbones.ltx import VideoDiT
 from reworld_agent.video.conditioning import Grid, Layout, pack
 from reworld_agent.video.prior import LastLatentPrior
@@ -130,11 +130,7 @@ def test_prior_reaches_every_forward_by_the_one_runner() -> None:
     grid = Grid(history=1, future=1, height=3, width=4)
     given = inputs()
     layout = Layout(grid, given["video_coords"])
-    condition = {
-        "encoder_hidden_states": given["encoder_hidden_states"],
-        "encoder_attention_mask": None,
-        "ego": None,
-    }
+    condition = condition_of(given["encoder_hidden_states"])
     with torch.no_grad():
         output = run_backbone(dit, given["hidden_states"], torch.ones(2), layout, condition)
     noise = given["hidden_states"][:, 12:]

@@ -1,7 +1,8 @@
-"""Video states of a frozen Video DiT, computed once for all scenes and kept in memory.
+"""What a frozen part makes of every scene, computed once and kept in memory.
 
-For small models and long stages: the states of one scene at the paper's size take 694 MB, those of
-the tiny model 129 kB. The noise in the place of the future is the one that planning uses.
+Of the Video DiT: its states, for small models and long stages: those of one scene at the paper's
+size take 694 MB, those of the tiny model 129 kB. The noise in the place of the future is the one
+that planning uses. Of the codec: the latents of history and future, for Stage 1 on scenes.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from reworld_agent.core.errors import ConfigError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.training.datasets.loading import Samples
 from reworld_agent.training.datasets.scene_arrays import Sample
+from reworld_agent.video.encoding import encode_clip
 
 BATCH = 32
 MEMORY_SHARE = 0.5  # of the machine's, that the states may take
@@ -46,6 +48,32 @@ class CachedStates(Dataset[Sample]):
         return {"ego": features["ego"], "states": self.states[number]}, targets, token
 
 
+class CachedLatents(Dataset[Sample]):
+    """Samples whose features are `latents` float16 [C, F, h, w] and `ego`, instead of images.
+
+    Args:
+        dataset: the scenes, with their images and future images.
+        model: its codec gives one latent for one image; on the device that computes them.
+
+    Raises:
+        ConfigError: the codec's latents are drawn anew each time, or do not fit in memory.
+    """
+
+    def __init__(self, dataset: Samples, model: ReWorldModel) -> None:
+        if model.config.codec.posterior != "mode":
+            message = f"cache_latents=true with codec.posterior={model.config.codec.posterior}"
+            raise ConfigError(message, "set +agent.overrides.cache_latents=false")
+        self.dataset = dataset
+        self.latents = compute_latents(dataset, model)
+
+    def __len__(self) -> int:
+        return len(self.latents)
+
+    def __getitem__(self, number: int) -> Sample:
+        features, _, token = self.dataset[number]
+        return {"ego": features["ego"], "latents": self.latents[number].float()}, {}, token
+
+
 @torch.no_grad()
 def compute_states(dataset: Any, model: ReWorldModel) -> Tensor:
     """States float16 [S, blocks, N, D] of all scenes, on the CPU."""
@@ -59,12 +87,27 @@ def compute_states(dataset: Any, model: ReWorldModel) -> Tensor:
     return states
 
 
+@torch.no_grad()
+def compute_latents(dataset: Any, model: ReWorldModel) -> Tensor:
+    """Latents float16 [S, C, F, h, w] of history and future of all scenes, on the CPU."""
+    grid, channels = model.grid, model.config.codec.latent_channels
+    latents = _empty((len(dataset), channels, grid.frames, grid.rows, grid.width))
+    row = 0
+    for features, targets, _ in tqdm(DataLoader(dataset, BATCH), desc="latents", delay=5.0):
+        images = features["images"].to(model.device), targets["future_images"].to(model.device)
+        found = encode_clip(model.codec, model.config.clip, *images)
+        latents[row : row + len(found)] = found.half()
+        row += len(found)
+    return latents
+
+
 def _empty(shape: tuple[int, ...]) -> Tensor:
     size = 2 * torch.Size(shape).numel()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if size > MEMORY_SHARE * memory:
-        message = f"the video states of {shape[0]} scenes take {size:,} bytes"
+        message = f"what is kept of {shape[0]} scenes takes {size:,} bytes"
         raise ConfigError(
-            f"{message}, of {memory:,} of memory", "set +agent.overrides.cache_states=false"
+            f"{message}, of {memory:,} of memory",
+            "set +agent.overrides.cache_states=false (Stage 1: cache_latents)",
         )
     return torch.empty(shape, dtype=torch.float16)
