@@ -128,7 +128,7 @@ def generate(
             f"the future of clip {first} is not finite after {sampling.steps} steps",
             "the weights are damaged, or gamma is too large: try gamma=1",
         )
-    return _decode(model, clip, unpack(latents, grid).to(past.dtype), sampling.tile)
+    return decode_latents(model, clip, unpack(latents, grid).to(past.dtype), sampling.tile)
 
 
 def _velocity(
@@ -180,8 +180,11 @@ def _padded(past: Tensor, noise: Tensor) -> Tensor:
     return torch.cat([torch.zeros_like(past), noise], dim=2)
 
 
-def _decode(model: ReWorldModel, clip: ClipConfig, latents: Tensor, tile: int) -> Tensor:
-    """Future frames of latents [B, C, F, h, w], one clip at a time and in tiles: memory stays."""
+def decode_latents(model: ReWorldModel, clip: ClipConfig, latents: Tensor, tile: int) -> Tensor:
+    """Future frames of latents [B, C, F, h, w], one clip at a time and in tiles: memory stays.
+
+    Latents of history and future; frames uint8 [B, T_future, 3, V H, W], on the CPU.
+    """
     with tiled(model.codec, tile):
         clips = [decode_future(model.codec, clip, latents[k : k + 1]) for k in range(len(latents))]
     return torch.cat(clips).cpu()

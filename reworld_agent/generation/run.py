@@ -20,6 +20,7 @@ from reworld_agent.core.errors import DataError, UsageError
 from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.provenance import code_version, weights_hash
 from reworld_agent.core.result_tables import keep_settings
+from reworld_agent.generation.floors import write_floors
 from reworld_agent.generation.futures import Sampling, generate
 from reworld_agent.generation.jobs import Job, asked_for
 from reworld_agent.generation.manifest import DONE, MISSING, OTHER_PANELS, Manifest
@@ -103,6 +104,8 @@ def _generate(
                 for sample in _run(conditioning, sampling, batch, manifest, view)
             )
             bar.update(len(batch))
+    if settings.floors:
+        write_floors(model, clip, wanted, output, view, sampling.tile)
     passed = (model.config.name, tuple(model.history))
     return Futures(output, len(missing), len(drawn), alone, clip, *passed)
 

@@ -127,11 +127,16 @@ class GenerateSettings(ModelSettings):
         exists="any",
         metavar="FILE",
     )
+    floors: bool = setting(
+        "also restored/, the real future through the codec, and repeated/, the present frame that "
+        "stays: what a future is held against",
+        False,
+    )
     output_dir: Path = setting(
         "where the futures go",
         Path("outputs/generated"),
         writes="folder",
-        makes=("clips", "futures", "real", "side_by_side"),
+        makes=("clips", "futures", "real", "side_by_side", "restored", "repeated"),
         metavar="DIR",
         old_names=("output",),
     )

@@ -20,7 +20,8 @@ Each future is written as mp4, beside what really came: clips/ (history and futu
 (mp4 and png), and without loss futures/ and real/, which `reworld video score` takes. What is there
 already is not made again; with another other= it is drawn again. An index must have the model's
 rate or a higher one, and clips that hold history and future: the shipped model sees 4 frames and
-imagines 8, at 2 frames a second.
+imagines 8, at 2 frames a second. floors=true writes what a future is held against: no model can be
+nearer to the real one than restored/, and one that is no nearer than repeated/ shows nothing.
 """,
     examples=(
         "reworld video generate clip=drive.mp4 fps=2",
