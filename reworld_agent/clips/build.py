@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from reworld_agent.clips.index import (
-    COLUMNS,
-    MOTION,
-    ClipIndex,
+from reworld_agent.clips.index import ClipIndex
+from reworld_agent.clips.kinematics import covers, motion_at
+from reworld_agent.clips.recording import Recording, Refused
+from reworld_agent.clips.sources import Options, open_source
+from reworld_agent.clips.splits import SplitRule
+from reworld_agent.clips.table.files import (
     content_checksum,
     file_size,
     listing,
     sizes_checksum,
 )
-from reworld_agent.clips.kinematics import covers, motion_at
-from reworld_agent.clips.recording import Recording, Refused
-from reworld_agent.clips.sources import Options, open_source
-from reworld_agent.clips.splits import SplitRule
+from reworld_agent.clips.table.pack import packed
+from reworld_agent.clips.table.rows import MOTION, ROWS
+from reworld_agent.clips.table.store import in_memory
 from reworld_agent.clips.windows import ClipShape, chosen_files, cut
 from reworld_agent.core.errors import DataError
 
@@ -108,9 +108,34 @@ def build_index(
         DataError: it cannot be read, or gives no clip at all (says why).
     """
     findings = Findings()
-    rows: list[dict[str, Any]] = []
+    arguments = (source, root, shape, split, options, content)
+    tables = list(recorded_rows(*arguments, findings))
+    return ClipIndex(in_memory(packed(tables)), root, about(source, shape, findings)), findings
+
+
+def about(source: str, shape: ClipShape, findings: Findings) -> dict[str, Any]:
+    """The provenance of an index."""
+    return {"source": source, **dataclasses.asdict(shape), **findings.to_dict()}
+
+
+def recorded_rows(
+    source: str,
+    root: Path,
+    shape: ClipShape,
+    split: SplitRule,
+    options: Options,
+    content: bool,
+    findings: Findings,
+) -> Iterator[pa.Table]:
+    """The rows of an index, a table for each recording; see `build_index`.
+
+    Args:
+        source, root, shape, split, options, content: see `build_index`.
+        findings: what is met on the way is added to them.
+    """
     recordings = open_source(source).recordings(root, options)
     named: dict[str, str] = {}  # by the beginning of the clips' names, whose they are
+    seen: set[str] = set()
     for recording in tqdm(recordings, desc=f"indexing {source}", unit=" recordings"):
         if isinstance(recording, Refused):
             findings.refused.append(recording)
@@ -119,20 +144,19 @@ def build_index(
         if first != _file_of(recording):
             reason = f"its clips would have the names of those of {first}: rename it"
             findings.refused.append(Refused(_file_of(recording), reason))
-        else:
-            rows.extend(_rows(recording, root, shape, split, findings, content))
-    findings.clips = len(rows)
-    if not rows:
+            continue
+        rows = list(_rows(recording, root, shape, split, findings, content))
+        findings.clips += len(rows)
+        _check_names(rows, seen)
+        if rows:
+            yield pa.Table.from_pylist(rows, schema=ROWS)
+    if not findings.clips:
         found = "; ".join(line.strip() for line in findings.lines(shape.fps))
         hint = "ask for fewer frames= or a lower fps=, or bring the missing images"
         if not findings.recordings:
             hint = "fix or replace what is refused"
         wanted = f"{shape.frames} frames at {shape.fps:g} fps"
         raise DataError(f"{root}: gives no clip of {wanted}: {found}", hint)
-    _check_names(rows)
-    about = {"source": source, **dataclasses.asdict(shape), **findings.to_dict()}
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    return ClipIndex(table, root, about), findings
 
 
 def _stem(recording: Recording) -> str:
@@ -144,14 +168,16 @@ def _file_of(recording: Recording) -> str:
     return recording.video or (recording.files[0] if recording.files else recording.scene)
 
 
-def _check_names(rows: list[dict[str, Any]]) -> None:
-    counts = Counter(row["clip_id"] for row in rows)
-    twice = [name for name, count in counts.items() if count > 1]
+def _check_names(rows: list[dict[str, Any]], seen: set[str]) -> None:
+    """Raise DataError where clips have names that others, `seen`, have; theirs are added."""
+    names = [row["clip_id"] for row in rows]
+    twice = [name for name in names if name in seen or names.count(name) > 1]
     if twice:
         raise DataError(
             f"{len(twice)} clips have the name of another: {listing(twice)}",
             "two recordings have one name: take one with part=, or rename it",
         )
+    seen.update(names)
 
 
 def _rows(
@@ -227,5 +253,6 @@ def _row(
 
 def split_counts(index: ClipIndex) -> Iterable[str]:
     """`train: 10 clips of 2 scenes`, for every split."""
-    for name, group in index.rows.groupby("split"):
-        yield f"{name}: {len(group)} clips of {group['scene'].nunique()} scenes"
+    for name in index.distinct("split"):
+        clips = index.split(name)
+        yield f"{name}: {len(clips)} clips of {len(clips.distinct('scene'))} scenes"

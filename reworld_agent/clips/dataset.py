@@ -53,7 +53,7 @@ class ClipDataset(Dataset[Clip]):
         size: tuple[int, int] | None = None,
         check: bool = True,
     ) -> None:
-        lengths = sorted({int(n) for n in index.rows["frames"]})
+        lengths = index.distinct("frames")
         if frames is None and len(lengths) > 1:
             message = f"the clips have {lengths[0]} to {lengths[-1]} frames"
             raise ConfigError(message, f"use frames={lengths[0]}")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from reworld_agent.clips.build import Findings, build_index, split_counts
-from reworld_agent.clips.index import ClipIndex, write_index
+from reworld_agent.clips.build import Findings, about, recorded_rows, split_counts
+from reworld_agent.clips.index import ClipIndex, read_index, write_rows
 from reworld_agent.clips.settings import IndexSettings
 from reworld_agent.clips.sources import ClipSource, Options, open_source
 from reworld_agent.clips.splits import split_rule
@@ -63,8 +63,11 @@ def make_index(settings: IndexSettings) -> MadeIndex:
         fps_declared=settings.fps is not None,
     )
     root = settings.root or synthetic.default_root()
-    index, findings = build_index(settings.source, root, shape, rule, options, settings.content)
-    write_index(settings.output, index)
+    findings = Findings()
+    arguments = (settings.source, root, shape, rule, options, settings.content)
+    rows = recorded_rows(*arguments, findings)
+    write_rows(settings.output, rows, root, lambda: about(settings.source, shape, findings))
+    index = read_index(settings.output)
     refused = settings.output.with_suffix(".refused.csv")
     if not findings.refused:
         refused.unlink(missing_ok=True)  # of an earlier index

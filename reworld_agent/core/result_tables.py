@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,32 @@ def write_parquet(path: Path, frame: pd.DataFrame, provenance: dict[str, Any]) -
     write_atomically(path, write)
 
 
+def write_tables(
+    path: Path, tables: Iterable[pa.Table], schema: pa.Schema, about: Callable[[], dict[str, Any]]
+) -> None:
+    """Write tables one after the other as one, without having them all in memory.
+
+    Args:
+        path: of the parquet file.
+        tables: of the schema; each is a row group.
+        schema: of the file.
+        about: gives the provenance, once the last table is written.
+
+    Raises:
+        DataError: it cannot be written; what `tables` raises.
+    """
+
+    def write(partial: Path) -> None:
+        # with a schema of Arrow's beside it, pyarrow would not read what is added at the end
+        options = {**CHECKED, "store_schema": False}
+        with partial.open("wb") as stream, pq.ParquetWriter(stream, schema, **options) as writer:
+            for table in tables:
+                writer.write_table(table)
+            writer.add_key_value_metadata({METADATA_KEY: json.dumps(about()).encode()})
+
+    write_atomically(path, write)
+
+
 def write_csv(path: Path, frame: pd.DataFrame) -> None:
     """Write the csv twin of a table, which no spreadsheet takes for formulas; raises DataError."""
     safe = quoted(frame)
@@ -64,6 +90,25 @@ def read_arrow(path: Path, fix: str = REMAKE, columns: Sequence[str] | None = No
             table = file.read(columns=None if columns is None else list(columns))
             table.validate(full=True)
             return table
+    except ReWorldError:
+        raise
+    except Exception as error:  # damaged bytes make pyarrow raise nearly anything
+        raise _unreadable(path, error, fix) from error
+
+
+def read_batches(path: Path, columns: Sequence[str], rows: int, fix: str) -> Iterator[pa.Table]:
+    """A parquet file's columns, `rows` rows at a time; memory does not grow with the file.
+
+    Raises:
+        DataError: it cannot be read, is damaged, or has not these columns.
+    """
+    try:
+        with path.open("rb") as stream:  # pyarrow itself takes only paths that are UTF-8
+            file = pq.ParquetFile(stream, page_checksum_verification=True)
+            for batch in file.iter_batches(rows, columns=list(columns)):
+                table = pa.Table.from_batches([batch])
+                table.validate(full=True)
+                yield table
     except ReWorldError:
         raise
     except Exception as error:  # damaged bytes make pyarrow raise nearly anything

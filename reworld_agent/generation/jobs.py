@@ -84,7 +84,7 @@ def _of_file(settings: GenerateSettings, file: Path, clip: ClipConfig) -> Job:
 
 
 def _of_rows(index: ClipIndex, numbers: range, clip: ClipConfig) -> Iterator[Job]:
-    names = file_names(str(name) for name in index.rows["clip_id"])
+    names = file_names(index.column("clip_id"))
     for number in numbers:
         row = index.row(number)
         frames_of(row, clip)  # too short a row is refused before any other is decoded

@@ -13,7 +13,7 @@ import torch
 from tqdm import tqdm
 
 from reworld_agent.clips.decode import read_frames
-from reworld_agent.clips.index import listing
+from reworld_agent.clips.table.files import listing
 from reworld_agent.clips.video_out import write_video
 from reworld_agent.config import ClipConfig, ModelConfig
 from reworld_agent.core.errors import DataError, UsageError

@@ -226,7 +226,7 @@ def test_rows_of_jittering_clocks_have_their_whole_future(table: Path) -> None:
     index, clip = read_index(table), load_model_config("tiny").clip
     rows = index.rows.copy()
     rows["timestamps"] = [stamps - np.arange(len(stamps)) * 9_000 for stamps in rows["timestamps"]]
-    hasty = ClipIndex(rows, index.root, index.provenance)
+    hasty = ClipIndex.of_rows(rows, index.root, index.provenance)
     for sample, wanted in zip(
         from_index(hasty, range(3), clip), from_index(index, range(3), clip), strict=True
     ):

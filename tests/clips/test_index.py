@@ -183,7 +183,7 @@ def test_index_that_is_none(tmp_path: Path, index: ClipIndex) -> None:
     index.rows.to_parquet(path)
     with pytest.raises(DataError, match="is not an index of clips"):
         read_index(path)
-    write_index(path, ClipIndex(index.rows.iloc[[0, 0]], index.root, index.provenance))
+    write_index(path, ClipIndex.of_rows(index.rows.iloc[[0, 0]], index.root, index.provenance))
     with pytest.raises(DataError, match="names clips twice"):
         read_index(path)
 

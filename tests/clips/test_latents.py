@@ -126,4 +126,4 @@ def test_another_codec_or_rate(cache: LatentCache, index: ClipIndex, model: ReWo
         LatentCache(cache.folder, other, cache.clip, index)
     rows = index.rows.assign(fps=8.0)
     with pytest.raises(ConfigError, match="the clips have 8 fps, the model's 2"):
-        LatentCache(cache.folder, model, cache.clip, ClipIndex(rows, index.root, {}))
+        LatentCache(cache.folder, model, cache.clip, ClipIndex.of_rows(rows, index.root, {}))

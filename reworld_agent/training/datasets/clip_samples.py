@@ -57,7 +57,7 @@ def ego_state(clip: dict[str, Any], present: int) -> Tensor:
 
 def check_rate(index: ClipIndex, clip: ClipConfig) -> None:
     """Raise ConfigError where an index has clips of another rate than the model's."""
-    rates = sorted({float(rate) for rate in index.rows["fps"]})
+    rates = index.distinct("fps")
     if rates != [clip.fps]:
         known = ", ".join(f"{rate:g}" for rate in rates)
         raise ConfigError(

@@ -52,7 +52,7 @@ class PromptedSamples(Dataset[Sample]):
 
 def clip_sentences(index: ClipIndex, clip: ClipConfig) -> list[str]:
     """The sentence of every clip of an index; DataError names the first of unknown motion."""
-    motions = zip(index.rows["clip_id"], conditioning_of_rows(index, clip), strict=True)
+    motions = zip(index.column("clip_id"), conditioning_of_rows(index, clip), strict=True)
     return [sentence(str(name), motion, clip) for name, motion in motions]
 
 

@@ -114,7 +114,7 @@ def _of_clips(
 
     # latents and sentences may have been made of the training clips alone
     whole = not clips.latents and book is None
-    present = read_index(clips.index).rows["split"]
+    present = read_index(clips.index).distinct("split")
     split = clips_split(validation, present, clips.index, automatic=whole)
     return samples(clips.split), None if split is None else samples(split)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +50,7 @@ def clip_bytes(protocol: Protocol) -> int:
 
 def at_most(index: ClipIndex, count: int) -> ClipIndex:
     """Up to `count` clips of an index, spread evenly over its scenes."""
-    return replace(index, rows=index.rows.iloc[spread(len(index), count)].reset_index(drop=True))
+    return index.take(spread(len(index), count))
 
 
 def held_out_clips(index: ClipIndex, protocol: Protocol, count: int | None = None) -> Tensor:

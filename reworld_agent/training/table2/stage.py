@@ -120,7 +120,7 @@ def _indexes(
     """Clips to learn from, and to be validated on: of an index, or of the embedded town."""
     if clips.index is not None:
         index = read_index(clips.index, clips.root)
-        split = clips_split(validation, index.rows["split"], clips.index)
+        split = clips_split(validation, index.distinct("split"), clips.index)
         return index.split(clips.split), None if split is None else index.split(split)
     name = clips_split(validation, ("val",), "the town")
     name = "town_val" if name == "val" else name
@@ -134,7 +134,7 @@ class FrameSamples(Dataset[Sample]):
     def __init__(self, index: ClipIndex, protocol: Protocol) -> None:
         clips = FrameClips(index, protocol)
         self.frames: Any = clips.in_memory() if clips.fits() else clips
-        self.names = [str(name) for name in index.rows["clip_id"]]
+        self.names = index.column("clip_id")
 
     def __len__(self) -> int:
         return len(self.names)

@@ -258,7 +258,7 @@ def _make_index(folder: Path) -> None:
     row |= {"files": ["a.png", "b.png"], "indices": np.arange(2), "timestamps": np.arange(2)}
     row |= dict.fromkeys(("x", "y", "heading", "speed", "yaw_rate", "acceleration", "command"))
     rows = pd.DataFrame([{**row, "checksum": "sizes:1"}, {**row, "clip_id": "b", "checksum": "x"}])
-    write_index(folder / "table.parquet", ClipIndex(rows, folder, {}))
+    write_index(folder / "table.parquet", ClipIndex.of_rows(rows, folder, {}))
 
 
 def _make_pool(folder: Path) -> None:

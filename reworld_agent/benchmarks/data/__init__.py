@@ -1,0 +1,1 @@
+"""How fast samples come from disk, and what an index of clips takes."""

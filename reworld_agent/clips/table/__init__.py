@@ -1,0 +1,1 @@
+"""How an index of clips lies in memory and on disk, for millions of clips."""
