@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -84,6 +85,27 @@ def run_tasks(
         yield from map(function, tasks)
     else:
         yield from _run_processes(function, tasks, count)
+
+
+def run_in_order(
+    function: Callable[[Task], Result],
+    tasks: Iterable[Task],
+    worker: str = "processes",
+    workers: int | None = None,
+) -> Iterator[Result]:
+    """Results in the order of their tasks, whoever is done first; see `run_tasks`."""
+    early: dict[int, Result] = {}
+    due = 0
+    numbered = list(enumerate(tasks))
+    for number, result in run_tasks(partial(_numbered, function), numbered, worker, workers):
+        early[number] = result
+        while due in early:
+            yield early.pop(due)
+            due += 1
+
+
+def _numbered(function: Callable[[Task], Result], task: tuple[int, Task]) -> tuple[int, Result]:
+    return task[0], function(task[1])
 
 
 def _run_processes(

@@ -42,7 +42,7 @@ def choose(settings: DoctorSettings) -> Iterator[Check]:
     if subject == "weights" or (subject == "all" and weights is not None):
         yield _with(check_weights, folder=weights)
     if subject in ("data", "all"):
-        yield _with(check_data, overrides_of(settings), settings.stage)
+        yield _with(check_data, overrides_of(settings), settings.stage, settings.workers)
     if subject in ("caches", "all"):
         split = settings.data_split or settings.train_test_split
         yield _with(check_caches, settings.cache_dir, split)

@@ -28,12 +28,15 @@ _SHOWN = 3
 _FUTURE = "stage {} needs the images of the 4 s after each scene; navtrain has none of them: "
 
 
-def check_data(overrides: Sequence[str], stage: str | None = None) -> Iterator[Finding]:
+def check_data(
+    overrides: Sequence[str], stage: str | None = None, workers: int | None = 1
+) -> Iterator[Finding]:
     """Everything that `reworld score` (or, with a stage, `reworld train`) would open.
 
     Args:
         overrides: Hydra words, such as `agent=human`, `train_test_split=navtest`.
         stage: training stage.
+        workers: processes that open logs, where there are many; None takes one for each core.
 
     Raises:
         ReWorldError: the words name no split, no agent, or a split that is not there.
@@ -52,7 +55,7 @@ def check_data(overrides: Sequence[str], stage: str | None = None) -> Iterator[F
     agent = _agent(chosen)
     sensors = agent.get_sensor_config()
     roots = resolve_split(split.data_split, cameras_of([sensors]) or ("CAM_F0",))
-    broken = list(_broken_logs(roots.logs))
+    broken = _broken_logs(roots.logs, workers)
     if broken:
         yield _logs_finding(roots.logs, broken)
         return
@@ -63,7 +66,7 @@ def check_data(overrides: Sequence[str], stage: str | None = None) -> Iterator[F
     history = split.scene_filter.num_history_frames
     future = bool(sensors.get_sensors_at_iteration(history))
     whole = agent.requires_scene or stage is not None
-    report = preflight(loader, sensors, whole, maps=stage is None)
+    report = preflight(loader, sensors, whole, maps=stage is None, workers=workers)
     hint = _FUTURE.format(stage) if stage is not None and future else ""
     yield from _findings(report, roots.data_split, hint)
     if run is not None and run.two_stage:
@@ -100,17 +103,15 @@ def _agent(choice: AgentChoice) -> Any:
         return build_agent(choice)
 
 
-def _broken_logs(folder: Path) -> Iterator[str]:
+def _broken_logs(folder: Path, workers: int | None) -> list[str]:
     """Logs of the split that cannot be read, with the reason."""
     from reworld_agent.scenes.log_index import open_index
 
     index = open_index(folder)
-    for path in index.progress(index.paths):
-        try:
-            index.entry(path)
-        except DataError as error:
-            yield error.message
+    found = index.read(workers=workers)
+    broken = [entry.message for entry in found if isinstance(entry, DataError)]
     index.keep()
+    return broken
 
 
 def _logs_finding(folder: Path, broken: list[str]) -> Finding:

@@ -16,6 +16,7 @@ _SERVES = {
     "agent": _OF_DATA,
     "stage": _OF_DATA,
     "overrides": _OF_DATA,
+    "workers": _OF_DATA,
     "checkpoint_path": ("weights", "all"),
     "cache_dir": ("caches", "all"),
 }
@@ -46,6 +47,9 @@ class DoctorSettings(Settings):
         (),
         metavar="[agent.KEY=VALUE,...]",
         collects=("agent.", "train_test_split."),
+    )
+    workers: int | None = setting(
+        "data: processes that read logs, where there are many (one for each core)", None, least=1
     )
     checkpoint_path: Path | None = setting(
         "weights: the folder (the shipped weights)",

@@ -34,9 +34,8 @@ from reworld_agent.pdm.cache_io.folder import SceneCaches
 from reworld_agent.pdm.golden.finding import require_trust
 from reworld_agent.pdm.protocols.aggregate import Group, read_groups
 from reworld_agent.scenes.frame_checks import gaps_are_scored
-from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.preflight import Preflight, preflight
-from reworld_agent.scenes.sensors import SensorConfig, cameras_of
+from reworld_agent.scenes.sensors import cameras_of
 from reworld_agent.scenes.splits import DataRoots, resolve_split
 
 logger = logging.getLogger(__name__)
@@ -116,9 +115,10 @@ def evaluate(settings: EvaluationRun) -> Evaluation:
     roots = resolve_split(split.data_split, cameras_of(wanted.values()))
     if settings.plans_only:
         return _plan_only(settings, agents, roots)
-    loaders = {name: roots.loader(split.scene_filter, wish) for name, wish in wanted.items()}
+    here = settings.workers if settings.worker == "processes" else 1
+    loaders = {name: roots.loader(split.scene_filter, wish, here) for name, wish in wanted.items()}
     for name, agent in agents.items():
-        _look_ahead(loaders[name], wanted[name], agent.requires_scene)
+        _warn(preflight(loaders[name], wanted[name], agent.requires_scene, workers=here))
     sources: dict[str, Loader] = dict(loaders)
     groups, synthetic = second_stage(settings)
     caches = SceneCaches(
@@ -163,12 +163,8 @@ def _plan_only(settings: EvaluationRun, agents: Mapping[str, Any], roots: DataRo
     return Evaluation(settings, roots.data_split, tuple(results))
 
 
-def _look_ahead(loader: SceneLoader, sensors: SensorConfig, whole_scene: bool) -> None:
-    """Raise where files are missing; warn of scenes that will fail, which end no run."""
-    _warn(preflight(loader, sensors, whole_scene))
-
-
 def _warn(report: Preflight) -> None:
+    """Raise where files are missing; warn of scenes that will fail, which end no run."""
     report.raise_if_missing()
     if report.faults.count:
         logger.warning("%s (%s)", report.faults.summary(report.scenes), report.faults.hint)

@@ -55,6 +55,8 @@ class SceneLoader:
         maps_root: folder of city maps, for `Scene.map_api`.
         one_drive: the frames of a scene must follow one another at 2 Hz in one log, which those
             of a synthetic scene need not.
+        workers: processes that open logs which are not known, where there are many; None takes
+            one for each core.
 
     Raises:
         DataError: the folder is missing or empty, or a log cannot be read.
@@ -68,6 +70,7 @@ class SceneLoader:
         sensor_config: SensorConfig | None = None,
         maps_root: Path | str | None = None,
         one_drive: bool = True,
+        workers: int | None = 1,
     ) -> None:
         self.one_drive = one_drive
         self.data_path = Path(data_path)
@@ -77,7 +80,7 @@ class SceneLoader:
         self.maps_root = None if maps_root is None else Path(maps_root)
         self._index = open_index(self.data_path)
         self._ambiguous: set[str] = set()
-        windows = _filter_scenes(self._index, scene_filter, self._ambiguous)
+        windows = _filter_scenes(self._index, scene_filter, self._ambiguous, workers)
         self.scene_frames_dicts = SceneFrames(windows, scene_filter.num_frames)
 
     @property
@@ -167,7 +170,7 @@ class SceneLoader:
 
 
 def _filter_scenes(
-    index: LogIndex, scene_filter: SceneFilter, ambiguous: set[str]
+    index: LogIndex, scene_filter: SceneFilter, ambiguous: set[str], workers: int | None
 ) -> dict[str, Window]:
     """Windows by token, as the devkit finds them; stops at `max_scenes`.
 
@@ -185,12 +188,14 @@ def _filter_scenes(
             )
         paths = [path for path in paths if path.stem in names]
     windows: dict[str, Window] = {}
-    for path in index.progress(paths):
-        entry = index.entry(path)
+    workers = workers if scene_filter.max_scenes is None else 1  # the first logs may be enough
+    for entry in index.read(paths, workers):
+        if isinstance(entry, DataError):
+            raise entry
         for token, start in scene_filter.windows(entry):
             if token in windows or token in entry.repeated:
                 ambiguous.add(token)
-            windows[token] = Window(path, start)
+            windows[token] = Window(entry.path, start)
             if scene_filter.max_scenes is not None and len(windows) >= scene_filter.max_scenes:
                 return windows
     index.keep()

@@ -11,10 +11,11 @@ import contextlib
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from tqdm import tqdm
@@ -24,11 +25,16 @@ from reworld_agent.core.errors import DataError, SceneError
 from reworld_agent.core.guards.owners import only_ours
 from reworld_agent.core.paths import cache_home
 from reworld_agent.core.records import read_record, write_record
-from reworld_agent.scenes.logs import Reading, load_log, remember
+from reworld_agent.core.unpickle.collector import paused
+from reworld_agent.core.workers import run_in_order
+from reworld_agent.scenes.logs import LogFrames, Reading, load_log, read_log, remember
 
 WORTH_KEEPING_S = 0.5
+_WORTH_PROCESSES, _PORTION = 32 << 20, 4 << 20  # bytes of logs: a second's work, and 0.1 s of it
 _CHECKS = ("camera_names.py", "frame_checks.py", "log_index.py", "logs.py", "sensors.py")
 _SETTLED_NS = 2_000_000_000  # file systems keep times to 2 s or better
+Item = TypeVar("Item")
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -118,21 +124,46 @@ class LogIndex:
 
     def entry(self, path: Path) -> LogEntry:
         """The entry of one log; opens the log the first time."""
-        stat = path.stat()
-        known = self._entries.get(path.name)
-        stamp = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
-        if known is not None and known.stamp == stamp:
+        known = self._known(path)
+        if known is not None:
             return known
         started = time.perf_counter()
-        frames = load_log(path)
-        tokens = tuple(str(frame["token"]) for frame in frames)
-        routed = tuple(len(frame["roadblock_ids"]) > 0 for frame in frames)
-        named = (frame.get("map_location") for frame in frames)
-        cities = tuple(dict.fromkeys(city for city in named if isinstance(city, str)))
-        entry = LogEntry(path, stamp, tokens, routed, cities, frames.reading())
-        self._entries[path.name] = entry
+        entry = self._entries[path.name] = _entry_of(path, load_log)
         self._seconds += time.perf_counter() - started
-        return self._entries[path.name]
+        return entry
+
+    def read(
+        self, paths: Sequence[Path] | None = None, workers: int | None = 1
+    ) -> Iterator[LogEntry | DataError]:
+        """Entries of logs in their order, with a bar where it takes more than a few seconds.
+
+        Args:
+            paths: the logs; None takes all.
+            workers: processes that open those which are not known, where there are many; None
+                takes one for each core. A script that asks for more than one guards its own
+                start by `if __name__ == "__main__"`.
+
+        Yields:
+            The entry, or the error of a log that cannot be read.
+        """
+        paths = self.paths if paths is None else paths
+        fresh = [path for path in paths if workers != 1 and self._known(path) is None]
+        if not are_many(fresh):
+            yield from (_or_error(self.entry, path) for path in self.progress(paths))
+            return
+        started, opened = time.perf_counter(), set(fresh)
+        found = over_logs(_read_logs, fresh, fresh, workers)
+        for path in self.progress(paths):
+            entry = next(found) if path in opened else _or_error(self.entry, path)
+            if isinstance(entry, LogEntry):
+                self._entries[path.name] = entry
+                remember([entry.reading])
+            yield entry
+        self._seconds += time.perf_counter() - started
+
+    def _known(self, path: Path) -> LogEntry | None:
+        known = self._entries.get(path.name)
+        return known if known is not None and known.stamp == _stamp(path) else None
 
     def position(self, token: str) -> tuple[Path, int]:
         """Log and frame number of a token.
@@ -201,6 +232,67 @@ class LogIndex:
             return {}
         remember(row.reading for row in found.logs.values())
         return {name: LogEntry(self.folder / name, **vars(row)) for name, row in found.logs.items()}
+
+
+def _entry_of(path: Path, load: Callable[[Path], LogFrames]) -> LogEntry:
+    """Open a log; raises DataError."""
+    stamp = _stamp(path)
+    with paused():
+        frames = load(path)
+        tokens = tuple(str(frame["token"]) for frame in frames)
+        routed = tuple(len(frame["roadblock_ids"]) > 0 for frame in frames)
+        named = (frame.get("map_location") for frame in frames)
+        cities = tuple(dict.fromkeys(city for city in named if isinstance(city, str)))
+        return LogEntry(path, stamp, tokens, routed, cities, frames.reading())
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+
+
+def _or_error(entry: Callable[[Path], LogEntry], path: Path) -> LogEntry | DataError:
+    try:
+        return entry(path)
+    except DataError as error:
+        return error
+
+
+def _read_logs(paths: Sequence[Path]) -> list[LogEntry | DataError]:
+    """The task of another process: nothing of a log stays there."""
+    with paused():
+        return [_or_error(partial(_entry_of, load=read_log), path) for path in paths]
+
+
+def are_many(paths: Iterable[Path]) -> bool:
+    """Whether it takes longer to open these logs than to start processes for it."""
+    return sum(path.stat().st_size for path in paths) >= _WORTH_PROCESSES
+
+
+def over_logs(
+    look: Callable[[Sequence[Item]], Sequence[Found]],
+    items: Sequence[Item],
+    paths: Sequence[Path],
+    workers: int | None,
+) -> Iterator[Found]:
+    """What other processes find where each opens some logs, in the order of these.
+
+    Args:
+        look: of a module; what it finds of some of the items.
+        items: one for each log.
+        paths: of the logs.
+        workers: processes; None takes one for each core.
+    """
+    portions: list[list[Item]] = []
+    left = 0
+    for item, path in zip(items, paths, strict=True):
+        if left <= 0:
+            portions.append([])
+            left = _PORTION
+        portions[-1].append(item)
+        left -= path.stat().st_size
+    for found in run_in_order(look, portions, workers=workers):
+        yield from found
 
 
 _OPEN: dict[Path, LogIndex] = {}

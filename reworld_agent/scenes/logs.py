@@ -188,6 +188,11 @@ def load_log(path: Path | str) -> LogFrames:
 
 @lru_cache(maxsize=_LOGS_IN_MEMORY)
 def _load_log(path: Path, size: int, modified_ns: int) -> LogFrames:
+    return read_log(path)
+
+
+def read_log(path: Path) -> LogFrames:
+    """Frames of one log that nobody else needs: nothing of it stays; raises as `load_log`."""
     content = load_known_pickle(path, is_plain)
     frames = content.value
     if not isinstance(frames, list) or not all(isinstance(frame, dict) for frame in frames):

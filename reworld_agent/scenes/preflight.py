@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from tqdm import tqdm
 
 from reworld_agent.core.errors import ConfigError, DataError, ReWorldError
+from reworld_agent.core.unpickle.collector import paused
 from reworld_agent.scenes.downloads import BLOBS, command, find_download, maps_hint
 from reworld_agent.scenes.loader import SceneLoader
-from reworld_agent.scenes.log_index import LogEntry
-from reworld_agent.scenes.logs import CAMERAS, LogFrames, load_log
+from reworld_agent.scenes.log_index import LogEntry, are_many, over_logs
+from reworld_agent.scenes.logs import CAMERAS, LogFrames, Reading, load_log, read_log, remember
 from reworld_agent.scenes.maps.city import city_map_path
 from reworld_agent.scenes.sensors import (
     SensorConfig,
@@ -144,6 +146,15 @@ class Preflight:
     maps_hint: str = "set NUPLAN_MAPS_ROOT, or download them"
     to_link: str = ""
 
+    def add(self, blobs: Path, cities: dict[str, None], found: _Found) -> None:
+        """Count what the scenes of one log open."""
+        cities.update(dict.fromkeys(found.cities))
+        for token, error in found.faults:
+            self.faults.add(token, error)
+        for sensor, name, is_there in found.files:
+            files = self.point_clouds if sensor == "lidar_pc" else self.images
+            files.add(blobs / name, is_there)
+
     def raise_if_missing(self) -> None:
         """Raise ConfigError (no scene, unknown tokens) or DataError (files), counted and named."""
         error = next(self.errors(), None)
@@ -185,7 +196,11 @@ class Preflight:
 
 
 def preflight(
-    loader: SceneLoader, sensor_config: SensorConfig, whole_scene: bool = False, maps: bool = True
+    loader: SceneLoader,
+    sensor_config: SensorConfig,
+    whole_scene: bool = False,
+    maps: bool = True,
+    workers: int | None = 1,
 ) -> Preflight:
     """Look for the logs, images, point clouds and city maps of all scenes of a loader.
 
@@ -195,6 +210,7 @@ def preflight(
         whole_scene: future frames are opened too (an agent that is handed the scene, or a
             training stage that learns from future images).
         maps: the city maps are opened too (scoring).
+        workers: processes that open logs, where there are many; None takes one for each core.
 
     Raises:
         DataError: a log cannot be read. A scene that cannot be used is none: see `faults`.
@@ -215,29 +231,64 @@ def preflight(
     for window in loader.scene_frames_dicts.windows.values():
         starts.setdefault(window.log, []).append(window.start)
     report.logs = len(starts)
-    report.to_link = _to_link(loader.sensor_blobs_path)
+    blobs = loader.sensor_blobs_path
+    report.to_link = _to_link(blobs)
+    opened = [
+        _Windows.of(loader, log, starts[log])
+        for log in starts
+        if not asked.is_known_to_serve(loader.entry(log), starts[log], loader)
+    ]
+    paths = [windows.log for windows in opened]
+    found: Iterator[_Found] = (_look_at(asked, blobs, windows) for windows in opened)
+    if workers != 1 and are_many(paths):
+        found = over_logs(partial(_look, asked, blobs), opened, paths, workers)
+    unknown = set(paths)
     for log in tqdm(starts, desc="checking files", unit="log", delay=3.0, leave=False):
-        entry = loader.entry(log)
-        if asked.is_known_to_serve(entry, starts[log], loader):
-            cities[entry.cities[0]] = None
-            continue
-        frames = load_log(log)
-        wanted: dict[tuple[int, str], str] = {}
-        for start in starts[log]:
-            now = frames[start + history - 1]
-            cities[str(now.get("map_location"))] = None
-            try:
-                loader.check_token(now["token"])
-                asked.check(frames, start)
-                wanted |= asked.files(frames, start)
-            except ReWorldError as error:
-                report.faults.add(now["token"], error)
-        _count_log(report, loader.sensor_blobs_path, wanted)
+        if log in unknown:
+            report.add(blobs, cities, next(found))
+        else:
+            cities[loader.entry(log).cities[0]] = None
     if maps and loader.maps_root is not None:
         report.maps_hint = maps_hint(loader.maps_root)
         for city in cities:
             count_map(report, loader.maps_root, city)
     return report
+
+
+class _Windows(NamedTuple):
+    """Scenes of one log that is opened.
+
+    Attributes:
+        log: its path.
+        starts: numbers of their first frames.
+        refused: scenes that cannot be used whatever the log says, by their first frame.
+        reading: what is known of the log.
+    """
+
+    log: Path
+    starts: tuple[int, ...]
+    refused: dict[int, ReWorldError]
+    reading: Reading
+
+    @classmethod
+    def of(cls, loader: SceneLoader, log: Path, starts: Sequence[int]) -> _Windows:
+        """Scenes of a loader."""
+        entry, history = loader.entry(log), loader.scene_filter.num_history_frames
+        refused: dict[int, ReWorldError] = {}
+        for start in starts:
+            try:
+                loader.check_token(entry.tokens[start + history - 1])
+            except ReWorldError as error:
+                refused[start] = error
+        return cls(log, tuple(starts), refused, entry.reading)
+
+
+class _Found(NamedTuple):
+    """What the scenes of one log open: cities, faults by token, and (sensor, file, is there)."""
+
+    cities: list[str]
+    faults: list[tuple[str, ReWorldError]]
+    files: list[tuple[str, str, bool]]
 
 
 class _Asked(NamedTuple):
@@ -302,12 +353,34 @@ def _to_link(blobs: Path) -> str:
     return "" if found is None else command(found, root, BLOBS, split)
 
 
-def _count_log(report: Preflight, blobs: Path, wanted: Mapping[tuple[int, str], str]) -> None:
-    """Count the sensor files of one log; folders are listed once, not asked file by file."""
+def _look(asked: _Asked, blobs: Path, logs: Sequence[_Windows]) -> list[_Found]:
+    """The task of another process, which has opened none of these logs."""
+    with paused():
+        remember(windows.reading for windows in logs)
+        return [_look_at(asked, blobs, windows, read_log) for windows in logs]
+
+
+def _look_at(
+    asked: _Asked, blobs: Path, windows: _Windows, load: Callable[[Path], LogFrames] | None = None
+) -> _Found:
+    """Open one log; folders of sensor files are listed once, not asked file by file."""
+    frames = (load or load_log)(windows.log)
+    found = _Found([], [], [])
+    wanted: dict[tuple[int, str], str] = {}
+    for start in windows.starts:
+        now = frames[start + asked.history - 1]
+        found.cities.append(str(now.get("map_location")))
+        try:
+            if start in windows.refused:
+                raise windows.refused[start]
+            asked.check(frames, start)
+            wanted |= asked.files(frames, start)
+        except ReWorldError as error:
+            found.faults.append((now["token"], error))
     listings: dict[str, set[str]] = {}
     for (_, sensor), name in wanted.items():
-        files = report.point_clouds if sensor == "lidar_pc" else report.images
-        files.add(blobs / name, is_listed(listings, blobs, name))
+        found.files.append((sensor, name, is_listed(listings, blobs, name)))
+    return found
 
 
 def is_listed(listings: dict[str, set[str]], blobs: Path, name: str) -> bool:

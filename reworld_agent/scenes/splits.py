@@ -34,12 +34,14 @@ class DataRoots:
         return self.data_root / "sensor_blobs" / self.data_split
 
     def loader(
-        self, scene_filter: SceneFilter, sensor_config: SensorConfig | None = None
+        self,
+        scene_filter: SceneFilter,
+        sensor_config: SensorConfig | None = None,
+        workers: int | None = 1,
     ) -> SceneLoader:
-        """A scene loader over this split."""
-        return SceneLoader(
-            self.logs, self.sensor_blobs, scene_filter, sensor_config, self.maps_root
-        )
+        """A scene loader over this split; see `SceneLoader` for `workers`."""
+        blobs, maps = self.sensor_blobs, self.maps_root
+        return SceneLoader(self.logs, blobs, scene_filter, sensor_config, maps, workers=workers)
 
 
 def split_loader(split: SplitSettings, cameras: Iterable[str] = ("cam_f0",)) -> SceneLoader:

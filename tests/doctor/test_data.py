@@ -12,7 +12,7 @@ from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.core.findings import FAIL, OK, Finding, run_checks
 from reworld_agent.doctor.data import check_data
 from reworld_agent.evaluation.compose import compose
-from reworld_agent.scenes import logs
+from reworld_agent.scenes import log_index, logs
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.maps.city import CityMap
 from reworld_agent.scenes.preflight import preflight
@@ -171,3 +171,27 @@ def test_scenes_that_a_run_will_record_as_failed(tmp_path: Path, frames: list[di
     assert found.status == FAIL and found.what.startswith("5 scenes of 7 cannot be used: scene ")
     assert frames[3]["token"] in found.what and "scene_filter.tokens" in found.fix
     assert "1 scenes of 7" in _by_name("agent=human")["scene data"].what
+
+
+def test_processes_find_the_same_in_the_same_order(
+    tmp_path: Path, frames: list[dict], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = {name: make_log(name, 20) for name in ("b", "c", "d")}
+    many["c"][12]["anns"]["gt_boxes"][0, 0] = np.nan
+    del many["d"][5]["cams"]["CAM_B0"]
+    many["d"][8]["token"] = many["b"][8]["token"]
+    write_split(tmp_path, many)
+    for log in many.values():
+        write_images(tmp_path, log)
+    _image(tmp_path, many["b"][4]).unlink()
+    monkeypatch.setattr(log_index, "_WORTH_PROCESSES", 0)
+    monkeypatch.setattr(log_index, "_PORTION", 1)
+    found = [list(check_data([*WORDS, "agent=reworld"], workers=count)) for count in (1, 2, 3)]
+    assert found[0] == found[1] == found[2]
+    text = " ".join(finding.what for finding in found[0])
+    assert "27 scenes of 4 logs" in text and "11 scenes of 27 cannot be used" in text
+    assert "1 images of" in text and "names more than one frame" in text
+    assert "no camera 'CAM_B0'" in text and "and 8 more" in text
+    (tmp_path / "navsim_logs" / SPLIT / "c.pkl").write_bytes(b"no pickle")
+    broken = [list(check_data([*WORDS, "agent=reworld"], workers=count)) for count in (1, 2)]
+    assert broken[0] == broken[1] and "1 logs of" in broken[0][0].what

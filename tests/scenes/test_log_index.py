@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from reworld_agent.core.errors import DataError, SceneError
 from reworld_agent.scenes import log_index
-from reworld_agent.scenes.log_index import find_frame, open_index
+from reworld_agent.scenes.log_index import LogEntry, LogIndex, find_frame, open_index
 from tests.scenes.small_logs import SPLIT, make_log, write_split
 
 
@@ -81,3 +82,40 @@ def test_a_folder_that_is_gone(folder: Path) -> None:
     folder.rename(folder.with_name("elsewhere"))
     with pytest.raises(DataError, match="no such folder of logs"):
         open_index(folder)
+
+
+def test_other_processes_read_the_same_in_the_same_order(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_split(folder.parents[1], {f"c{n}": make_log(f"c{n}", 4) for n in range(6)})
+    (folder / "b.pkl").write_bytes((folder / "b.pkl").read_bytes()[:-9])
+    known = LogIndex(folder, folder.parent / "one.json")
+    here = list(known.read())
+    monkeypatch.setattr(log_index, "_WORTH_PROCESSES", 0)
+    monkeypatch.setattr(log_index, "_PORTION", 20_000)
+    index = LogIndex(folder, folder.parent / "two.json")
+    index.entry(folder / "c3.pkl")  # one is known before
+    there = list(index.read(workers=2))
+    assert len(here) == len(there) == 8
+    for ours, theirs in zip(here, there, strict=True):
+        if isinstance(ours, LogEntry):
+            assert ours == theirs
+        else:
+            assert isinstance(theirs, DataError) and "b.pkl: not a whole pickle" in ours.message
+            assert (ours.message, ours.hint) == (theirs.message, theirs.hint)
+    monkeypatch.setattr(log_index, "_entry_of", None)  # nothing is opened again
+    assert [index.entry(path) for path in index.paths if path.stem != "b"] == [
+        entry for entry in here if isinstance(entry, LogEntry)
+    ]
+
+
+def test_the_first_logs_may_be_enough(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who leaves after the first leaves no process behind, and nothing half known."""
+    monkeypatch.setattr(log_index, "_WORTH_PROCESSES", 0)
+    monkeypatch.setattr(log_index, "_PORTION", 1)
+    entries = LogIndex(folder, folder.parent / "index.json").read(workers=2)
+    assert isinstance(next(entries), LogEntry)
+    entries.close()  # type: ignore[attr-defined]
+    for child in multiprocessing.active_children():
+        child.join(5)
+    assert not multiprocessing.active_children()

@@ -11,6 +11,7 @@ import math
 import types
 import typing
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from reworld_agent.core.settings import did_you_mean
@@ -50,10 +51,15 @@ def build_dataclass(kind: type[T], values: Any, where: str = "") -> T:
     needed = [name for name in required if name not in values]
     if needed:
         raise Mistyped(f"{owner} lacks: {', '.join(needed)}", "add these fields")
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     return kind(
         **{key: typed(hints[key], value, _below(where, key)) for key, value in values.items()}
     )
+
+
+@lru_cache(maxsize=256)
+def _hints(kind: type[Any]) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
 
 
 def typed(hint: Any, value: Any, where: str = "") -> Any:

@@ -95,32 +95,38 @@ class DType:
 class Array:
     """Stands for an array whose content comes after it; `value` is the array, once it is there."""
 
+    __slots__ = ("_room", "value")
     __hash__ = None  # type: ignore[assignment]  # no key of a dict before it is an array
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: Room, kind: Any, shape: Any, typecode: Any) -> None:
+        """`_reconstruct(ndarray, (0,), b"b")`, as every pickled array begins."""
+        if kind is not NDARRAY or shape != (0,):
+            raise UnpicklingError("an array of another class")
+        if type(shape[0]) is not int or type(typecode) is not bytes or typecode != b"b":
+            room.usual = False
         self._room = room
         self.value: NDArray[Any] | None = None
 
     def __setstate__(self, state: Any) -> None:
         """(version,) shape, dtype, whether in Fortran's order, content."""
-        if not isinstance(state, tuple) or len(state) not in (4, 5) or self.value is not None:
+        if type(state) is not tuple or len(state) not in (4, 5) or self.value is not None:
             raise UnpicklingError("an array with a state of another layout")
         shape, dtype, fortran, content = state[-4:]
-        if not isinstance(dtype, DType):
+        if type(dtype) is not DType:
             raise UnpicklingError("an array whose dtype is none")
+        room = self._room
         if dtype.plain is None:
             self.value = _of_objects(content, shape)
-            self._room.usual = False
+            room.usual = False
             return
-        if isinstance(content, str):  # protocols before 3
-            content = content.encode("latin1")
-        if type(content) not in (bytes, bytearray):
-            raise UnpicklingError("an array whose content is no bytes")
-        self._room.take(len(content))
-        order = "F" if fortran else "C"
-        self.value = from_buffer(bytearray(content), dtype, shape, order)
-        if not dtype.usual or len(state) != 5 or type(content) is not bytes:
-            self._room.usual = False
+        if not dtype.usual or type(content) is not bytes or len(state) != 5:
+            room.usual = False
+            if isinstance(content, str):  # protocols before 3
+                content = content.encode("latin1")
+            if type(content) not in (bytes, bytearray):
+                raise UnpicklingError("an array whose content is no bytes")
+        room.take(len(content))
+        self.value = _of_bytes(bytearray(content), dtype, shape, "F" if fortran else "C")
 
 
 def shared(room: Room, content: Any, dtype: Any, shape: Any, order: Any = "C") -> NDArray[Any]:
@@ -135,12 +141,18 @@ def from_buffer(content: Any, dtype: Any, shape: Any, order: Any = "C") -> NDArr
     Raises:
         UnpicklingError: the bytes are no whole array of that shape and plain dtype.
     """
-    if type(content) not in (bytes, bytearray) or not isinstance(dtype, DType):
+    if type(content) not in (bytes, bytearray) or type(dtype) is not DType:
         raise UnpicklingError("an array of no bytes, or no dtype")
+    return _of_bytes(content, dtype, shape, order)
+
+
+def _of_bytes(
+    content: bytes | bytearray, dtype: DType, shape: Any, order: Any = "C"
+) -> NDArray[Any]:
     plain = dtype.plain
     if plain is None or type(shape) is not tuple or len(shape) > _DIMENSIONS:
         raise UnpicklingError("an array of bytes that holds objects, or of no shape")
-    array: NDArray[Any] = np.ndarray(shape, plain, content, order=order)
+    array: NDArray[Any] = np.ndarray(shape, plain, content, 0, None, order)
     if array.nbytes != len(content):
         raise UnpicklingError(f"{len(content)} bytes for an array {shape} of {plain}")
     if dtype.checked and not _is_sound(array):
@@ -156,14 +168,6 @@ def scalar(room: Room, dtype: Any, content: Any = None) -> Any:
     if content == b"" and isinstance(dtype, DType) and dtype.plain and not dtype.plain.itemsize:
         return dtype.plain.type()
     return from_buffer(content, dtype, ())[()]
-
-
-def empty_array(room: Room, kind: Any, shape: Any, typecode: Any) -> Array:
-    """`_reconstruct(ndarray, (0,), b"b")`, as every pickled array begins."""
-    if kind is not NDARRAY or shape != (0,):
-        raise UnpicklingError("an array of another class")
-    room.usual &= type(shape[0]) is int and type(typecode) is bytes and typecode == b"b"
-    return Array(room)
 
 
 def _made_without_bytes(*arguments: Any) -> Any:

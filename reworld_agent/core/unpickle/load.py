@@ -15,9 +15,9 @@ from typing import Any
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.unpickle.arrays import (
     NDARRAY,
+    Array,
     DType,
     Room,
-    empty_array,
     scalar,
     shared,
 )
@@ -156,10 +156,7 @@ class _Reader(pickle.Unpickler):
         self._usual: dict[tuple[str, str], Function] = {
             ("numpy", "dtype"): Function(DType, room),
             ("numpy", "ndarray"): NDARRAY,
-            **{
-                (f"{core}.multiarray", "_reconstruct"): Function(empty_array, room)
-                for core in _CORES
-            },
+            **{(f"{core}.multiarray", "_reconstruct"): Function(Array, room) for core in _CORES},
             **{(f"{core}.multiarray", "scalar"): Function(scalar, room) for core in _CORES},
             **{(f"{core}.numeric", "_frombuffer"): Function(shared, room) for core in _CORES},
         }

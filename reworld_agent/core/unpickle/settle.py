@@ -20,6 +20,7 @@ _NUMBERS = (np.generic, np.ndarray)
 _LEAVES = frozenset(
     [str, int, float, bool, bytes, bytearray, complex, type(None), np.ndarray, np.float64]
 )
+_CAMERA, _TEXT = _LEAVES | {Array}, frozenset([str])
 _PLAIN, _ROWS = frozenset([dict, list, tuple]), {tuple}
 _BEING_READ = -1
 
@@ -52,7 +53,7 @@ class Settler:
             if kind is list and kinds == _ROWS:  # a list of flat tuples, of which logs have many
                 kinds = set(map(type, chain.from_iterable(value)))
                 self._take(sum(map(len, value)))
-            if kinds <= _LEAVES:
+            if kinds <= _LEAVES or (kind is dict and self._takes_arrays(value, kinds)):
                 self._take(len(value))
                 return value
         key = id(value)
@@ -70,6 +71,17 @@ class Settler:
         found = self._content(value, kind, depth + 1)
         self._seen[key] = (found, before - self._left)
         return found
+
+    def _takes_arrays(self, value: dict[Any, Any], kinds: set[type]) -> bool:
+        """Fill a dict of leaves and arrays, as cameras are; False where it holds others."""
+        if not kinds <= _CAMERA:
+            return False
+        for key, item in value.items():
+            if type(item) is Array:
+                if item.value is None or item.value.dtype.hasobject:
+                    return False
+                value[key] = item.value
+        return True
 
     def _take(self, count: int) -> None:
         self._left -= count
@@ -102,6 +114,8 @@ class Settler:
 
     def _check_hashed(self, values: Iterable[Any], depth: int) -> None:
         """Keys of a dict and items of a set cannot be replaced."""
+        if _TEXT.issuperset(map(type, values)):
+            return
         for value in values:
             if self.settle(value, depth) is not value:
                 raise UnpicklingError("a dtype in place of a key")
