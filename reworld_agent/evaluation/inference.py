@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from reworld_agent.core.errors import DataError, ReWorldError
+from reworld_agent.core.records.file_hashes import file_hashes
 from reworld_agent.core.result_tables import write_parquet
 from reworld_agent.core.shards import PartStore
 from reworld_agent.pdm.poses import INTERVAL, intervals_of, pose_fault, usual
@@ -117,18 +118,21 @@ def _planned(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _logs(loader: Loader) -> dict[str, dict[str, str]]:
-    """For each token the name of its log, and a stamp that changes when its file does."""
-    if not isinstance(loader, SceneLoader):
-        sources = loader.sources()
-    else:
+    """For each token the name of its log, and the hash of what its file holds."""
+    if isinstance(loader, SceneLoader):
         windows = loader.scene_frames_dicts.windows
         sources = {token: (window.log.stem, window.log) for token, window in windows.items()}
-    stamps = {path: path.stat() for path in {path for _, path in sources.values()}}
+        logs = {path for _, path in sources.values()}
+        hashes = {path: loader.entry(path).reading.sha256 for path in logs}
+    else:
+        sources, hashes = loader.sources(), {}
+        folders: dict[Path, list[Path]] = {}
+        for path in dict.fromkeys(path for _, path in sources.values()):
+            folders.setdefault(path.parent, []).append(path)
+        for folder, paths in folders.items():
+            hashes |= zip(paths, file_hashes(folder, paths), strict=True)
     return {
-        token: {
-            "log_name": name,
-            "log_stamp": f"{stamps[path].st_size}-{stamps[path].st_mtime_ns}",
-        }
+        token: {"log_name": name, "log_stamp": hashes[path]}
         for token, (name, path) in sources.items()
     }
 

@@ -161,6 +161,11 @@ class LogIndex:
             yield entry
         self._seconds += time.perf_counter() - started
 
+    def sha256(self, path: Path) -> str | None:
+        """The hash of a log's bytes, where it was read and is as it was then."""
+        known = self._known(path)
+        return None if known is None else known.reading.sha256
+
     def _known(self, path: Path) -> LogEntry | None:
         known = self._entries.get(path.name)
         return known if known is not None and known.stamp == _stamp(path) else None

@@ -183,11 +183,11 @@ def load_log(path: Path | str) -> LogFrames:
             f"{path}: cannot read the log ({error.strerror})",
             "check OPENSCENE_DATA_ROOT and train_test_split.data_split, or download the log",
         ) from error
-    return _load_log(path, stat.st_size, stat.st_mtime_ns)
+    return _load_log(path, (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
 
 
 @lru_cache(maxsize=_LOGS_IN_MEMORY)
-def _load_log(path: Path, size: int, modified_ns: int) -> LogFrames:
+def _load_log(path: Path, stamp: tuple[int, ...]) -> LogFrames:
     return read_log(path)
 
 

@@ -1,12 +1,11 @@
 """The folder of scene caches of one split: built once, shared by every run, never stale.
 
-The folder's name holds a digest of what a cache depends on: the logs and maps (by name, size
-and time of change) and the code that builds it. Paths are no part of it: data may move.
+The folder's name holds a digest of what a cache depends on: the content of the split's logs, maps
+and synthetic scenes, by their names, and the code that builds it. Paths and times are no part of
+it: data may move, or be copied.
 
-Contents are not hashed here: that takes 0.6 s a GB, of a log of 30 MB as long as loading 35 of its
-caches, and a run that finds its caches opens no log for them. So a file that was changed and given
-its old size and time again is taken for the old one, here alone: a log's frames are known by the
-hash of their bytes (`scenes.logs`).
+A log's hash is the one that the index of logs found when it was read; other files are hashed once,
+0.6 s a GB (`records.file_hashes`). A run that finds its caches opens no log.
 """
 
 from __future__ import annotations
@@ -14,12 +13,12 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -29,9 +28,10 @@ from reworld_agent.core.guards.file_names import file_name
 from reworld_agent.core.paths import cache_home
 from reworld_agent.core.provenance import blas_name, code_version
 from reworld_agent.core.records import write_record
+from reworld_agent.core.records.file_hashes import file_hashes
 from reworld_agent.pdm.cache_io.digests import digests_of
 from reworld_agent.pdm.scene_cache import SceneCache
-from reworld_agent.scenes.log_index import list_logs
+from reworld_agent.scenes.log_index import open_index
 from reworld_agent.scenes.scene_pickles import list_scene_pickles
 
 logger = logging.getLogger(__name__)
@@ -61,14 +61,18 @@ class SceneCaches:
 
     @cached_property
     def data_digest(self) -> str:
-        """Digest of the split's logs and maps."""
-        logs = list_logs(self.data_root / "navsim_logs" / self.data_split)
-        maps = sorted(self.maps_root.glob("*/*/map.gpkg"))
-        stamps = [_stamp(path, path.name) for path in logs]
-        stamps += [_stamp(path, str(path.relative_to(self.maps_root))) for path in maps]
+        """Digest of the split's logs and maps; DataError where one cannot be read."""
+        index = open_index(self.data_root / "navsim_logs" / self.data_split)
+        logs = {path.name: index.sha256(path) for path in index.paths}
+        unread = [path for path in index.paths if logs[path.name] is None]
+        content = [
+            logs | _hashes(index.folder, unread),
+            _hashes(self.maps_root, sorted(self.maps_root.glob("*/*/map.gpkg"))),
+        ]
         if self.synthetic_scenes is not None:
-            stamps += [_stamp(p, p.name) for p in list_scene_pickles(self.synthetic_scenes)]
-        return hashlib.sha256(json.dumps(stamps).encode()).hexdigest()[:16]
+            pickles = list_scene_pickles(self.synthetic_scenes)
+            content.append(_hashes(self.synthetic_scenes, pickles))
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     @cached_property
     def digest(self) -> str:
@@ -171,6 +175,7 @@ def _sources(package: Path) -> Iterable[Path]:
     return sorted(path for room in _BUILDERS for path in (package / room).rglob("*.py"))
 
 
-def _stamp(path: Path, name: str) -> list[Any]:
-    stat = path.stat()
-    return [name, stat.st_size, stat.st_mtime_ns]
+def _hashes(folder: Path, files: Sequence[Path]) -> dict[str, str]:
+    """Hash of each file by its path below the folder."""
+    names = [file.relative_to(folder).as_posix() for file in files]
+    return dict(zip(names, file_hashes(folder, files), strict=True))
