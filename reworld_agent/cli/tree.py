@@ -36,6 +36,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "measure": (
         *("benchmark scorer", "benchmark model", "benchmark plan", "benchmark stages"),
         *("benchmark methods", "benchmark repulsion", "evidence run", "evidence table"),
+        "evidence oracle",
     ),
     "closed loop": ("serve driver",),
     "set up": ("doctor", "synth", "completion"),

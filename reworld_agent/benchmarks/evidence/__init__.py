@@ -6,6 +6,8 @@ from reworld_agent.core.lazy import lazy_face
 
 if TYPE_CHECKING:
     from reworld_agent.benchmarks.evidence.designs import Design, Designs, read_designs
+    from reworld_agent.benchmarks.evidence.oracle import OraclePlans, train_oracle
+    from reworld_agent.benchmarks.evidence.oracle_settings import OracleRun
     from reworld_agent.benchmarks.evidence.run import run_evidence
     from reworld_agent.benchmarks.evidence.settings import EvidenceRun, EvidenceTable
     from reworld_agent.benchmarks.evidence.table import Evidence, table_evidence
@@ -16,15 +18,20 @@ __all__ = [
     "Evidence",
     "EvidenceRun",
     "EvidenceTable",
+    "OraclePlans",
+    "OracleRun",
     "read_designs",
     "run_evidence",
     "table_evidence",
+    "train_oracle",
 ]
 
 __getattr__, __dir__ = lazy_face(
     __name__,
     {
         "designs": ["Design", "Designs", "read_designs"],
+        "oracle": ["OraclePlans", "train_oracle"],
+        "oracle_settings": ["OracleRun"],
         "run": ["run_evidence"],
         "settings": ["EvidenceRun", "EvidenceTable"],
         "table": ["Evidence", "table_evidence"],

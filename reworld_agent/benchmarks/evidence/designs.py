@@ -71,12 +71,15 @@ class Measure:
             curve counts, or its last row; of a table of video metrics the row `metric`.
         metric: see `column`.
         unit: for the page.
+        logs: of a score table, the file below the run's folder that has the log of each scene;
+            None = the record that planning leaves beside the scores.
     """
 
     file: str
     column: str
     metric: str | None = None
     unit: str = ""
+    logs: str | None = None
 
 
 @dataclass(frozen=True)

@@ -59,8 +59,9 @@ def arm_values(design: Design, measure: Measure, arm: str, home: Path, split: st
         if list(table["token"]) != tokens:
             raise DataError(f"{arm}, seed {seed}: it was scored on other scenes", AGAIN)
     values = np.array([t[measure.column].to_numpy(np.float64) for t in tables])
-    folder = (run_home(home, arm, design.seeds[0]) / measure.file).parent
-    drives = _drives(folder, tokens)
+    first = run_home(home, arm, design.seeds[0])
+    beside = (first / measure.file).parent / "inference.parquet"
+    drives = _drives(first / measure.logs if measure.logs else beside, tokens)
     towns = towns_of(split, drives)
     return Values(values, tuple(drives), tuple(towns))
 
@@ -94,13 +95,13 @@ def _read(file: Path, measure: Measure) -> pd.DataFrame:
     return table
 
 
-def _drives(folder: Path, tokens: Sequence[str]) -> list[str]:
-    """Log of every token, of the record that planning leaves beside the scores."""
-    record = read_frame(folder / "inference.parquet", AGAIN, ("token", "log_name"))
+def _drives(file: Path, tokens: Sequence[str]) -> list[str]:
+    """Log of every token, of a table that has both."""
+    record = read_frame(file, AGAIN, ("token", "log_name"))
     names = dict(zip(record["token"], record["log_name"], strict=True))
     lost = [token for token in tokens if token not in names]
     if lost:
-        raise DataError(f"{folder}: no log is known of {lost[0]}", AGAIN)
+        raise DataError(f"{file}: no log is known of {lost[0]}", AGAIN)
     return [str(names[token]) for token in tokens]
 
 

@@ -62,7 +62,7 @@ def _route(cache: SceneCache, line: shapely.LineString, here: float) -> Array:
 
 def _objects(cache: SceneCache) -> Array:
     """Present at t0: x, y, heading (global), length, width, speed, type [T, 7]."""
-    pose = cache.track_pose[:, 0]
+    pose = cache.track_pose[0]
     rows = np.column_stack(
         [pose, cache.track_size, cache.track_speed, cache.track_type.astype(np.float64)]
     )
