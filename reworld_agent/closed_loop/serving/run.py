@@ -36,20 +36,36 @@ def serve_driver(settings: ServeDriverRun) -> Iterator[Address]:
         UsageError: the address is taken.
         ReWorldError: the agent cannot be built, or wants what no simulator sends.
     """
-    address = settings.place()
-    require_free(address)  # before weights are loaded
+    require_free(settings.place())  # before weights are loaded
+    agent, wishes = prepared(settings)
+    with answering(agent, wishes, settings) as bound:
+        yield bound
+
+
+def prepared(settings: ServeDriverRun) -> tuple[Any, Wishes]:
+    """The agent, which has planned once, and what it wants of a session; raises ReWorldError."""
     name = settings.agent.name
     agent = build_agents([settings.agent])[name]
-    oldest_us = round(settings.oldest_s * 1e6)
-    named = dict(settings.cameras or {})
-    wishes = wishes_of(agent, name, named=named, repaint=settings.repaint, oldest_us=oldest_us)
+    wishes = wishes_of(
+        agent,
+        name,
+        named=dict(settings.cameras or {}),
+        repaint=settings.repaint,
+        oldest_us=round(settings.oldest_s * 1e6),
+    )
     warm_up(agent, wishes)
-    service = DriverService(agent, name, wishes, settings.rate_hz)
+    return agent, wishes
+
+
+@contextmanager
+def answering(agent: Any, wishes: Wishes, settings: ServeDriverRun) -> Iterator[Address]:
+    """The same with an agent that is `prepared`."""
+    service = DriverService(agent, settings.agent.name, wishes, settings.rate_hz)
 
     def register(server: Any) -> None:
         add_EgodriverServiceServicer_to_server(service, server)
 
-    with listening(register, address, settings.threads) as bound:
+    with listening(register, settings.place(), settings.threads) as bound:
         yield bound
 
 
