@@ -13,12 +13,13 @@ _OF_DATA = ("data", "all")
 _SERVES = {
     "train_test_split": ("data", "caches", "all"),
     "data_split": ("data", "caches", "all"),
-    "agent": _OF_DATA,
+    "agent": (*_OF_DATA, "alpasim"),
     "stage": _OF_DATA,
-    "overrides": _OF_DATA,
+    "overrides": (*_OF_DATA, "alpasim"),
     "workers": _OF_DATA,
     "checkpoint_path": ("weights", "all"),
     "cache_dir": ("caches", "all"),
+    "drives": ("alpasim",),
 }
 
 
@@ -26,7 +27,7 @@ _SERVES = {
 class DoctorSettings(Settings):
     """What is looked at; see `doctor.examine`."""
 
-    subject: Literal["environment", "data", "caches", "weights", "gpu", "all"] = setting(
+    subject: Literal["environment", "data", "caches", "weights", "gpu", "alpasim", "all"] = setting(
         "what is looked at", "environment", positional=True
     )
     train_test_split: str | None = setting(
@@ -38,12 +39,14 @@ class DoctorSettings(Settings):
     data_split: str | None = setting(
         "data, caches: the folder of logs of the split, where it is another", None
     )
-    agent: str | None = setting("data: whose sensors are wanted (reworld)", None)
+    agent: str | None = setting(
+        "data, alpasim: whose sensors are wanted, who shall drive (reworld)", None
+    )
     stage: Literal["1", "planner", "2", "3"] | None = setting(
         "data: what this training stage opens, instead of what a score does", None
     )
     overrides: tuple[str, ...] = setting(
-        "data: further settings of `reworld score`, or with stage= of `reworld train`",
+        "data, alpasim: further settings of `reworld score`, or with stage= of `reworld train`",
         (),
         metavar="[agent.KEY=VALUE,...]",
         collects=("agent.", "train_test_split."),
@@ -60,6 +63,9 @@ class DoctorSettings(Settings):
     )
     cache_dir: Path | None = setting(
         "caches: folder of scene caches", None, exists="folder", metavar="DIR"
+    )
+    drives: int | None = setting(
+        "alpasim: plans asked for over TCP, and as many over a Unix socket (200)", None, least=1
     )
     json: bool = setting(
         "findings as a JSON list of name, status, what, fix", False, old_names=("--json",)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from collections.abc import Iterator
 
 from reworld_agent import doctor
 from reworld_agent.cli.command import FAILED, OK, Command
-from reworld_agent.core.findings import FAIL, as_text, wants_colours
+from reworld_agent.closed_loop import serving
+from reworld_agent.core.findings import FAIL, Finding, as_text, wants_colours
 from reworld_agent.doctor.settings import DoctorSettings
 
 COMMAND = Command(
@@ -28,12 +30,15 @@ fail, and names its fix.
   weights      a folder of weights: files, hashes, configuration, NaN
   gpu          a GPU that works
   all          all of these
+  alpasim      an agent as the driver of AlpaSim's challenge: drives over TCP and a Unix socket,
+               .1 s each, two sessions at once, 16 GiB, no network, nothing written (extra loop)
 """,
     examples=(
         "reworld doctor",
         "reworld doctor data train_test_split=navtest agent=reworld",
         "reworld doctor data train_test_split=navtrain stage=1 json=true",
         "reworld doctor weights checkpoint_path=outputs/3/weights",
+        "reworld doctor alpasim agent=reworld drives=1000",
     ),
     exit_codes="0 nothing fails; 1 something does",
 )
@@ -42,10 +47,17 @@ fail, and names its fix.
 def run(settings: DoctorSettings) -> int:
     """Print the findings as they come, or all as JSON."""
     findings, colours = [], wants_colours(sys.stdout)
-    for finding in doctor.examine(settings):
+    for finding in _examined(settings):
         findings.append(finding)
         if not settings.json:
             print(as_text(finding, colours), flush=True)
     if settings.json:
         print(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=2))
     return FAILED if any(finding.status == FAIL for finding in findings) else OK
+
+
+def _examined(settings: DoctorSettings) -> Iterator[Finding]:
+    """Findings, as they come."""
+    if settings.subject != "alpasim":
+        return doctor.examine(settings)
+    return serving.examine_driver(settings)

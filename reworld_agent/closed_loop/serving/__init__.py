@@ -11,11 +11,17 @@ from typing import TYPE_CHECKING
 from reworld_agent.core.lazy import lazy_face
 
 if TYPE_CHECKING:
+    from reworld_agent.closed_loop.serving.preflight import examine_driver
     from reworld_agent.closed_loop.serving.run import serve_driver
     from reworld_agent.closed_loop.serving.settings import ServeDriverRun
 
-__all__ = ["ServeDriverRun", "serve_driver"]
+__all__ = ["ServeDriverRun", "examine_driver", "serve_driver"]
 
 __getattr__, __dir__ = lazy_face(
-    __name__, {"run": ["serve_driver"], "settings": ["ServeDriverRun"]}
+    __name__,
+    {
+        "preflight": ["examine_driver"],
+        "run": ["serve_driver"],
+        "settings": ["ServeDriverRun"],
+    },
 )

@@ -24,14 +24,30 @@ from reworld_agent.closed_loop.serving.address import Address
 from reworld_agent.closed_loop.serving.run import answering, prepared
 from reworld_agent.closed_loop.serving.settings import ServeDriverRun
 from reworld_agent.closed_loop.serving.trial_drives import Trial, trial_drives
-from reworld_agent.core.findings import FAIL, OK, WARN, Finding
+from reworld_agent.core.configs import plain
+from reworld_agent.core.findings import FAIL, OK, WARN, Finding, run_checks
+from reworld_agent.doctor.checks import overrides_of
+from reworld_agent.doctor.settings import DoctorSettings
 from reworld_agent.evaluation.agent_choice import AgentChoice
+from reworld_agent.evaluation.compose import compose
 
+DRIVES = 200  # where nobody says how many
 DRIVE_MS = 100.0  # on average
 MEMORY_GIB = 16.0
 _BOTH = 2  # sessions at once
 _LOCAL = ("127.", "::1", "localhost", "0.0.0.0")
 _FASTER = "agent.device=cuda, fewer planner.steps, agent.dtype=bfloat16: reworld benchmark plan"
+
+
+def examine_driver(settings: DoctorSettings) -> Iterator[Finding]:
+    """What `reworld doctor alpasim` finds; what a check raises is a finding too."""
+
+    def check_driver() -> Iterator[Finding]:
+        config = plain(compose(overrides_of(settings)))["agent"]
+        agent = AgentChoice(settings.agent or "reworld", config)
+        yield from preflight(agent, settings.drives or DRIVES)
+
+    return run_checks([check_driver])
 
 
 def preflight(agent: AgentChoice, drives: int) -> Iterator[Finding]:
