@@ -37,6 +37,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         *("benchmark scorer", "benchmark model", "benchmark plan", "benchmark stages"),
         *("benchmark methods", "benchmark repulsion", "evidence run", "evidence table"),
         "evidence oracle",
+        "benchmark guidance",
     ),
     "closed loop": ("serve driver",),
     "set up": ("doctor", "synth", "completion"),
