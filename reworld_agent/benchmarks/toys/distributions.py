@@ -51,7 +51,7 @@ class Tree:
                 spreads.append(0.045 * 0.75**level)
         self.means = torch.tensor(means)
         self.spreads = torch.tensor(spreads)
-        centre, scale = self.means.mean(dim=0), self.means.std(dim=0).mean()
+        centre, scale = self.means.mean(dim=0), self.means.var(dim=0).mean().sqrt()
         self.means, self.spreads = (self.means - centre) / scale, self.spreads / scale
 
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
