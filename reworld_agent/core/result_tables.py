@@ -17,17 +17,33 @@ from reworld_agent.core.atomic import partial_path, write_atomically
 from reworld_agent.core.errors import ConfigError, DataError, ReWorldError
 from reworld_agent.core.guards.csv_cells import quoted, unquoted
 from reworld_agent.core.records import as_shown, parse_json, read_record, write_record
+from reworld_agent.core.records.seals import ColumnHashes, Seal, hash_of, seal_in
 from reworld_agent.core.text import shown
 
 METADATA_KEY = b"reworld"
 REMAKE = "write it again"
+_CHANGED = "is not what was written"
+_AS_YOURS = "save it without the metadata of ours, as pandas does, to use it as a table of your own"
 CHECKED: dict[str, Any] = {"write_page_checksum": True}  # for every parquet file of ours
 
 
 def write_parquet(path: Path, frame: pd.DataFrame, provenance: dict[str, Any]) -> None:
     """Write a table with its provenance as JSON in the file's metadata; raises DataError."""
+    _write_parquet(path, frame, provenance, "")
+
+
+def write_with_twin(path: Path, frame: pd.DataFrame, provenance: dict[str, Any]) -> None:
+    """Write a table, and beside it the csv of it, which the table knows; raises DataError."""
+    text = quoted(frame).to_csv(index=False).encode()
+    _write_parquet(path, frame, provenance, hash_of(text))
+    write_atomically(path.with_suffix(".csv"), lambda partial: partial.write_bytes(text))
+
+
+def _write_parquet(path: Path, frame: pd.DataFrame, provenance: dict[str, Any], csv: str) -> None:
     table = pa.Table.from_pandas(frame, preserve_index=False)
-    metadata = {**(table.schema.metadata or {}), METADATA_KEY: json.dumps(provenance).encode()}
+    hashes = ColumnHashes(table.column_names)
+    hashes.add(table)
+    metadata = {**(table.schema.metadata or {}), **_about(provenance, hashes, csv)}
     table = table.replace_schema_metadata(metadata)
 
     def write(partial: Path) -> None:
@@ -35,6 +51,12 @@ def write_parquet(path: Path, frame: pd.DataFrame, provenance: dict[str, Any]) -
             pq.write_table(table, stream, **CHECKED)
 
     write_atomically(path, write)
+
+
+def _about(provenance: dict[str, Any], hashes: ColumnHashes, csv: str = "") -> dict[bytes, bytes]:
+    """What a file's metadata say of it."""
+    text = json.dumps(provenance).encode()
+    return {METADATA_KEY: text, **Seal(hash_of(text), hashes.found(), csv).as_metadata()}
 
 
 def write_tables(
@@ -55,10 +77,12 @@ def write_tables(
     def write(partial: Path) -> None:
         # with a schema of Arrow's beside it, pyarrow would not read what is added at the end
         options = {**CHECKED, "store_schema": False}
+        hashes = ColumnHashes(schema.names)
         with partial.open("wb") as stream, pq.ParquetWriter(stream, schema, **options) as writer:
             for table in tables:
+                hashes.add(table)
                 writer.write_table(table)
-            writer.add_key_value_metadata({METADATA_KEY: json.dumps(about()).encode()})
+            writer.add_key_value_metadata(_about(about(), hashes))
 
     write_atomically(path, write)
 
@@ -70,7 +94,7 @@ def write_csv(path: Path, frame: pd.DataFrame) -> None:
 
 
 def read_arrow(path: Path, fix: str = REMAKE, columns: Sequence[str] | None = None) -> pa.Table:
-    """A parquet file of anyone, its checksums verified where it has some.
+    """A parquet file of anyone, its checksums and hashes verified where it has some.
 
     Args:
         path: the file.
@@ -89,11 +113,25 @@ def read_arrow(path: Path, fix: str = REMAKE, columns: Sequence[str] | None = No
                 raise DataError(f"{shown(path)}: no column {', '.join(missing)}; it has {has}", fix)
             table = file.read(columns=None if columns is None else list(columns))
             table.validate(full=True)
+            _check_seal(path, table, fix, whole=columns is None)
             return table
     except ReWorldError:
         raise
     except Exception as error:  # damaged bytes make pyarrow raise nearly anything
         raise _unreadable(path, error, fix) from error
+
+
+def _check_seal(path: Path, table: pa.Table, fix: str, whole: bool) -> None:
+    """Raise DataError where a table with our seal is not what was written."""
+    seal = seal_in(table.schema.metadata)
+    if seal is None:
+        return
+    hashes = ColumnHashes(table.column_names)
+    hashes.add(table)
+    fault = seal.fault(hashes.found(), whole)
+    if fault:
+        raise DataError(f"{shown(path)} {_CHANGED}: {fault}", f"{fix}; or {_AS_YOURS}")
+    provenance_in(table.schema, path, fix)
 
 
 def read_batches(path: Path, columns: Sequence[str], rows: int, fix: str) -> Iterator[pa.Table]:
@@ -138,6 +176,7 @@ def read_csv(
     Raises:
         DataError: it is damaged, or lacks one of the columns.
     """
+    check_twin(path)
     how: dict[str, Any] = {"dtype": str, "keep_default_na": False} if as_text else {}
     try:
         frame = unquoted(pd.read_csv(path, **how))
@@ -147,6 +186,29 @@ def read_csv(
     if missing:
         raise DataError(f"{shown(path)}: no column {', '.join(missing)}", fix)
     return frame
+
+
+def check_twin(path: Path) -> None:
+    """See that a csv file is what was written beside the parquet file of its name, if one was.
+
+    Raises:
+        DataError: it was changed, or saved anew, since.
+    """
+    parquet = path.with_suffix(".parquet")
+    if path == parquet or not (parquet.is_file() and path.is_file()):
+        return
+    try:
+        with parquet.open("rb") as stream:
+            seal = seal_in(pq.read_schema(stream).metadata)
+        known = seal is None or seal.csv in ("", hash_of(path.read_bytes()))
+    except Exception:  # a damaged table says nothing of its twin
+        return
+    if not known:
+        raise DataError(
+            f"{shown(path)} {_CHANGED} beside {shown(parquet.name)}",
+            f"name {shown(parquet.name)} itself; to read the csv as a table of your own, copy it "
+            "to another folder",
+        )
 
 
 def _unreadable(path: Path, error: Exception, fix: str) -> DataError:
@@ -182,7 +244,7 @@ def _are(column: pd.Series, kind: str) -> np.ndarray:
 
 
 def read_provenance(path: Path, fix: str = REMAKE) -> dict[str, Any]:
-    """Provenance of a result table, empty where it has none; DataError where it is damaged."""
+    """Provenance of a result table, empty where it has none; DataError where it was changed."""
     try:
         with path.open("rb") as stream:
             schema = pq.read_schema(stream)
@@ -194,7 +256,11 @@ def read_provenance(path: Path, fix: str = REMAKE) -> dict[str, Any]:
 def provenance_in(schema: pa.Schema, path: Path, fix: str = REMAKE) -> dict[str, Any]:
     """The same of a table whose schema is read."""
     try:
-        found = parse_json((schema.metadata or {}).get(METADATA_KEY, b"{}"), finite=False)
+        text = (schema.metadata or {}).get(METADATA_KEY, b"{}")
+        seal = seal_in(schema.metadata)
+        if seal is not None and seal.provenance != hash_of(text):
+            raise ValueError("it is not what was written with the table")
+        found = parse_json(text, finite=False)
         if not isinstance(found, dict):
             raise ValueError("it is no table")
     except ValueError as error:

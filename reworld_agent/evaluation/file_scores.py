@@ -16,7 +16,7 @@ import pandas as pd
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.provenance import blas_name, code_version
-from reworld_agent.core.result_tables import read_frame, write_csv, write_parquet
+from reworld_agent.core.result_tables import read_frame, write_with_twin
 from reworld_agent.core.shards import PartStore, remove_stores
 from reworld_agent.evaluation.file_settings import ScoreFileSettings
 from reworld_agent.evaluation.scoring import ROW_KEYS, score_trajectories
@@ -89,8 +89,7 @@ def score_file(settings: ScoreFileSettings) -> FileScores:
         return FileScores(settings, rows)
     found = staged(rows, table, caches_of(settings), groups)
     origin = {**provenance_of(settings, table), **found.provenance}
-    write_parquet(settings.stages_output, found.table, origin)
-    write_csv(settings.stages_output.with_suffix(".csv"), found.table)
+    write_with_twin(settings.stages_output, found.table, origin)
     return FileScores(settings, rows, found)
 
 
@@ -120,8 +119,7 @@ def _score_rows(settings: ScoreFileSettings, table: pd.DataFrame) -> pd.DataFram
     )
     rows.insert(2, "valid", rows["reason"] == "")
     rows["token"], rows["candidate"] = table["token"], table["candidate"]
-    write_parquet(settings.output, rows, provenance_of(settings, table))
-    write_csv(settings.output.with_suffix(".csv"), rows)
+    write_with_twin(settings.output, rows, provenance_of(settings, table))
     if rows["valid"].all():  # else the next start tries the others again
         remove_stores(parts)
     return rows

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from reworld_agent.core.errors import DataError
-from reworld_agent.core.result_tables import read_csv, write_csv, write_parquet
+from reworld_agent.core.result_tables import read_csv, write_with_twin
 from reworld_agent.pdm.metrics import (
     BOTH,
     PROTOCOL_NAMES,
@@ -76,8 +76,7 @@ def write_score_table(
 ) -> tuple[Path, Path]:
     """Write `pdm_scores.parquet`, provenance inside, and its csv twin; raises DataError."""
     parquet, csv = folder / "pdm_scores.parquet", folder / "pdm_scores.csv"
-    write_parquet(parquet, table, provenance)
-    write_csv(csv, table)
+    write_with_twin(parquet, table, provenance)
     return parquet, csv
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from reworld_agent.core.atomic import write_atomically
-from reworld_agent.core.result_tables import write_csv, write_parquet
+from reworld_agent.core.result_tables import write_with_twin
 from reworld_agent.core.setting_paths import with_ending
 
 
@@ -64,8 +64,7 @@ class Score:
     def write(self, output: Path) -> tuple[Path, ...]:
         """Write summary, pairs and features; raises DataError where that is impossible."""
         written = [with_ending(output, ending) for ending in (".parquet", ".csv", ".json")]
-        write_parquet(written[0], self.summary, self.protocol)
-        write_csv(written[1], self.summary)
+        write_with_twin(written[0], self.summary, self.protocol)
         rows = [{k: _plain(v) for k, v in row.items()} for row in self.summary.to_dict("records")]
         text = json.dumps({"metrics": rows, "protocol": self.protocol}, indent=2, allow_nan=False)
         write_atomically(
@@ -73,8 +72,7 @@ class Score:
         )
         if self.pairs is not None:
             written += [with_ending(output, ".pairs.parquet"), with_ending(output, ".pairs.csv")]
-            write_parquet(written[-2], self.pairs, self.protocol)
-            write_csv(written[-1], self.pairs)
+            write_with_twin(written[-2], self.pairs, self.protocol)
         if self.features:
             written.append(with_ending(output, ".features.npz"))
             write_atomically(written[-1], lambda partial: _save(partial, self.features))

@@ -14,7 +14,7 @@ from reworld_agent.analysis.tables.sanity import ERROR, Notice
 from reworld_agent.analysis.tables.score_tables import ScoreTable
 from reworld_agent.analysis.tables.two_stages import COMBINED, STAGE_COLUMN
 from reworld_agent.core.provenance import code_version
-from reworld_agent.core.result_tables import write_csv, write_parquet
+from reworld_agent.core.result_tables import write_with_twin
 from reworld_agent.core.setting_paths import with_ending
 from reworld_agent.core.text import shown
 from reworld_agent.pdm.metrics import SCORE, short_name
@@ -207,8 +207,7 @@ class Comparison:
         written: list[Path] = []
         for frame, middle in ((self.metrics, ""), (self.scenes, ".scenes")):
             written += [with_ending(output, middle + suffix) for suffix in (".parquet", ".csv")]
-            write_parquet(written[-2], frame, origin)
-            write_csv(written[-1], frame)
+            write_with_twin(written[-2], frame, origin)
         return tuple(written)
 
 

@@ -13,7 +13,7 @@ from reworld_agent.analysis.tables.files import EXPLANATIONS
 from reworld_agent.analysis.tables.runs import Run
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.provenance import code_version
-from reworld_agent.core.result_tables import write_csv, write_parquet
+from reworld_agent.core.result_tables import write_with_twin
 from reworld_agent.pdm.metrics import SCORE, short_name
 from reworld_agent.pdm.metrics.table import EP
 
@@ -107,8 +107,7 @@ class Explanation:
         }
         parquet = folder / EXPLANATIONS
         try:
-            write_parquet(parquet, self.rows, origin)
-            write_csv(parquet.with_suffix(".csv"), self.rows)
+            write_with_twin(parquet, self.rows, origin)
         except DataError as error:
             raise DataError(error.message, "set output_dir=<a folder you may write to>") from error
         return parquet, parquet.with_suffix(".csv")

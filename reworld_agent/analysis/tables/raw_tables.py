@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from reworld_agent.analysis.tables.files import SCORES
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.guards.csv_cells import unquoted
-from reworld_agent.core.result_tables import provenance_in, read_frame
+from reworld_agent.core.result_tables import check_twin, provenance_in, read_frame
 from reworld_agent.core.text import shown
 
 _ABSENT = ("", "nan", "NaN", "NAN", "NA", "N/A", "n/a", "#N/A", "null", "NULL", "None", "<NA>")
@@ -91,6 +91,7 @@ def _open_parquet(path: Path) -> RawTable:
 
 
 def _open_csv(path: Path) -> RawTable:
+    check_twin(path)
     with path.open(encoding="utf-8-sig", newline="") as stream:
         head = stream.readline()
     separator = max(",;\t", key=head.count)

@@ -27,7 +27,7 @@ from reworld_agent.core.errors import ConfigError
 from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.provenance import code_version
 from reworld_agent.core.records import read_record
-from reworld_agent.core.result_tables import write_csv, write_parquet
+from reworld_agent.core.result_tables import write_with_twin
 from reworld_agent.core.setting_paths import with_ending
 from reworld_agent.training.chain import RECORD as TIMES
 
@@ -95,8 +95,7 @@ def table_evidence(settings: EvidenceTable) -> Evidence:
         "gate": {row["design"]: row["gate"] for row in rows},
     }
     parquet, csv, png = (with_ending(settings.output, end) for end in (".parquet", ".csv", ".png"))
-    write_parquet(parquet, table, origin)
-    write_csv(csv, table)
+    write_with_twin(parquet, table, origin)
     write_figure(table, png)
     files = [parquet, csv, png]
     if settings.page is not None:

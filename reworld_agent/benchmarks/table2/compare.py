@@ -18,7 +18,7 @@ from reworld_agent.clips.index import read_index
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.provenance import blas_name, code_version
-from reworld_agent.core.result_tables import write_csv, write_parquet
+from reworld_agent.core.result_tables import write_with_twin
 from reworld_agent.objectives.baselines import REPRESENTATIONS
 from reworld_agent.training.loop import engine
 from reworld_agent.training.table2.build import Clips
@@ -115,6 +115,5 @@ def _keep(path: Path, table: pd.DataFrame, protocol: Protocol, size: str) -> Pat
     """Write the table as parquet with its provenance, and its csv twin."""
     about = {"code_version": code_version(), "numpy": np.__version__, "blas": blas_name()}
     provenance = {"protocol": asdict(protocol), "model": size, **about}
-    write_parquet(path.with_suffix(".parquet"), table, provenance)
-    write_csv(path.with_suffix(".csv"), table)
+    write_with_twin(path.with_suffix(".parquet"), table, provenance)
     return path.with_suffix(".parquet")

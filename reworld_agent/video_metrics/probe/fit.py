@@ -13,7 +13,7 @@ import torch
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.provenance import code_version, weights_hash
-from reworld_agent.core.result_tables import write_csv, write_parquet
+from reworld_agent.core.result_tables import write_with_twin
 from reworld_agent.core.setting_paths import written
 from reworld_agent.core.text import shown
 from reworld_agent.model import ReWorldModel
@@ -100,8 +100,7 @@ def fit_probe(settings: ProbeSettings) -> Probe:
     }
     table = probe(train, test)
     files = tuple(written(settings.output, (".parquet", ".csv")))
-    write_parquet(files[0], table, provenance)
-    write_csv(files[1], table)
+    write_with_twin(files[0], table, provenance)
     return Probe(table, provenance, files)
 
 
