@@ -10,6 +10,7 @@ from __future__ import annotations
 from hydra.core.config_store import ConfigStore
 
 from reworld_agent.cli.hydra_node import node
+from reworld_agent.closed_loop.driving.settings import DriveRun
 from reworld_agent.closed_loop.serving.settings import ServeDriverRun
 from reworld_agent.evaluation.settings import EvaluationRun
 from reworld_agent.training.mining.settings import MiningRun
@@ -18,6 +19,7 @@ from reworld_agent.training.train_run import TrainRun
 from reworld_agent.vocabularies.settings import BuildVocabularyRun, ScoreVocabularyRun
 
 NODES = {
+    "reworld_drive": DriveRun,
     "reworld_score": EvaluationRun,
     "reworld_train": TrainRun,
     "reworld_mine": MiningRun,

@@ -24,13 +24,16 @@ from reworld_agent.analysis.explanation.explain import (
 )
 from reworld_agent.analysis.explanation.explanation import Explanation
 from reworld_agent.analysis.explanation.settings import ExplainSettings
+from reworld_agent.analysis.tables.driven import driven_failures, driven_run, is_driven
 from reworld_agent.analysis.tables.runs import Run, open_run
-from reworld_agent.core.errors import DataError, UsageError
+from reworld_agent.analysis.tables.score_tables import ScoreTable, read_table
+from reworld_agent.core.errors import DataError, SceneError, UsageError
 from reworld_agent.core.extending.plugins import VARIABLE
 from reworld_agent.core.extras import require_installed
 from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.settings import did_you_mean
 from reworld_agent.core.text import shown
+from reworld_agent.core.vocabulary import PDMS_V1
 from reworld_agent.core.workers import run_tasks
 from reworld_agent.pdm.metrics import SCORE, short_name
 
@@ -50,6 +53,9 @@ def explain(settings: ExplainSettings) -> Explanation:
         _require_metric(settings.metric, explained_names(), "no metric that is explained")
     if settings.picture is not None or settings.pictures:
         require_installed("matplotlib", "cv2")
+    table = read_table(settings.run, of_both=settings.protocol or PDMS_V1)
+    if is_driven(table):
+        return _explain_driven(settings, table)
     run = open_run(settings)
     if not run.table.frame[SCORE].notna().any():
         raise DataError(
@@ -80,6 +86,25 @@ def explain(settings: ExplainSettings) -> Explanation:
         written.append(made)
         problems += undrawn
     return replace(found, problems=tuple(problems), written=tuple(written))
+
+
+def _explain_driven(settings: ExplainSettings, table: ScoreTable) -> Explanation:
+    """The failures that `reworld drive` found; no changes are tried."""
+    if settings.picture is not None or settings.pictures:
+        raise UsageError("a drive has no picture of one plan", "reworld look RUN plays it")
+    run, rows = driven_run(table), driven_failures(table, list(SCHEMA.names))
+    if settings.metric is not None:
+        rows = rows[rows["metric"] == settings.metric].reset_index(drop=True)
+    if settings.token is None:
+        found = Explanation(run, rows)
+        return replace(found, written=found.write(settings.output))
+    if settings.token not in table.frame.index:
+        raise SceneError(
+            f"token {settings.token} is no scenario of this run",
+            f"names look like {table.frame.index[0]}",
+        )
+    own = rows[rows["token"] == settings.token].reset_index(drop=True)
+    return Explanation(run, own, token=settings.token)
 
 
 def _require_metric(metric: str, known: Iterable[str], why: str) -> None:

@@ -1,4 +1,4 @@
-"""Agents to compare with: constant velocity, the human's log, and an MLP that sees no image.
+"""Agents to compare with: constant velocity, the log, an MLP that sees no image, PDM-Closed.
 
 Importing this face imports nothing.
 """
@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from reworld_agent.baselines.ego_status_settings import TrainEgoStatusSettings
     from reworld_agent.baselines.ego_status_training import train_ego_status_mlp
     from reworld_agent.baselines.human import HumanAgent
+    from reworld_agent.baselines.pdm_closed import PDMClosedAgent
 
 __all__ = [
     "ConstantVelocityAgent",
     "EgoStatusMLPAgent",
     "HumanAgent",
+    "PDMClosedAgent",
     "TrainEgoStatusSettings",
     "train_ego_status_mlp",
 ]
@@ -31,5 +33,6 @@ __getattr__, __dir__ = lazy_face(
         "ego_status_settings": ["TrainEgoStatusSettings"],
         "ego_status_training": ["train_ego_status_mlp"],
         "human": ["HumanAgent"],
+        "pdm_closed": ["PDMClosedAgent"],
     },
 )

@@ -13,6 +13,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "plan, score, understand": (
         "score",
         "score-trajectories",
+        "drive",
         "explain",
         "report",
         "look",

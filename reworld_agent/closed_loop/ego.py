@@ -55,6 +55,12 @@ class Plan(NamedTuple):
         driven: Array = simulate(state, reference)[0]
         return driven
 
+    def points(self) -> Array:
+        """Its points [L, 2], global (m)."""
+        cos, sin = np.cos(self.state[2]), np.sin(self.state[2])
+        x, y = self.poses[:, 0], self.poses[:, 1]
+        return np.stack([x * cos - y * sin, x * sin + y * cos], -1) + self.state[:2]
+
 
 def read_action(action: Any) -> Array | Control:
     """Poses [L, 3] of a plan, or what is done with pedals and wheel.

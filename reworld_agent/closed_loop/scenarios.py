@@ -99,7 +99,7 @@ def from_split(split: str, index: int, seconds: float = SECONDS) -> Scenario:
     Raises:
         UsageError: there is no such split, or it is one of version 5.
     """
-    plan = _split(split)
+    plan = require_split(split)
     if index < 0:
         raise UsageError(f"drive {index} of {split}", "count from 0")
     town = plan.town(index).key
@@ -139,24 +139,33 @@ def make(
     return Scenario(name, town, kind, seed=seed, difficulty=difficulty, seconds=seconds)
 
 
-def of_split(split: str, count: int, kinds: tuple[str, ...] = ()) -> list[Scenario]:
-    """`count` scenarios in the towns of a split: its drives, or of these kinds in turn.
+def of_split(
+    split: str, count: int, kinds: tuple[str, ...] = (FROM_SPLIT,), seconds: float = SECONDS
+) -> list[Scenario]:
+    """`count` scenarios in the towns of a split, of these kinds in turn.
 
-    Seeded scenarios go through kinds, difficulties and towns, in this order.
+    Those of `drive` are the split's own drives, in order; the others go through the difficulties,
+    then through the towns, then through the seeds.
+
+    Raises:
+        UsageError: no such split or kind.
     """
-    plan = _split(split)
-    if not kinds:
-        return [from_split(split, k) for k in range(count)]
+    towns = require_split(split).towns
     found = []
     for k in range(count):
-        turn, kind = divmod(k, len(kinds))
-        level, place = turn % len(_CASTS), turn // len(_CASTS)
-        town = plan.towns[(place + kind) % len(plan.towns)]
-        found.append(make(place, kinds[kind], 1 + level, town))
+        turn, which = divmod(k, len(kinds))
+        if kinds[which] == FROM_SPLIT:
+            found.append(from_split(split, turn, seconds))
+            continue
+        turn, level = divmod(turn, len(_CASTS))
+        seed, place = divmod(turn, len(towns))
+        town = towns[(place + which) % len(towns)]
+        found.append(make(seed, kinds[which], 1 + level, town, seconds))
     return found
 
 
-def _split(split: str) -> SplitPlan:
+def require_split(split: str) -> SplitPlan:
+    """A split that can be driven in; raises UsageError."""
     six = [name for name, plan in SPLITS.items() if plan.version != "5"]
     if split not in six:
         hint = did_you_mean(split, six, f"one of {', '.join(six)}")

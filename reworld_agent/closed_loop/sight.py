@@ -28,6 +28,7 @@ class Tick(NamedTuple):
     moment: Moment
     state: Array  # [11] ego, global
     motion: Motion
+    s: float  # m along its route
     command: Array  # int [4], NAVSIM's driving command
 
 
@@ -44,11 +45,16 @@ class Sight:
     """
 
     def __init__(self, drive: Drive, sensors: SensorConfig, frames: int) -> None:
-        if sensors.lidar_pc:
-            raise UsageError("the agent asks for the lidar", "the town has cameras only")
+        self.check(sensors)
         self.drive, self.sensors, self.frames = drive, sensors, frames
         self._renderer: Any = None
         self._pictures: dict[tuple[int, str], NDArray[np.uint8]] = {}
+
+    @staticmethod
+    def check(sensors: SensorConfig) -> None:
+        """Raise UsageError where an agent asks for a sensor that the town has not."""
+        if sensors.lidar_pc:
+            raise UsageError("the agent asks for the lidar", "the town has cameras only")
 
     def agent_input(self, ticks: dict[int, Tick], now: int) -> AgentInput:
         """The history up to a tick, as NAVSIM hands it to an agent."""

@@ -116,11 +116,6 @@ class Stage:
         """The log time of a tick [µs]."""
         return EPOCH + (tick + BEFORE) * 100_000
 
-    def progress(self, state: Array) -> float:
-        """How far along its route the ego is (m), at the nearest point of it."""
-        path = self.drive.scenario.actors[0].path
-        return float(np.hypot(*(path.xy - self._pose(state)[:2]).T).argmin())
-
     def _pose(self, state: Array) -> Array:
         return np.array([state[X] - self.origin[0], state[Y] - self.origin[1], state[HEADING]])
 
@@ -141,4 +136,4 @@ class Stage:
     def _record(self, moment: Moment, motion: Motion, state: Array) -> None:
         path = self.drive.scenario.actors[0].path
         s = float(self.town.traffic.ahead(self._rest())[0][0])
-        self.ticks[self.tick] = Tick(moment, state, motion, command_at(path, s, moment.ego))
+        self.ticks[self.tick] = Tick(moment, state, motion, s, command_at(path, s, moment.ego))

@@ -47,6 +47,7 @@ class World:
 
     Attributes:
         stage: the town, and all its ticks so far.
+        followed: the plan, or control, that the ego follows; None before the first.
         reason: why nothing can be driven any more: `over` or `off_map`; "" while it goes on.
 
     Raises:
@@ -66,15 +67,19 @@ class World:
         self.sight = Sight(self.drive, sensors, HISTORY_FRAMES)
         self.surroundings = Surroundings(self.drive)
         self.last_tick = round(scenario.seconds / TICK)
-        self.reset()
+        self._begin()
 
     def reset(self) -> AgentInput:
         """Begin anew; what the agent sees first."""
+        if self.tick:
+            self._begin()
+        return self.observe()
+
+    def _begin(self) -> None:
         self.stage, self.reason = Stage(self.drive), ""
-        self._followed: Plan | Control | None = None
+        self.followed: Plan | Control | None = None
         self._touched: set[int] = set()
         self._on_road = True
-        return self.observe()
 
     @property
     def done(self) -> bool:
@@ -126,14 +131,21 @@ class World:
             DataError: the action is none, not finite, or teleports; nothing has moved.
             UsageError: the times are none of these, or the scenario has ended.
         """
+        events = self.advance(action, duration, latency)
+        return self.observe(), events
+
+    def advance(
+        self, action: Any = None, duration: float = 0.5, latency: float = 0.0
+    ) -> list[Event]:
+        """`step` without looking: no picture is painted."""
         ticks, late = self._times(duration, latency)
-        given = self._followed if action is None or self.recorded else self._read(action)
+        given = self.followed if action is None or self.recorded else self._read(action)
         events: list[Event] = []
         if late:
-            self._drive(self._followed, late, events)
-        self._followed = given
+            self._drive(self.followed, late, events)
+        self.followed = given
         self._drive(given, ticks - late, events)
-        return self.observe(), events
+        return events
 
     def scene(self) -> Scene:
         """What a privileged agent sees now: boxes, lights, route and map too; no future."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from reworld_agent.core.errors import UsageError
 
 PDMS_V1, EPDMS_V2 = PROTOCOL_NAMES = ("pdms_v1", "epdms_v2")
+DRIVE_V1 = "drive_v1"  # of closed loops; their tables are read, and no single plan is scored so
+TABLE_PROTOCOLS = (*PROTOCOL_NAMES, DRIVE_V1)
 BOTH = "both"  # the two protocols from one simulation; every column named <protocol>_<column>
 PROTOCOL_CHOICES = (*PROTOCOL_NAMES, BOTH)
 

@@ -14,6 +14,7 @@ WHO = "team_name=a authors=b email=c@d.e institution=f country=g"
 HELD = {
     "score": ("output_dir={out}/run", "run", ""),
     "score-trajectories": ("trajectories={file} data_split=town_test output={out}/t", "", "t"),
+    "drive": ("agent=constant_velocity output_dir={out}/run", "run", ""),
     "explain": ("{out}", "", "explanations.parquet"),
     "look": ("{out} output={out}/look.html", "", "look.html"),
     "report": ("{out}", "", "report.html"),

@@ -130,9 +130,10 @@ def are_in(path: Path) -> bool:
 
 
 def _rollouts(path: Path) -> list[Path]:
-    """Folders of rollouts: the path itself, or those in it."""
+    """Folders of rollouts: the path itself, those in it, or those of a run of `reworld drive`."""
     own = [path] if (path / STEPS_FILE).is_file() else []
-    return own or sorted(file.parent for file in path.glob(f"*/{STEPS_FILE}"))
+    own = own or sorted(file.parent for file in path.glob(f"*/{STEPS_FILE}"))
+    return own or sorted(file.parent for file in path.glob(f"rollouts/*/{STEPS_FILE}"))
 
 
 def read(path: Path, token: str | None = None, most: int = 24) -> list[MovingScene]:

@@ -17,12 +17,19 @@ from reworld_agent.analysis.explanation.explanation import scored_otherwise
 from reworld_agent.analysis.explanation.worst import worst
 from reworld_agent.analysis.figures.calibration import FRONT
 from reworld_agent.analysis.player import page as player
+from reworld_agent.analysis.player import recordings
 from reworld_agent.analysis.player.contract import MovingScene, notes_of
 from reworld_agent.analysis.player.scenes import SceneTask, gather_all, open_beside
 from reworld_agent.analysis.reporting import contents as report_data
 from reworld_agent.analysis.reporting.contents import Explained
 from reworld_agent.analysis.reporting.settings import ReportSettings
 from reworld_agent.analysis.tables.completeness import Check, checks
+from reworld_agent.analysis.tables.driven import (
+    ROLLOUTS,
+    driven_failures,
+    driven_run,
+    is_driven,
+)
 from reworld_agent.analysis.tables.files import EXPLANATIONS
 from reworld_agent.analysis.tables.raw_tables import open_table
 from reworld_agent.analysis.tables.runs import Run, open_run
@@ -80,6 +87,8 @@ def gather(settings: ReportSettings) -> Content:
     """All that a page shows; see `report`."""
     table = read_table(settings.run, of_both=settings.protocol or PDMS_V1)
     other = _beside(table, settings.beside)
+    if is_driven(table):
+        return _driven(settings, table, other)
     empty = Explained(SCHEMA.empty_table().to_pandas(), _count_failed(table))
     try:
         run = open_run(settings)
@@ -89,6 +98,20 @@ def gather(settings: ReportSettings) -> Content:
     explained = _explain(run, settings.explain, settings.workers)
     scenes = _scenes(settings, run, explained.rows, other)
     return Content(table, run, explained, scenes, other)
+
+
+def _driven(settings: ReportSettings, table: ScoreTable, other: Comparison | None) -> Content:
+    """A run of drives: its failures as they were told, its worst recordings to be played."""
+    rows, notes = SCHEMA.empty_table().to_pandas(), tuple[str, ...]()
+    try:
+        rows = driven_failures(table, list(SCHEMA.names))
+    except ReWorldError as error:
+        notes = (f"failures are not explained: {error.message}",)
+    folder = table.path.parent / ROLLOUTS
+    known = [token for token in worst(rows, settings.gallery) if (folder / token).is_dir()]
+    scenes = tuple(recordings.rollout(folder / token) for token in known)
+    explained = Explained(rows, rows["token"].nunique(), notes)
+    return Content(table, driven_run(table), explained, scenes, other)
 
 
 def _scenes(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-SCORES = ("pdm_scores.parquet", "pdm_scores.csv")
+DRIVE_SCORES, DRIVE_FAILURES = "drive_scores.parquet", "drive_failures.parquet"
+SCORES = ("pdm_scores.parquet", "pdm_scores.csv", DRIVE_SCORES, "drive_scores.csv")
 """A run's score table; the first that is there is read."""
 
 TRAJECTORIES, INFERENCE = "trajectories.parquet", "inference.parquet"
@@ -15,5 +16,5 @@ def run_tables(path: Path) -> list[Path]:
     """What a score table or a run's folder is made of: the file itself, or the folder's tables."""
     if not path.is_dir():
         return [path]
-    own = [path / name for name in (*SCORES, TRAJECTORIES, INFERENCE)]
+    own = [path / name for name in (*SCORES, TRAJECTORIES, INFERENCE, DRIVE_FAILURES)]
     return [*own, *path.glob("*.csv")]

@@ -26,9 +26,10 @@ from reworld_agent.analysis.tables.two_stages import (
 from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.core.records import as_shown
 from reworld_agent.core.text import shown
-from reworld_agent.core.vocabulary import PROTOCOL_NAMES
-from reworld_agent.pdm.metrics import SCORE, Protocol, aliases, protocols
+from reworld_agent.core.vocabulary import PROTOCOL_NAMES, TABLE_PROTOCOLS
+from reworld_agent.pdm.metrics import SCORE, Protocol, aliases, protocols, table_protocols
 from reworld_agent.pdm.metrics import protocol as rules_of
+from reworld_agent.pdm.metrics.table import DRIVE, MP
 
 _LONGEST = 500  # letters of a list of columns in a message
 TOKEN, LOG, VALID = "token", "log_name", "valid"
@@ -37,6 +38,7 @@ _NAMES = {
     "scene_token": TOKEN,
     "scenario_token": TOKEN,
     "initial_token": TOKEN,
+    "scenario": TOKEN,
     "log_name": LOG,
     "log": LOG,
     "valid": VALID,
@@ -159,7 +161,7 @@ def _choose(columns: Sequence[str], notes: list[str], file: Path) -> dict[str, s
     """Columns to read, each with its canonical name; an exact name wins over an alias."""
     chosen: dict[str, str] = {}
     meanings = {**_NAMES, **dict(aliases())}
-    known = {*_NAMES.values(), *(name for rules in protocols() for name in rules.metrics)}
+    known = {*_NAMES.values(), *(name for rules in table_protocols() for name in rules.metrics)}
     for column in columns:
         stage = STAGE.search(column)
         base = column[: stage.start()] if stage else column
@@ -260,6 +262,7 @@ def _protocol(
     alone = {n: own - set().union(*(ours[m] for m in ours if m != n)) for n, own in ours.items()}
     fitting = [name for name, own in alone.items() if own.intersection(columns)]
     seen = fitting[0] if len(fitting) == 1 else None
+    seen = DRIVE.name if MP.name in columns else seen
     answers = {"metadata": recorded, "columns": seen, "protocol=": asked}
     given = {source: name for source, name in answers.items() if name}
     if len(set(given.values())) > 1:
@@ -271,9 +274,10 @@ def _protocol(
             f"say protocol={' | '.join(PROTOCOL_NAMES)}",
         )
     source, name = next(iter(given.items()))
-    if name not in PROTOCOL_NAMES:
+    if name not in TABLE_PROTOCOLS:
         raise ConfigError(
-            f"{shown(file)}: protocol {name} is unknown here", f"known: {', '.join(PROTOCOL_NAMES)}"
+            f"{shown(file)}: protocol {name} is unknown here",
+            f"known: {', '.join(TABLE_PROTOCOLS)}",
         )
     return rules_of(name), source
 

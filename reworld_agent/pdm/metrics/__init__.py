@@ -28,6 +28,7 @@ from reworld_agent.pdm.metrics.registry import (
     register,
     score_columns,
     short_name,
+    table_protocols,
 )
 
 __all__ = [
@@ -57,4 +58,5 @@ __all__ = [
     "register",
     "score_columns",
     "short_name",
+    "table_protocols",
 ]

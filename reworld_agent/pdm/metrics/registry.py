@@ -15,7 +15,7 @@ from pathlib import Path
 
 from reworld_agent.core.errors import ConfigError
 from reworld_agent.core.extending.plugins import load_plugins
-from reworld_agent.core.vocabulary import BOTH, PROTOCOL_CHOICES, PROTOCOL_NAMES
+from reworld_agent.core.vocabulary import BOTH, PROTOCOL_CHOICES, PROTOCOL_NAMES, TABLE_PROTOCOLS
 from reworld_agent.core.workers import at_start
 from reworld_agent.pdm.metrics.definition.metric import Metric
 from reworld_agent.pdm.metrics.definition.protocol import SCORE, Protocol
@@ -41,8 +41,13 @@ def check_protocol(name: str) -> None:
 
 
 def protocols() -> tuple[Protocol, ...]:
-    """All protocols."""
+    """All protocols that score a plan."""
     return tuple(protocol(name) for name in PROTOCOL_NAMES)
+
+
+def table_protocols() -> tuple[Protocol, ...]:
+    """All protocols that a table may have: those of plans, and that of closed loops."""
+    return tuple(protocol(name) for name in TABLE_PROTOCOLS)
 
 
 def metric(name: str) -> Metric:

@@ -81,7 +81,11 @@ DDC = Metric(
     name="driving_direction_compliance",
     short="DDC",
     title="driving direction",
-    raw={vocabulary.PDMS_V1: "ddc", vocabulary.EPDMS_V2: "ddc_off_junctions"},
+    raw={
+        vocabulary.PDMS_V1: "ddc",
+        vocabulary.EPDMS_V2: "ddc_off_junctions",
+        vocabulary.DRIVE_V1: "ddc_off_junctions",
+    },
     allowed=(0.0, 0.5, 1.0),
     explainer=direction.EXPLAINER,
     safety=True,
@@ -128,6 +132,13 @@ EC = Metric(
     aliases=("extended_comfort",),
     two_frames=True,
 )
+MP = Metric(
+    name="making_progress",
+    short="MP",
+    title="making progress",
+    allowed=(0.0, 1.0),
+    look=Look("#117733", hatch="oo"),
+)
 
 TOTAL = Metric(
     name=SCORE,
@@ -137,7 +148,7 @@ TOTAL = Metric(
 )
 """The score itself, which is no metric."""
 
-OFFICIAL = (NC, DAC, TTC, EP, COMFORT, DDC, TLC, LK, HC, EC)
+OFFICIAL = (NC, DAC, TTC, EP, COMFORT, DDC, TLC, LK, HC, EC, MP)
 """All metrics; failure records and charts follow their order."""
 
 _Weights = tuple[tuple[Metric, float], ...]
@@ -202,4 +213,14 @@ EPDMS_V2 = _protocol(
     multipliers=(NC, DAC, DDC, TLC),
     weights=((EP, 5.0), (TTC, 5.0), (LK, 2.0), (HC, 2.0), (EC, 2.0)),
 )
-OFFICIAL_PROTOCOLS = (PDMS_V1, EPDMS_V2)
+DRIVE = _protocol(
+    vocabulary.DRIVE_V1,
+    "DS",
+    "drive score",
+    "closed loop, 20 s, all driven windows of 4 s; progress against the recorded driver",
+    navsim="",
+    multipliers=(NC, DAC, DDC, TLC, MP),
+    weights=((EP, 5.0), (TTC, 5.0), (COMFORT, 2.0)),
+    printed=(NC, DAC, DDC, TLC, MP, TTC, COMFORT, EP),
+)
+OFFICIAL_PROTOCOLS = (PDMS_V1, EPDMS_V2, DRIVE)

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.core.errors import ConfigError
+from reworld_agent.core.vocabulary import DRIVE_V1
 from reworld_agent.pdm.metrics.definition.metric import Rollouts
 from reworld_agent.pdm.metrics.definition.protocol import Protocol
 from reworld_agent.pdm.metrics.records import Names, Records
-from reworld_agent.pdm.metrics.registry import BOTH, PROTOCOL_NAMES, protocol
+from reworld_agent.pdm.metrics.registry import BOTH, PROTOCOL_CHOICES, PROTOCOL_NAMES, protocol
 from reworld_agent.pdm.metrics.table import EPDMS_V2
 from reworld_agent.pdm.protocols.added import added_columns, beside, joined
 from reworld_agent.pdm.protocols.scored_scene import ProtocolScene, ScoredScene
@@ -32,6 +33,9 @@ def score_scene(
     interval_s: float | None = None,
 ) -> Records:
     """Columns of a protocol for checked poses [N, L, 3]; see `api.score`."""
+    if name == DRIVE_V1:
+        known = " | ".join(PROTOCOL_CHOICES)
+        raise ConfigError(f"protocol={name} is of drives, not of plans", f"use protocol={known}")
     drives = rollouts(scene.cache, poses, interval_s)
     if rails is not None:
         return _reactive(scene, rails, drives, name, explain)

@@ -104,7 +104,7 @@ def event_happens(drive: Drive) -> bool:
         return bool(np.hypot(*(places[:, None] - ego).transpose(2, 0, 1)).min() < 5.0)
     if theme in ("left_turn", "merge"):
         other = drive.boxes[:, 1, :2]
-        return bool(np.hypot(*(other - ego).T).min() < 20.0)
+        return bool(np.hypot(*(other - ego).T).min() < 40.0)  # from both ends of a junction
     if theme in ("crossing", "step_out"):
         crossing = [k for k, walker in enumerate(drive.scenario.walkers) if walker.crosses]
         people = drive.record.walkers[:, crossing]

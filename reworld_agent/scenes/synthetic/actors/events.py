@@ -20,6 +20,8 @@ from reworld_agent.scenes.synthetic.town import geometry as geo
 from reworld_agent.scenes.synthetic.town.network import Connector, Lane, Network
 from reworld_agent.scenes.synthetic.town.routes import build_path, change_lane, random_chain
 
+_BEFORE_MERGING = 8.0  # m/s
+
 
 def _turns(net: Network, scenario: ScenarioActors, cast: Cast, rng: np.random.Generator) -> bool:
     if rng.random() < 0.5:
@@ -166,10 +168,14 @@ def _priority(net: Network, scenario: ScenarioActors, cast: Cast, rng: np.random
     if onward is None:
         return False
     path = build_path(net, [other.source, other, *onward])
+    if scenario.theme == "merge":  # who comes faster brakes hard where it sees that it must wait
+        ego.driver = replace(ego.driver, caps=((WARM_UP, 60.0, _BEFORE_MERGING),))
+        ego.v = min(ego.v, _BEFORE_MERGING)
     gate = ego.path.gates[0]
-    eta = float(np.sum(1.0 / np.maximum(ego.path.speed[int(ego.s) : int(gate.stop)], 2.0)))
+    allowed = np.clip(ego.path.speed[int(ego.s) : int(gate.stop)], 2.0, _BEFORE_MERGING)
+    eta = float(np.sum(1.0 / allowed))
     speed = 0.9 * float(path.speed[5])
-    s = path.gates[0].stop - speed * (eta + float(rng.uniform(-0.6, 1.2)))
+    s = path.gates[0].stop - speed * (eta + float(rng.uniform(-1.6, 0.2)))
     if not 2.0 < s < path.gates[0].stop - 5.0:
         return False
     driver = replace(random_driver(rng), insists=True)

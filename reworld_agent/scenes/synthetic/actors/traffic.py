@@ -257,10 +257,10 @@ class Traffic:
             gate = actor.path.gates[self.gate[i]]
             junction = gate.connector.junction
             rest = gate.stop - float(self.s[i]) - actor.front
-            reach = REACH + (EGO_REACH if i == 0 else 0.0)
+            insists = actor.driver.insists
+            reach = REACH + (EGO_REACH if i == 0 or insists else 0.0)
             if junction not in self.signals.offsets and rest < reach:
                 inside = rest < -0.5 and i in self.granted
-                insists = actor.driver.insists
                 yield Request(i, junction, gate.connector.fid, rest, inside, insists)
 
 

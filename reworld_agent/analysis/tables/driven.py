@@ -1,0 +1,52 @@
+"""Runs of `reworld drive`: their failures have a table of their own, told as they were driven."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from reworld_agent.analysis.tables.files import DRIVE_FAILURES
+from reworld_agent.analysis.tables.raw_tables import open_table
+from reworld_agent.analysis.tables.runs import Run
+from reworld_agent.analysis.tables.score_tables import ScoreTable
+from reworld_agent.core.errors import DataError
+from reworld_agent.core.text import shown
+from reworld_agent.core.vocabulary import DRIVE_V1
+from reworld_agent.pdm.cache_io.folder import SceneCaches
+
+ROLLOUTS = "rollouts"  # folder of a run's recordings, one a scenario
+
+
+def is_driven(table: ScoreTable) -> bool:
+    """Whether a table is one of drives."""
+    return table.protocol.name == DRIVE_V1
+
+
+def driven_run(table: ScoreTable) -> Run:
+    """A run of drives: scenarios in the place of scenes, and no plans that could be scored."""
+    split = str(table.provenance.get("split", "unknown split"))
+    home = table.path.parent
+    return Run(table, pd.Series(dtype=object), SceneCaches(home, home, split))
+
+
+def driven_failures(table: ScoreTable, columns: list[str]) -> pd.DataFrame:
+    """Failures of a run of drives, worst scenarios first.
+
+    Args:
+        table: its scores.
+        columns: of the failures.
+
+    Raises:
+        DataError: their table is missing, damaged, or of other scenarios.
+    """
+    path = table.path.parent / DRIVE_FAILURES
+    if not path.is_file():
+        raise DataError(f"{shown(path)}: no such file", "name the output folder of `reworld drive`")
+    rows = open_table(path).read(columns)
+    if not rows["token"].isin(table.frame.index).all():
+        raise DataError(f"{shown(path)}: of other scenarios than the scores", "drive them again")
+    place = pd.Series(range(len(rows)), index=rows.index)
+    return (
+        rows.assign(place=place)
+        .sort_values(["score", "token", "place"], ignore_index=True)
+        .drop(columns="place")
+    )

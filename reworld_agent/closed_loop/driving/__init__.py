@@ -1,0 +1,1 @@
+"""Driving an agent through many scenarios: settings, processes, tables, records."""

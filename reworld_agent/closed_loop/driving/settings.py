@@ -1,0 +1,95 @@
+"""`DriveRun`: what driving an agent takes, checked before anything is driven."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from omegaconf import DictConfig
+
+from reworld_agent.closed_loop.scenarios import FROM_SPLIT, KINDS, SECONDS, require_split
+from reworld_agent.core.configs import plain
+from reworld_agent.core.errors import UsageError
+from reworld_agent.core.sections import from_mapping
+from reworld_agent.core.settings import MOST_WORKERS, Settings, setting
+from reworld_agent.evaluation.agent_choice import AgentChoice, read_agent
+
+_WORK = "how it is done"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriveRun(Settings):
+    """An agent driven through scenarios of the town, and its scores.
+
+    Raises:
+        UsageError: settings that cannot be, or do not go together.
+    """
+
+    agent: AgentChoice = setting(
+        "reworld, constant_velocity, human (the recorded driver), ego_status_mlp or your own; "
+        "agent.NAME=VALUE are its arguments, such as agent.checkpoint_path=FOLDER",
+        read=read_agent,
+        keys=lambda: None,
+    )
+    output_dir: Path = setting(
+        "folder of the run; an unfinished run in it goes on", writes="folder"
+    )
+    experiment_name: str = setting("of the default output_dir", "drive")
+    split: str = setting("whose drives and towns: town6_test, town6_val ...", "town6_test")
+    scenarios: int = setting("how many", 64, least=1, most=100_000)
+    kinds: tuple[str, ...] = setting(
+        "drive: the split's own drives; the others are made from seeds, at three difficulties in "
+        "turn",
+        (FROM_SPLIT,),
+        choices=(FROM_SPLIT, *KINDS),
+    )
+    seconds: float = setting("of a scenario", SECONDS, least=1, most=60)
+    replan_hz: int = setting(
+        "how often a second the agent plans: 1, 2, 5 or 10", 2, least=1, most=10
+    )
+    latency: float = setting(
+        "seconds after which a plan is followed (simulated, in steps of 0.1)", 0.0, least=0, most=1
+    )
+    film: bool = setting("keep the pictures of CAM_F0, for `reworld look`", False)
+    worker: Literal["sequential", "processes", "ray"] = setting(
+        "who drives", "processes", group=_WORK
+    )
+    workers: int | None = setting(
+        "processes; null = one for each core", None, least=1, cap=MOST_WORKERS, group=_WORK
+    )
+    resume: bool = setting("go on with an unfinished run in the same output_dir", True, group=_WORK)
+
+    @classmethod
+    def from_config(cls, cfg: DictConfig, choices: Mapping[str, str] | None = None) -> DriveRun:
+        """From the configuration of `reworld drive`; see the class for what it raises.
+
+        Args:
+            cfg: composed.
+            choices: names of the files that were chosen for its groups: `agent` names the agent in
+                tables; without it, that is its class's name.
+        """
+        values = plain(cfg)
+        agent = read_agent(values["agent"])
+        values["agent"] = AgentChoice((choices or {}).get("agent") or agent.name, agent.config)
+        return from_mapping(cls, values, strangers=True)
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two plans."""
+        return 1.0 / self.replan_hz
+
+    def check(self) -> None:
+        """See the class."""
+        self.agent.require_weights()
+        require_split(self.split)
+        if 10 % self.replan_hz:
+            raise UsageError(f"replan_hz={self.replan_hz} does not divide 10", "use 1, 2, 5 or 10")
+        if abs(self.latency * 10 - round(self.latency * 10)) > 1e-6:
+            raise UsageError(f"latency={self.latency:g} is no multiple of 0.1 s", "for example 0.2")
+        if self.latency >= self.interval:
+            raise UsageError(
+                f"latency={self.latency:g} is not below the {self.interval:g} s between two plans",
+                "set a smaller replan_hz=, or a smaller latency=",
+            )

@@ -1,0 +1,1 @@
+"""How a driven scenario is judged: the scorer's own metrics over windows of 4 s, and two scores."""
