@@ -13,7 +13,6 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "plan, score, understand": (
         "score",
         "score-trajectories",
-        "drive",
         "explain",
         "report",
         "look",
@@ -40,7 +39,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "evidence oracle",
         "benchmark guidance",
     ),
-    "closed loop": ("serve driver",),
+    "closed loop": ("drive", "serve driver"),
     "set up": ("doctor", "synth", "completion"),
 }
 """Names of the commands under the headings of `reworld --help`."""

@@ -28,7 +28,8 @@ from reworld_agent.core.lazy import lazy_face
 if TYPE_CHECKING:
     from reworld_agent.closed_loop.contacts import Event
     from reworld_agent.closed_loop.ego import Control
-    from reworld_agent.closed_loop.scenarios import KINDS, Scenario, from_split, make, of_split
+    from reworld_agent.closed_loop.kinds import KINDS
+    from reworld_agent.closed_loop.scenarios import Scenario, from_split, make, of_split
     from reworld_agent.closed_loop.world import World
 
 __all__ = ["KINDS", "Control", "Event", "Scenario", "World", "from_split", "make", "of_split"]
@@ -38,7 +39,8 @@ __getattr__, __dir__ = lazy_face(
     {
         "contacts": ["Event"],
         "ego": ["Control"],
-        "scenarios": ["KINDS", "Scenario", "from_split", "make", "of_split"],
+        "kinds": ["KINDS"],
+        "scenarios": ["Scenario", "from_split", "make", "of_split"],
         "world": ["World"],
     },
 )

@@ -12,6 +12,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from reworld_agent.closed_loop.kinds import FROM_SPLIT, KINDS, SECONDS, THEMES
 from reworld_agent.core.errors import SceneError, UsageError
 from reworld_agent.core.settings import did_you_mean
 from reworld_agent.scenes.synthetic.actors.casts import CAST6, Cast
@@ -19,19 +20,6 @@ from reworld_agent.scenes.synthetic.drive import SPLITS, Drive, SplitPlan
 from reworld_agent.scenes.synthetic.rollout import find_drive, make_drive
 from reworld_agent.scenes.synthetic.town.plans import TOWNS6
 
-SECONDS = 20.0  # of a scenario
-HISTORY = 1.5  # s that ego drives as recorded before a scenario begins
-FROM_SPLIT = "drive"  # the kind of a split's own drives
-THEMES = {
-    "cut_in": "cut_in",
-    "jaywalker": "step_out",
-    "red_light": "red_light",
-    "blocked_lane": "obstacle",
-    "unprotected_left": "left_turn",
-    "merging": "merge",
-    "queue": "queue",
-}
-KINDS = tuple(THEMES)
 EASY, MEDIUM, HARD = 1, 2, 3
 _FRAMES = 44  # 21.5 s: history and scenario
 _ATTEMPTS = 400

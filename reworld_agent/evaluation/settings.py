@@ -44,8 +44,8 @@ class EvaluationRun(Settings):
     """
 
     agent: AgentChoice = setting(
-        "reworld, constant_velocity, human, ego_status_mlp or your own; agent.NAME=VALUE are its "
-        "arguments, such as agent.checkpoint_path=FOLDER",
+        "reworld, constant_velocity, human, ego_status_mlp, pdm_closed or your own; "
+        "agent.NAME=VALUE are its arguments, such as agent.checkpoint_path=FOLDER",
         read=read_agent,
         keys=lambda: None,
     )

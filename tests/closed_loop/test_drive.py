@@ -50,10 +50,12 @@ def test_standing_makes_no_progress_and_leaving_the_map_is_off_the_road() -> Non
     long = make(0, "red_light", 1, "test-skew")
     stands = row_of(drive_scenario(long, agents.Stands()), None, "stands")
     assert stands["ego_progress"] < 0.2 and stands["making_progress"] == stands["score"] == 0.0
+    assert "of the recorded" in stands["reason"]
     leaves = drive_scenario(long, agents.Leaves())
     row = row_of(leaves, None, "leaves")
     assert leaves.world.reason == "off_map" and row["drivable_area_compliance"] == 0.0
-    assert row["end_time_s"] < 20.0 and '"metric": "DAC"' in row["failures"]
+    assert row["end_time_s"] < 20.0 and "left the map" in row["reason"]
+    assert '"metric": "DAC"' in row["failures"]
 
 
 def test_a_late_plan_changes_the_drive() -> None:

@@ -6,7 +6,7 @@ import sys
 
 from reworld_agent.cli.command import FAILED, OK
 from reworld_agent.cli.hydra_command import HydraCommand
-from reworld_agent.closed_loop.driving.run import drive
+from reworld_agent.closed_loop import driving
 from reworld_agent.closed_loop.driving.settings import DriveRun
 
 _SHOWN = 5  # scenarios with a reason
@@ -38,7 +38,7 @@ plans NaN or teleports ends its scenario, and not the run.
 
 def run(settings: DriveRun) -> int:
     """Print the summary, and the scenarios that ended with a reason."""
-    found = drive(settings)
+    found = driving.drive(settings)
     print(found.text())
     print(f"results in {settings.output_dir.absolute()}")
     stopped = found.stopped()

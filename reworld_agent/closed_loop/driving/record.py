@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.analysis.player.recordings import Rollout
+from reworld_agent.closed_loop.contacts import OFF_MAP
 from reworld_agent.closed_loop.driving.loop import Driven
 from reworld_agent.closed_loop.judging.failures import failures
 from reworld_agent.closed_loop.judging.verdict import Verdict, judge
@@ -47,7 +48,8 @@ def row_of(driven: Driven, folder: Path | None, label: str) -> dict[str, Any]:
         "valid": True,
         **values,
         **{name: verdict.more[name] for name in MORE},
-        "reason": driven.reason or verdict.fault,
+        **({"alpasim_score": 0.0} if driven.reason else {}),
+        "reason": driven.reason or _reason(driven, verdict),
         "failures": json.dumps(lost),
         **_rollout_columns(driven),
     }
@@ -81,6 +83,16 @@ def _values(verdict: Verdict, reason: str) -> dict[str, float]:
     stopped = {**verdict.values, MP.name: 0.0}
     arrays = {name: np.array([stopped[name]]) for name in DRIVE.official}
     return {**stopped, SCORE: float(DRIVE.score(arrays)[0])}
+
+
+def _reason(driven: Driven, verdict: Verdict) -> str:
+    """What is to be said of a scenario that was not driven to its end, or hardly at all."""
+    world, more = driven.world, verdict.more
+    if world.reason == OFF_MAP or verdict.fault:
+        return f"the ego left the map: no road near it at {world.time:.1f} s"
+    if verdict.values[MP.name] < 1.0:
+        return f"came {more['progress_m']:.0f} m of the recorded {more['recorded_m']:.0f} m"
+    return ""
 
 
 def _rollout_columns(driven: Driven) -> dict[str, Any]:

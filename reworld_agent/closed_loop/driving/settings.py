@@ -9,7 +9,7 @@ from typing import Literal
 
 from omegaconf import DictConfig
 
-from reworld_agent.closed_loop.scenarios import FROM_SPLIT, KINDS, SECONDS, require_split
+from reworld_agent.closed_loop.kinds import FROM_SPLIT, KINDS, SECONDS
 from reworld_agent.core.configs import plain
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.sections import from_mapping
@@ -28,8 +28,8 @@ class DriveRun(Settings):
     """
 
     agent: AgentChoice = setting(
-        "reworld, constant_velocity, human (the recorded driver), ego_status_mlp or your own; "
-        "agent.NAME=VALUE are its arguments, such as agent.checkpoint_path=FOLDER",
+        "reworld, constant_velocity, human (the recorded driver), ego_status_mlp, pdm_closed or "
+        "your own; agent.NAME=VALUE are its arguments, such as agent.checkpoint_path=FOLDER",
         read=read_agent,
         keys=lambda: None,
     )
@@ -82,6 +82,9 @@ class DriveRun(Settings):
 
     def check(self) -> None:
         """See the class."""
+        # the towns take a second to import, and --help needs none
+        from reworld_agent.closed_loop.scenarios import require_split  # noqa: PLC0415
+
         self.agent.require_weights()
         require_split(self.split)
         if 10 % self.replan_hz:

@@ -74,8 +74,7 @@ def _found(verdict: Verdict, row: Metric) -> tuple[Window, dict[str, Any]]:
         return window, met
     if row is EP:
         window = min(verdict.windows, key=lambda own: float(own.raw["progress"][0]))
-        recorded = verdict.more["recorded_m"]
-        part = recorded * len(window.states) / (len(window.states) * len(verdict.windows))
+        part = verdict.more["recorded_m"] / len(verdict.windows)
         own = float(window.raw["progress"][0])
         return window, {"mechanism": mechanism(window.cache, window.states, own, part)}
     window = next(_losing(verdict, row), verdict.windows[-1])

@@ -12,7 +12,8 @@ from reworld_agent.closed_loop.contacts import OFF_MAP
 from reworld_agent.closed_loop.judging.red_lights import entered_on_red
 from reworld_agent.closed_loop.judging.scene_score import LEAST_WAY, scene_score
 from reworld_agent.closed_loop.judging.windows import Window, windows
-from reworld_agent.closed_loop.scenarios import HISTORY, Scenario
+from reworld_agent.closed_loop.kinds import HISTORY
+from reworld_agent.closed_loop.scenarios import Scenario
 from reworld_agent.closed_loop.world import World, maps_root
 from reworld_agent.core.errors import SceneError
 from reworld_agent.pdm.compiling import ensure_compiled

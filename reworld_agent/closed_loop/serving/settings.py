@@ -39,8 +39,9 @@ class ServeDriverRun(Settings):
     """An agent behind AlpaSim's egodriver service."""
 
     agent: AgentChoice = setting(
-        "reworld, constant_velocity, human (which no simulator can drive), ego_status_mlp or your "
-        "own; agent.NAME=VALUE are its arguments, such as agent.checkpoint_path=FOLDER",
+        "reworld, constant_velocity, human and pdm_closed (which no simulator can drive), "
+        "ego_status_mlp or your own; agent.NAME=VALUE are its arguments, such as "
+        "agent.checkpoint_path=FOLDER",
         read=read_agent,
         keys=lambda: None,
     )
