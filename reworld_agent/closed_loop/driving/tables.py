@@ -15,7 +15,7 @@ from reworld_agent.analysis.comparison.hierarchical import Hierarchical, hierarc
 from reworld_agent.analysis.explanation.explain import SCHEMA
 from reworld_agent.analysis.tables.files import DRIVE_FAILURES, DRIVE_SCORES
 from reworld_agent.closed_loop.driving.record import MORE
-from reworld_agent.core.result_tables import write_csv, write_parquet
+from reworld_agent.core.result_tables import write_csv, write_parquet, write_with_twin
 from reworld_agent.pdm.metrics import SCORE, metric
 from reworld_agent.pdm.metrics.table import DRIVE
 
@@ -100,8 +100,7 @@ def write_tables(folder: Path, rows: pd.DataFrame, origin: dict[str, Any]) -> Dr
     """
     table, interval = score_table(rows)
     more = {} if interval is None else {"interval": [interval.low, interval.high]}
-    write_parquet(folder / DRIVE_SCORES, table, {**origin, **more})
-    write_csv((folder / DRIVE_SCORES).with_suffix(".csv"), table)
+    write_with_twin(folder / DRIVE_SCORES, table, {**origin, **more})
     lost = [row for text in rows["failures"] for row in json.loads(text)]
     failed = pa.Table.from_pylist(lost, schema=SCHEMA).to_pandas()
     write_parquet(folder / DRIVE_FAILURES, failed, origin)
