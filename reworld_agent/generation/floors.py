@@ -21,7 +21,7 @@ from reworld_agent.generation.samples import Clip, Sample, View
 from reworld_agent.model import ReWorldModel
 from reworld_agent.video.encoding import encode_clip
 
-RESTORED, REPEATED = FLOORS = ("restored", "repeated")
+RESTORED, REPEATED = FLOORS = ("codec", "repeated")
 
 
 def write_floors(

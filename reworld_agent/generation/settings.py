@@ -128,7 +128,7 @@ class GenerateSettings(ModelSettings):
         metavar="FILE",
     )
     floors: bool = setting(
-        "also restored/, the real future through the codec, and repeated/, the present frame that "
+        "also codec/, the real future through the codec, and repeated/, the present frame that "
         "stays: what a future is held against",
         False,
     )
@@ -136,7 +136,7 @@ class GenerateSettings(ModelSettings):
         "where the futures go",
         Path("outputs/generated"),
         writes="folder",
-        makes=("clips", "futures", "real", "side_by_side", "restored", "repeated"),
+        makes=("clips", "futures", "real", "side_by_side", "codec", "repeated"),
         metavar="DIR",
         old_names=("output",),
     )

@@ -31,12 +31,12 @@ def test_floors_of_an_index(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     ]
     assert main(index) == 0
     words = ["video", "generate", f"index={table}", "row=0:2", "steps=1", f"output_dir={output}"]
-    assert main(words) == 0 and not (output / "restored").exists()
+    assert main(words) == 0 and not (output / "codec").exists()
     assert main([*words, "floors=true"]) == 0  # of futures that are there
     assert "0 futures written" in capsys.readouterr().out
     names = sorted(path.name for path in (output / "futures").glob("*.mp4"))
     assert len(names) == 2
-    for folder in ("restored", "repeated"):
+    for folder in ("codec", "repeated"):
         assert sorted(path.name for path in (output / folder).glob("*.mp4")) == names
     past = read_frames(output / "clips" / names[0])[3]
     real = read_frames(output / "real" / names[0])
@@ -48,11 +48,11 @@ def test_floors_of_an_index(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     pixels = torch.from_numpy(np.ascontiguousarray(sequence)).float() / 127.5 - 1
     with torch.no_grad():
         wanted = ((restored(model.codec, pixels) + 1) * 127.5).clamp(0, 255)[0, :, 1:]
-    found = torch.from_numpy(read_frames(output / "restored" / names[0])).transpose(0, 1)
+    found = torch.from_numpy(read_frames(output / "codec" / names[0])).transpose(0, 1)
     assert (found - wanted).abs().max() <= 1.0
-    stamp = (output / "restored" / names[0]).stat().st_mtime_ns
+    stamp = (output / "codec" / names[0]).stat().st_mtime_ns
     assert main([*words, "floors=true"]) == 0
-    assert (output / "restored" / names[0]).stat().st_mtime_ns == stamp
+    assert (output / "codec" / names[0]).stat().st_mtime_ns == stamp
 
 
 def test_no_floors_without_a_future(tmp_path: Path) -> None:

@@ -120,12 +120,14 @@ def breakdown(axes: Axes, rows: pd.DataFrame, by: str = "class") -> None:
 
 def page(table: ScoreTable, rows: pd.DataFrame) -> Figure:
     """All charts of a run on one page."""
-    figure = Figure(figsize=(10, 7.5), dpi=110, layout="constrained")
-    grid = figure.subplots(3, 2)
-    lost(grid[0, 0], table)
-    histogram(grid[0, 1], table)
-    for axes, by in zip(grid[1:].ravel(), ("class", "command", "speed", "density"), strict=True):
-        breakdown(axes, rows, by)
+    with style.paper():
+        figure = Figure(figsize=(10, 7.5))
+        grid = figure.subplots(3, 2)
+        lost(grid[0, 0], table)
+        histogram(grid[0, 1], table)
+        kinds = ("class", "command", "speed", "density")
+        for axes, by in zip(grid[1:].ravel(), kinds, strict=True):
+            breakdown(axes, rows, by)
     title = f"{table.label}, {table.protocol.title}, {len(table.frame):,} scenes"
     figure.suptitle(title, fontsize=11, fontweight="bold")
     return figure
@@ -135,7 +137,8 @@ def write(path: str | Path, table: ScoreTable, rows: pd.DataFrame) -> None:
     """All charts of a run in one file (png, pdf, svg by suffix); raises DataError."""
     figure, path = page(table, rows), Path(path)
     kind = path.suffix.lstrip(".") or "png"
-    write_atomically(path, lambda partial: figure.savefig(partial, format=kind))
+    with style.paper():
+        write_atomically(path, lambda partial: figure.savefig(partial, format=kind, dpi=110))
 
 
 def _plain(axes: Axes, ylabel: str, xlabel: str) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 import matplotlib.patheffects as effects
+import matplotlib.style
 
 BLUE, GREEN, ORANGE, SKY = "#0072b2", "#009e73", "#e69f00", "#56b4e9"
 VERMILLION, PURPLE, YELLOW, INK, GREY = "#d55e00", "#cc79a7", "#f0e442", "#222222", "#8c8c8c"
@@ -20,8 +22,18 @@ WHO: dict[str, dict[str, Any]] = {
 
 TRACK_COLOURS = (SKY, VERMILLION, PURPLE, *(GREY,) * 4)  # vehicle, pedestrian, bicycle, the rest
 SMALL = 8.0  # points
+PAPER = "reworld_agent.analysis.figures.paper"  # as matplotlib names a style of a package
 
 
 def halo(width: float = 2.5) -> list[effects.AbstractPathEffect]:
     """White rim that keeps a text or line readable on anything."""
     return [effects.withStroke(linewidth=width, foreground="white")]
+
+
+def paper() -> AbstractContextManager[None]:
+    """Inside, charts look as in a paper: `paper.mplstyle` beside this file.
+
+    Anybody else's figures do with `plt.style.use("reworld_agent.analysis.figures.paper")`.
+    """
+    context: AbstractContextManager[None] = matplotlib.style.context(PAPER)
+    return context

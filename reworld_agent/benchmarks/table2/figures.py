@@ -10,11 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter
 
+from reworld_agent.analysis.figures import style
 from reworld_agent.benchmarks.table2.sweeps import SWEEPS
 from reworld_agent.core.atomic import write_atomically
 
-COLOURS = {"vanilla": "#555555", "reworld": "#D55E00"}
-OTHER = "#0072B2"
+COLOURS = {"vanilla": "#555555", "reworld": style.VERMILLION}
+OTHER = style.BLUE
 LABELS = {
     "velocity_error": "velocity error on held-out clips",
     "fvd": "FVD",
@@ -41,11 +42,11 @@ def draw(name: str, table: pd.DataFrame, ax: Axes) -> None:
 def _curves(table: pd.DataFrame, ax: Axes, measured: str) -> None:
     for name, rows in table.groupby("method", sort=False):
         colour = COLOURS[str(name)]
-        style = "--" if name == "vanilla" else "-"
+        dashes = "--" if name == "vanilla" else "-"
         for _, seed in rows.groupby("seed"):
             ax.plot(seed["step"], seed[measured], color=colour, alpha=0.25, linewidth=1)
         mean = rows.groupby("step")[measured].mean()
-        ax.plot(mean.index, mean, color=colour, linestyle=style, linewidth=2)
+        ax.plot(mean.index, mean, color=colour, linestyle=dashes, linewidth=2)
         last = (float(mean.index[-1]), float(mean.iloc[-1]))
         ax.annotate(str(name), last, xytext=(6, 0), textcoords="offset points", color=colour)
     ax.set(xlabel=LABELS["step"], ylabel=LABELS[measured], yscale="log")
@@ -88,8 +89,7 @@ def write_means(table: pd.DataFrame, varied: str, measured: str, path: Path) -> 
 
 
 def _save(fill: Callable[[Axes], None], path: Path) -> None:
-    figure = Figure(figsize=(6.4, 3.8), layout="constrained")
-    ax = figure.subplots()
-    fill(ax)
-    ax.spines[["top", "right"]].set_visible(False)
-    write_atomically(path, lambda part: figure.savefig(part, dpi=150, format="png"))
+    with style.paper():
+        figure = Figure(figsize=(6.4, 3.8))
+        fill(figure.subplots())
+        write_atomically(path, lambda part: figure.savefig(part, dpi=150, format="png"))

@@ -21,7 +21,7 @@ Each future is written as mp4, beside what really came: clips/ (history and futu
 already is not made again; with another other= it is drawn again. An index must have the model's
 rate or a higher one, and clips that hold history and future: the shipped model sees 4 frames and
 imagines 8, at 2 frames a second. floors=true writes what a future is held against: no model can be
-nearer to the real one than restored/, and one that is no nearer than repeated/ shows nothing.
+nearer to the real one than codec/, and one that is no nearer than repeated/ shows nothing.
 """,
     examples=(
         "reworld video generate clip=drive.mp4 fps=2",
