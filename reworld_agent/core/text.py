@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
+
+_LONGEST = 100  # letters of one value
 
 
 def is_file_name(text: str) -> bool:
@@ -14,3 +17,23 @@ def is_file_name(text: str) -> bool:
 def shown(path: str | Path) -> str:
     """A path as text that any terminal can print, whatever bytes its name holds."""
     return os.fsencode(path).decode("utf-8", "replace")
+
+
+def config_difference(wanted: Any, found: Any, path: str = "") -> list[str]:
+    """`field: a, not b` for every field that differs between two nested dictionaries."""
+    if not isinstance(wanted, dict) or not isinstance(found, dict):
+        difference = f"{path}: weights have {_cut(found)}, config has {_cut(wanted)}"
+        return [] if wanted == found else [difference]
+    keys = sorted(set(wanted) | set(found))
+    return [
+        line
+        for key in keys
+        for line in config_difference(
+            wanted.get(key), found.get(key), f"{path}.{key}" if path else key
+        )
+    ]
+
+
+def _cut(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."

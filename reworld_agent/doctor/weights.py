@@ -99,7 +99,7 @@ def _faults(file: Path, wanted: dict[str, Any]) -> list[str]:
 
 def _config_differs(name: str, file: Path, module: Any) -> Iterator[Finding]:
     """A part's own config.json beside what the folder's config.json makes of it."""
-    from reworld_agent.model.weights_folder import config_difference
+    from reworld_agent.core.text import config_difference
 
     try:
         saved: dict[str, Any] = read_record(file, dict[str, Any], "save the weights again")

@@ -32,7 +32,7 @@ from reworld_agent.core.extending.plugins import VARIABLE
 from reworld_agent.core.extending.registry import is_path, is_trusted
 from reworld_agent.core.records import read_record, write_record
 from reworld_agent.core.records.checksums import CHECKSUMS, verify_checksums, write_checksums
-from reworld_agent.core.text import is_file_name, shown
+from reworld_agent.core.text import config_difference, is_file_name, shown
 from reworld_agent.model.foreign import ONE_FILE, foreign_by_folder, foreign_by_names
 from reworld_agent.model.gate_record import read_verdict
 from reworld_agent.model.tensor_files import read_state
@@ -47,7 +47,7 @@ PROMPT_FILE = "prompt.safetensors"  # the planner's own sentence, embedded
 PROMPTS = {"tokens": "planning_prompt", "training": "training_prompts"}
 SHARD = "2GB"  # a part is written in pieces of this size, so that saving costs that much memory
 _WIDENED = "the other cameras are new to these weights: train them from stage=1 on"
-SHOWN, LONGEST = 5, 100  # names, and letters of one value, in a message
+SHOWN = 5  # names in a message
 
 
 @dataclass(frozen=True)
@@ -405,23 +405,3 @@ def key_lines(
 def _some(keys: Sequence[str]) -> str:
     rest = len(keys) - SHOWN
     return ", ".join(keys[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def config_difference(wanted: Any, found: Any, path: str = "") -> list[str]:
-    """`field: a, not b` for every field that differs between two nested dictionaries."""
-    if not isinstance(wanted, dict) or not isinstance(found, dict):
-        difference = f"{path}: weights have {_cut(found)}, config has {_cut(wanted)}"
-        return [] if wanted == found else [difference]
-    keys = sorted(set(wanted) | set(found))
-    return [
-        line
-        for key in keys
-        for line in config_difference(
-            wanted.get(key), found.get(key), f"{path}.{key}" if path else key
-        )
-    ]
-
-
-def _cut(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= LONGEST else text[:LONGEST] + "..."

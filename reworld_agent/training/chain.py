@@ -24,7 +24,7 @@ from reworld_agent.core.guards.parents import ending_with_us
 from reworld_agent.core.records import read_record, write_record
 from reworld_agent.core.result_tables import write_csv
 from reworld_agent.evaluation.tables import average_of
-from reworld_agent.training.loop.resume import is_finished
+from reworld_agent.training.loop.records import is_finished
 
 logger = logging.getLogger(__name__)
 RECORD = "chain.json"

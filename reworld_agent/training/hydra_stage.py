@@ -71,8 +71,8 @@ class StageCallback(Callback):
         """Hydra's hook, called once before the program's own main."""
         try:
             self.merge(config)
-            if self.stage.needs_future_images and "dataloader" in config:
-                # every Hydra program with agent=reworld comes here; data are for training alone
+            if self.stage.needs_future_images and _reads_logs_itself(config):
+                # every Hydra program with agent=reworld comes here; few read data, with torch
                 from reworld_agent.training.datasets.future_images import (  # noqa: PLC0415
                     check_host_config,
                 )
@@ -103,6 +103,11 @@ class StageCallback(Callback):
         if config.get("protocol") != "table2" or self.stage.name != "1":
             return self.stage
         return table2_stage(str(config.agent.model), plain_overrides(config.agent.overrides))
+
+
+def _reads_logs_itself(config: DictConfig) -> bool:
+    """True for a training program whose config says where logs lie: the devkit's."""
+    return "dataloader" in config and bool(config.get("navsim_log_path"))
 
 
 def _shares_batches(block: str, config: DictConfig) -> bool:

@@ -18,13 +18,9 @@ from reworld_agent.training.loop import engine
 from reworld_agent.training.loop.callbacks import ExportWeights, SameCode
 from reworld_agent.training.loop.ema import averages
 from reworld_agent.training.loop.fitted import stage_module
-from reworld_agent.training.loop.resume import (
-    Trained,
-    check_settings,
-    early_record,
-    resume_state,
-    stage_record,
-)
+from reworld_agent.training.loop.parallel import world_size
+from reworld_agent.training.loop.records import check_settings
+from reworld_agent.training.loop.resume import Trained, resume_state, stage_record
 from reworld_agent.training.loop.state_cache import CachedLatents, CachedStates
 from reworld_agent.training.memory.choose import fitted
 from reworld_agent.training.prepare import start_model
@@ -51,7 +47,7 @@ def run_stage(settings: TrainRun) -> Trained:
     if settings.of_table2:
         return run_table2(settings)
     output, resume = settings.output_dir, settings.resume
-    check_settings(output, early_record(settings), resume)
+    check_settings(output, {"processes": world_size(settings.trainer)}, resume)
     settings = fitted(settings)
     pl.seed_everything(settings.seed, verbose=False)
     stage = settings.training_stage

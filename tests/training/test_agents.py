@@ -18,7 +18,7 @@ from reworld_agent.training import AgentTrainRun, run
 from reworld_agent.training.agents.module import WEIGHTS, AgentModule
 from reworld_agent.training.agents.samples import AgentSamples
 from reworld_agent.training.from_config import settings_of
-from reworld_agent.training.loop.resume import CHECKPOINT
+from reworld_agent.training.loop.records import CHECKPOINT
 from tests.scenes.small_logs import SPLIT
 from tests.training.agents import SomebodysAgent
 from tests.training.test_data import small_loader

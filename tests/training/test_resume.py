@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import errno
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from reworld_agent.core.errors import ConfigError, DataError, WeightsError
-from reworld_agent.training.loop.resume import CHECKPOINT, RECORD, ResumeState, finish, resume_state
+from reworld_agent.core.records import write_record
+from reworld_agent.training.loop.records import CHECKPOINT, RECORD
+from reworld_agent.training.loop.resume import ResumeState, finish, resume_state
 
 
 def test_the_record_is_whole_at_every_moment(
@@ -61,3 +65,21 @@ def test_a_finished_run_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"run\.json is damaged"):
         resume_state(tmp_path, settings)
     assert resume_state(tmp_path, settings, resume=False) == ResumeState()
+
+
+def test_other_settings_are_refused_without_torch(tmp_path: Path) -> None:
+    """What a start needs takes seconds to import: a refusal does without."""
+    (tmp_path / CHECKPOINT).parent.mkdir()
+    (tmp_path / CHECKPOINT).touch()
+    write_record(tmp_path / RECORD, {"seed": 42, "model": "tiny", "split": "town_train"})
+    words = ["train", "agent=reworld", "stage=1", "seed=43", f"output_dir={tmp_path}"]
+    code = (
+        "import sys; from reworld_agent.cli.main import main; code = main(sys.argv[1:]); "
+        "print({'torch', 'lightning', 'diffusers', 'numba'} & {*sys.modules}); sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1, done.stderr
+    assert "holds an unfinished run with other settings: seed: it has 42" in done.stderr
+    assert done.stdout.strip().endswith("set()")

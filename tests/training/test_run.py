@@ -24,7 +24,8 @@ from reworld_agent.training.loop import module
 from reworld_agent.training.loop.callbacks import SpikeWatch
 from reworld_agent.training.loop.ema import AverageWeights
 from reworld_agent.training.loop.module import StageModule
-from reworld_agent.training.loop.resume import CHECKPOINT, STOPPED
+from reworld_agent.training.loop.records import CHECKPOINT
+from reworld_agent.training.loop.resume import STOPPED
 from reworld_agent.training.losses import stage_loss
 from reworld_agent.training.stages import load_stage
 from reworld_agent.training.statistics.fit import run_statistics

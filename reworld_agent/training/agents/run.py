@@ -26,7 +26,8 @@ from reworld_agent.training.datasets.held_out import (
 from reworld_agent.training.loop import engine
 from reworld_agent.training.loop.checkpoints import EpochCheckpoints
 from reworld_agent.training.loop.parallel import world_size
-from reworld_agent.training.loop.resume import CHECKPOINT, Trained, check_settings, resume_state
+from reworld_agent.training.loop.records import CHECKPOINT, check_settings
+from reworld_agent.training.loop.resume import Trained, resume_state
 
 logger = logging.getLogger(__name__)
 

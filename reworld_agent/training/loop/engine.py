@@ -20,7 +20,8 @@ from reworld_agent.training.datasets.loading import BatchPlan
 from reworld_agent.training.loop.callbacks import KeepStopped, SpikeWatch, ValidationTable
 from reworld_agent.training.loop.checkpoints import Checkpoints
 from reworld_agent.training.loop.parallel import shares, strategy, world_size
-from reworld_agent.training.loop.resume import CHECKPOINT, STOPPED, Trained, finish
+from reworld_agent.training.loop.records import CHECKPOINT
+from reworld_agent.training.loop.resume import STOPPED, Trained, finish
 from reworld_agent.training.settings import LightningSettings, LoaderSettings, TrainingSettings
 
 VALIDATION = "validation.csv"

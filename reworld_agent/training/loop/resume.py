@@ -12,18 +12,21 @@ from typing import Any
 
 import torch
 
-from reworld_agent.core.errors import ConfigError, WeightsError
-from reworld_agent.core.records import as_shown, parse_json, read_record, write_record
-from reworld_agent.core.text import is_file_name
+from reworld_agent.core.errors import WeightsError
+from reworld_agent.core.records import parse_json, write_record
 from reworld_agent.model.tensor_files import check_body
-from reworld_agent.model.weights_folder import config_difference
 from reworld_agent.training.loop.parallel import world_size
-from reworld_agent.training.stages import TrainingStage, stage_table
+from reworld_agent.training.loop.records import (
+    CHECKPOINT,
+    FINISHED,
+    RECORD,
+    known_record,
+    refuse_changes,
+    settings_record,
+)
+from reworld_agent.training.stages import TrainingStage
 from reworld_agent.training.train_run import TrainRun
 
-RECORD = "run.json"
-FINISHED = "finished"  # key of the record: what a run that came to its end has written
-CHECKPOINT = Path("checkpoints") / "last.ckpt"
 STOPPED = CHECKPOINT.with_name("stopped.ckpt")  # where a loss that is not finite ended a run
 
 
@@ -80,56 +83,16 @@ def resume_state(output: Path, settings: dict[str, Any], resume: bool = True) ->
     settings = parse_json(json.dumps(settings).encode())
     if not resume:
         (output / CHECKPOINT).unlink(missing_ok=True)
-    known = _read(output / RECORD) if resume else {}
+    known = known_record(output / RECORD) if resume else {}
     name = known.pop(FINISHED, None)
     weights = output / str(name) if name is not None and (output / str(name)).exists() else None
     unfinished = output / CHECKPOINT if (output / CHECKPOINT).is_file() else None
     if known and (weights or unfinished):
-        _refuse_changes(output, settings, known, weights is not None)
+        refuse_changes(output, settings, known, weights is not None)
     if known and weights is not None:
         return ResumeState(finished=weights)
     write_record(output / RECORD, settings)
     return ResumeState(checkpoint=unfinished)
-
-
-def check_settings(output: Path, settings: dict[str, Any], resume: bool = True) -> None:
-    """Refuse early: see that the run in a folder had these settings, as far as they are known.
-
-    Args:
-        output: its folder, to which nothing is written.
-        settings: some of those of `resume_state`, known before data is read.
-        resume: see there.
-
-    Raises:
-        ConfigError, WeightsError: see `resume_state`.
-    """
-    known = _read(output / RECORD) if resume else {}
-    name = known.pop(FINISHED, None)
-    is_finished = name is not None and (output / str(name)).exists()
-    if known and (is_finished or (output / CHECKPOINT).is_file()):
-        wanted = parse_json(json.dumps(settings).encode())
-        there = {key: known[key] for key in wanted if key in known}
-        _refuse_changes(output, wanted, there, is_finished)
-
-
-def _refuse_changes(
-    output: Path, settings: dict[str, Any], known: dict[str, Any], is_finished: bool
-) -> None:
-    changes = config_difference(settings, known)
-    if changes:
-        raise ConfigError(
-            f"{output} holds {'a finished' if is_finished else 'an unfinished'} run with other "
-            "settings: " + "; ".join(changes).replace("weights have", "it has"),
-            "choose another output_dir, or set resume=false to start over there",
-        )
-
-
-def early_record(settings: TrainRun) -> dict[str, Any]:
-    """What of `stage_record` is known before anything is built or read."""
-    record = stage_record(settings, settings.training_stage, {})
-    if settings.trainer.epochs is not None:
-        del record["stage"]  # its steps depend on the number of samples
-    return record
 
 
 def stage_record(settings: TrainRun, stage: TrainingStage, same: dict[str, Any]) -> dict[str, Any]:
@@ -139,52 +102,14 @@ def stage_record(settings: TrainRun, stage: TrainingStage, same: dict[str, Any])
         settings, stage: of the run.
         same: what else must be.
     """
-    clips = settings.clips
-    split = settings.train_test_split.data_split
-    record: dict[str, Any] = {
-        "stage": stage_table(stage),
-        "model": settings.model,
-        "seed": settings.seed,
-        "split": split if clips.index is None else f"{clips.index} {clips.split}",
-        "processes": world_size(settings.trainer),
-    }
-    if stage.weights.repulsion > 0 and settings.hard_negatives.pool is not None:
-        record["hard_negatives"] = settings.hard_negatives.under(stage.recipe).as_dict()
-    if settings.agent.model_overrides:
-        record["model_overrides"] = dict(settings.agent.model_overrides)
-    if clips.latents:
-        record["latents"] = [str(folder) for folder in clips.latents]
-    if settings.text.prompts is not None:
-        record |= {"prompts": str(settings.text.prompts), "text": settings.config.video.text}
-    if settings.lora.rank is not None:
-        record["lora"] = settings.lora.as_dict()
-    if settings.fit.optimizer != "adamw":
-        record["optimizer"] = settings.fit.optimizer
-    return record | same
-
-
-def is_finished(output: Path) -> bool:
-    """Whether the record of a folder says that its run came to its end."""
-    return FINISHED in _read(output / RECORD)
+    processes = {"processes": world_size(settings.trainer)}
+    return settings_record(settings, stage) | processes | same
 
 
 def finish(output: Path, weights: str) -> None:
     """Note that a run came to its end; `weights` is the name of what it wrote into its folder."""
-    write_record(output / RECORD, {**_read(output / RECORD), FINISHED: weights})
+    write_record(output / RECORD, {**known_record(output / RECORD), FINISHED: weights})
     (output / CHECKPOINT).unlink(missing_ok=True)
-
-
-def _read(file: Path) -> dict[str, Any]:
-    """A record; empty where there is none."""
-    if not file.is_file():
-        return {}
-    fix = "set resume=false to start over"
-    record: dict[str, Any] = read_record(file, dict[str, Any], fix, WeightsError)
-    name = record.get(FINISHED)
-    if name is not None and not (isinstance(name, str) and is_file_name(name)):
-        message = f"{file}: {FINISHED} = {as_shown(name)} must be the name of a folder or file"
-        raise WeightsError(message, fix)
-    return record
 
 
 def finished_steps(checkpoint: Path) -> int:

@@ -21,13 +21,8 @@ from reworld_agent.training.datasets.held_out import clips_split
 from reworld_agent.training.datasets.loading import StageData
 from reworld_agent.training.datasets.scene_arrays import Sample
 from reworld_agent.training.loop import engine
-from reworld_agent.training.loop.resume import (
-    Trained,
-    check_settings,
-    early_record,
-    resume_state,
-    stage_record,
-)
+from reworld_agent.training.loop.records import check_settings
+from reworld_agent.training.loop.resume import Trained, resume_state, stage_record
 from reworld_agent.training.settings import ValidationSettings
 from reworld_agent.training.table2.build import WEIGHTS, Clips, RunSettings, build_module
 from reworld_agent.training.table2.data import (
@@ -59,7 +54,7 @@ def run_table2(settings: TrainRun) -> Trained:
         ReWorldError: whatever the user can fix, before the first step.
     """
     stage, method, seed = settings.training_stage, settings.method, settings.seed
-    check_settings(settings.output_dir, early_record(settings) | _same(method), settings.resume)
+    check_settings(settings.output_dir, _same(method), settings.resume)
     name = method.representation
     index, others = _indexes(
         settings.clips, settings.validation, stage_protocol(settings.model, stage)
