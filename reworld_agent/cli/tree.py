@@ -39,7 +39,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "evidence oracle",
         "benchmark guidance",
     ),
-    "closed loop": ("drive", "serve driver"),
+    "closed loop": ("drive", "serve driver", "serve world"),
     "set up": ("doctor", "synth", "completion"),
 }
 """Names of the commands under the headings of `reworld --help`."""

@@ -16,8 +16,15 @@ from reworld_agent.core.sections import from_mapping
 from reworld_agent.core.settings import Settings, did_you_mean, setting
 from reworld_agent.evaluation.agent_choice import AgentChoice, read_agent
 from reworld_agent.scenes.camera_names import CAMERA_NAMES
+from reworld_agent.scenes.synthetic.drive import SPLITS
 
 _CAMERAS = "pictures"
+_THREADS = "calls answered at once; plans and pictures are made one by one"
+
+
+def splits() -> tuple[str, ...]:
+    """The splits that can be driven in: those of the town of version 6."""
+    return tuple(name for name, plan in SPLITS.items() if plan.version != "5")
 
 
 def _read_cameras(value: Any) -> Mapping[str, str]:
@@ -50,7 +57,7 @@ class ServeDriverRun(Settings):
         "them 127.0.0.1:50051",
         None,
     )
-    threads: int = setting("calls answered at once; plans are made one by one", 8, least=1, most=64)
+    threads: int = setting(_THREADS, 8, least=1, most=64)
     rate_hz: float = setting(
         "poses a second of a plan that is sent, on straight lines between the agent's own",
         10.0,
@@ -100,3 +107,26 @@ class ServeDriverRun(Settings):
     def place(self) -> Address:
         """Where it listens."""
         return read_address(self.address or usual_address(os.environ))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeWorldSettings(Settings):
+    """The town behind AlpaSim's sensorsim service."""
+
+    data_split: str = setting("whose drives are its scenes", "town6_test", choices=splits)
+    drives: int | None = setting("only the first so many; null = all", None, least=1)
+    address: str = setting("HOST:PORT or unix:PATH", "127.0.0.1:50052")
+    threads: int = setting(_THREADS, 8, least=1, most=64)
+
+    def check(self) -> None:
+        """The address can be one, and there are so many drives."""
+        self.place()
+        most = SPLITS[self.data_split].logs
+        if (self.drives or 1) > most:
+            raise UsageError(
+                f"drives={self.drives}, but {self.data_split} has {most}", f"at most drives={most}"
+            )
+
+    def place(self) -> Address:
+        """Where it listens."""
+        return read_address(self.address)
