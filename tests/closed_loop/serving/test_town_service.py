@@ -49,6 +49,13 @@ class _Marks:
         return image
 
 
+def asked_of(scene: TownScene) -> list[tuple[str, Moment]]:
+    """What the renderer of a scene was asked for."""
+    marks: Any = scene._renderer
+    found: list[tuple[str, Moment]] = marks.asked
+    return found
+
+
 @pytest.fixture(scope="module")
 def scenes() -> TownScenes:
     made = TownScenes("town6_test", 2)
@@ -125,13 +132,13 @@ def test_a_picture_is_of_the_pose_and_the_time_that_are_sent(
     ego = np.array([12.5, -40.0, 0.0, np.cos(0.4), 0.0, 0.0, np.sin(0.4)])
     for camera in ("CAM_F0", "CAM_L1", "CAM_B0"):
         reply = call(channel, "render_rgb", request(scene, ego, camera, frame_start_us=2_000_000))
-        name, moment = scene._renderer.asked[-1]
+        name, moment = asked_of(scene)[-1]
         assert name == camera and moment.time == 2.0
         np.testing.assert_allclose(moment.ego, [12.5, -40.0, 0.8], atol=1e-5)
         np.testing.assert_array_equal(moment.boxes, scene.drive.moment(16).boxes)
         image = np.asarray(Image.open(io.BytesIO(reply.image_bytes)))
         assert image.shape == (256, 448, 3)
-        assert image[0, 0].tolist() == [0, 0, len(scene._renderer.asked)]
+        assert image[0, 0].tolist() == [0, 0, len(asked_of(scene))]
 
 
 def test_others_are_where_the_simulator_says(channel: grpc.Channel, scenes: TownScenes) -> None:
@@ -145,7 +152,7 @@ def test_others_are_where_the_simulator_says(channel: grpc.Channel, scenes: Town
         track = asked.dynamic_objects.add(track_id=scene._things.tracks[number])
         track.pose_pair.start_pose.CopyFrom(pose)
     call(channel, "render_rgb", asked)
-    moment = scene._renderer.asked[-1][1]
+    moment = asked_of(scene)[-1][1]
     np.testing.assert_allclose(moment.boxes[1, [0, 1, 4]], [3.0, 4.0, 0.5], atol=1e-6)
     np.testing.assert_allclose(moment.walkers[0, :3], [3.0 + actors, 4.0, 0.5], atol=1e-6)
     np.testing.assert_array_equal(moment.boxes[2:], scene.drive.moment(0).boxes[2:])
@@ -156,7 +163,7 @@ def test_sizes_and_formats(channel: grpc.Channel, scenes: TownScenes) -> None:
     small = request(scene, ego, resolution_w=112, resolution_h=64, image_format=PLANAR)
     data = call(channel, "render_rgb", small).image_bytes
     planes = np.frombuffer(data, np.uint8).reshape(3, 64, 112)
-    assert (planes[2] == len(scene._renderer.asked)).all() and not planes[:2].any()
+    assert (planes[2] == len(asked_of(scene))).all() and not planes[:2].any()
 
 
 def test_what_cannot_be_painted_is_refused_with_the_reason(
