@@ -17,7 +17,7 @@ from reworld_agent.benchmarks.toys.network import ToyNetwork, draw, train
 from reworld_agent.benchmarks.toys.settings import GuidanceSettings
 from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.provenance import code_version
-from reworld_agent.core.result_tables import write_csv, write_parquet
+from reworld_agent.core.result_tables import write_with_twin
 from reworld_agent.core.setting_paths import with_ending
 from reworld_agent.video_metrics.frechet import Gaussian, frechet_distance
 
@@ -52,8 +52,7 @@ def benchmark_guidance(settings: GuidanceSettings) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     about = {k: v for k, v in settings.as_dict().items() if k != "output"}
     origin = {**about, "code_version": code_version()}
-    write_parquet(with_ending(settings.output, ".parquet"), table, origin)
-    write_csv(with_ending(settings.output, ".csv"), table)
+    write_with_twin(with_ending(settings.output, ".parquet"), table, origin)
     return table
 
 
