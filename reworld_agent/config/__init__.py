@@ -2,7 +2,12 @@
 
 from reworld_agent.config.cameras import CAMERA_SETS, FRONT
 from reworld_agent.config.fields import build_dataclass
-from reworld_agent.config.files import CONFIG_NAMES, load_model_config, shipped_base
+from reworld_agent.config.files import (
+    CONFIG_NAMES,
+    load_model_config,
+    shipped_base,
+    stage_settings,
+)
 from reworld_agent.config.model import (
     ENCODINGS,
     RECIPES,
@@ -34,4 +39,5 @@ __all__ = [
     "load_model_config",
     "read_model_overrides",
     "shipped_base",
+    "stage_settings",
 ]

@@ -27,7 +27,8 @@ def load_model_config(
     Args:
         name: `tiny`, `paper`, or a YAML or JSON file with the fields of ModelConfig. A file with
             `base: tiny` (or `paper`) has only what differs from that one, and its `name` is by
-            default that of the file; `recipes: {release: {...}}` has what a recipe changes.
+            default that of the file; `recipes: {release: {...}}` has what a recipe changes, and
+            `stages` how its training differs (see `stage_settings`).
         recipe: `paper` or `release`.
         overrides: fields to change, as nested tables: `{"planner": {"steps": 10}}`.
 
@@ -49,14 +50,25 @@ def shipped_base(name: str | Path) -> str:
     return str(name) if base is None and name in CONFIG_NAMES else base or "paper"
 
 
+def stage_settings(name: str | Path) -> dict[str, Table]:
+    """What a file says under `stages`, by stage: how the training of its model differs.
+
+    Nothing of a shipped configuration. UsageError where it is no table of tables.
+    """
+    if name in CONFIG_NAMES:
+        return {}
+    found = _own(name).get("stages") or {}
+    tables = isinstance(found, Mapping) and all(isinstance(t, Mapping) for t in found.values())
+    require(tables, f"stages = {found!r}", 'give stages: {"1": {steps: 3000}}')
+    return {str(stage): dict(table) for stage, table in found.items()}
+
+
 def _table(name: str | Path) -> tuple[str | None, Table]:
     """The base that a configuration starts from, None for none, and its own fields."""
     if name in CONFIG_NAMES:
         return None, _shipped(str(name))
-    path = Path(name).expanduser()
-    if path.suffix not in SUFFIXES:
-        choice("model", str(name), (*CONFIG_NAMES, "FILE.yaml"))
-    table = _read(path)
+    path, table = Path(name).expanduser(), _own(name)
+    table.pop("stages", None)
     base = table.pop("base", None)
     if base is not None:
         choice(f"{path}: base", str(base), CONFIG_NAMES)
@@ -68,6 +80,14 @@ def _shipped(name: str) -> Table:
     file = resources.files("reworld_agent.config").joinpath("defaults", f"{name}.yaml")
     table: Table = yaml.safe_load(file.read_text(encoding="utf-8"))
     return table
+
+
+def _own(name: str | Path) -> Table:
+    """All that a file says."""
+    path = Path(name).expanduser()
+    if path.suffix not in SUFFIXES:
+        choice("model", str(name), (*CONFIG_NAMES, "FILE.yaml"))
+    return _read(path)
 
 
 def _read(path: Path) -> Table:

@@ -19,11 +19,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from reworld_agent.config import load_model_config
 from reworld_agent.core.errors import DataError, ReWorldError
 from reworld_agent.core.guards.parents import ending_with_us
 from reworld_agent.core.records import read_record, write_record
 from reworld_agent.core.result_tables import write_csv
 from reworld_agent.evaluation.tables import average_of
+from reworld_agent.training.datasets.held_out import COMPANIONS
+from reworld_agent.training.demo_settings import TrainDemoSettings
 from reworld_agent.training.loop.records import is_finished
 
 logger = logging.getLogger(__name__)
@@ -31,6 +34,8 @@ RECORD = "chain.json"
 TABLE = "stages.csv"
 SCORES = "pdm_scores.csv"
 KEPT = "finished commands and checkpoints are kept; the same command goes on"
+TRAINED_ON, SCORED_ON = "town_train", "town_test"  # what the commands take by default
+TRAINED_CODECS = ("conv",)
 # Neighbouring windows share nearly all of their frames: negatives of every fourth one are enough.
 SPARSE = "train_test_split.scene_filter.frame_interval=4"
 
@@ -82,19 +87,21 @@ def setting(key: str, value: object) -> str:
     return f"{key}='{escaped}'"
 
 
-def commands(
-    output: Path, seed: int = 42, max_steps: int | None = None, max_scenes: int | None = None
-) -> list[Command]:
+def commands(output: Path, settings: TrainDemoSettings) -> list[Command]:
     """The chain; each command starts from the weights of the one before.
+
+    A codec that learns (`codec.kind` of `TRAINED_CODECS`) is trained before Stage 1.
 
     Args:
         output: every command writes into a folder of its own below.
-        seed: of the statistics, of every stage and of the candidates.
-        max_steps: optimiser steps of each stage; None = the stage's own.
-        max_scenes: training scenes; None = all.
+        settings: of model, splits and seed; steps and scenes are of a trial.
     """
-    scenes = (f"train_test_split.scene_filter.max_scenes={max_scenes}",) if max_scenes else ()
-    steps = (f"trainer.params.max_steps={max_steps}",) if max_steps else ()
+    most, seed = settings.max_scenes, settings.seed
+    scenes = (f"train_test_split.scene_filter.max_scenes={most}",) if most else ()
+    steps = (f"trainer.params.max_steps={settings.max_steps}",) if settings.max_steps else ()
+    learned = _unless("train_test_split", settings.data_split, TRAINED_ON)
+    judged = _unless("train_test_split", settings.test_split, SCORED_ON)
+    model = _unless("agent.model", settings.model, "tiny")
 
     def place(name: str) -> str:
         return setting("output_dir", output / name)
@@ -103,21 +110,24 @@ def commands(
         start = setting("agent.init_from", output / before / "weights")
         name = f"stage_{stage}"
         words = ("agent=reworld", f"stage={stage}", start, place(name), f"seed={seed}")
-        words = (*words, *steps, *scenes, *more)
+        words = (*words, *model, *learned, *steps, *scenes, *more)
         return Command(name, "train", words, output / name)
 
     def score(stage: str) -> Command:
         weights = setting("agent.checkpoint_path", output / f"stage_{stage}" / "weights")
-        words = ("agent=reworld", weights, place(f"score_{stage}"))
+        words = ("agent=reworld", weights, place(f"score_{stage}"), *judged)
         return Command(f"score_{stage}", "score", words)
 
-    statistics = (place("statistics"), f"seed={seed}", *scenes)
+    fitted = tuple(word.removeprefix("agent.") for word in model)
+    statistics = (*fitted, place("statistics"), f"seed={seed}", *learned, *scenes)
+    codec = _codec(output, settings)
     mined = setting("agent.checkpoint_path", output / "stage_2" / "weights")
-    mine = (mined, place("pool"), f"candidates.seed={seed}", *scenes, SPARSE)
+    mine = (mined, place("pool"), f"candidates.seed={seed}", *learned, *scenes, SPARSE)
     pool = setting("hard_negatives.pool", output / "pool" / "pool.parquet")
     return [
         Command("statistics", "fit-statistics", statistics),
-        train("1", "statistics"),
+        *codec,
+        train("1", "codec" if codec else "statistics"),
         train("planner", "stage_1"),
         score("planner"),
         train("2", "stage_planner"),
@@ -126,6 +136,30 @@ def commands(
         train("3", "stage_2", pool, SPARSE),
         score("3"),
     ]
+
+
+def _unless(key: str, value: str, default: str) -> tuple[str, ...]:
+    """The setting, where it is not what the commands take anyway; a file by its whole path."""
+    if value == default:
+        return ()
+    return (setting(key, Path(value).absolute() if Path(value).is_file() else value),)
+
+
+def _codec(output: Path, settings: TrainDemoSettings) -> list[Command]:
+    """The command that trains the model's codec; none where it is fitted in closed form."""
+    if load_model_config(settings.model).codec.kind not in TRAINED_CODECS:
+        return []
+    words = [
+        "train-codec",
+        setting("checkpoint_path", output / "statistics" / "weights"),
+        setting("output_dir", output / "codec"),
+        setting("data_split", settings.data_split),
+        f"seed={settings.seed}",
+        *([f"scenes={settings.max_scenes}"] if settings.max_scenes else []),
+        *([f"steps={settings.max_steps}"] if settings.max_steps else []),
+    ]
+    held_out = COMPANIONS.get(settings.data_split)
+    return [Command("codec", "video", (*words, *([f"held_out={held_out}"] if held_out else [])))]
 
 
 def in_a_process(command: Command) -> int:

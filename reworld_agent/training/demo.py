@@ -25,6 +25,6 @@ def train_demo(settings: TrainDemoSettings) -> pd.DataFrame:
     if settings.table:
         return seed_table(settings.table)
     output = settings.output_dir.absolute()
-    chain = commands(output, settings.seed, settings.max_steps, settings.max_scenes)
+    chain = commands(output, settings)
     run_chain(chain, output, in_a_process)
     return stage_scores(output)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from reworld_agent.config import load_model_config
 from reworld_agent.core.settings import Settings, setting
+from reworld_agent.scenes.roots import require_split
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,11 @@ class TrainDemoSettings(Settings):
     max_scenes: int | None = setting(
         "training scenes, for a trial", None, least=1, old_names=("--max-scenes",)
     )
+    model: str = setting(
+        "configuration: tiny, or a FILE.yaml, whose `stages` count", "tiny", metavar="NAME|FILE"
+    )
+    data_split: str = setting("folder of logs that it is trained on", "town_train")
+    test_split: str = setting("folder of logs that it is scored on", "town_test")
     table: tuple[Path, ...] = setting(
         "only the mean and spread of finished chains: their folders",
         (),
@@ -38,6 +45,12 @@ class TrainDemoSettings(Settings):
         metavar="[DIR,...]",
         old_names=("--table",),
     )
+
+    def check(self) -> None:
+        """UsageError for a model or a split that is not there."""
+        load_model_config(self.model)
+        for split in (self.data_split, self.test_split):
+            require_split(split)
 
     def outputs(self) -> list[tuple[Path, str]]:
         """None where finished chains are only read."""

@@ -15,7 +15,13 @@ from typing import Any
 
 import yaml
 
-from reworld_agent.config import ModelConfig, build_dataclass, load_model_config, shipped_base
+from reworld_agent.config import (
+    ModelConfig,
+    build_dataclass,
+    load_model_config,
+    shipped_base,
+    stage_settings,
+)
 from reworld_agent.core.errors import ConfigError, UsageError
 from reworld_agent.objectives.terms import TERMS, plan_terms, video_terms
 from reworld_agent.training.phases import ClipPhase, check_phases
@@ -261,7 +267,7 @@ def load_stage(
     Args:
         stage: see STAGES.
         recipe: `paper` or `release`.
-        model: see `load_model_config`.
+        model: see `load_model_config`; what a file says under `stages` counts.
         overrides: of the stage's settings.
         model_overrides: of the model's fields, which the stage must fit.
     """
@@ -276,6 +282,12 @@ def load_stage(
     base = shipped_base(model)
     for table in (tables["recipes"][recipe], tables["models"][base], tables["both"][recipe][base]):
         values.update(table.get(name, {}))
+    own = stage_settings(model)
+    for key in own:
+        if key not in STAGES:
+            known_stages = f"use stages: {{{STAGES[0]}: {{...}}}}, of " + " | ".join(STAGES)
+            raise ConfigError(f"model={model}: stages has {key}", known_stages)
+    values.update(own.get(name, {}))
     values.update(overrides or {})
     result = build_dataclass(TrainingStage, values, f"stage {name}")
     result.check(config)

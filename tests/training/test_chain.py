@@ -11,7 +11,7 @@ import pytest
 import torch
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from reworld_agent.core.errors import DataError, ReWorldError
+from reworld_agent.core.errors import ConfigError, DataError, ReWorldError
 from reworld_agent.evaluation.compose import FIT, MINE, SCORE, TRAIN, compose
 from reworld_agent.model import ReWorldModel
 from reworld_agent.negatives.pool import write_pool
@@ -24,11 +24,16 @@ from reworld_agent.training.chain import (
     setting,
     stage_scores,
 )
+from reworld_agent.training.demo_settings import TrainDemoSettings
 from reworld_agent.training.loop.resume import finish
+from reworld_agent.training.stages import load_stage
 from reworld_agent.training.statistics.fit import run_statistics
 from reworld_agent.training.statistics.settings import StatisticsRun
 from tests.scenes.small_logs import SPLIT
 from tests.training.test_data import small_loader
+
+# What has its model from the weights that it reads.
+_OF_WEIGHTS = ("codec", "score_planner", "score_2", "mine", "score_3")
 
 
 def test_the_commands_fit_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +72,7 @@ def test_the_commands_fit_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyP
         return 0
 
     output = tmp_path / "out"
-    run_chain(commands(output, seed=1, max_steps=2), output, in_this_process)
+    run_chain(commands(output, TrainDemoSettings(seed=1, max_steps=2)), output, in_this_process)
     last = ReWorldModel.from_pretrained(output / "stage_3" / "weights")
     assert last.history == ["statistics", "1", "planner", "2", "3"]
     assert stage_scores(output)["stage"].tolist() == ["planner", "2", "3"]
@@ -80,10 +85,39 @@ def test_mining_and_scoring_words_are_known_to_their_commands(tmp_path: Path) ->
         "mine": MINE,
         "score": SCORE,
     }
-    for command in commands(tmp_path, seed=3, max_scenes=5):
+    for command in commands(tmp_path, TrainDemoSettings(seed=3, max_scenes=5)):
         if command.command in configs:
             cfg = compose(command.arguments, configs[command.command])
             assert cfg.agent.checkpoint_path.startswith(str(tmp_path))
+
+
+def test_a_model_with_a_codec_that_learns_is_trained_on_other_splits(tmp_path: Path) -> None:
+    file = tmp_path / "small.yaml"
+    file.write_text("base: tiny\ncodec: {kind: conv, temporal_ratio: 1}\nstages: {1: {steps: 7}}\n")
+    settings = TrainDemoSettings(
+        model=str(file), data_split="town6_train", test_split="town6_test", max_scenes=4
+    )
+    steps = {command.name: command for command in commands(tmp_path, settings)}
+    assert list(steps)[:3] == ["statistics", "codec", "stage_1"]
+    codec = str(steps["codec"])
+    assert codec.startswith("reworld video train-codec checkpoint_path=")
+    assert "data_split=town6_train" in codec and "held_out=town6_val" in codec
+    assert str(tmp_path / "codec" / "weights") in str(steps["stage_1"])
+    for name, command in steps.items():
+        said = str(command)
+        split = "town6_test" if name.startswith("score") else "town6_train"
+        assert split in said and (str(file) in said) == (name not in _OF_WEIGHTS), said
+    assert load_stage("1", model=str(file)).steps == 7
+    assert load_stage("planner", model=str(file)) == load_stage("planner", model="tiny")
+    file.write_text("base: tiny\nstages: {4: {steps: 7}}\n")
+    with pytest.raises(ConfigError, match="stages has 4"):
+        load_stage("1", model=str(file))
+    file.write_text("base: tiny\nstages: {1: {stpes: 7}}\n")
+    with pytest.raises(ConfigError, match="stpes"):
+        load_stage("1", model=str(file))
+    file.write_text("base: tiny\nstages: [1]\n")
+    with pytest.raises(ConfigError, match="stages = "):
+        load_stage("1", model=str(file))
 
 
 @pytest.mark.parametrize(
@@ -92,7 +126,7 @@ def test_mining_and_scoring_words_are_known_to_their_commands(tmp_path: Path) ->
 def test_any_path_reaches_hydra_whole(name: str, tmp_path: Path) -> None:
     parser, folder = OverridesParser.create(), tmp_path / name
     assert parser.parse_override(setting("key", folder)).value() == str(folder)
-    for command in commands(folder):
+    for command in commands(folder, TrainDemoSettings()):
         for word in command.arguments:
             if word.startswith("output_dir"):
                 value = parser.parse_override(word).value()
@@ -100,7 +134,7 @@ def test_any_path_reaches_hydra_whole(name: str, tmp_path: Path) -> None:
 
 
 def test_a_chain_goes_on_after_what_is_done(tmp_path: Path) -> None:
-    steps = commands(tmp_path, seed=1)
+    steps = commands(tmp_path, TrainDemoSettings(seed=1))
     seen: list[str] = []
 
     def until_planner(command: Command) -> int:
@@ -118,13 +152,13 @@ def test_a_chain_goes_on_after_what_is_done(tmp_path: Path) -> None:
     run_chain(steps, tmp_path, whole)
     assert seen[0] == "stage_planner" and len(seen) == 7
     seen.clear()
-    run_chain(commands(tmp_path, seed=2), tmp_path, whole)
+    run_chain(commands(tmp_path, TrainDemoSettings(seed=2)), tmp_path, whole)
     assert len(seen) == 9  # other words: all of it again
 
 
 def test_a_finished_training_that_the_record_lacks_is_repeated(tmp_path: Path) -> None:
     """Or the record would hold the time of doing nothing."""
-    steps = commands(tmp_path, seed=1)[:2]
+    steps = commands(tmp_path, TrainDemoSettings(seed=1))[:2]
     finish(tmp_path / "stage_1", "weights")
     given: list[Command] = []
 
@@ -155,4 +189,4 @@ def test_damaged_record_and_missing_scores_are_named(tmp_path: Path) -> None:
         stage_scores(tmp_path)
     (tmp_path / chain.RECORD).write_text("{")
     with pytest.raises(DataError, match="is damaged"):
-        run_chain(commands(tmp_path), tmp_path, lambda command: 0)
+        run_chain(commands(tmp_path, TrainDemoSettings()), tmp_path, lambda command: 0)
