@@ -21,6 +21,7 @@ from gymnasium.utils.env_checker import check_env
 
 from reworld_agent.closed_loop.gym_env import TownDrive, register
 from reworld_agent.closed_loop.gym_env.observing import EGO, WIDTH
+from reworld_agent.closed_loop.judging.verdict import judge
 from reworld_agent.core.errors import UsageError
 
 NAME = "reworld/TownDrive-v0"
@@ -96,6 +97,14 @@ def test_driving_on_pays_and_a_collision_does_not() -> None:
     env.reset(seed=0)
     standing = [env.step(straight(0.0))[1] for _ in range(4)]
     assert standing[-1] < rewards[1]
+
+
+def test_the_drive_is_paid_at_its_end_as_it_is_judged() -> None:
+    env = make(reward="drive", actions="controls", seconds=2.0, step_s=0.5)
+    env.reset(seed=0)
+    rewards = [env.step(np.zeros(2))[1] for _ in range(4)]
+    assert rewards[:3] == [0.0, 0.0, 0.0]
+    assert rewards[3] == judge(env.unwrapped.world).values["score"] > 0.0
 
 
 def test_an_episode_is_truncated_when_its_time_is_over() -> None:

@@ -18,10 +18,12 @@ from reworld_agent.closed_loop.gym_env.observing import (
     state_space,
 )
 from reworld_agent.closed_loop.gym_env.rewards import step_reward
+from reworld_agent.closed_loop.judging.verdict import judge
 from reworld_agent.closed_loop.scenarios import KINDS, MEDIUM, Scenario, from_split, make
 from reworld_agent.closed_loop.world import World
 from reworld_agent.core.errors import SceneError, UsageError
 from reworld_agent.core.settings import did_you_mean
+from reworld_agent.pdm.metrics import SCORE
 from reworld_agent.scenes.synthetic.drive import SPLITS
 from reworld_agent.scenes.synthetic.render.cameras import CAMERAS
 
@@ -45,6 +47,8 @@ class TownDrive(gymnasium.Env[Any, NDArray[Any]]):
             pictures and ego's own state.
         actions: `trajectory`, poses [8, 3] (x m, y m, heading rad; ego frame, 2 Hz) that the
             scorer's tracker follows; or `controls`, acceleration (m/s²) and steering angle (rad).
+        reward: `step`, the PDM score's formula over each step (`gym_env.rewards`); or `drive`,
+            the score of the whole drive at its end, as `reworld drive` gives it, and 0 before.
         cameras: of `camera`.
         split: whose towns and drives.
         kinds: of seeded scenarios (`closed_loop.KINDS`), drawn anew each episode; () takes the
@@ -67,6 +71,7 @@ class TownDrive(gymnasium.Env[Any, NDArray[Any]]):
         self,
         observations: Literal["state", "camera"] = "state",
         actions: Literal["trajectory", "controls"] = "trajectory",
+        reward: Literal["step", "drive"] = "step",
         cameras: Sequence[str] = ("CAM_F0",),
         split: str = "town6_train",
         kinds: Sequence[str] = (),
@@ -79,6 +84,7 @@ class TownDrive(gymnasium.Env[Any, NDArray[Any]]):
     ) -> None:
         _among("observations", [observations], ("state", "camera"))
         _among("actions", [actions], ("trajectory", "controls"))
+        _among("reward", [reward], ("step", "drive"))
         _among("cameras", cameras, CAMERAS)
         _among("kinds", kinds, KINDS)
         _among("ends_at", ends_at, ENDS)
@@ -86,6 +92,7 @@ class TownDrive(gymnasium.Env[Any, NDArray[Any]]):
         from_split(split, 0)  # there is such a split
         self.render_mode, self._step_s = render_mode, step_s
         self._cameras = tuple(cameras) if observations == "camera" else ()
+        self._pays_steps = reward == "step"
         self._sees_state, self._plans = observations == "state", actions == "trajectory"
         self._split, self._kinds, self._difficulty = split, tuple(kinds), difficulty
         self._drives = min(drives or SPLITS[split].logs, SPLITS[split].logs)
@@ -130,20 +137,24 @@ class TownDrive(gymnasium.Env[Any, NDArray[Any]]):
     def step(self, action: NDArray[Any]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Drive on for `step_s`; `info` names the events of the step."""
         world = self.world
-        start, along = world.tick, float(world.stage.town.traffic.s[0])
+        start, along = world.tick, float(world.stage.now.s)
         left = world.last_tick - start
         duration = min(self._step_s, left * 0.1)
         _, events = world.step(self._read(np.asarray(action, np.float64)), round(duration, 1))
-        reward = step_reward(world, events, start, along)
         kinds = [event.kind for event in events]
         terminated = bool(self._ends_at & set(kinds)) or world.reason == OFF_MAP
+        truncated = world.reason == OVER
+        if self._pays_steps:
+            reward = step_reward(world, events, start, along)
+        else:
+            reward = judge(world).values[SCORE] if terminated or truncated else 0.0
         info = {
             "scenario": world.scenario.name,
             "events": kinds,
             "time": world.time,
-            "along_m": float(world.stage.town.traffic.s[0]),
+            "along_m": float(world.stage.now.s),
         }
-        return self._observed(), reward, terminated, world.reason == OVER, info
+        return self._observed(), reward, terminated, truncated, info
 
     def render(self) -> Any:
         """The front camera's picture [256, 448, 3], RGB; None without a render_mode."""

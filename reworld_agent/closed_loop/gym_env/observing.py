@@ -63,7 +63,7 @@ def ego_of(world: World, frame: dict[str, Any]) -> NDArray[np.float64]:
 
 def _along(world: World) -> float:
     """How far along its route ego is (m)."""
-    return float(world.stage.town.traffic.s[0])
+    return float(world.stage.now.s)
 
 
 def _light(world: World) -> NDArray[np.float64]:

@@ -60,7 +60,7 @@ def _progress(world: World, ticks: int, along: float) -> float:
     """Share of the way that the route's speed allows: limits, bends, and red lights as they are."""
     path = world.drive.scenario.actors[0].path
     limit = float(path.speed[min(int(along), len(path.speed) - 1)])
-    way = float(world.stage.town.traffic.s[0]) - along
+    way = float(world.stage.now.s) - along
     possible = limit * ticks * TICK
     return 1.0 if possible < _LEAST_WAY else float(np.clip(way / possible, 0.0, 1.0))
 
