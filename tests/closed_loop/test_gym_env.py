@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tomllib
 import warnings
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +14,9 @@ import pytest
 pytest.importorskip("gymnasium", reason="the extra `loop` is not installed")
 
 import gymnasium
-from gymnasium.envs.registration import namespace, registry
 from gymnasium.utils.env_checker import check_env
 
-from reworld_agent.closed_loop.gym_env import TownDrive, register
+from reworld_agent.closed_loop.gym_env import TownDrive
 from reworld_agent.closed_loop.gym_env.observing import EGO, WIDTH
 from reworld_agent.closed_loop.judging.verdict import judge
 from reworld_agent.core.errors import UsageError
@@ -29,16 +26,8 @@ ONE: dict[str, Any] = {"split": "town6_test", "drives": 1}
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def registered() -> None:
-    """As the entry point of an installed package does."""
-    if NAME not in registry:
-        with namespace("reworld"):
-            register()
-
-
 def make(**more: Any) -> Any:
-    return gymnasium.make(NAME, **ONE, **more)
+    return gymnasium.make(f"reworld_agent.closed_loop.gym_env:{NAME}", **ONE, **more)
 
 
 def straight(speed: float) -> Any:
@@ -182,15 +171,13 @@ def test_seeded_kinds_are_drawn() -> None:
     assert names == {"queue", "cut_in"}
 
 
-def test_the_entry_point_is_light_and_leads_here() -> None:
-    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    place = tomllib.loads(text)["project"]["entry-points"]["gymnasium.envs"]["reworld"]
-    module, _, name = place.partition(":")
-    assert getattr(import_module(module), name) is register
+def test_the_import_registers_and_is_light() -> None:
     code = (
-        f"import sys, {module}; print([m for m in ('torch', 'numba', 'cv2') if m in sys.modules])"
+        "import sys, gymnasium, reworld_agent.closed_loop.gym_env; "
+        "spec = gymnasium.spec('reworld/TownDrive-v0'); "
+        "print(spec.id, [name for name in ('torch', 'numba', 'cv2') if name in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
-    assert done.stdout == "[]\n"
+    assert done.stdout == "reworld/TownDrive-v0 []\n"
