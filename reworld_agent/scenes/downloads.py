@@ -44,16 +44,21 @@ def command(found: Path, root: Path, kind: str, split: str) -> str:
     return f"mkdir -p {folder} && ln -s {source} {shlex.quote(str(place))}  (or mv for ln -s)"
 
 
-def require_data_root(root: Path, source: str) -> None:
-    """Raise UsageError where a root holds no `navsim_logs`, and name one nearby that does."""
+def require_data_root(root: Path, split: str, source: str) -> None:
+    """Raise UsageError where a root holds no `navsim_logs`, and name one nearby that does.
+
+    Of several that one is named which holds the split, and none where none does.
+    """
     if (root / LOGS).is_dir():
         return
     what = f"{source} is no folder" if not root.is_dir() else f"{source} holds no folder {LOGS}"
     near = [root.parent, *_folders(root, depth=2)]
-    found = next((path for path in near if (path / LOGS).is_dir()), None)
+    roots = [path for path in near if (path / LOGS).is_dir()]
+    found = [path for path in roots if (path / LOGS / split).is_dir()]
+    found = found or (roots if len(roots) == 1 else [])
     hint = "it is the folder that holds navsim_logs and sensor_blobs"
-    if found is not None:
-        hint = f"export OPENSCENE_DATA_ROOT={shlex.quote(str(found.absolute()))}"
+    if found:
+        hint = f"export OPENSCENE_DATA_ROOT={shlex.quote(str(found[0].absolute()))}"
     raise UsageError(what, hint)
 
 

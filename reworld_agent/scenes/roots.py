@@ -76,7 +76,7 @@ def require_logs(data_root: Path, data_split: str, source: str) -> None:
     elsewhere = where_it_lies(data_root, data_split, source)
     if elsewhere is not None:
         raise elsewhere
-    require_data_root(data_root, source)
+    require_data_root(data_root, data_split, source)
     present = sorted(path.name for path in logs.iterdir()) if logs.is_dir() else []
     known = ", ".join(present[:_SHOWN]) + (" ..." if len(present) > _SHOWN else "")
     raise UsageError(

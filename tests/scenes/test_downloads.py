@@ -99,3 +99,14 @@ def test_a_wrong_maps_root_is_named(
     monkeypatch.setenv("NUPLAN_MAPS_ROOT", str(tmp_path / "x" / "nowhere"))
     (error,) = preflight(resolve_split(SPLIT).loader(SceneFilter()), FRONT).errors()
     assert error.hint is not None and "nowhere does not" in error.hint
+
+
+def test_a_root_nearby_is_named_where_it_helps(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    below = root / "runs"
+    for name in ("one", "another"):
+        (below / name / "navsim_logs" / "other").mkdir(parents=True)
+    monkeypatch.setenv("OPENSCENE_DATA_ROOT", str(below))
+    for split, hint in ((SPLIT, f"export OPENSCENE_DATA_ROOT='{root}'"), ("of_none", "it is the")):
+        with pytest.raises(UsageError, match="holds no folder navsim_logs") as caught:
+            resolve_split(split)
+        assert str(caught.value.hint).startswith(hint)
