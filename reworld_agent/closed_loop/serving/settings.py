@@ -16,15 +16,12 @@ from reworld_agent.core.sections import from_mapping
 from reworld_agent.core.settings import Settings, did_you_mean, setting
 from reworld_agent.evaluation.agent_choice import AgentChoice, read_agent
 from reworld_agent.scenes.camera_names import CAMERA_NAMES
-from reworld_agent.scenes.synthetic.drive import SPLITS
+from reworld_agent.scenes.roots import EMBEDDED_SPLITS
 
 _CAMERAS = "pictures"
 _THREADS = "calls answered at once; plans and pictures are made one by one"
-
-
-def splits() -> tuple[str, ...]:
-    """The splits that can be driven in: those of the town of version 6."""
-    return tuple(name for name, plan in SPLITS.items() if plan.version != "5")
+# those of version 6, whose renderer paints any pose
+_SPLITS = tuple(name for name in EMBEDDED_SPLITS if name.startswith("town6_"))
 
 
 def _read_cameras(value: Any) -> Mapping[str, str]:
@@ -113,13 +110,16 @@ class ServeDriverRun(Settings):
 class ServeWorldSettings(Settings):
     """The town behind AlpaSim's sensorsim service."""
 
-    data_split: str = setting("whose drives are its scenes", "town6_test", choices=splits)
+    data_split: str = setting("whose drives are its scenes", "town6_test", choices=_SPLITS)
     drives: int | None = setting("only the first so many; null = all", None, least=1)
     address: str = setting("HOST:PORT or unix:PATH", "127.0.0.1:50052")
     threads: int = setting(_THREADS, 8, least=1, most=64)
 
     def check(self) -> None:
         """The address can be one, and there are so many drives."""
+        # --help does without the town
+        from reworld_agent.scenes.synthetic.drive import SPLITS  # noqa: PLC0415
+
         self.place()
         most = SPLITS[self.data_split].logs
         if (self.drives or 1) > most:
