@@ -56,15 +56,17 @@ def windows(stage: Stage, around: Surroundings, city: CityMap) -> Iterator[Windo
     Raises:
         SceneError: a window has no road or no route nearby.
     """
-    last = stage.tick
-    starts = list(range(0, max(last - _LAST, 0) + 1, _LAST))
-    if starts[-1] + _LAST < last:
-        starts.append(last - _LAST)
     before = -1
-    for start in starts:
+    for start in window_starts(stage.tick, _LAST):
         judged = min(before + _LAST, start) if before >= 0 else -1
         yield _window(stage, around, city, start, judged)
         before = start
+
+
+def window_starts(last: int, length: int) -> list[int]:
+    """Where windows of a length begin that cover 0 … last; the last one may overlap another."""
+    starts = list(range(0, max(last - length, 0) + 1, length))
+    return [*starts, last - length] if starts[-1] + length < last else starts
 
 
 def _window(stage: Stage, around: Surroundings, city: CityMap, start: int, judged: int) -> Window:
@@ -80,11 +82,16 @@ def _window(stage: Stage, around: Surroundings, city: CityMap, start: int, judge
         gone = np.isin(cache.track_token, [stage.things.tracks[k] for k in touching])
         cache.track_pose[:, gone] = np.nan
     states = _states(stage, start)
+    return Window(start, cache, states, judged_states(cache, states))
+
+
+def judged_states(cache: SceneCache, states: Array) -> Raw:
+    """What the scorer's kernels find in a window's scene and its driven states [41, 11]."""
     scenery = make_scenery(cache)
     rows = score_states(states[None], scenery, LAST_STEP_V1)
     extended_metrics(states[None], scenery, make_red_lights(cache, scenery.origin), rows)
     distances_outside(scenery.grid, scenery.origin, states[None], rows)
-    return Window(start, cache, states, by_name(rows))
+    return by_name(rows)
 
 
 def _moment(stage: Stage, tick: int) -> Moment:
