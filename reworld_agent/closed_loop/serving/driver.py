@@ -162,7 +162,6 @@ class DriverService(EgodriverServiceServicer):
         plan: Plan | None = None
         reason = f"there is no session '{request.session_uuid}'"
         if session is not None:
-            session.drives += 1
             ego = session.ego(now_us)
             try:
                 plan, reason = self._plan(session, now_us), ""

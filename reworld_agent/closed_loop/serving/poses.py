@@ -94,14 +94,3 @@ def placed(anchor: Array, poses: Array) -> Array:
         [w * cos - z * sin, x * cos + y * sin, y * cos - x * sin, z * cos + w * sin], -1
     )
     return made
-
-
-def in_rig(anchor: Array, poses: Array) -> Array:
-    """Poses [L, 3] (x, y, heading) in the rig at `anchor` [7] of poses [L, 7]; undoes `placed`."""
-    turn = rotation_of(anchor)
-    made = np.empty((len(poses), 3))
-    made[:, :2] = ((poses[:, :3] - anchor[:3]) @ turn)[:, :2]
-    for row, pose in zip(made, poses, strict=True):
-        axis = turn.T @ rotation_of(pose)[:, 0]
-        row[2] = np.arctan2(axis[1], axis[0])
-    return made

@@ -80,7 +80,6 @@ class DriveSession:
 
     def __init__(self, lenses: Mapping[str, Lens], wishes: Wishes, fault: str = "") -> None:
         self.lock = threading.Lock()
-        self.drives = 0
         self._wishes, self._lenses = wishes, lenses
         self._cameras, missing = choose_cameras(wishes.wanted, lenses, wishes.named)
         self.fault = fault or missing

@@ -30,12 +30,12 @@ from PIL import Image
 
 from reworld_agent.closed_loop.serving.address import Address
 from reworld_agent.closed_loop.serving.driver import REASON, DriverService, wishes_of
-from reworld_agent.closed_loop.serving.lens import Lens
+from reworld_agent.closed_loop.serving.lens import Lens, read_lens
 from reworld_agent.closed_loop.serving.poses import (
     Array,
-    in_rig,
     quaternion_of,
     read_pose,
+    rotation_of,
     write_pose,
 )
 from reworld_agent.closed_loop.serving.server import listening
@@ -91,8 +91,6 @@ def camera(name: str = FRONT, mount: str = FRONT, sensor: Sensor = SMALL, **lens
 
 def lens_of(message: Any) -> Lens:
     """As a session reads it."""
-    from reworld_agent.closed_loop.serving.lens import read_lens
-
     return read_lens(message)
 
 
@@ -176,6 +174,17 @@ def served(agent: Any, address: str = "127.0.0.1", **more: Any) -> Iterator[grpc
         grpc.insecure_channel(bound.dialled()) as channel,
     ):
         yield channel
+
+
+def in_rig(anchor: Array, poses: Array) -> Array:
+    """Poses [L, 3] (x, y, heading) in the rig at `anchor` [7] of poses [L, 7]."""
+    turn = rotation_of(anchor)
+    made = np.empty((len(poses), 3))
+    made[:, :2] = ((poses[:, :3] - anchor[:3]) @ turn)[:, :2]
+    for row, pose in zip(made, poses, strict=True):
+        axis = turn.T @ rotation_of(pose)[:, 0]
+        row[2] = np.arctan2(axis[1], axis[0])
+    return made
 
 
 def plan_in_rig(reply: Any) -> tuple[list[int], Array]:
