@@ -28,6 +28,7 @@ def settings(folder: Path) -> DriveRun:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_ten_kills_change_no_byte(tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     start = time.monotonic()
