@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -37,9 +37,12 @@ from reworld_agent.negatives.settings import NegativeSettings
 from reworld_agent.negatives.targets import NegativeTargets
 from reworld_agent.training.choices import read_model
 from reworld_agent.training.loop.optim import build_optimizers
-from reworld_agent.training.losses import require_finite, stage_loss
+from reworld_agent.training.losses import name_tensor, require_finite, stage_loss
 from reworld_agent.training.prepare import prepare_stage
 from reworld_agent.training.stages import TrainingStage, load_stage
+
+if TYPE_CHECKING:
+    from reworld_agent.training.reinforcement.learner import PolicyLearner
 
 logger = logging.getLogger(__name__)
 
@@ -67,28 +70,37 @@ class ReWorldTargetBuilder(AbstractTargetBuilder):
         config: the model.
         future_images: also the images after the current frame (Stage 1).
         negatives: also the hard negative (Stage 3).
+        named: also the scene's token (Stage 4), as numbers, see `training.losses.name_tensor`.
     """
 
     def __init__(
-        self, config: ModelConfig, future_images: bool, negatives: NegativeTargets | None = None
+        self,
+        config: ModelConfig,
+        future_images: bool,
+        negatives: NegativeTargets | None = None,
+        named: bool = False,
     ) -> None:
         super().__init__()
         self.config = config
         self.future_images = future_images
         self.negatives = negatives
+        self.named = named
 
     def get_unique_name(self) -> str:
         """Cache name; other kinds of targets, and other pools, are other caches."""
         name = f"reworld_targets_{self.config.name}"
         if self.future_images:
             name = f"reworld_targets_{_images_name(self.config)}_video"
+        name += "_named" if self.named else ""
         return name if self.negatives is None else f"{name}_negatives_{self.negatives.identity}"
 
     def compute_targets(self, scene: Scene) -> dict[str, Tensor]:
         """Targets of one scene; raises DataError naming what is missing."""
         targets = feature_functions.build_targets(scene, self.config, self.future_images)
+        token = str(scene.scene_metadata.initial_token)
+        if self.named:
+            targets["token"] = name_tensor(token)
         if self.negatives is not None:
-            token = str(scene.scene_metadata.initial_token)
             targets |= self.negatives.targets(token, targets["trajectory"].numpy())
         return targets
 
@@ -99,7 +111,8 @@ class ReWorldAgent(AbstractAgent):
     Args:
         model: name of the model configuration, `tiny` or `paper`.
         recipe: `paper` or `release` (how the authors' own code differs).
-        stage: training stage, `1`, `planner`, `2` or `3`; of no effect on planning.
+        stage: training stage, `1`, `planner`, `2`, `3` or `4`; of no effect on planning.
+        method: of Stage 4, see `training.policy_settings`.
         stage_applied: set by the Hydra callback; training refuses to start where it differs.
         purpose: `plan` or `train`, set by the callback.
         checkpoint_path: folder of `save_pretrained` or a Lightning `.ckpt`; None takes the
@@ -131,6 +144,7 @@ class ReWorldAgent(AbstractAgent):
         hard_negatives: Mapping[str, Any] | None = None,
         split: str | None = None,
         model_overrides: Mapping[str, Any] | None = None,
+        method: str | None = None,
     ) -> None:
         changes = read_model(model_overrides)
         self.config = load_model_config(model, recipe, changes)
@@ -139,7 +153,9 @@ class ReWorldAgent(AbstractAgent):
             num_poses=planner.horizon, interval_length=planner.interval
         )
         init_agent(self, self.sampling)
-        self.stage: TrainingStage = load_stage(stage, recipe, model, overrides or {}, changes)
+        chosen = stage, recipe, model
+        self.stage: TrainingStage = load_stage(*chosen, overrides or {}, changes, method)
+        self.policy: PolicyLearner | None = None
         self.stage_applied = stage_applied
         self.checkpoint_path = checkpoint_path
         self.init_from = init_from
@@ -179,17 +195,18 @@ class ReWorldAgent(AbstractAgent):
         return [ReWorldFeatureBuilder(self.config)]
 
     def get_target_builders(self) -> list[AbstractTargetBuilder]:
-        """One builder: expert trajectory, future images of a video stage, negatives of Stage 3.
+        """One builder: expert trajectory, future images of a video stage, negatives, tokens.
 
         Raises:
             DataError: the pool of negatives is damaged or of another split.
         """
         stage = self.stage
         negatives = None
-        if stage.weights.repulsion > 0:
+        if stage.needs_negatives:
             selection = self.hard_negatives.under(stage.recipe)
             negatives = NegativeTargets.open(selection, self.split)
-        return [ReWorldTargetBuilder(self.config, stage.needs_future_images, negatives)]
+        named = stage.policy is not None
+        return [ReWorldTargetBuilder(self.config, stage.needs_future_images, negatives, named)]
 
     def forward(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
         """Batched features → {"trajectory": [B, 8, 3]}; in training, nothing."""
@@ -271,7 +288,10 @@ class ReWorldAgent(AbstractAgent):
         The terms of the last batch are in `loss_terms`: the devkit's trainer logs the sum alone.
         """
         model = self._loaded_model()
-        loss, self.loss_terms = stage_loss(model, self.stage, features, targets)
+        stage = self.stage if self.training or self.policy is None else self.stage.watched()
+        loss, self.loss_terms = stage_loss(
+            model, stage, features, targets, policy=self.policy if self.training else None
+        )
         require_finite(loss, "in a batch of the devkit's loader, which names no scenes")
         return loss
 
@@ -288,7 +308,10 @@ class ReWorldAgent(AbstractAgent):
 
         self._prepare_training()
         model, stage = self._loaded_model(), self.stage
-        return [ExportWeights(model, stage), *averages(model, stage), LogTerms(self)]
+        callbacks = [ExportWeights(model, stage), *averages(model, stage), LogTerms(self)]
+        if self.policy is not None:
+            callbacks += self._policy_watch(model, self.policy)
+        return callbacks
 
     def _prepare_training(self) -> None:
         """Once: refuse an unmerged stage, load the predecessor, freeze what the stage freezes."""
@@ -302,7 +325,39 @@ class ReWorldAgent(AbstractAgent):
                 "skip the stage callback",
             )
         prepare_stage(self.model, self.stage, self.init_from)
+        if self.stage.policy is not None:
+            self.policy = self._policy_learner(self.model)
         self._training_prepared = True
+
+    def _policy_learner(self, model: ReWorldModel) -> PolicyLearner:
+        """What Stage 4 learns by, with the scenes of the training split."""
+        # the scorer takes a second to import, and whoever only plans need not have it
+        from reworld_agent.training.reinforcement import learner, rewards  # noqa: PLC0415
+
+        policy, reward = self.stage.policy, None
+        assert policy is not None
+        if policy.draws:
+            reward = rewards.PlanReward(policy, rewards.split_caches(self._known_split()))
+        return learner.PolicyLearner(self.stage, reward, model)
+
+    def _policy_watch(self, model: ReWorldModel, policy: PolicyLearner) -> list[Any]:
+        """What looks at the plans of validation, whose scenes are of the same split in the devkit.
+
+        Raises:
+            ConfigError: see `_known_split`.
+        """
+        # see _policy_learner
+        from reworld_agent.training.reinforcement import rewards, watch  # noqa: PLC0415
+
+        reward = rewards.held_out_reward(policy.policy, rewards.split_caches(self._known_split()))
+        return [watch.FollowPolicy(policy), watch.RewardWatch(model, reward)]
+
+    def _known_split(self) -> str:
+        """The split of the scenes; ConfigError where the host does not say it."""
+        if self.split is None:
+            message = f"stage {self.stage.name} scores plans, and the split is not known"
+            raise ConfigError(message, "name it: agent.split=the data split of train_test_split=")
+        return self.split
 
 
 def _images_name(config: ModelConfig) -> str:

@@ -137,6 +137,23 @@ def make_trajectory(poses: Any, sampling: TrajectorySampling) -> Trajectory:
     return Trajectory(poses, sampling)
 
 
+def make_modes(modes: Any, scores: Any, sampling: TrajectorySampling) -> Trajectory:
+    """A `Trajectory` of the best of K plans, with all of them beside it.
+
+    Any host scores its poses as it scores any other's. Our evaluation also reads its attributes
+    `modes` and `mode_scores`, and says what the best of the plans would have scored.
+
+    Args:
+        modes: [K, T, 3] (x m, y m, heading rad; ego frame).
+        scores: [K], what the agent thinks of each; the highest is chosen.
+        sampling: of all.
+    """
+    best = max(range(len(scores)), key=lambda mode: float(scores[mode]))
+    trajectory = make_trajectory(modes[best], sampling)
+    vars(trajectory).update(modes=modes, mode_scores=scores)
+    return trajectory
+
+
 __all__ = [
     "HOST",
     "NAVSIM",
@@ -152,5 +169,6 @@ __all__ = [
     "TrajectorySampling",
     "find_navsim",
     "init_agent",
+    "make_modes",
     "make_trajectory",
 ]

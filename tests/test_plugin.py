@@ -69,7 +69,7 @@ def test_command_line_wins_over_the_stage(program: Path) -> None:
     assert config(program)["trainer"]["params"]["gradient_clip_val"] == 0.3
 
 
-@pytest.mark.parametrize("override", ["stage=4", "recipe=mine"])
+@pytest.mark.parametrize("override", ["stage=5", "recipe=mine"])
 def test_unknown_choice_ends_in_one_clear_line(program: Path, override: str) -> None:
     result = launch(program, "agent=reworld", override)
     assert result.returncode != 0

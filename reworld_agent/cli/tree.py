@@ -40,6 +40,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "benchmark guidance",
     ),
     "closed loop": ("drive", "serve driver", "serve world"),
+    "reward": ("serve reward",),
     "set up": ("doctor", "synth", "completion"),
 }
 """Names of the commands under the headings of `reworld --help`."""

@@ -66,7 +66,7 @@ def check_data(
     history = split.scene_filter.num_history_frames
     future = bool(sensors.get_sensors_at_iteration(history))
     whole = agent.requires_scene or stage is not None
-    report = preflight(loader, sensors, whole, maps=stage is None, workers=workers)
+    report = preflight(loader, sensors, whole, maps=stage in (None, "4"), workers=workers)
     hint = _FUTURE.format(stage) if stage is not None and future else ""
     yield from _findings(report, roots.data_split, hint)
     if run is not None and run.two_stage:

@@ -42,7 +42,7 @@ class DoctorSettings(Settings):
     agent: str | None = setting(
         "data, alpasim: whose sensors are wanted, who shall drive (reworld)", None
     )
-    stage: Literal["1", "planner", "2", "3"] | None = setting(
+    stage: Literal["1", "planner", "2", "3", "4"] | None = setting(
         "data: what this training stage opens, instead of what a score does", None
     )
     overrides: tuple[str, ...] = setting(

@@ -18,6 +18,7 @@ from reworld_agent.core.errors import DataError, ReWorldError
 from reworld_agent.core.records.file_hashes import file_hashes
 from reworld_agent.core.result_tables import write_parquet
 from reworld_agent.core.shards import PartStore
+from reworld_agent.evaluation.modes import MODE_SCORES, MODES, has_modes, modes_row
 from reworld_agent.pdm.poses import INTERVAL, intervals_of, pose_fault, usual
 from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.scene import AgentInput, Scene
@@ -82,8 +83,9 @@ def plan_split(
 
     Returns:
         Trajectories (token, poses: 24 or 120 numbers, ego frame, m and rad; of an agent that
-        samples its plans otherwise also interval_s, the seconds between poses), and the record of
-        all scenes (token, log_name, status ok | fallback | failed, reason, milliseconds), both in
+        samples its plans otherwise also interval_s, the seconds between poses; of one that gives
+        several modes also modes, K · L · 3 numbers, and mode_scores, K), and the record of all
+        scenes (token, log_name, status ok | fallback | failed, reason, milliseconds), both in
         the loader's order.
 
     Raises:
@@ -109,12 +111,13 @@ def plan_split(
 
 
 def _planned(rows: pd.DataFrame) -> pd.DataFrame:
-    """Columns token and poses, and interval_s where it is not known from the number of poses."""
+    """Columns token and poses, interval_s where the number of poses does not say it, and modes."""
     intervals = intervals_of(rows.get(INTERVAL), len(rows))
     counts = [len(poses) // 3 for poses in rows["poses"]]
-    if all(usual(count, own) for count, own in zip(counts, intervals, strict=True)):
-        return rows[["token", "poses"]]
-    return rows[["token", "poses", INTERVAL]]
+    names = ["token", "poses"]
+    if not all(usual(count, own) for count, own in zip(counts, intervals, strict=True)):
+        names.append(INTERVAL)
+    return rows[[*names, *((MODES, MODE_SCORES) if has_modes(rows) else ())]]
 
 
 def _logs(loader: Loader) -> dict[str, dict[str, str]]:
@@ -216,14 +219,16 @@ def _row(token: str, trajectory: Any, reason: str, milliseconds: float) -> dict[
     status, fault = (FALLBACK if reason else OK), None
     poses: NDArray[np.float64] | None = None
     interval_s: float | None = None
+    modes: dict[str, list[float]] = {}
     if trajectory is not None:
         try:
             poses, interval_s = plan_of(trajectory)
             fault = pose_fault(poses, interval_s)
+            modes = modes_row(trajectory, len(poses) // 3)
         except DataError as error:
             fault = error.message
     if poses is None or fault:
-        status, poses, interval_s, reason = FAILED, None, None, fault or reason
+        status, poses, interval_s, reason, modes = FAILED, None, None, fault or reason, {}
     return {
         "token": token,
         "status": status,
@@ -231,6 +236,7 @@ def _row(token: str, trajectory: Any, reason: str, milliseconds: float) -> dict[
         "milliseconds": milliseconds,
         "poses": None if poses is None else poses.tolist(),
         INTERVAL: interval_s,
+        **modes,
     }
 
 

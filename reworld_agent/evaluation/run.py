@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,13 @@ import pandas as pd
 from reworld_agent.core.guards.file_names import file_names
 from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.provenance import provenance
-from reworld_agent.core.result_tables import check_writable, write_csv
+from reworld_agent.core.result_tables import check_writable, write_csv, write_parquet
 from reworld_agent.core.shards import PartStore
+from reworld_agent.core.vocabulary import REACTIVE
 from reworld_agent.evaluation.agent_choice import AgentChoice
 from reworld_agent.evaluation.agents import CHECKPOINT, build_agents
 from reworld_agent.evaluation.inference import FAILED, FALLBACK, Loader, plan_split
+from reworld_agent.evaluation.modes import best_of, has_modes, means, score_modes
 from reworld_agent.evaluation.plans_only import PlannedStages, failures_of, text_of
 from reworld_agent.evaluation.scoring import ROW_KEYS, score_trajectories
 from reworld_agent.evaluation.settings import EvaluationRun
@@ -255,10 +257,24 @@ def _write(
         table = score_table(tokens, own, settings.protocol)
         fallbacks = int((item.record["status"] == FALLBACK).sum())
         result.summary = summarise(item.name, table, fallbacks)
+        if has_modes(item.trajectories):
+            result.summary = replace(result.summary, modes=_modes(settings, caches, item))
     more = result.stages.provenance if result.stages is not None else {}
     write_score_table(item.folder, table, {**item.origin, **more})
     _write_failures(item.folder, failures)
     return result
+
+
+def _modes(settings: EvaluationRun, caches: SceneCaches, item: Planned) -> dict[str, float]:
+    """Tables of every mode of an agent's plans, and the means of the best ones."""
+    if settings.moving == REACTIVE:
+        logger.warning("the modes of %s are not scored: traffic reacts to one plan", item.name)
+        return {}
+    scored = score_modes(item.trajectories, caches, settings.protocol, settings.workers or 1)
+    best = best_of(scored, settings.protocol)
+    write_parquet(item.folder / "mode_scores.parquet", scored, item.origin)
+    write_csv(item.folder / "modes.csv", best)
+    return means(best)
 
 
 def _write_failures(folder: Path, failures: pd.DataFrame) -> None:

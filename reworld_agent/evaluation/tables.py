@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ class AgentSummary:
         average: the table's last row.
         valid, total: scenes with a score, scenes asked for.
         fallbacks: scenes that the agent planned by its fallback.
+        modes: of an agent whose plans have modes, see `evaluation.modes.means`.
     """
 
     name: str
@@ -41,6 +42,7 @@ class AgentSummary:
     valid: int
     total: int
     fallbacks: int = 0
+    modes: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -111,9 +113,14 @@ def format_summary(summaries: Sequence[AgentSummary], protocol: str, data_split:
     heads = {name: metric(name).heading or metric(name).short for name in rules.printed}
     heads |= {SCORE: rules.total, **{name: metric(name).short for name in rules.added}}
     titles = "".join(f"{head:>8}" for head in heads.values())
+    best = {name: "" for item in summaries for name in item.modes}
+    titles += "".join(f"{name.removesuffix(f'_{SCORE}'):>8}" for name in best)
     lines = [f"{'agent':<{width}}{titles}  scenes"]
     for summary in summaries:
         cells = "".join(f"{summary.average[column]:8.4f}" for column in heads)
+        cells += "".join(
+            f"{summary.modes[name]:8.4f}" if name in summary.modes else f"{'':>8}" for name in best
+        )
         count = str(summary.total)
         if not summary.complete:
             count = f"INCOMPLETE {summary.valid}/{summary.total}"
@@ -132,4 +139,7 @@ def _of_protocol(summary: AgentSummary, protocol: str) -> AgentSummary:
         for name, value in summary.average.items()
         if name.startswith(prefix)
     }
-    return replace(summary, average=average)
+    modes = {
+        name.replace(prefix, ""): value for name, value in summary.modes.items() if prefix in name
+    }
+    return replace(summary, average=average, modes=modes)

@@ -12,6 +12,7 @@ from reworld_agent.config import field_names, read_model_overrides
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.settings import Settings, as_text, did_you_mean, setting
 from reworld_agent.objectives.baselines import OBJECTIVES, REPRESENTATIONS
+from reworld_agent.training.policy_settings import POST_TRAINING, methods, read_method
 from reworld_agent.training.stages import TrainingStage
 
 PAPER, TABLE2 = "paper", "table2"
@@ -19,6 +20,7 @@ OWN = "reworld"  # the representation that protocol=paper trains
 _OVERRIDES, MODEL_OVERRIDES = "agent.overrides", "agent.model_overrides"
 _CLIPS = "stage 1 on clips instead of scenes"
 _TABLE2 = "stage 1 under the paper's Table 2"
+_POST = f"stage {POST_TRAINING}: post-training by the score"
 
 
 def read_overrides(value: Any) -> Mapping[str, Any]:
@@ -99,6 +101,19 @@ class ClipChoice(Settings):
         *(None,),
         exists="folder",
         group=_CLIPS,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyChoice(Settings):
+    """How Stage 4 learns from the score; `agent.overrides.policy.NAME=` changes its settings."""
+
+    name: str | None = setting(
+        f"{' | '.join(methods())}; null = {methods()[0]}",
+        None,
+        key="method",
+        read=read_method,
+        group=_POST,
     )
 
 

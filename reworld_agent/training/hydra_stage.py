@@ -60,10 +60,12 @@ class StageCallback(Callback):
         model: str = "tiny",
         overrides: Any = None,
         model_overrides: Any = None,
+        method: Any = None,
     ) -> None:
         try:
             changes = read_model(_plain(model_overrides))
-            self.stage = load_stage(stage, recipe, model, plain_overrides(overrides), changes)
+            more = plain_overrides(overrides), changes, method
+            self.stage = load_stage(stage, recipe, model, *more)
         except ConfigError as error:
             raise SystemExit(f"error: {error}") from None
 

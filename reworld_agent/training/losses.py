@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from reworld_agent.config import ClipConfig
-from reworld_agent.core.errors import DataError
+from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.objectives.action_flow import action_flow_loss
 from reworld_agent.objectives.alignment import readout_loss
@@ -32,6 +33,34 @@ from reworld_agent.video.encoding import encode_clip
 
 Batch = dict[str, Tensor]
 Logs = dict[str, Tensor]
+_NAME_BYTES = 64
+
+
+@dataclass(frozen=True)
+class PolicyBatch:
+    """Scenes as a policy sees them.
+
+    Attributes:
+        tokens: of the B scenes.
+        states: of the video, [B, N, D] of every block.
+        memory: of these, see `PlannerHead.cache`.
+        ego: [B, 8].
+        targets: what the scenes teach beside.
+    """
+
+    tokens: Sequence[str]
+    states: Sequence[Tensor]
+    memory: Memory
+    ego: Tensor
+    targets: Batch
+
+
+class PolicyLoss(Protocol):
+    """What learns from rewards (Stage 4), see `training.reinforcement`."""
+
+    def loss(self, model: ReWorldModel, batch: PolicyBatch, rng: ShardedRng) -> tuple[Tensor, Logs]:
+        """The term `policy` of a batch, scalar, and what is to be logged beside it."""
+
 
 FUTURE_HINT = (
     "Stage 1 needs the cameras of the 8 frames after the current one (navtrain has none): "
@@ -46,6 +75,7 @@ def stage_loss(
     targets: Batch,
     rng: ShardedRng | torch.Generator | None = None,
     clip: ClipConfig | None = None,
+    policy: PolicyLoss | None = None,
 ) -> tuple[Tensor, Logs]:
     """Weighted sum of the stage's terms, and every term by its name.
 
@@ -58,10 +88,12 @@ def stage_loss(
         targets: `trajectory` [B, L, 3]; Stage 1: `future_images` uint8 [B, T, 3, H, W]; Stage 3:
             `hard_negative` [B, L, 3] and `hard_negative_valid` bool [B]; with gradient
             accumulation `hard_negative_count`, scalar: the mean number of valid ones in the
-            batches of the optimiser step (Eq. 18 divides by the number of the whole batch).
+            batches of the optimiser step (Eq. 18 divides by the number of the whole batch);
+            Stage 4: `token`, see `scene_names`.
         rng: of times and noise; a generator stands for a process that has the whole batch,
             None for torch's global generator.
         clip: what a video stage makes of the images; None = the model's own clip.
+        policy: what Stage 4 learns by; stages without rewards need none.
     """
     if not isinstance(rng, ShardedRng):
         rng = ShardedRng(rng)
@@ -70,12 +102,31 @@ def stage_loss(
     if stage.needs_future_images:
         terms.update(_video_terms(model, stage, features, targets, rng, clip))
     if stage.plans:
-        found, logs = _action_terms(model, stage, features, targets, rng)
+        found, logs = _action_terms(model, stage, features, targets, rng, policy)
         terms.update(found)
     weights = stage.weights
     total = torch.stack([weights.factor(name) * term for name, term in terms.items()]).sum()
     detached = {name: value.detach() for name, value in (terms | logs).items()}
     return total, {"loss": total.detach(), **detached}
+
+
+def name_tensor(token: str) -> Tensor:
+    """A scene's token as a target: its UTF-8 bytes, uint8 [64], zeros behind them.
+
+    Loaders of any host put it into batches and caches as they do other targets.
+
+    Raises:
+        DataError: it is longer.
+    """
+    content = token.encode()
+    if len(content) > _NAME_BYTES:
+        raise DataError(f"the token {token} has more than {_NAME_BYTES} bytes", "shorten it")
+    return torch.tensor([*content, *[0] * (_NAME_BYTES - len(content))], dtype=torch.uint8)
+
+
+def scene_names(names: Tensor) -> list[str]:
+    """The tokens of a batch of `name_tensor`s [B, 64]."""
+    return [bytes(row).rstrip(b"\0").decode() for row in names.cpu().tolist()]
 
 
 class NotFiniteError(DataError):
@@ -149,9 +200,9 @@ def _action_terms(
     features: Batch,
     targets: Batch,
     rng: ShardedRng,
+    policy: PolicyLoss | None,
 ) -> tuple[Logs, Logs]:
-    """L_FM, L_align, L_RDE and others of K plans a scene, over one video forward at t = 1."""
-    plans = stage.noise_draws
+    """What a stage learns of plans, over one video forward at t = 1."""
     states = _states(model, stage, features, rng)
     ego = features["ego"].to(states[0])
     if stage.context_drop > 0:
@@ -159,6 +210,30 @@ def _action_terms(
         ego = ego * kept[:, None]
         states = [state * kept[:, None, None] for state in states]
     memory = model.action_dit.cache(states)
+    terms: Logs = {}
+    logs: Logs = {}
+    if stage.weights.policy > 0:
+        if policy is None:
+            raise ConfigError(f"stage {stage.name} needs rewards", "give stage_loss a policy")
+        scenes = PolicyBatch(scene_names(targets["token"]), states, memory, ego, targets)
+        terms["policy"], logs = policy.loss(model, scenes, rng)
+    if stage.learns_velocity:
+        found, more = _velocity_terms(model, stage, states, memory, ego, targets, rng)
+        terms, logs = terms | found, logs | more
+    return terms, logs
+
+
+def _velocity_terms(
+    model: ReWorldModel,
+    stage: TrainingStage,
+    states: Sequence[Tensor],
+    memory: Memory,
+    ego: Tensor,
+    targets: Batch,
+    rng: ShardedRng,
+) -> tuple[Logs, Logs]:
+    """L_FM, L_align, L_RDE and others of K plans a scene."""
+    plans = stage.noise_draws
     expert = targets["trajectory"].to(ego.device).repeat_interleave(plans, dim=0)
     clean = model.normaliser.normalise(expert).to(ego.dtype)
     kind, horizon = stage.action_distribution, clean.size(1)
@@ -207,9 +282,14 @@ def _learned(
 def _states(
     model: ReWorldModel, stage: TrainingStage, features: Batch, rng: ShardedRng
 ) -> list[Tensor]:
-    """The video states of a batch, with a graph where the stage trains the Video DiT."""
-    if "states" in features:
-        return model.planning_states(features)
+    """The video states of a batch, with a graph where the stage trains the Video DiT.
+
+    A policy acts on those that planning reads.
+    """
+    learns = "video_dit" in stage.trainable
+    if "states" in features or stage.weights.policy > 0:
+        with contextlib.nullcontext() if learns else torch.no_grad():
+            return model.planning_states(features)
     history = model.encode(features["images"], rng.normal)
     shape = (*history.shape[:2], model.grid.future, *history.shape[3:])
     future = rng.normal(shape, history)
@@ -219,7 +299,6 @@ def _states(
     if stage.caption_drop > 0:
         dropped = rng.times((len(history),), "uniform", history) < stage.caption_drop
     prompt = model.training_prompt(dropped)
-    learns = "video_dit" in stage.trainable
     with contextlib.nullcontext() if learns else torch.no_grad():
         return model.video_states(history, future, features, label=label, prompt=prompt)
 

@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import Callback
 from reworld_agent.core.provenance import weights_hash
 from reworld_agent.model import ReWorldModel
 from reworld_agent.training.choices import PAPER
+from reworld_agent.training.datasets.held_out import validation_split
 from reworld_agent.training.datasets.loading import StageData
 from reworld_agent.training.datasets.run_samples import run_samples
 from reworld_agent.training.loop import engine
@@ -24,6 +25,13 @@ from reworld_agent.training.loop.resume import Trained, resume_state, stage_reco
 from reworld_agent.training.loop.state_cache import CachedLatents, CachedStates
 from reworld_agent.training.memory.choose import fitted
 from reworld_agent.training.prepare import start_model
+from reworld_agent.training.reinforcement.learner import PolicyLearner
+from reworld_agent.training.reinforcement.rewards import (
+    PlanReward,
+    held_out_reward,
+    split_caches,
+)
+from reworld_agent.training.reinforcement.watch import FollowPolicy, RewardWatch
 from reworld_agent.training.stages import TrainingStage
 from reworld_agent.training.table2.stage import run_table2
 from reworld_agent.training.text_source import ABSENT
@@ -57,6 +65,7 @@ def run_stage(settings: TrainRun) -> Trained:
     start = weights_hash(model)
     same: dict[str, Any] = {"initial_weights": start}
     check_settings(output, same, resume)
+    policy = _policy(settings, stage, model)
     module = stage_module(model, stage, settings.fit, settings.lora, settings.seed, start)
     learned, held_out = run_samples(settings, stage, model)
     plan = engine.batch_plan(
@@ -84,8 +93,30 @@ def run_stage(settings: TrainRun) -> Trained:
     session = engine.planned_session(
         *(title, plan, state.checkpoint, stage.gradient_clip, settings, held_out is not None)
     )
-    module.stage = stage
-    return engine.train(session, settings, module, _callbacks(stage, model), datamodule=data)
+    module.stage, module.policy = stage, policy
+    callbacks = _callbacks(stage, model)
+    if policy is not None:
+        callbacks.append(FollowPolicy(policy))
+    if policy is not None and held_out is not None:
+        callbacks.append(RewardWatch(model, _held_out_reward(settings, policy)))
+    return engine.train(session, settings, module, callbacks, datamodule=data)
+
+
+def _policy(settings: TrainRun, stage: TrainingStage, model: ReWorldModel) -> PolicyLearner | None:
+    """What a stage learns rewards by; made before anything changes the model's planner head."""
+    if stage.policy is None:
+        return None
+    reward = None
+    if stage.policy.draws:
+        caches = split_caches(settings.train_test_split.data_split)
+        reward = PlanReward(stage.policy, caches)
+    return PolicyLearner(stage, reward, model)
+
+
+def _held_out_reward(settings: TrainRun, policy: PolicyLearner) -> PlanReward:
+    """The reward in the scenes that a run is validated on."""
+    split = validation_split(settings.validation, settings.train_test_split.data_split)
+    return held_out_reward(policy.policy, split_caches(split))
 
 
 def _callbacks(stage: TrainingStage, model: ReWorldModel) -> list[Callback]:

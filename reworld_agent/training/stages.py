@@ -1,7 +1,8 @@
 """Training stages as data: what is trained, towards what, and how.
 
 The chain is 1 (video) -> planner (pre-training) -> 2 (alignment) -> 3 (repulsion). The numbers
-stand in `reworld_agent/config/defaults/stages.yaml`.
+stand in `reworld_agent/config/defaults/stages.yaml`. Stage 4, which the paper does not have, goes
+on from any planner that has learned, by a method of `post_training.yaml` beside it.
 """
 
 from __future__ import annotations
@@ -22,12 +23,15 @@ from reworld_agent.config import (
     shipped_base,
     stage_settings,
 )
+from reworld_agent.config.fields import merged
 from reworld_agent.core.errors import ConfigError, UsageError
 from reworld_agent.objectives.terms import TERMS, plan_terms, video_terms
 from reworld_agent.training.phases import ClipPhase, check_phases
+from reworld_agent.training.policy_settings import POST_TRAINING, PolicySettings, method_table
 
 STATISTICS = "statistics"  # passed by the closed-form parts: codec and action normalisation
-STAGES = ("1", "planner", "2", "3")
+STAGES = ("1", "planner", "2", "3")  # the paper's
+ALL_STAGES = (*STAGES, POST_TRAINING)
 RECIPES = ("paper", "release")
 _MOST_STEPS = 10**9
 PARTS = ("video_dit", "action_dit")
@@ -46,10 +50,12 @@ class LossWeights:
     action_flow: float = 0.0
     alignment: float = 0.0
     repulsion: float = 0.0
+    policy: float = 0.0
     others: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        for name in ("generation", "intermediate", "action_flow", "alignment", "repulsion"):
+        names = ("generation", "intermediate", "action_flow", "alignment", "repulsion", "policy")
+        for name in names:
             if not 0 <= getattr(self, name) < math.inf:
                 message = f"weights.{name}={getattr(self, name)}"
                 raise UsageError(message, "it must be a finite number of at least 0")
@@ -104,6 +110,7 @@ class TrainingStage:
         cache_states: keep the states of the frozen Video DiT in memory (see state_cache).
         cache_latents: likewise, of Stage 1 on scenes, the latents of history and future.
         phases: of Stage 1's resolution curriculum; none = the model's clip throughout.
+        policy: of Stage 4, how it learns from the score; None = it does not.
     """
 
     name: str
@@ -136,6 +143,7 @@ class TrainingStage:
     cache_states: bool = False
     cache_latents: bool = False
     phases: tuple[ClipPhase, ...] = ()
+    policy: PolicySettings | None = None
 
     def __post_init__(self) -> None:
         choices = {
@@ -188,6 +196,7 @@ class TrainingStage:
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:
             message = f"stage {self.name}: ema_decay={self.ema_decay}"
             raise ConfigError(message, "use a decay between 0 and 1, such as 0.999, or null")
+        self._check_policy()
 
     def _check_caches(self) -> None:
         """ConfigError where what is to be kept in memory changes in training, or is not there."""
@@ -203,6 +212,36 @@ class TrainingStage:
             what = "has clips of several sizes" if self.phases else "does not read latents"
             message = f"stage {self.name}: cache_latents=true, but the stage {what}"
             raise ConfigError(message, "use cache_latents: false")
+
+    def _check_policy(self) -> None:
+        """ConfigError where a policy has no weight, or what it is compared with would change."""
+        weight, policy = self.weights.policy, self.policy
+        if (weight > 0) != (policy is not None):
+            message = f"stage {self.name}: weights.policy={weight:g}"
+            hint = f"stage={POST_TRAINING} has a policy: give weights.policy a number above 0 there"
+            raise ConfigError(message, hint)
+        if policy is not None and policy.keeps_start and "video_dit" in self.trainable:
+            message = f"stage {self.name}: the Video DiT learns, and the start is compared with"
+            raise ConfigError(
+                message,
+                "leave the Video DiT frozen, or use policy.kl=0 policy.kl_limit=null and weights."
+                "action_flow as the anchor",
+            )
+
+    def accounted(self, steps: int) -> TrainingStage:
+        """The stage as its memory is counted: L_FM on as many plans stands for those it draws.
+
+        Args:
+            steps: of the planner's sampler.
+        """
+        if self.policy is None:
+            return self
+        return dataclasses.replace(self.watched(), noise_draws=self.policy.samples * steps)
+
+    @property
+    def needs_negatives(self) -> bool:
+        """Whether it learns from a pool of hard negatives."""
+        return self.weights.repulsion > 0 or (self.policy is not None and self.policy.needs_pool)
 
     @property
     def needs_future_images(self) -> bool:
@@ -225,9 +264,27 @@ class TrainingStage:
     @property
     def plans(self) -> bool:
         """True where the Action DiT is run."""
+        return self.learns_velocity or self.weights.policy > 0
+
+    @property
+    def learns_velocity(self) -> bool:
+        """True where the planner head is run on noisy plans of the log."""
         weights = self.weights
         own = weights.action_flow > 0 or weights.alignment > 0 or weights.repulsion > 0
         return own or bool(plan_terms(weights.others))
+
+    def watched(self) -> TrainingStage:
+        """The stage as its losses are taken of held-out scenes.
+
+        L_RDE is left out, since held-out scenes have no hard negatives, and so is what learns from
+        rewards, beside which L_FM is; neither context nor caption is dropped.
+        """
+        weights = dataclasses.replace(self.weights, repulsion=0.0, policy=0.0)
+        if self.policy is not None:
+            weights = dataclasses.replace(weights, action_flow=1.0)
+        return dataclasses.replace(
+            self, weights=weights, policy=None, context_drop=0.0, caption_drop=0.0
+        )
 
     def check(self, config: ModelConfig) -> None:
         """Raise ConfigError where the stage asks for blocks or heads that the model lacks."""
@@ -261,18 +318,20 @@ def load_stage(
     model: str = "tiny",
     overrides: Mapping[str, Any] | None = None,
     model_overrides: Mapping[str, Any] | None = None,
+    method: str | None = None,
 ) -> TrainingStage:
     """The settings of one stage; every unknown name or contradictory value raises ConfigError.
 
     Args:
-        stage: see STAGES.
+        stage: see ALL_STAGES.
         recipe: `paper` or `release`.
         model: see `load_model_config`; what a file says under `stages` counts.
         overrides: of the stage's settings.
         model_overrides: of the model's fields, which the stage must fit.
+        method: of Stage 4, see `policy_settings.methods`; None = its first.
     """
     name = str(stage)
-    for key, value, known in (("stage", name, STAGES), ("recipe", recipe, RECIPES)):
+    for key, value, known in (("stage", name, ALL_STAGES), ("recipe", recipe, RECIPES)):
         if value not in known:
             raise ConfigError(f"{key}={value} does not exist", f"use {key}=" + " | ".join(known))
     config = load_model_config(model, recipe, model_overrides)
@@ -282,16 +341,31 @@ def load_stage(
     base = shipped_base(model)
     for table in (tables["recipes"][recipe], tables["models"][base], tables["both"][recipe][base]):
         values.update(table.get(name, {}))
+    if name == POST_TRAINING:
+        values.update(method_table(method))
+    elif method is not None:
+        raise ConfigError(f"method={method} with stage={name}", f"it is for stage={POST_TRAINING}")
     own = stage_settings(model)
     for key in own:
-        if key not in STAGES:
-            known_stages = f"use stages: {{{STAGES[0]}: {{...}}}}, of " + " | ".join(STAGES)
+        if key not in ALL_STAGES:
+            known_stages = f"use stages: {{{STAGES[0]}: {{...}}}}, of " + " | ".join(ALL_STAGES)
             raise ConfigError(f"model={model}: stages has {key}", known_stages)
     values.update(own.get(name, {}))
-    values.update(overrides or {})
+    changes = dict(overrides or {})
+    if isinstance(changes.get("policy"), Mapping):
+        changes["policy"] = _merged_policy(values.get("policy", {}), changes["policy"])
+    values.update(changes)
     result = build_dataclass(TrainingStage, values, f"stage {name}")
     result.check(config)
     return result
+
+
+def _merged_policy(table: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The policy of a method with some of it changed; a reward is changed as a whole."""
+    policy = merged(table, changes)
+    if "reward" in changes:
+        policy["reward"] = changes["reward"]
+    return policy
 
 
 def on_clips(stage: TrainingStage, config: ModelConfig) -> TrainingStage:
@@ -329,5 +403,8 @@ def check_scene_phases(stage: TrainingStage, config: ModelConfig) -> None:
 
 
 def stage_table(stage: TrainingStage) -> dict[str, Any]:
-    """The stage as a plain dictionary, for a run's records."""
-    return dataclasses.asdict(stage)
+    """The stage as a plain dictionary, for a run's records; of its policy where it has one."""
+    table = dataclasses.asdict(stage)
+    if stage.policy is None:
+        del table["policy"], table["weights"]["policy"]
+    return table

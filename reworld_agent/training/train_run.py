@@ -25,10 +25,12 @@ from reworld_agent.training.choices import (
     PAPER,
     TABLE2,
     ClipChoice,
+    PolicyChoice,
     RepresentationChoice,
     StageChoice,
 )
 from reworld_agent.training.fit_settings import FitSettings, LoraSettings
+from reworld_agent.training.policy_settings import POST_TRAINING
 from reworld_agent.training.settings import (
     AUTO_PRECISION,
     FSDP2,
@@ -37,8 +39,8 @@ from reworld_agent.training.settings import (
     TrainingSettings,
 )
 from reworld_agent.training.stages import (
+    ALL_STAGES,
     RECIPES,
-    STAGES,
     TrainingStage,
     check_scene_phases,
     load_stage,
@@ -67,7 +69,9 @@ class TrainRun(TrainingSettings):
     """
 
     stage: str = setting(
-        "1 (video), planner, 2 (alignment), 3 (hard negatives)", "1", choices=STAGES
+        "1 (video), planner, 2 (alignment), 3 (hard negatives), 4 (reward)",
+        "1",
+        choices=ALL_STAGES,
     )
     recipe: str = setting("paper, or release: the authors' own code", "paper", choices=RECIPES)
     model: str = setting("tiny, paper, or a file of your own: FILE.yaml", "tiny")
@@ -75,6 +79,7 @@ class TrainRun(TrainingSettings):
     hard_negatives: NegativeSettings = section(NegativeSettings)
     clips: ClipChoice = section(ClipChoice)
     method: RepresentationChoice = section(RepresentationChoice)
+    policy: PolicyChoice = section(PolicyChoice)
     fit: FitSettings = section(FitSettings)
     lora: LoraSettings = section(LoraSettings)
 
@@ -88,8 +93,14 @@ class TrainRun(TrainingSettings):
         """
         values = plain(cfg)
         agent = dict(values["agent"])
-        for name in ("stage", "recipe", "model"):  # `agent.stage=` is another name of `stage=`
-            values[name] = agent.pop(name)
+        for name in (
+            "stage",
+            "recipe",
+            "model",
+            "method",
+        ):  # `agent.stage=` is another name of `stage=`
+            if name in agent:
+                values[name] = agent.pop(name)
         values["agent"] = {key: agent[key] for key in agent if key not in _HOSTS_WORDS}
         return from_mapping(cls, values, strangers=True)
 
@@ -134,7 +145,8 @@ class TrainRun(TrainingSettings):
             stage = table2_stage(self.model, overrides)
         else:
             changes = self.agent.model_overrides
-            stage = load_stage(self.stage, self.recipe, self.model, overrides, changes)
+            chosen = self.stage, self.recipe, self.model
+            stage = load_stage(*chosen, overrides, changes, self.policy.name)
         steps = self.trainer.steps
         stage = stage if steps is None else dataclasses.replace(stage, steps=steps)
         on_index = self.clips.index is not None and not self.of_table2
@@ -144,6 +156,9 @@ class TrainRun(TrainingSettings):
         """See the class."""
         if self.stage != "1":
             self._check_is_of_stage_1()
+        if self.stage != POST_TRAINING and self.policy.name is not None:
+            message = f"method={self.policy.name} with stage={self.stage}"
+            raise UsageError(message, f"it is for stage={POST_TRAINING}")
         if self.of_table2:
             self._check_table2()
         else:
@@ -155,7 +170,7 @@ class TrainRun(TrainingSettings):
 
     def _check_pool(self) -> None:
         pool = self.hard_negatives.pool
-        if self.of_table2 or self.training_stage.weights.repulsion <= 0:
+        if self.of_table2 or not self.training_stage.needs_negatives:
             return
         if pool is None:
             hint = (

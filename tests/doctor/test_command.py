@@ -52,7 +52,7 @@ def test_settings_of_a_run_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> Non
         (["weights", "agent=human"], "agent= has no meaning with weights"),
         (["-x"], "cannot read -x"),
         (["data", "agnet=human"], "did you mean agent=?"),
-        (["data", "stage=4"], "one of 1, planner, 2, 3"),
+        (["data", "stage=5"], "one of 1, planner, 2, 3, 4"),
         (["weights", "path=absent"], "checkpoint_path=absent: no such folder"),
     ],
 )

@@ -109,8 +109,8 @@ def test_a_model_with_a_codec_that_learns_is_trained_on_other_splits(tmp_path: P
         assert split in said and (str(file) in said) == (name not in _OF_WEIGHTS), said
     assert load_stage("1", model=str(file)).steps == 7
     assert load_stage("planner", model=str(file)) == load_stage("planner", model="tiny")
-    file.write_text("base: tiny\nstages: {4: {steps: 7}}\n")
-    with pytest.raises(ConfigError, match="stages has 4"):
+    file.write_text("base: tiny\nstages: {5: {steps: 7}}\n")
+    with pytest.raises(ConfigError, match="stages has 5"):
         load_stage("1", model=str(file))
     file.write_text("base: tiny\nstages: {1: {stpes: 7}}\n")
     with pytest.raises(ConfigError, match="stpes"):

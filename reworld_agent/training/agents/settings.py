@@ -27,6 +27,7 @@ _OF_STAGES: dict[str, Any] = {
     "representation": "reworld",
     "random_encoder": False,
     "stage": "1",
+    "method": None,
     "recipe": "paper",
     "model": "tiny",
 }

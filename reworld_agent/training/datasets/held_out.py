@@ -100,6 +100,17 @@ def held_out_logs(logs: Sequence[str], share: float) -> set[str]:
     return set(names[:count])
 
 
+def validation_split(settings: ValidationSettings, trained: str) -> str:
+    """The data split whose scenes a run is validated on, which has scenes to be validated on.
+
+    Args:
+        settings: of the run; with `hold_out` it is the training split.
+        trained: data split that is learned from.
+    """
+    own = trained if settings.hold_out else None
+    return own or settings.split or COMPANIONS[trained]
+
+
 def held_out_scenes(
     settings: ValidationSettings,
     trained: str,

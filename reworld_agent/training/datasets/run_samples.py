@@ -221,11 +221,11 @@ def _with_sentences(
 def load_negatives(
     stage: TrainingStage, settings: NegativeSettings, split: str, arrays: SceneArrays
 ) -> dict[str, NDArray[np.float32]] | None:
-    """The hard negatives of Stage 3 by token; None where the stage has no use for them.
+    """The hard negatives of a stage by token; None where it has no use for them.
 
     A scene without one, or a run without a pool, is no error: L_RDE is 0 there. Both are counted.
     """
-    if stage.weights.repulsion <= 0:
+    if not stage.needs_negatives:
         return None
     targets = NegativeTargets.open(settings.under(stage.recipe), split)
     experts = zip(arrays.tokens, arrays.trajectory, strict=True)

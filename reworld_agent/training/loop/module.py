@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import torch
@@ -17,7 +16,14 @@ from reworld_agent.training.loop.blocks import fused_attention
 from reworld_agent.training.loop.device_values import Later
 from reworld_agent.training.loop.optim import build_optimizers
 from reworld_agent.training.loop.parallel import shard_model
-from reworld_agent.training.losses import Batch, NotFiniteError, require_finite, stage_loss
+from reworld_agent.training.losses import (
+    Batch,
+    NotFiniteError,
+    PolicyLoss,
+    name_tensor,
+    require_finite,
+    stage_loss,
+)
 from reworld_agent.training.phases import phase_clip
 from reworld_agent.training.stages import TrainingStage
 
@@ -65,6 +71,7 @@ class StageModule(LightningModule):
         self.optimizer, self.start = optimizer, start
         self.fused: bool | None = None  # see build_optimizers
         self.finite = Later(self._require_finite)
+        self.policy: PolicyLoss | None = None  # of Stage 4
 
     def configure_model(self) -> None:
         """Shard the model where the strategy has a device mesh (FSDP2)."""
@@ -81,7 +88,9 @@ class StageModule(LightningModule):
         stage, config = self.stage, self.model.config
         clip = phase_clip(stage.phases, config.clip, self.global_step, stage.steps)
         with fused_attention(self.device):
-            loss, logs = stage_loss(self.model, stage, features, targets, rng, clip)
+            if self.policy is not None:
+                targets = {**targets, "token": torch.stack([name_tensor(one) for one in tokens])}
+            loss, logs = stage_loss(self.model, stage, features, targets, rng, clip, self.policy)
         self.finite.put(self._losses(loss), self.global_step, tokens)
         for name, value in logs.items():
             shown = name == "loss"
@@ -92,15 +101,13 @@ class StageModule(LightningModule):
     def validation_step(self, batch: tuple[Batch, Batch, list[str]], batch_idx: int) -> None:
         """Log the terms of held-out samples and, of stages that plan, ADE and FDE (m).
 
-        Times and noise of a sample are the same in every validation. L_RDE is left out, since
-        held-out scenes have no hard negatives, and neither context nor caption is dropped.
+        Times and noise of a sample are the same in every validation; see `watched` of the stage.
         """
         features, targets, tokens = batch
         generator = torch.Generator(self.device)
         generator.manual_seed(batch_seed(VALIDATION_SEED, batch_idx))
         world = self.trainer.world_size
-        weights = dataclasses.replace(self.stage.weights, repulsion=0.0)
-        stage = dataclasses.replace(self.stage, weights=weights, context_drop=0.0, caption_drop=0.0)
+        stage = self.stage.watched()
         clip = phase_clip(stage.phases, self.model.config.clip, self.global_step, stage.steps)
         rng = ShardedRng(generator, self.global_rank, world)
         _, logs = stage_loss(self.model, stage, features, targets, rng, clip)

@@ -72,7 +72,7 @@ def settings_record(settings: TrainRun, stage: TrainingStage) -> dict[str, Any]:
         "seed": settings.seed,
         "split": split if clips.index is None else f"{clips.index} {clips.split}",
     }
-    if stage.weights.repulsion > 0 and settings.hard_negatives.pool is not None:
+    if stage.needs_negatives and settings.hard_negatives.pool is not None:
         record["hard_negatives"] = settings.hard_negatives.under(stage.recipe).as_dict()
     if settings.agent.model_overrides:
         record["model_overrides"] = dict(settings.agent.model_overrides)

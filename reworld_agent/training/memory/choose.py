@@ -53,6 +53,7 @@ def fitted(settings: TrainRun) -> TrainRun:
     if memory is None or not (open_batch or settings.fit.gradient_checkpointing == AUTO):
         return settings
     processes, stage = world_size(settings.trainer), settings.training_stage
+    stage = stage.accounted(settings.config.planner.steps)  # rewards need scenes
     share, _ = shares(stage.batch_size, processes, settings.dataloader.batch_size)
     plan = StepPlan(
         settings.config,

@@ -24,7 +24,7 @@ from reworld_agent.training.choices import read_model
 HELD_OUT = re.compile(r"(^|[_-])(test|val)([_-]|$)|^nav(test|hard)|warmup")
 # Of the agent's configuration: nothing that is chosen here.
 _HOSTS_WORDS = (
-    *("_target_", "_convert_", "stage", "stage_applied", "purpose", "init_from", "dtype"),
+    *("_target_", "_convert_", "stage", "method", "stage_applied", "purpose", "init_from", "dtype"),
     *("overrides", "hard_negatives", "split"),
 )
 
