@@ -28,6 +28,9 @@ def choice(key: str, value: str, known: tuple[str, ...]) -> None:
     require(value in known, f"{key}={value} does not exist", hint)
 
 
+SHARES = ("whitening",)  # options of built-in implementations that are a share
+
+
 def implementation(
     kind: str, setting: str, name: str, options: Mapping[str, Any], own: tuple[str, ...] = ()
 ) -> None:
@@ -38,7 +41,8 @@ def implementation(
         setting: whose value the name is, such as `codec.kind`.
         name: of the implementation.
         options: settings of its own; one from outside checks them itself.
-        own: options of this one, where it is built in: whole numbers of at least 1.
+        own: options of this one, where it is built in: whole numbers of at least 1, but for SHARES,
+            from 0 to 1.
     """
     registry = registry_of(kind)
     registry.require(name, setting)
@@ -52,8 +56,12 @@ def implementation(
     )
     for key, value in options.items():
         choice(f"{owner}.options", key, own)
-        whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-        message = f"{owner}.options.{key} = {value}"
+        message, number = f"{owner}.options.{key} = {value}", not isinstance(value, bool)
+        if key in SHARES:
+            share = number and isinstance(value, int | float) and 0 <= value <= 1
+            require(share, message, "it must be a number from 0 to 1")
+            continue
+        whole = number and isinstance(value, int) and value >= 1
         require(whole, message, "it must be an integer of at least 1")
 
 

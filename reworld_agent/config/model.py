@@ -24,7 +24,7 @@ from reworld_agent.config.sigmas import SCHEDULES
 
 MOST_LAYERS = 1000  # of a Video DiT: more is a slip, and takes hours to build
 OPTIONS = {"wan": ("ff_dim",)}  # of built-in backbones
-CODEC_OPTIONS = {"conv": ("width", "blocks")}  # of built-in codecs
+CODEC_OPTIONS = {"conv": ("width", "blocks", "whitening")}  # of built-in codecs
 RECIPES = ("paper", "release")
 ENCODINGS = ("per_frame", "continued", "clip")
 # (latent channels, pixels, frames per latent) of codecs whose released weights leave no choice
@@ -45,8 +45,8 @@ class CodecConfig:
             apart, whose overlaps are blended (DriveLaW, authors' release); else whole.
         posterior: the latents of an image: the `mode` of the codec's distribution, or a `sample`
             of it (DriveLaW, authors' release), seeded alike for every scene when planning.
-        options: settings of a codec's own: `width` (channels at the finest level) and `blocks` (of
-            a level) of `conv`, and whatever one from outside reads.
+        options: settings of a codec's own: of `conv` `width` (channels at the finest level),
+            `blocks` (of a level) and `whitening` (see there), and whatever one from outside reads.
     """
 
     kind: str

@@ -54,6 +54,29 @@ def test_untrained_it_is_patch_pca(ratio: int) -> None:
     torch.testing.assert_close(ours.decode(z).sample, wanted, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("trained", [False, True])
+@pytest.mark.parametrize("whitening", [0.0, 0.5, 1.0])
+def test_normalised_spreads_are_powers_of_those_of_pca(whitening: float, trained: bool) -> None:
+    options = {**CONFIG.options, "whitening": whitening}
+    ours, clips = codec(trained, dataclasses.replace(CONFIG, options=options)), pixels(8, 5)
+    found = normalise(ours, ours.encode(clips).latent_dist.mode())
+    spread = found.transpose(0, 1).flatten(1).std(dim=1)
+    wanted = ours.base.latents_std ** (1 - whitening)
+    wanted = wanted / wanted.square().mean().sqrt()
+    torch.testing.assert_close(spread, wanted, rtol=1e-4 if trained else 0.2, atol=0)
+    z = ours.encode(clips).latent_dist.mode()
+    other = codec(trained)
+    torch.testing.assert_close(z, other.encode(clips).latent_dist.mode())  # statistics alone
+
+
+def test_whitening_is_a_share() -> None:
+    for value in (1.5, -0.1, True, "half"):
+        with pytest.raises(UsageError, match=r"codec\.options\.whitening"):
+            dataclasses.replace(CONFIG, options={**CONFIG.options, "whitening": value})
+    with pytest.raises(ConfigError, match="use 0 to 1"):
+        ConvCodec(6, 8, whitening=1.5)
+
+
 def test_a_trained_one_differs_and_its_shapes_are_those_of_the_interface() -> None:
     ours, clip = codec(), pixels(2, 5)
     z = ours.encode(clip).latent_dist.mode()

@@ -41,9 +41,12 @@ class ConvCodec(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers' ba
         width: channels at the finest level, H/4 x W/4; they double from level to level, up to 4
             times as many.
         blocks: residual blocks of a level, in the encoder and in the decoder.
+        whitening: how alike the channels' spreads are made where latents are normalised: with 1
+            each has variance 1; with 0 they are to each other as PCA's, so that an error counts as
+            much in a latent as in the picture; 0.5 is between, standard deviations to its power.
 
     Raises:
-        ConfigError: `patch` is none of 4, 8, 16, 32 ...
+        ConfigError: `patch` is none of 4, 8, 16, 32 ..., or `whitening` is not from 0 to 1.
     """
 
     folder = "codec"
@@ -56,8 +59,12 @@ class ConvCodec(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers' ba
         temporal_ratio: int = 1,
         width: int = WIDTH,
         blocks: int = BLOCKS,
+        whitening: float = 1.0,
     ) -> None:
         super().__init__()
+        if not 0 <= whitening <= 1:
+            raise ConfigError(f"codec.options.whitening = {whitening}", "use 0 to 1")
+        self.whitening = whitening
         levels = (patch // FINEST).bit_length()
         if patch != FINEST * 2 ** (levels - 1) or levels < 1:
             message = f"codec.spatial_ratio = {patch} with codec.kind=conv"
@@ -99,14 +106,22 @@ class ConvCodec(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers' ba
         for part in (self.encoder, self.decoder):
             _silenced(part.last)
         self.latents_mean.zero_()
-        self.latents_std.fill_(1.0)
+        self.latents_std.copy_(1.0 / self._spread())
         return explained
 
     def measure(self, latents: Tensor) -> None:
-        """Set `latents_mean` and `latents_std` to those of training latents [B, C, F, h, w]."""
+        """Set `latents_mean` and `latents_std` from training latents [B, C, F, h, w].
+
+        Normalised by them, the latents have a mean variance of 1 over the channels.
+        """
         values = latents.transpose(0, 1).flatten(1)
         self.latents_mean.copy_(values.mean(dim=1))
-        self.latents_std.copy_(values.std(dim=1).clamp(min=1e-6))
+        self.latents_std.copy_(values.std(dim=1).clamp(min=1e-6) / self._spread())
+
+    def _spread(self) -> Tensor:
+        """Standard deviations [C] of normalised latents; their squares have a mean of 1."""
+        kept = self.base.latents_std ** (1 - self.whitening)
+        return kept / kept.square().mean().sqrt()
 
     def _mean(self, like: Tensor) -> Tensor:
         return self.base.latents_mean.to(like).view(1, -1, 1, 1, 1)
