@@ -115,14 +115,14 @@ def commands(output: Path, settings: TrainDemoSettings) -> list[Command]:
 
     def score(stage: str) -> Command:
         weights = setting("agent.checkpoint_path", output / f"stage_{stage}" / "weights")
-        words = ("agent=reworld", weights, place(f"score_{stage}"), *judged)
+        words = ("agent=reworld", weights, place(f"score_{stage}"), *model, *judged)
         return Command(f"score_{stage}", "score", words)
 
     fitted = tuple(word.removeprefix("agent.") for word in model)
     statistics = (*fitted, place("statistics"), f"seed={seed}", *learned, *scenes)
     codec = _codec(output, settings)
     mined = setting("agent.checkpoint_path", output / "stage_2" / "weights")
-    mine = (mined, place("pool"), f"candidates.seed={seed}", *learned, *scenes, SPARSE)
+    mine = (mined, place("pool"), f"candidates.seed={seed}", *model, *learned, *scenes, SPARSE)
     pool = setting("hard_negatives.pool", output / "pool" / "pool.parquet")
     return [
         Command("statistics", "fit-statistics", statistics),
