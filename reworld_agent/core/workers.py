@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 from reworld_agent.core.errors import ConfigError, ReWorldError
 from reworld_agent.core.guards.parents import start_child, stop_workers
 
-WORKERS = ("sequential", "processes", "ray")
+SEQUENTIAL = "sequential"
+WORKERS = (SEQUENTIAL, "processes", "ray")
 _THREAD_VARIABLES = (
     *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
     *("VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS"),
@@ -81,7 +82,7 @@ def run_tasks(
         count = min(count, len(tasks))
     if worker == "ray":
         yield from _run_ray(function, tasks, workers)
-    elif worker == "sequential" or count <= 1:
+    elif worker == SEQUENTIAL or count <= 1:
         yield from map(function, tasks)
     else:
         yield from _run_processes(function, tasks, count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,8 @@ from reworld_agent.scenes.split_settings import SplitSettings
 
 _TRAINER = "lightning.pytorch.trainer.trainer.Trainer"
 _NO_LIMIT = -1  # as Lightning writes it
-FSDP2 = "fsdp2"
+FSDP2, HSDP = "fsdp2", "hsdp"
+_SHARED = re.compile(rf"{HSDP}(?::([1-9][0-9]*))?")  # by how many processes, where it is said
 AUTO_PRECISION, PLAIN = "auto", "32-true"
 _MOST_DEVICES = 1024
 _RUN, _BATCHES, _LIGHTNING = "the run", "batches", "Lightning's Trainer, with all its arguments"
@@ -69,7 +71,12 @@ class LightningSettings(Settings, prefix="trainer.params"):
         AUTO_PRECISION,
         group=_LIGHTNING,
     )
-    strategy: str = setting(f"auto, ddp, {FSDP2} ...", "auto", group=_LIGHTNING)
+    strategy: str = setting(
+        f"auto, ddp, {FSDP2} ...; {HSDP}: sharded in a machine, copied across machines; {HSDP}:4: "
+        "sharded by each 4 processes",
+        "auto",
+        group=_LIGHTNING,
+    )
     gradient_clip_val: float | None = setting(
         "norm; null = the stage's own", None, least=0, group=_LIGHTNING
     )
@@ -81,6 +88,29 @@ class LightningSettings(Settings, prefix="trainer.params"):
             if getattr(self, name) == 0:
                 hint = f"leave {self.prefix}.{name}= out"
                 raise UsageError(f"{self.prefix}.{name}=0 must be 1 or more, or -1", hint)
+        if self.strategy.startswith(HSDP) and not _SHARED.fullmatch(self.strategy):
+            message = f"{self.prefix}.strategy={self.strategy} must be {HSDP} or {HSDP}:N"
+            raise UsageError(message, f"{HSDP}:4 shards the weights by each 4 processes")
+
+    @property
+    def sharded(self) -> bool:
+        """Whether a process keeps but a share of the weights."""
+        return self.strategy == FSDP2 or self.strategy.startswith(HSDP)
+
+    def shard_group(self, processes: int) -> int:
+        """Processes that share one copy of the weights, of `processes` of the run.
+
+        Raises:
+            UsageError: they cannot be shared out to such groups.
+        """
+        found = _SHARED.fullmatch(self.strategy)
+        if found is None:
+            return processes if self.sharded else 1
+        each = int(found[1] or processes // self.num_nodes)
+        if not each or processes % each:
+            message = f"{self.prefix}.strategy={self.strategy} with {processes} processes"
+            raise UsageError(message, f"{HSDP}:N needs an N that divides {processes}")
+        return each
 
     @property
     def steps(self) -> int | None:
@@ -116,7 +146,17 @@ class LoaderSettings(Settings, prefix="dataloader.params"):
         least=1,
         group=_BATCHES,
     )
-    num_workers: int = setting("processes that load", 0, least=0, cap=MOST_WORKERS, group=_BATCHES)
+    num_workers: int | None = setting(
+        "processes that load; null = none on the CPU, which they would take from the model; on "
+        "CUDA 8, or this process's share of the cores",
+        None,
+        least=0,
+        cap=MOST_WORKERS,
+        group=_BATCHES,
+    )
+    pin_memory: bool | None = setting(
+        "batches lie where CUDA copies from without waiting; null = on CUDA", None, group=_BATCHES
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,9 +19,20 @@ from reworld_agent.training.loop import engine
 from reworld_agent.training.loop.callbacks import ExportWeights, SameCode
 from reworld_agent.training.loop.ema import averages
 from reworld_agent.training.loop.fitted import stage_module
+<<<<<<< HEAD
 from reworld_agent.training.loop.parallel import world_size
 from reworld_agent.training.loop.records import check_settings
 from reworld_agent.training.loop.resume import Trained, resume_state, stage_record
+=======
+from reworld_agent.training.loop.parallel import loading
+from reworld_agent.training.loop.resume import (
+    Trained,
+    check_settings,
+    early_record,
+    resume_state,
+    stage_record,
+)
+>>>>>>> 8aaee85 (Latents in shards, by any number of workers; hsdp; SIGTERM saves; workers and pinned memory on CUDA)
 from reworld_agent.training.loop.state_cache import CachedLatents, CachedStates
 from reworld_agent.training.memory.choose import fitted
 from reworld_agent.training.prepare import start_model
@@ -88,8 +99,8 @@ def run_stage(settings: TrainRun) -> Trained:
         learned = kept(learned, model)
         held_out = None if held_out is None else kept(held_out, model)
     phases = () if settings.clips.index is None else stage.phases
-    workers, count = settings.dataloader.num_workers, settings.validation.samples
-    data = StageData(learned, plan, settings.seed, workers, phases, held_out, count)
+    load, count = loading(settings.dataloader, settings.trainer), settings.validation.samples
+    data = StageData(learned, plan, settings.seed, load, phases, held_out, count)
     session = engine.planned_session(
         *(title, plan, state.checkpoint, stage.gradient_clip, settings, held_out is not None)
     )

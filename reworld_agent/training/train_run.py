@@ -33,7 +33,6 @@ from reworld_agent.training.fit_settings import FitSettings, LoraSettings
 from reworld_agent.training.policy_settings import POST_TRAINING
 from reworld_agent.training.settings import (
     AUTO_PRECISION,
-    FSDP2,
     PLAIN,
     LightningSettings,
     TrainingSettings,
@@ -261,12 +260,12 @@ class TrainRun(TrainingSettings):
                 require(name, folder, "folder")
 
     def _check_strategy(self) -> None:
-        sharded = self.trainer.strategy == FSDP2
+        sharded, named = self.trainer.sharded, f"strategy={self.trainer.strategy}"
         if sharded and self.of_table2:
-            raise UsageError(f"strategy={FSDP2} with protocol={TABLE2}", "use strategy=ddp")
+            raise UsageError(f"{named} with protocol={TABLE2}", "use strategy=ddp")
         if sharded and self.fit.optimizer != "adamw":
             hint = "use optimizer=adamw: each process has but its share of the moments"
-            raise UsageError(f"optimizer={self.fit.optimizer} with strategy={FSDP2}", hint)
+            raise UsageError(f"optimizer={self.fit.optimizer} with {named}", hint)
         if self.of_table2 and (self.fit != FitSettings() or self.lora.rank is not None):
             hint = "they are for protocol=paper: leave them out"
             raise UsageError(f"settings of memory or LoRA with protocol={TABLE2}", hint)

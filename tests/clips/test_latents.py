@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import multiprocessing
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save
 
+from reworld_agent.cli.main import main
 from reworld_agent.clips.build import build_index
 from reworld_agent.clips.index import ClipIndex, read_index, write_index
 from reworld_agent.clips.sources import Options
@@ -17,6 +21,7 @@ from reworld_agent.clips.windows import ClipShape
 from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.model.shipped import shipped_folder
+from reworld_agent.training.datasets.latent_shards import checksum
 from reworld_agent.training.datasets.latents import LatentCache
 from reworld_agent.video.encoding import encode_clip
 from tests.clips.tables import write_openscene
@@ -36,7 +41,8 @@ def model() -> ReWorldModel:
 
 @pytest.fixture
 def cache(tmp_path: Path, index: ClipIndex, model: ReWorldModel) -> LatentCache:
-    return LatentCache(tmp_path / "latents", model, model.config.world_clip, index)
+    clip = model.config.world_clip
+    return LatentCache(tmp_path / "latents", model, clip, index, clips_per_shard=2)
 
 
 def test_fill_and_read(cache: LatentCache, model: ReWorldModel) -> None:
@@ -54,20 +60,85 @@ def test_forecast_is_what_is_written(cache: LatentCache) -> None:
     assert "5 clips x" in str(cache.forecast())
 
 
+def again(cache: LatentCache) -> LatentCache:
+    """The same folder, opened by another process."""
+    return LatentCache(cache.folder, cache.model, cache.clip, cache.index, clips_per_shard=2)
+
+
+def path_of(cache: LatentCache, number: int) -> Path:
+    path = cache.path(number)
+    assert path is not None
+    return path
+
+
 def test_goes_on_where_it_stopped(cache: LatentCache) -> None:
     cache.fill(progress=False)
-    stamp = cache.path(0).stat().st_mtime_ns
-    cache.path(2).unlink()
-    data = bytearray(cache.path(4).read_bytes())
+    assert len({path_of(cache, k) for k in range(5)}) == 3  # 2 clips, 2 clips, 1 clip
+    stamp = path_of(cache, 0).stat().st_mtime_ns
+    data = bytearray(path_of(cache, 4).read_bytes())
     data[-5] ^= 1
-    cache.path(4).write_bytes(data)
+    path_of(cache, 4).write_bytes(data)
+    path_of(cache, 2).unlink()
     with pytest.raises(DataError, match="damaged, or of other frames"):
         cache.read(4)
     with pytest.raises(DataError, match="cannot be read"):
         cache.read(2)
-    assert cache.missing() == [2, 4]
-    assert cache.fill(progress=False) == 2
-    assert cache.path(0).stat().st_mtime_ns == stamp and not cache.missing()
+    later = again(cache)
+    assert later.missing() == [2, 3, 4]
+    assert [name[-5:] for name in later.absent()] == ["00004", "00006"]
+    assert later.fill(progress=False) == 3
+    assert path_of(later, 0).stat().st_mtime_ns == stamp and not later.missing()
+
+
+def test_a_shard_cut_short_is_named(cache: LatentCache) -> None:
+    cache.fill(progress=False)
+    shard = path_of(cache, 2)
+    shard.write_bytes(shard.read_bytes()[:-7])
+    later = again(cache)
+    named = rf"{shard.name}: the shard is cut short or damaged \(it has \d+ bytes of \d+\)"
+    with pytest.raises(DataError, match=named):
+        later.absent()
+    assert later.missing() == [2, 3] and later.fill(progress=False) == 2
+    assert not later.absent() and torch.equal(later.read(2), again(cache).read(2))
+
+
+def test_some_clips_of_a_folder(cache: LatentCache, index: ClipIndex) -> None:
+    """Others are encoded beside them, and whoever reads finds a clip by its name."""
+    some = LatentCache(cache.folder, cache.model, cache.clip, index.take([4, 1]))
+    assert some.fill(progress=False) == 2
+    assert cache.absent() and again(cache).fill(progress=False) == 3
+    whole = again(cache)
+    assert not whole.missing() and torch.equal(whole.read(4), some.read(0))
+    assert not torch.equal(whole.read(4), some.read(1))
+
+
+def test_a_clip_a_file_of_earlier_versions(cache: LatentCache) -> None:
+    """Their folders are read; what they lack comes beside it, in shards."""
+    cache.fill(progress=False)
+    latents = [cache.read(k) for k in range(5)]
+    for k in range(3):
+        name = cache.index.value("clip_id", k)
+        digest = hashlib.sha256(name.encode()).hexdigest()
+        single = cache.folder / digest[:2] / f"{digest[:24]}.safetensors"
+        single.parent.mkdir(exist_ok=True)
+        about = {"sha256": checksum(latents[k]), "clip": cache.index.value("checksum", k)}
+        single.write_bytes(save({"latents": latents[k]}, {**about, "clip_id": name}))
+    shutil.rmtree(cache.folder / "shards")
+    earlier = again(cache)
+    assert torch.equal(earlier.read(1), latents[1]) and earlier.missing() == [3, 4]
+    assert earlier.fill(progress=False) == 2 and not earlier.absent()
+
+
+@pytest.mark.slow  # each process imports torch
+def test_workers_encode_what_one_process_does(cache: LatentCache, tmp_path: Path) -> None:
+    cache.fill(progress=False)
+    write_index(tmp_path / "index.parquet", cache.index)
+    words = [f"index={tmp_path / 'index.parquet'}", f"output_dir={tmp_path / 'other'}"]
+    words += ["clips_per_shard=2", "worker=processes", "workers=2"]
+    assert main(["video", "latents", *words]) == 0
+    folders = (cache.folder / "shards", tmp_path / "other" / "shards")
+    ours, theirs = (folder.glob("*.safetensors") for folder in folders)
+    assert {p.name: p.read_bytes() for p in ours} == {p.name: p.read_bytes() for p in theirs}
 
 
 def test_full_disk_loses_nothing(cache: LatentCache, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +146,7 @@ def test_full_disk_loses_nothing(cache: LatentCache, monkeypatch: pytest.MonkeyP
     real = Path.write_bytes
 
     def write(path: Path, data: bytes) -> int:
-        if len(written) == 2:
+        if len(written) == 1:
             raise OSError(errno.ENOSPC, "No space left on device")
         written.append(path)
         return real(path, data)
@@ -84,6 +155,7 @@ def test_full_disk_loses_nothing(cache: LatentCache, monkeypatch: pytest.MonkeyP
     with pytest.raises(DataError, match="the disk is full; what was written before is intact"):
         cache.fill(progress=False)
     monkeypatch.undo()
+    cache = again(cache)
     assert len(cache.missing()) == 3 and not list(cache.folder.rglob("*.partial"))
     assert cache.fill(progress=False) == 3
 

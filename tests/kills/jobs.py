@@ -83,7 +83,10 @@ JOBS = (
     _stage("3", "hard_negatives.pool={base}/mine/run/pool.parquet"),
     Job(
         "latents",
-        ("video", "latents", "index={base}/town.parquet", "output_dir={out}/run"),
+        (
+            *("video", "latents", "index={base}/town.parquet", "output_dir={out}/run"),
+            *("clips_per_shard=4", "worker=processes", "workers=2"),
+        ),
         "run/*/*.safetensors",
         ("run/*/*.safetensors",),
         3,

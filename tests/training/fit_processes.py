@@ -59,6 +59,23 @@ def cut_by_kill(root: Path, name: str, *more: str) -> None:
         train_stage(root, "3", "release", before, to, *words)
 
 
+def cut_by_sigterm(root: Path, name: str, *more: str) -> None:
+    """Stage 3 of which the last process is sent SIGTERM in its second step; or that goes on."""
+    before, to = root / "ddp_release_2", root / name.replace(":", "_")
+    words = (*more, "trainer.params.max_steps=5", "checkpoint_steps=100")
+    step = StageModule.training_step
+
+    def asked(self: Any, batch: Any, batch_idx: int) -> Any:
+        if self.global_step == 1 and self.global_rank == self.trainer.world_size - 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(self, batch, batch_idx)
+
+    with pytest.MonkeyPatch.context() as cut:
+        if not (to / "checkpoints" / "last.ckpt").exists() and "straight" not in name:
+            cut.setattr(StageModule, "training_step", asked)
+        train_stage(root, "3", "release", before, to, *words)
+
+
 def main() -> None:
     """The chains of both recipes under both strategies, or a run that is killed."""
     torch.set_num_threads(1)
@@ -71,6 +88,10 @@ def main() -> None:
         lora = ("lora.rank=2", "gradient_checkpointing=all")
         before, to = root / "ddp_paper_2", root / "fsdp2_lora"
         train_stage(root, "3", "paper", before, to, two, "trainer.params.strategy=fsdp2", *lora)
+    elif what.startswith("hsdp"):
+        name = what.partition("_")[0]  # hsdp:1, hsdp:2
+        more = (two.replace("2", os.environ["WORLD_SIZE"]), f"trainer.params.strategy={name}")
+        cut_by_sigterm(root, what, *more)
     else:
         cut_by_kill(root, what, two, f"trainer.params.strategy={what.partition('_')[0]}")
 

@@ -14,6 +14,7 @@ from reworld_agent.benchmarks.model.memory import process_bytes, rss_plan
 from reworld_agent.config import load_model_config
 from reworld_agent.core.extras import is_installed
 from reworld_agent.model import ReWorldModel
+from reworld_agent.training.loop.resume import finished_steps
 from reworld_agent.training.memory.account import run_counted
 from tests.training.fit_processes import CHAIN, train_chain, train_stage
 from tests.training.test_data import small_loader
@@ -42,9 +43,15 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def launch(root: Path, what: str) -> subprocess.CompletedProcess[str]:
+def launch(root: Path, what: str, processes: int = 2) -> subprocess.CompletedProcess[str]:
     script = [str(ROOT / "tests/training/fit_processes.py"), str(root), what]
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+    ]
+    command += [f"--nproc-per-node={processes}"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     return subprocess.run([*command, *script], capture_output=True, text=True, env=environment)
 
@@ -85,6 +92,25 @@ def test_every_stage_in_two_processes_and_a_kill(root: Path) -> None:
                 for name in ("straight", "killed")
             ]
             assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+
+
+@pytest.mark.parametrize(("group", "processes"), [(1, 2), (2, 4)])
+def test_copies_of_shards_and_a_preemption(root: Path, group: int, processes: int) -> None:
+    """Two copies of weights sharded by `group` processes; a scheduler takes the machines back."""
+    train_chain(root, "release", "ddp", "trainer.params.max_steps=1")
+    name, folder = f"hsdp:{group}", root / f"hsdp_{group}"
+    done = launch(root, f"{name}_straight", processes)
+    assert done.returncode == 0, done.stderr
+    assert launch(root, f"{name}_asked", processes).returncode != 0
+    asked = root / f"{folder.name}_asked"
+    assert finished_steps(asked / "checkpoints" / "last.ckpt") in (2, 3)  # no multiple of 100
+    done = launch(root, f"{name}_asked", processes)
+    assert done.returncode == 0, done.stderr
+    straight = root / f"{folder.name}_straight"
+    for weights in ("weights", "weights_ema"):
+        states = [ReWorldModel.from_pretrained(run / weights) for run in (straight, asked)]
+        one, other = (model.state_dict() for model in states)
+        assert all(torch.equal(value, other[name]) for name, value in one.items())
 
 
 @pytest.mark.parametrize("word", ["lora.rank=2", "compile=true", "optimizer=adamw8bit"])

@@ -25,7 +25,7 @@ from reworld_agent.training.datasets.held_out import (
 )
 from reworld_agent.training.loop import engine
 from reworld_agent.training.loop.checkpoints import EpochCheckpoints
-from reworld_agent.training.loop.parallel import world_size
+from reworld_agent.training.loop.parallel import loading, world_size
 from reworld_agent.training.loop.records import CHECKPOINT, check_settings
 from reworld_agent.training.loop.resume import Trained, resume_state
 
@@ -57,7 +57,7 @@ def run_agent(settings: AgentTrainRun) -> Trained:
     logger.info(message, title, len(learned), batches, 0 if held_out is None else len(held_out))
     keeper = EpochCheckpoints(settings.output_dir / CHECKPOINT, settings.checkpoint_steps)
     length = _length(settings, batches, held_out is not None)
-    session = engine.Session(title, state.checkpoint, 0.0, length, keeper, WEIGHTS)
+    session = engine.Session(title, state.checkpoint, 0.0, length, (keeper,), WEIGHTS)
     data = AgentData(settings, learned, held_out)
     callbacks = [*agent.get_training_callbacks(), ExportAgent()]
     module = AgentModule(agent, settings.seed)
@@ -150,12 +150,13 @@ class AgentData(LightningDataModule):
         return (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
 
     def _loader(self, samples: AgentSamples, sampler: Sampler[int]) -> DataLoader[Pair]:
-        workers = self.settings.dataloader.num_workers
+        how = loading(self.settings.dataloader, self.settings.trainer)
         return DataLoader(
             samples,
             self.settings.batch_size,
             sampler=sampler,
-            num_workers=workers,
+            num_workers=how.workers,
+            pin_memory=how.pinned,
             worker_init_fn=begin_loading,
-            persistent_workers=workers > 0,  # each keeps the samples that it has built
+            persistent_workers=how.workers > 0,  # each keeps the samples that it has built
         )

@@ -15,7 +15,7 @@ from reworld_agent.core.sections import from_mapping
 from reworld_agent.core.settings import setting
 from reworld_agent.evaluation.agent_choice import AgentChoice, read_agent
 from reworld_agent.scenes.roots import require_split
-from reworld_agent.training.settings import FSDP2, TrainingSettings
+from reworld_agent.training.settings import TrainingSettings
 
 BATCH_SIZE, EPOCHS = 64, 100  # as the devkit's default_training has them
 # What only a stage of ReWorld takes, with the values that say nothing.
@@ -71,9 +71,11 @@ class AgentTrainRun(TrainingSettings):
         _require_builders(self.agent)
         if self.validation.split is not None:
             require_split(self.validation.split)
-        if self.trainer.strategy == FSDP2:
-            message = f"trainer.params.strategy={FSDP2} with agent={self.agent.name}"
-            raise UsageError(message, f"{FSDP2} shards ReWorld's model alone: use ddp")
+        if self.trainer.sharded:
+            message = (
+                f"trainer.params.strategy={self.trainer.strategy} with agent={self.agent.name}"
+            )
+            raise UsageError(message, "it shards ReWorld's model alone: use ddp")
 
     @property
     def batch_size(self) -> int:

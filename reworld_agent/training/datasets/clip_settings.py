@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from reworld_agent.core.settings import setting
+from reworld_agent.core.settings import MOST_WORKERS, setting
 from reworld_agent.generation.settings import IndexedSettings
 
 
@@ -14,13 +15,22 @@ class LatentSettings(IndexedSettings):
     """Latents of an index; see `training.datasets.encode_latents`."""
 
     output_dir: Path = setting(
-        "one safetensors file a clip",
+        "shards of safetensors, with a checksum a clip",
         writes="folder",
         shared=True,
         metavar="DIR",
         old_names=("output",),
     )
     forecast: bool = setting("say how much disk they take, and stop", False)
+    worker: Literal["sequential", "processes", "ray"] = setting("who encodes", "sequential")
+    workers: int | None = setting(
+        "processes; null = one for each core", None, least=1, cap=MOST_WORKERS
+    )
+    clips_per_shard: int | None = setting(
+        "clips that lie in one file; null = 64, fewer where they take more than 32 MB",
+        None,
+        least=1,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,6 +45,29 @@ class BatchPlan:
     done: int = 0
 
 
+@dataclass(frozen=True)
+class Loading:
+    """How a process loads its batches; in which order does not depend on it.
+
+    Attributes:
+        workers: processes that load for it; 0 = it does so itself.
+        pinned: batches lie where CUDA copies from without waiting.
+    """
+
+    workers: int = 0
+    pinned: bool = False
+
+    def batches(self, samples: Any, size: int, order: Sampler[int]) -> DataLoader[Any]:
+        """A loader of batches of `size` of the samples, in an order."""
+        return DataLoader(
+            *(samples, size),
+            sampler=order,
+            num_workers=self.workers,
+            pin_memory=self.pinned,
+            worker_init_fn=begin_loading,
+        )
+
+
 class SampleStream(Sampler[int]):
     """Shuffled passes over a data set, one after the other, of which a process takes its share.
 
@@ -116,7 +139,7 @@ class StageData(LightningDataModule):
         dataset: the scenes or clips, or video states of scenes.
         plan: the batches.
         seed: of the order.
-        workers: loading processes.
+        loading: processes that load.
         phases: of a curriculum for each of which the data sets have their own samples.
         held_out: what the run is validated on; None = nothing.
         count: samples of it that are, spread evenly.
@@ -128,7 +151,7 @@ class StageData(LightningDataModule):
         dataset: Samples,
         plan: BatchPlan,
         seed: int,
-        workers: int = 0,
+        loading: Loading | None = None,
         phases: Sequence[ClipPhase] = (),
         held_out: Samples | None = None,
         count: int = 256,
@@ -138,7 +161,8 @@ class StageData(LightningDataModule):
         if len(dataset) < plan.per_process:
             message = f"the split has {len(dataset)} scenes, a batch has {plan.per_process}"
             raise ConfigError(message, f"use dataloader.params.batch_size={len(dataset)} or fewer")
-        self.dataset, self.plan, self.seed, self.workers = dataset, plan, seed, workers
+        self.dataset, self.plan, self.seed = dataset, plan, seed
+        self.loading = loading or Loading()
         self.phases, self.held_out, self.count = phases, held_out, count
         self.val_batch = val_batch or plan.per_process
 
@@ -157,12 +181,7 @@ class StageData(LightningDataModule):
             lambda position: phase_number(self.phases, position // step, plan.steps),
         )
         samples: Any = self.dataset
-        loader = DataLoader(
-            *(samples, plan.per_process),
-            sampler=stream,
-            num_workers=self.workers,
-            worker_init_fn=begin_loading,
-        )
+        loader = self.loading.batches(samples, plan.per_process, stream)
         return loader if plan.accumulate == 1 else StepBatches(loader, plan.accumulate)
 
     def val_dataloader(self) -> DataLoader[tuple[Any, ...]] | list[Any]:
@@ -178,9 +197,4 @@ class StageData(LightningDataModule):
             world,
             lambda: phase_number(self.phases, trainer.global_step if trainer else 0, plan.steps),
         )
-        return DataLoader(
-            *(samples, self.val_batch),
-            sampler=chosen,
-            num_workers=self.workers,
-            worker_init_fn=begin_loading,
-        )
+        return self.loading.batches(samples, self.val_batch, chosen)

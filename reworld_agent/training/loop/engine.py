@@ -20,8 +20,13 @@ from reworld_agent.training.datasets.loading import BatchPlan
 from reworld_agent.training.loop.callbacks import KeepStopped, SpikeWatch, ValidationTable
 from reworld_agent.training.loop.checkpoints import Checkpoints
 from reworld_agent.training.loop.parallel import shares, strategy, world_size
+<<<<<<< HEAD
 from reworld_agent.training.loop.records import CHECKPOINT
 from reworld_agent.training.loop.resume import STOPPED, Trained, finish
+=======
+from reworld_agent.training.loop.preemption import Preemption
+from reworld_agent.training.loop.resume import CHECKPOINT, STOPPED, Trained, finish
+>>>>>>> 8aaee85 (Latents in shards, by any number of workers; hsdp; SIGTERM saves; workers and pinned memory on CUDA)
 from reworld_agent.training.settings import LightningSettings, LoaderSettings, TrainingSettings
 
 VALIDATION = "validation.csv"
@@ -96,7 +101,7 @@ def _arguments(settings: LightningSettings) -> dict[str, Any]:
     """Lightning's arguments, with the strategy of its name."""
     return {
         **settings.arguments(),
-        "strategy": strategy(settings.strategy, world_size(settings)),
+        "strategy": strategy(settings),
     }
 
 
@@ -114,7 +119,7 @@ class Session:
         checkpoint: that it goes on from; None = it starts at step 0.
         gradient_clip: norm, where the settings name none; 0 = none.
         length: Lightning's arguments that say how long it trains, and when it validates.
-        keeper: saves checkpoints.
+        keepers: save checkpoints.
         weights: name of what its callbacks write into its folder.
     """
 
@@ -122,7 +127,7 @@ class Session:
     checkpoint: Path | None
     gradient_clip: float
     length: Mapping[str, Any]
-    keeper: Callback
+    keepers: Sequence[Callback]
     weights: str = "weights"
 
 
@@ -150,8 +155,9 @@ def planned_session(
         "max_epochs": 1,  # of the sample stream, which is as long as the run
         "accumulate_grad_batches": plan.accumulate,
     }
-    keeper = Checkpoints(settings.output_dir / CHECKPOINT, settings.checkpoint_steps, every)
-    return Session(title, checkpoint, gradient_clip, length, keeper, weights)
+    file = settings.output_dir / CHECKPOINT
+    keepers = Checkpoints(file, settings.checkpoint_steps, every), Preemption(file, every)
+    return Session(title, checkpoint, gradient_clip, length, keepers, weights)
 
 
 def train(
@@ -182,7 +188,7 @@ def train(
         default_root_dir=output,
         logger=TensorBoardLogger(output, name="tensorboard", version=""),
         # validation is written down before a checkpoint says that it was done
-        callbacks=[*callbacks, *_watchers(output), session.keeper],
+        callbacks=[*callbacks, *_watchers(output), *session.keepers],
         use_distributed_sampler=False,
         enable_checkpointing=False,
         enable_model_summary=False,

@@ -75,8 +75,9 @@ class StageModule(LightningModule):
 
     def configure_model(self) -> None:
         """Shard the model where the strategy has a device mesh (FSDP2)."""
-        if self.device_mesh is not None:
-            shard_model(self.model, self.device_mesh["data_parallel"])
+        mesh = getattr(self.trainer.strategy, "weights_mesh", None) if self._trainer else None
+        if mesh is not None:
+            shard_model(self.model, mesh)
 
     def training_step(self, batch: tuple[Batch, Batch, list[str]], batch_idx: int) -> Tensor:
         """Loss of one batch (features, targets, tokens); DataError where it is not finite."""

@@ -109,7 +109,7 @@ def run_counted(plan: StepPlan, fake: bool = True) -> StepMemory:
         module.model.video_dit.register_forward_pre_hook(lambda *_: tracker.phase("forward"))
         more: dict[str, Any] = {}
         if sharded:
-            more["strategy"] = _FakeSharded(plan.processes, 1, save_distributed_checkpoint=False)
+            more["strategy"] = _FakeSharded(plan.processes, plan.processes)
             more |= {"devices": plan.processes, "plugins": [_Environment(plan.processes)]}
         run_steps(plan, module, 1, [*callbacks, watch], **more)
     peaks = {k: float(v) for k, v in tracker.peaks.items() if k != "start"}

@@ -12,6 +12,7 @@ from reworld_agent.training.fit_settings import AUTO
 from reworld_agent.training.loop.parallel import GPU, shares, world_size
 from reworld_agent.training.memory.account import GB, StepMemory, step_memory
 from reworld_agent.training.memory.step import StepPlan, phases_of
+from reworld_agent.training.settings import FSDP2
 from reworld_agent.training.train_run import TrainRun
 
 logger = logging.getLogger(__name__)
@@ -55,10 +56,12 @@ def fitted(settings: TrainRun) -> TrainRun:
     processes, stage = world_size(settings.trainer), settings.training_stage
     stage = stage.accounted(settings.config.planner.steps)  # rewards need scenes
     share, _ = shares(stage.batch_size, processes, settings.dataloader.batch_size)
+    sharing = settings.trainer.shard_group(processes)  # copies of the weights take no more
+    strategy = FSDP2 if settings.trainer.sharded else settings.trainer.strategy
     plan = StepPlan(
         settings.config,
         *(stage, settings.fit, settings.lora, settings.trainer.precision),
-        *(settings.trainer.strategy, processes),
+        *(strategy, sharing),
     )
     found = fit_step(plan, memory, share, open_batch)
     message = "gradient_checkpointing=%s, %d scenes per forward: %.1f of %.1f GB"

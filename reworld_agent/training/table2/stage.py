@@ -21,8 +21,19 @@ from reworld_agent.training.datasets.held_out import clips_split
 from reworld_agent.training.datasets.loading import StageData
 from reworld_agent.training.datasets.scene_arrays import Sample
 from reworld_agent.training.loop import engine
+<<<<<<< HEAD
 from reworld_agent.training.loop.records import check_settings
 from reworld_agent.training.loop.resume import Trained, resume_state, stage_record
+=======
+from reworld_agent.training.loop.parallel import loading
+from reworld_agent.training.loop.resume import (
+    Trained,
+    check_settings,
+    early_record,
+    resume_state,
+    stage_record,
+)
+>>>>>>> 8aaee85 (Latents in shards, by any number of workers; hsdp; SIGTERM saves; workers and pinned memory on CUDA)
 from reworld_agent.training.settings import ValidationSettings
 from reworld_agent.training.table2.build import WEIGHTS, Clips, RunSettings, build_module
 from reworld_agent.training.table2.data import (
@@ -85,8 +96,8 @@ def run_table2(settings: TrainRun) -> Trained:
     if extra:
         logger.warning(NO_MODEL, name, extra, WEIGHTS)
     held_out = None if others is None else FrameSamples(others, protocol)
-    workers, count = settings.dataloader.num_workers, settings.validation.samples
-    data = StageData(samples, plan, seed, workers, (), held_out, count, val_batch=BATCH)
+    load, count = loading(settings.dataloader, settings.trainer), settings.validation.samples
+    data = StageData(samples, plan, seed, load, (), held_out, count, val_batch=BATCH)
     session = engine.planned_session(
         *(title, plan, state.checkpoint, stage.gradient_clip, settings, others is not None),
         WEIGHTS if extra else "weights",
