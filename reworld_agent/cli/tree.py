@@ -34,8 +34,14 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         *("video gate", "video score", "video probe"),
     ),
     "measure": (
-        *("benchmark scorer", "benchmark model", "benchmark plan", "benchmark stages"),
-        *("benchmark methods", "benchmark repulsion", "evidence run", "evidence table"),
+        *("benchmark scorer", "benchmark model", "benchmark data", "benchmark plan"),
+        *(
+            "benchmark stages",
+            "benchmark methods",
+            "benchmark repulsion",
+            "evidence run",
+            "evidence table",
+        ),
         "evidence oracle",
         "benchmark guidance",
     ),

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from reworld_agent.config import ModelConfig
 from reworld_agent.core.errors import DataError
+from reworld_agent.frame_store import open_frames
 from reworld_agent.model import ReWorldModel
 from reworld_agent.model.shipped import load_checkpoint
 from reworld_agent.negatives.generator import generate
@@ -40,7 +41,7 @@ class BatchJob:
         weights: of the planner.
         settings: how candidates are drawn.
         caches: scene caches of the split.
-        frames: file of all frames, uint8 [F, 3, H, W].
+        frames: file of all frames, see `frame_store`.
         frame_index: history frames of each scene in it, [B, T].
         ego: [B, 8] float32.
         tokens: B scenes.
@@ -62,10 +63,7 @@ def load_model(weights: Weights) -> ReWorldModel:
     return load_checkpoint(weights.checkpoint, weights.config).to(weights.device).eval()
 
 
-@lru_cache(maxsize=1)
-def _open_frames(file: Path) -> NDArray[np.uint8]:
-    frames: NDArray[np.uint8] = np.load(file, mmap_mode="r")
-    return frames
+_open_frames = lru_cache(maxsize=1)(open_frames)
 
 
 def draw_candidates(job: BatchJob) -> Candidates:

@@ -203,6 +203,12 @@ def read_image(path: Path, token: str = "?") -> NDArray[np.uint8]:
     return load_image(path, f"image of frame {token}", _IMAGE_HINT, _IMAGE_HINT)
 
 
+def check_image(path: Path, token: str) -> None:
+    """Raise DataError where the image of a frame is not there, without opening it."""
+    if not path.is_file():
+        raise DataError(f"{path}: image of frame {token} is missing", _IMAGE_HINT)
+
+
 def check_image_sizes(cameras: Sequence[Cameras], tokens: Sequence[str]) -> None:
     """One camera has one image size over all frames of a scene.
 

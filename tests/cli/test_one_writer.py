@@ -37,6 +37,7 @@ HELD = {
     "vocabulary oracle": ("scores={out} output={out}/o.parquet", "", "o.parquet"),
     "benchmark scorer": ("data={out}:drives output={out}/b", "", "b.csv"),
     "benchmark model": ("output={out}/b", "", "b.parquet"),
+    "benchmark data": ("output={out}/b", "", "b.parquet"),
     "benchmark plan": ("output={out}/b", "", "b.parquet"),
     "benchmark stages": ("output_dir={out}/run", "run", ""),
     "benchmark methods": ("output_dir={out}/run", "run", ""),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -105,6 +106,25 @@ def test_processes_that_start_at_once(
     assert len(writers) == (1 if locks else 3)
     assert all(np.array_equal(found[0].frames, other.frames) for other in found[1:])
     assert not list(cache.glob("draft_*")) and len(list(cache.glob("*/scenes.json"))) == 1
+
+
+def test_frames_that_stay_in_their_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Above 4 GB nothing is decoded beforehand: the samples are the same, in workers too."""
+    loader, config = small_loader(tmp_path), CONFIG
+    raw = scene_arrays(loader, config, True, tmp_path / "raw")
+    monkeypatch.setattr("reworld_agent.training.datasets.scene_arrays._MOST_RAW", 0)
+    lazy = scene_arrays(loader, config, True, tmp_path / "lazy")
+    assert lazy.frames.shape == raw.frames.shape and not list(tmp_path.glob("lazy/*/frames.npy"))
+    few = np.array([[0, 3], [3, 1]])
+    np.testing.assert_array_equal(lazy.frames[few], raw.frames[few])
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(lazy.frames))[5], raw.frames[5])
+    samples = [SceneDataset(arrays, 4) for arrays in (raw, lazy)]
+    expected, found = (next(iter(torch.utils.data.DataLoader(s, 3))) for s in samples)
+    assert torch.equal(found[0]["images"], expected[0]["images"])
+    assert torch.equal(found[1]["future_images"], expected[1]["future_images"])
+    next((tmp_path / "sensor_blobs").rglob("*.jpg")).unlink()
+    with pytest.raises(DataError, match=r"image of frame \w+ is missing"):
+        scene_arrays(loader, config, True, tmp_path / "again")
 
 
 def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:

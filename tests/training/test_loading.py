@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 
+from reworld_agent.cli.main import main
 from reworld_agent.core.errors import UsageError
 from reworld_agent.training.datasets.loading import BatchPlan, Loading, StageData
 from reworld_agent.training.loop import parallel
@@ -67,6 +70,19 @@ def test_workers_and_pinned_memory_are_for_cuda(monkeypatch: pytest.MonkeyPatch)
     assert chosen(num_workers=0, pin_memory=False) == Loading(0, False)
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(96)))
     assert chosen() == Loading(8, True)
+
+
+def test_the_benchmark_of_the_data(tmp_path: Path) -> None:
+    words = ["clips=30", "frames=9", "repeats=1", f"output={tmp_path / 'b'}", "steps_per_s=2"]
+    assert main(["benchmark", "data", "parts=pictures,latents,shards", *words]) == 0
+    table = pd.read_csv(tmp_path / "b.csv").set_index("what")
+    decoding = next(name for name in table.index if name.startswith("JPEG to pixels"))
+    derived = table[table["unit"] == "cores"]
+    assert (table["value"] > 0).all() and len(derived) == 4
+    of_it = next(name for name in derived.index if name.endswith(decoding))
+    assert of_it.startswith("derived: cores for 8 GPUs at 2 steps/s (assumed)")
+    batch = int(of_it.split(" of ")[1].split()[0])
+    assert derived["value"][of_it] == pytest.approx(2 * batch / table["value"][decoding], rel=1e-3)
 
 
 def test_groups_that_share_weights() -> None:

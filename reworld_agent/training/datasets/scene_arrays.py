@@ -1,8 +1,10 @@
-"""Training data as arrays on disk: every 2 Hz frame decoded once, scenes are index windows.
+"""Training data as arrays on disk: 2 Hz frames, of which scenes are index windows.
 
-A cache folder holds `frames.npy` uint8 [F, 3, V H, W], `frame_index.npy` int32 [S, T] (history,
-then future where asked), `ego.npy` float32 [S, 8], `trajectory.npy` float32 [S, L, 3] (m, m, rad;
-ego frame) and `scenes.json` (tokens and log names). F frames, S scenes, V cameras.
+A cache folder holds `frames.npy` uint8 [F, 3, V H, W], or where these would take more than 4 GB
+`frames.arrow`, paths of the images, which are then decoded as they are needed; `frame_index.npy`
+int32 [S, T] (history, then future where asked), `ego.npy` float32 [S, 8], `trajectory.npy` float32
+[S, L, 3] (m, m, rad; ego frame) and `scenes.json` (tokens and log names). F frames, S scenes, V
+cameras.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import json
 import logging
 import shutil
 import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,10 +33,11 @@ from reworld_agent.core.errors import DataError
 from reworld_agent.core.paths import cache_home
 from reworld_agent.core.records import read_record, write_record
 from reworld_agent.features import build_targets, ego_features, frame_image
+from reworld_agent.frame_store import Frames, open_frames, write_frame_files
 from reworld_agent.negatives.targets import negative_targets
 from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.logs import load_log
-from reworld_agent.scenes.sensors import Cameras
+from reworld_agent.scenes.sensors import Cameras, camera_entries, check_image
 from reworld_agent.training.datasets.future_images import check_future_images
 
 logger = logging.getLogger(__name__)
@@ -41,7 +45,9 @@ logger = logging.getLogger(__name__)
 Sample = tuple[dict[str, Tensor], dict[str, Tensor], str]  # features, targets, token or clip
 
 
-_ARRAYS = ("frames", "frame_index", "ego", "trajectory")
+_ARRAYS = ("frame_index", "ego", "trajectory")
+_RAW, _FILES = "frames.npy", "frames.arrow"
+_MOST_RAW = 4 << 30  # bytes of decoded frames that are written; navtrain's would be 1.28 TB
 
 
 @dataclass(frozen=True)
@@ -54,9 +60,9 @@ class _Names:
 
 @dataclass(frozen=True)
 class SceneArrays:
-    """The arrays of a split; `frames` is memory-mapped."""
+    """The arrays of a split; `frames` is memory-mapped, or decoded as it is indexed."""
 
-    frames: NDArray[np.uint8]
+    frames: Frames
     frame_index: NDArray[np.int32]
     ego: NDArray[np.float32]
     trajectory: NDArray[np.float32]
@@ -148,17 +154,16 @@ def _read(folder: Path, frames: int | None = None) -> SceneArrays:
     fix = f"delete {folder}: it is made again"
     names = read_record(folder / "scenes.json", _Names, fix)
     try:
-        arrays = {
-            name: np.load(folder / f"{name}.npy", mmap_mode="c" if name == "frames" else None)
-            for name in _ARRAYS
-        }
+        arrays = {name: np.load(folder / f"{name}.npy") for name in _ARRAYS}
+        files = (folder / _FILES).is_file()
+        frames = open_frames(folder / (_FILES if files else _RAW), "c")
     except Exception as error:  # damaged headers make numpy raise nearly anything
         raise DataError(f"{folder}: its arrays cannot be read ({error})", fix) from error
-    count = {len(names.tokens), len(names.logs), *(len(arrays[name]) for name in _ARRAYS[1:])}
-    if len(count) > 1 or arrays["frame_index"].max() >= len(arrays["frames"]):
+    count = {len(names.tokens), len(names.logs), *(len(arrays[name]) for name in _ARRAYS)}
+    if len(count) > 1 or arrays["frame_index"].max() >= len(frames):
         raise DataError(f"{folder}: its arrays are of different scenes", fix)
     arrays["frame_index"] = arrays["frame_index"][:, :frames]
-    return SceneArrays(**arrays, tokens=names.tokens, logs=names.logs)
+    return SceneArrays(frames, **arrays, tokens=names.tokens, logs=names.logs)
 
 
 def _key(loader: SceneLoader, config: ModelConfig, future_images: bool) -> str:
@@ -190,15 +195,22 @@ def _write(folder: Path, loader: SceneLoader, config: ModelConfig, future_images
             index[row, column] = slots.setdefault((window.log, window.start + column), len(slots))
     shape = (len(slots), 3, config.clip.views * config.clip.height, config.clip.width)
     size = int(np.prod(shape))
-    message = "training arrays: %d scenes, %d frames, %s bytes in %s"
-    logger.info(message, len(loader), len(slots), f"{size:,}", folder)
-    _check_space(folder.parent, size)
+    raw = size <= _MOST_RAW
+    message = "training arrays: %d scenes, %d frames, %s in %s"
+    kept = f"{size:,} bytes" if raw else "left in their images"
+    logger.info(message, len(loader), len(slots), kept, folder)
+    if raw:
+        _check_space(folder.parent, size)
     draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix="draft_"))
     try:
         _write_scenes(draft, loader, config)  # first: it checks every frame of every window
-        frames = np.lib.format.open_memmap(draft / "frames.npy", "w+", np.uint8, shape)
-        _decode(frames, slots, loader, config)
-        frames.flush()
+        if raw:
+            frames = np.lib.format.open_memmap(draft / _RAW, "w+", np.uint8, shape)
+            _decode(frames, slots, loader, config)
+            frames.flush()
+        else:
+            paths = _image_paths(slots, loader, config)
+            write_frame_files(draft / _FILES, paths, loader.sensor_blobs_path, config.clip)
         np.save(draft / "frame_index.npy", index)
         draft.chmod(0o755)
         _settle(draft, folder)
@@ -243,14 +255,36 @@ def _decode(
         )
         frames[slot] = frame_image(cameras, config.clip, where, config.cameras)
 
+    with ThreadPoolExecutor(2) as pool, tqdm(total=len(slots), desc="decoding frames") as bar:
+        for jobs in _by_log(slots):
+            for _ in pool.map(decode, jobs):
+                bar.update()
+
+
+def _by_log(slots: dict[tuple[Path, int], int]) -> Iterator[list[tuple[int, dict[str, Any]]]]:
+    """Number and content of each frame, a log at a time."""
     numbers: dict[Path, list[tuple[int, int]]] = {}
     for (log, number), slot in slots.items():
         numbers.setdefault(log, []).append((slot, number))
-    with ThreadPoolExecutor(2) as pool, tqdm(total=len(slots), desc="decoding frames") as bar:
-        for log, wanted in numbers.items():
-            content = load_log(log)
-            for _ in pool.map(decode, [(slot, content[number]) for slot, number in wanted]):
+    for log, wanted in numbers.items():
+        content = load_log(log)
+        yield [(slot, content[number]) for slot, number in wanted]
+
+
+def _image_paths(
+    slots: dict[tuple[Path, int], int], loader: SceneLoader, config: ModelConfig
+) -> list[str]:
+    """Paths of the images of every frame, camera by camera; DataError where one is not there."""
+    found: list[list[str]] = [[]] * len(slots)
+    with tqdm(total=len(slots), desc="finding images") as bar:
+        for jobs in _by_log(slots):
+            for slot, frame in jobs:
+                entries = camera_entries(frame["cams"], frame["token"])
+                found[slot] = [str(entries[name]["data_path"]) for name in config.cameras]
+                for path in found[slot]:
+                    check_image(loader.sensor_blobs_path / path, frame["token"])
                 bar.update()
+    return [path for paths in found for path in paths]
 
 
 def _write_scenes(folder: Path, loader: SceneLoader, config: ModelConfig) -> None:
