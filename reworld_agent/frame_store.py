@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -79,9 +79,9 @@ def write_frame_files(file: Path, paths: Sequence[str], root: Path, clip: ClipCo
         writer.write_table(pa.table([pa.array(paths, pa.string())], schema=schema))
 
 
-def open_frames(file: Path, mode: str = "r") -> Frames:
+def open_frames(file: Path, mode: Literal["r", "c"] = "r") -> Frames:
     """The frames of a file: an array that is mapped (`mode`, see np.load), or FrameFiles."""
     if file.suffix == ".npy":
-        frames: NDArray[np.uint8] = np.load(file, mmap_mode=mode)  # type: ignore[call-overload]
+        frames: NDArray[np.uint8] = np.load(file, mmap_mode=mode)
         return frames
     return FrameFiles(file)

@@ -35,15 +35,8 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "measure": (
         *("benchmark scorer", "benchmark model", "benchmark data", "benchmark plan"),
-        *(
-            "benchmark stages",
-            "benchmark methods",
-            "benchmark repulsion",
-            "evidence run",
-            "evidence table",
-        ),
-        "evidence oracle",
-        "benchmark guidance",
+        *("benchmark stages", "benchmark methods", "benchmark repulsion", "benchmark guidance"),
+        *("evidence run", "evidence table", "evidence oracle"),
     ),
     "closed loop": ("drive", "serve driver", "serve world"),
     "reward": ("serve reward",),

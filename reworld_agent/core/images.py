@@ -74,8 +74,7 @@ def _plain_jpeg(image: Any, data: bytes) -> NDArray[np.uint8] | None:
     found = cv2.imdecode(bytes_, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if found is None or found.shape[:2] != (image.height, image.width):
         return None
-    pixels: NDArray[np.uint8] = cv2.cvtColor(found, cv2.COLOR_BGR2RGB, dst=found)
-    return pixels
+    return cv2.cvtColor(found, cv2.COLOR_BGR2RGB, dst=found).astype(np.uint8, copy=False)
 
 
 def _is_turned(image: Any) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from reworld_agent.core.errors import UsageError
-from reworld_agent.core.settings import Settings, setting
+from reworld_agent.core.settings import MOST_WORKERS, Settings, setting
 
 _OF_DATA = ("data", "all")
 _SERVES = {
@@ -52,7 +52,10 @@ class DoctorSettings(Settings):
         collects=("agent.", "train_test_split."),
     )
     workers: int | None = setting(
-        "data: processes that read logs, where there are many (one for each core)", None, least=1
+        "data: processes that read logs, where there are many (one for each core)",
+        None,
+        least=1,
+        cap=MOST_WORKERS,
     )
     checkpoint_path: Path | None = setting(
         "weights: the folder (the shipped weights)",

@@ -156,14 +156,14 @@ def _read(folder: Path, frames: int | None = None) -> SceneArrays:
     try:
         arrays = {name: np.load(folder / f"{name}.npy") for name in _ARRAYS}
         files = (folder / _FILES).is_file()
-        frames = open_frames(folder / (_FILES if files else _RAW), "c")
+        images = open_frames(folder / (_FILES if files else _RAW), "c")
     except Exception as error:  # damaged headers make numpy raise nearly anything
         raise DataError(f"{folder}: its arrays cannot be read ({error})", fix) from error
     count = {len(names.tokens), len(names.logs), *(len(arrays[name]) for name in _ARRAYS)}
-    if len(count) > 1 or arrays["frame_index"].max() >= len(frames):
+    if len(count) > 1 or arrays["frame_index"].max() >= len(images):
         raise DataError(f"{folder}: its arrays are of different scenes", fix)
     arrays["frame_index"] = arrays["frame_index"][:, :frames]
-    return SceneArrays(frames, **arrays, tokens=names.tokens, logs=names.logs)
+    return SceneArrays(images, **arrays, tokens=names.tokens, logs=names.logs)
 
 
 def _key(loader: SceneLoader, config: ModelConfig, future_images: bool) -> str:
