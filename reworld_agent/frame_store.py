@@ -79,6 +79,13 @@ def write_frame_files(file: Path, paths: Sequence[str], root: Path, clip: ClipCo
         writer.write_table(pa.table([pa.array(paths, pa.string())], schema=schema))
 
 
+def frames_file(frames: Frames) -> Path:
+    """Where frames that `open_frames` gave lie."""
+    if isinstance(frames, FrameFiles):
+        return Path(frames.filename)
+    return Path(frames.filename)  # type: ignore[attr-defined]  # they are memory-mapped
+
+
 def open_frames(file: Path, mode: Literal["r", "c"] = "r") -> Frames:
     """The frames of a file: an array that is mapped (`mode`, see np.load), or FrameFiles."""
     if file.suffix == ".npy":

@@ -93,12 +93,12 @@ def latent_speed(config: ModelConfig, clip: ClipConfig, repeats: int) -> list[Sp
     with torch.device("meta"):
         built = cast(nn.Module, build_codec(config.codec))
     codec = cast(Codec, randomised(built, "cpu", torch.float32))
-    frames = [
+    past, ahead = (
         torch.randint(0, 256, (1, count, 3, clip.height, clip.width), dtype=torch.uint8)
         for count in (clip.history_frames, clip.future_frames)
-    ]
+    )
     with torch.no_grad():
-        each = _seconds(lambda _: encode_clip(codec, clip, *frames), repeats)
+        each = _seconds(lambda _: encode_clip(codec, clip, past, ahead), repeats)
     what = f"pixels to latents, float32, codec of {config.name}"
     return [Speeds("latents", what, 1 / each, Speeds.CLIPS)]
 

@@ -17,7 +17,7 @@ from reworld_agent.benchmarks.data.settings import DataBenchmarkSettings
 from reworld_agent.config import ClipConfig, ModelConfig, load_model_config
 from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.provenance import code_version
-from reworld_agent.core.result_tables import write_csv, write_parquet
+from reworld_agent.core.result_tables import write_with_twin
 from reworld_agent.core.setting_paths import with_ending
 from reworld_agent.training.stages import TrainingStage, load_stage, on_clips
 
@@ -36,8 +36,7 @@ def benchmark_data(settings: DataBenchmarkSettings) -> pd.DataFrame:
     """
     table = pd.DataFrame(list(_rows(settings)), columns=["part", "what", "value", "unit"])
     origin = {"code_version": code_version(), **settings.as_dict()}
-    write_parquet(with_ending(settings.output, ".parquet"), table, origin)
-    write_csv(with_ending(settings.output, ".csv"), table)
+    write_with_twin(with_ending(settings.output, ".parquet"), table, origin)
     return table
 
 

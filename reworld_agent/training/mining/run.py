@@ -16,6 +16,7 @@ from reworld_agent.core.errors import ConfigError
 from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.provenance import provenance
 from reworld_agent.core.workers import run_tasks
+from reworld_agent.frame_store import frames_file
 from reworld_agent.negatives.batch_files import BatchFiles
 from reworld_agent.negatives.jobs import (
     BatchJob,
@@ -104,7 +105,7 @@ def batch_jobs(
     batch_size: int,
 ) -> list[BatchJob]:
     """The scenes in batches; which scenes share one depends on nothing else."""
-    frames = Path(arrays.frames.filename)  # type: ignore[attr-defined]  # they are memory-mapped
+    frames = frames_file(arrays.frames)
     batches = [slice(at, at + batch_size) for at in range(0, len(arrays), batch_size)]
     return [
         BatchJob(
