@@ -19,20 +19,9 @@ from reworld_agent.training.loop import engine
 from reworld_agent.training.loop.callbacks import ExportWeights, SameCode
 from reworld_agent.training.loop.ema import averages
 from reworld_agent.training.loop.fitted import stage_module
-<<<<<<< HEAD
-from reworld_agent.training.loop.parallel import world_size
+from reworld_agent.training.loop.parallel import loading, world_size
 from reworld_agent.training.loop.records import check_settings
 from reworld_agent.training.loop.resume import Trained, resume_state, stage_record
-=======
-from reworld_agent.training.loop.parallel import loading
-from reworld_agent.training.loop.resume import (
-    Trained,
-    check_settings,
-    early_record,
-    resume_state,
-    stage_record,
-)
->>>>>>> 8aaee85 (Latents in shards, by any number of workers; hsdp; SIGTERM saves; workers and pinned memory on CUDA)
 from reworld_agent.training.loop.state_cache import CachedLatents, CachedStates
 from reworld_agent.training.memory.choose import fitted
 from reworld_agent.training.prepare import start_model

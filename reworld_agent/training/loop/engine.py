@@ -20,13 +20,9 @@ from reworld_agent.training.datasets.loading import BatchPlan
 from reworld_agent.training.loop.callbacks import KeepStopped, SpikeWatch, ValidationTable
 from reworld_agent.training.loop.checkpoints import Checkpoints
 from reworld_agent.training.loop.parallel import shares, strategy, world_size
-<<<<<<< HEAD
+from reworld_agent.training.loop.preemption import Preemption
 from reworld_agent.training.loop.records import CHECKPOINT
 from reworld_agent.training.loop.resume import STOPPED, Trained, finish
-=======
-from reworld_agent.training.loop.preemption import Preemption
-from reworld_agent.training.loop.resume import CHECKPOINT, STOPPED, Trained, finish
->>>>>>> 8aaee85 (Latents in shards, by any number of workers; hsdp; SIGTERM saves; workers and pinned memory on CUDA)
 from reworld_agent.training.settings import LightningSettings, LoaderSettings, TrainingSettings
 
 VALIDATION = "validation.csv"

@@ -21,19 +21,9 @@ from reworld_agent.training.datasets.held_out import clips_split
 from reworld_agent.training.datasets.loading import StageData
 from reworld_agent.training.datasets.scene_arrays import Sample
 from reworld_agent.training.loop import engine
-<<<<<<< HEAD
+from reworld_agent.training.loop.parallel import loading
 from reworld_agent.training.loop.records import check_settings
 from reworld_agent.training.loop.resume import Trained, resume_state, stage_record
-=======
-from reworld_agent.training.loop.parallel import loading
-from reworld_agent.training.loop.resume import (
-    Trained,
-    check_settings,
-    early_record,
-    resume_state,
-    stage_record,
-)
->>>>>>> 8aaee85 (Latents in shards, by any number of workers; hsdp; SIGTERM saves; workers and pinned memory on CUDA)
 from reworld_agent.training.settings import ValidationSettings
 from reworld_agent.training.table2.build import WEIGHTS, Clips, RunSettings, build_module
 from reworld_agent.training.table2.data import (
