@@ -24,7 +24,10 @@ from reworld_agent.config.sigmas import SCHEDULES
 
 MOST_LAYERS = 1000  # of a Video DiT: more is a slip, and takes hours to build
 OPTIONS = {"wan": ("ff_dim",)}  # of built-in backbones
-CODEC_OPTIONS = {"conv": ("width", "blocks", "whitening")}  # of built-in codecs
+CODEC_OPTIONS = {  # of built-in codecs
+    "conv": ("width", "blocks", "whitening"),
+    "repwam": ("width", "layers", "heads", "mlp"),
+}
 RECIPES = ("paper", "release")
 ENCODINGS = ("per_frame", "continued", "clip")
 # (latent channels, pixels, frames per latent) of codecs whose released weights leave no choice
@@ -37,7 +40,8 @@ class CodecConfig:
 
     Attributes:
         kind: `patch_pca` (closed form, tiny), `conv` (the same with trained convolutions on top),
-            `ltx_vae` (`AutoencoderKLLTXVideo` 0.9.5), or one from outside (see `video.codecs`).
+            `repwam` (a causal ViT autoencoder, RepWAM's RepViTok), `ltx_vae`
+            (`AutoencoderKLLTXVideo` 0.9.5), or one from outside (see `video.codecs`).
         latent_channels: channels C of a latent.
         spatial_ratio: pixels per latent cell, height and width alike.
         temporal_ratio: frames per latent after the first, which stands alone (causal).
@@ -45,8 +49,10 @@ class CodecConfig:
             apart, whose overlaps are blended (DriveLaW, authors' release); else whole.
         posterior: the latents of an image: the `mode` of the codec's distribution, or a `sample`
             of it (DriveLaW, authors' release), seeded alike for every scene when planning.
-        options: settings of a codec's own: of `conv` `width` (channels at the finest level),
-            `blocks` (of a level) and `whitening` (see there), and whatever one from outside reads.
+        options: settings of a codec's own: `width` (channels at the finest level), `blocks` (of a
+            level) and `whitening` (see there) of `conv`; `width`, `layers` (each of encoder and
+            decoder), `heads` and `mlp` (hidden width of a block as a multiple of `width`) of
+            `repwam`; and whatever one from outside reads.
     """
 
     kind: str

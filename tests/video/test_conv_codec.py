@@ -14,6 +14,7 @@ from reworld_agent.core.errors import ConfigError, UsageError
 from reworld_agent.video.codecs import FittedCodec, build_codec
 from reworld_agent.video.codecs.conv import ConvCodec
 from reworld_agent.video.codecs.patch_pca import PatchPCACodec
+from reworld_agent.video.codecs.quality import measure_latents
 from reworld_agent.video.encoding import decode_future, encode_clip, encode_history, normalise
 
 CONFIG = CodecConfig("conv", 6, 8, 2, options={"width": 4, "blocks": 1})
@@ -30,7 +31,7 @@ def codec(trained: bool = True, config: CodecConfig = CONFIG) -> ConvCodec:
     if trained:
         for parameter in (*found.encoder.parameters(), *found.decoder.parameters()):
             torch.nn.init.normal_(parameter, std=0.1)
-        found.measure(found.encode(clips).latent_dist.mode().detach())
+        measure_latents(found, found.encode(clips).latent_dist.mode().detach())
     return found.eval().requires_grad_(False)
 
 

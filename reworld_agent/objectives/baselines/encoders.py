@@ -134,9 +134,13 @@ class FrozenEncoder(nn.Module):
         Adaptive average pooling in space; in time frame 0 gives latent 0, then each group of
         `ratio` frames its mean. Tubelets are interpolated to T frames first.
         """
+        return pool_to_grid(self.maps(frames), grid, ratio)
+
+    @torch.no_grad()
+    def maps(self, frames: Tensor) -> Tensor:
+        """Features [B, T, E, h, w] of frames [B, T, 3, H, W] in [0, 255], on its own grid."""
         images = self._images(frames)
-        features = self._tubes(images) if self.kind.tubelet > 1 else self._each(images)
-        return pool_to_grid(features, grid, ratio)
+        return self._tubes(images) if self.kind.tubelet > 1 else self._each(images)
 
     def _images(self, frames: Tensor) -> Tensor:
         """[B, T, 3, S, S], ImageNet normalisation."""

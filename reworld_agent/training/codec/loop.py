@@ -17,6 +17,7 @@ from tqdm import tqdm
 from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import WeightsError
 from reworld_agent.model.tensor_files import check_body
+from reworld_agent.training.codec.encoders import Alignment
 from reworld_agent.training.codec.frames import Frames, drawn
 from reworld_agent.training.codec.settings import CodecTrainSettings
 from reworld_agent.training.losses import require_finite
@@ -36,12 +37,14 @@ class CodecRun:
         codec: that learns.
         average: a copy that follows it.
         optimizer: its own.
+        align: what the latents are aligned with, and the projection that learns it; None = nothing.
         step: optimiser steps behind it.
     """
 
     codec: Codec
     average: Codec
     optimizer: torch.optim.Optimizer
+    align: Alignment | None = None
     step: int = 0
 
     def save(self, file: Path) -> None:
@@ -52,6 +55,8 @@ class CodecRun:
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
         }
+        if self.align is not None:
+            state["project"] = self.align.project.state_dict()
         write_atomically(file, lambda partial: torch.save(state, partial))
 
     def load(self, file: Path) -> None:
@@ -62,6 +67,8 @@ class CodecRun:
             self.codec.load_state_dict(state["codec"])
             self.average.load_state_dict(state["average"])
             self.optimizer.load_state_dict(state["optimizer"])
+            if self.align is not None:
+                self.align.project.load_state_dict(state["project"])
             self.step = int(state["step"])
         except Exception as error:  # a file cut short makes torch raise nearly anything
             message = f"{file} is no readable checkpoint: {error}"
@@ -74,8 +81,11 @@ def codec_loss(
     settings: CodecTrainSettings,
     generator: torch.Generator,
     lpips: Lpips | None = None,
+    align: Alignment | None = None,
 ) -> Tensor:
-    """The loss of clips [B, 3, T, H, W] in [-1, 1]: MSE + l1 · L1 + lpips · LPIPS + kl · KL.
+    """The loss of clips [B, 3, T, H, W] in [-1, 1].
+
+    mse · MSE + l1 · L1 + lpips · LPIPS + kl · KL + align · L_align (see `Alignment`).
 
     Latents are decoded with noise of standard deviation `spread`, as samples of a posterior of that
     spread: its divergence from N(0, 1) is ½ (z² + spread² - 1 - log spread²), of which z² learns.
@@ -86,12 +96,14 @@ def codec_loss(
         noise = torch.randn(latents.shape, generator=generator).to(latents)
         found = codec.decode(latents + settings.spread * noise).sample
     error = found.float() - pixels
-    loss = error.square().mean() + settings.l1 * error.abs().mean()
+    loss = settings.mse * error.square().mean() + settings.l1 * error.abs().mean()
     loss = loss + settings.kl * 0.5 * latents.float().square().mean()
     if lpips is not None and settings.lpips > 0:
         pair = [x.transpose(1, 2).flatten(0, 1) for x in (found.float(), pixels)]
         distance = lpips.distance(*(lpips.features(x) for x in pair)).mean()
         loss = loss + settings.lpips * distance
+    if align is not None:
+        loss = loss + settings.align * align(latents.float(), pixels)
     return loss
 
 
@@ -111,7 +123,7 @@ def train(
     """
     device = next(iter(run.codec.parameters())).device
     ratio = run.codec.temporal_ratio
-    learned = [p for p in run.codec.parameters() if p.requires_grad]
+    learned = [p for group in run.optimizer.param_groups for p in group["params"]]
     bar = tqdm(total=settings.steps, initial=run.step, desc="training the codec", unit="step")
     with bar:
         while run.step < settings.steps:
@@ -120,7 +132,7 @@ def train(
             pixels = clips.float() / 127.5 - 1
             for group in run.optimizer.param_groups:
                 group["lr"] = rate(settings, run.step)
-            loss = codec_loss(run.codec, pixels, settings, generator, lpips)
+            loss = codec_loss(run.codec, pixels, settings, generator, lpips, run.align)
             require_finite(loss, f"at step {run.step}")
             run.optimizer.zero_grad()
             loss.backward()

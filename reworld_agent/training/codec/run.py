@@ -25,13 +25,13 @@ from reworld_agent.core.result_tables import (
 )
 from reworld_agent.generation.model_choice import device_of
 from reworld_agent.model import ReWorldModel
+from reworld_agent.training.codec.encoders import ENCODERS, Alignment
 from reworld_agent.training.codec.frames import Frames, open_frames, some
 from reworld_agent.training.codec.loop import CHECKPOINT, CodecRun, train
 from reworld_agent.training.codec.settings import CodecTrainSettings
 from reworld_agent.training.statistics.prior import fit_prior
-from reworld_agent.video.codecs import Codec
-from reworld_agent.video.codecs.conv import ConvCodec
-from reworld_agent.video.codecs.quality import psnr_of, restored
+from reworld_agent.video.codecs import Codec, TrainableCodec
+from reworld_agent.video.codecs.quality import measure_latents, psnr_of, restored
 from reworld_agent.video_metrics.lpips_network import Lpips, load_lpips
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,8 @@ class TrainedCodec:
 
     Attributes:
         weights: the folder, for `agent.init_from=` of Stage 1.
-        table: a row for the trained codec and one for patch PCA, which it started from.
+        table: a row for the trained codec and one for patch PCA of equal sizes (that of `conv` is
+            the one from which it started).
         earlier: an earlier run in the same folder had finished: nothing was done.
     """
 
@@ -70,28 +71,30 @@ def train_codec(settings: CodecTrainSettings) -> TrainedCodec:
     """
     folder, weights = settings.output_dir, settings.output_dir / "weights"
     model = ReWorldModel.from_pretrained(settings.checkpoint_path)
-    if not isinstance(model.codec, ConvCodec):
+    codec: Codec = model.codec
+    if not isinstance(codec, TrainableCodec):
         kind = model.config.codec.kind
         message = f"the codec of {settings.checkpoint_path} (codec.kind={kind}) is not trained"
         raise ConfigError(
-            message, "use a model with codec.kind=conv, such as docs/models/small.yaml"
+            message, "use a model with codec.kind=conv or repwam, such as docs/models/small.yaml"
         )
     _keep(settings, weights_hash(model))
     if (folder / TABLE).is_file() and weights.is_dir():
         known = read_frame(folder / TABLE, "set resume=false to start over")
         return TrainedCodec(weights, known, earlier=True)
     learned, judged = open_frames(settings, model.config)
-    run = _begin(model.codec, settings)
+    run = _begin(codec, settings)
     checkpoint = folder / CHECKPOINT
     if checkpoint.is_file():
         run.load(checkpoint)
         logger.info("the run goes on from step %d", run.step)
     network = load_lpips(device=str(_device(settings))) if settings.lpips > 0 else None
     train(run, learned, settings, model.config.codec.spatial_ratio, checkpoint, network)
-    model.codec.load_state_dict(run.average.cpu().state_dict())
-    model.codec.requires_grad_(False).eval()
-    _measure(model, some(learned, _FIT, model.codec.temporal_ratio))
-    pair = {"conv": model.codec, "patch_pca": model.codec.base}
+    codec.load_state_dict(run.average.cpu().state_dict())
+    codec.requires_grad_(False).eval()
+    clips = some(learned, _FIT, codec.temporal_ratio).float() / 127.5 - 1
+    _measure(model, clips)
+    pair = {model.config.codec.kind: codec, "patch_pca": codec.baseline(clips)}
     table = judge_codecs(pair, judged, settings)
     model.save_pretrained(weights, [f"Codec trained for {settings.steps} steps."])
     origin = {
@@ -124,29 +127,34 @@ def _device(settings: CodecTrainSettings) -> torch.device:
 
 
 def _begin(codec: Codec, settings: CodecTrainSettings) -> CodecRun:
-    """Both additions learn; patch PCA stays as it was fitted."""
+    """What learns: that of the codec, and the projection of its alignment."""
     torch.manual_seed(settings.seed)
-    fixed = set(codec.base.parameters())
-    for parameter in codec.parameters():
-        parameter.requires_grad_(parameter not in fixed)
+    codec.requires_grad_(False)
+    learned = codec.learned()
+    for parameter in learned:
+        parameter.requires_grad_(True)
     codec.to(_device(settings)).train()
     average = copy.deepcopy(codec).requires_grad_(False).eval()
-    learned = [p for p in codec.parameters() if p.requires_grad]
+    align = None
+    if settings.align > 0:
+        encoder = ENCODERS[settings.align_encoder](settings.align_folder)
+        align = Alignment(encoder, codec.latents_mean.numel())
+        align.to(_device(settings))
+        learned = [*learned, *align.project.parameters()]
     optimizer = torch.optim.AdamW(
         learned, settings.learning_rate, betas=(0.9, 0.99), weight_decay=0.0
     )
-    return CodecRun(codec, average, optimizer)
+    return CodecRun(codec, average, optimizer, align)
 
 
 @torch.no_grad()
-def _measure(model: ReWorldModel, clips: Tensor) -> None:
+def _measure(model: ReWorldModel, pixels: Tensor) -> None:
     """Latent statistics of the histories (frames alone) and futures of training scenes."""
-    pixels = clips.float() / 127.5 - 1
     found = [
         model.codec.encode(batch).latent_dist.mode().transpose(0, 1).flatten(1)
         for batch in pixels.split(_BATCH)
     ]
-    model.codec.measure(torch.cat(found, dim=1)[None, :, :, None, None])
+    measure_latents(model.codec, torch.cat(found, dim=1)[None, :, :, None, None])
     fit_prior(model, pixels)
 
 

@@ -16,15 +16,15 @@ _DATA, _LOSS, _RUN = "frames", "the loss", "the run"
 
 @dataclass(frozen=True, kw_only=True)
 class CodecTrainSettings(Settings):
-    """A codec that has been fitted in closed form, and what it is trained on.
+    """A codec before its training, and what it is trained on.
 
     Raises:
-        UsageError: a split or an index is not there, nothing is held out, or an index is named
-            together with a split of scenes.
+        UsageError: a split or an index is not there, nothing is held out, an index is named
+            together with a split of scenes, or an encoder for alignment is none or not used.
     """
 
     checkpoint_path: Path = setting(
-        "weights of `reworld fit-statistics`, of a model with codec.kind=conv",
+        "weights of `reworld fit-statistics`, of a model with codec.kind=conv or repwam",
         exists="folder",
         metavar="DIR",
     )
@@ -86,7 +86,8 @@ class CodecTrainSettings(Settings):
     )
     checkpoint_steps: int = setting("steps between checkpoints", 200, least=1, group=_RUN)
     resume: bool = setting("go on with an unfinished run in the same output_dir", True, group=_RUN)
-    l1: float = setting("weight of the absolute error beside the square", 0.1, least=0, group=_LOSS)
+    mse: float = setting("weight of the squared error", 1.0, least=0, group=_LOSS)
+    l1: float = setting("weight of the absolute error", 0.1, least=0, group=_LOSS)
     lpips: float = setting(
         "weight of LPIPS, whose weights are then needed", 0.0, least=0, group=_LOSS
     )
@@ -95,6 +96,24 @@ class CodecTrainSettings(Settings):
     )
     spread: float = setting(
         "standard deviation of the noise on latents in training", 0.02, least=0, group=_LOSS
+    )
+    align: float = setting(
+        "weight of the distance of latents, averaged over time, to an image encoder's features",
+        0.0,
+        least=0,
+        group=_LOSS,
+    )
+    align_encoder: Literal["alexnet", "dinov2", "dinov2_registers"] = setting(
+        "the frozen encoder; alexnet is of LPIPS's weights file, the others of align_folder",
+        "alexnet",
+        group=_LOSS,
+    )
+    align_folder: Path | None = setting(
+        "folder with the encoder's weights, in transformers' format",
+        None,
+        exists="folder",
+        metavar="DIR",
+        group=_LOSS,
     )
     judge_lpips: bool = setting("judge LPIPS beside PSNR", False, group=_LOSS)
 
@@ -112,9 +131,22 @@ class CodecTrainSettings(Settings):
         """See the class."""
         if self.clips is not None and self.data_split is not None:
             raise UsageError("clips= and data_split= are both given", "name one of them")
+        self._check_alignment()
         if self.learned == self.validated:
             message = f"held_out={self.validated}: it is learned from, nothing is held out"
             raise UsageError(message, "name another split")
         if self.clips is None:
             for split in (self.learned, self.validated):
                 require_split(split)
+
+    def _check_alignment(self) -> None:
+        if self.align == 0 and self.align_folder is not None:
+            message = f"align_folder={self.align_folder} with align=0: it would not be used"
+            raise UsageError(message, "set align=1, or leave align_folder out")
+        needed = self.align > 0 and self.align_encoder != "alexnet"
+        if needed and self.align_folder is None:
+            message = f"align_encoder={self.align_encoder} without its weights"
+            raise UsageError(message, "set align_folder= to a folder of transformers' format")
+        if self.align > 0 and not needed and self.align_folder is not None:
+            message = f"align_folder={self.align_folder}: alexnet takes LPIPS's weights file"
+            raise UsageError(message, "leave align_folder out, or name another align_encoder")

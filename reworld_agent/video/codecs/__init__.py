@@ -14,6 +14,7 @@ from reworld_agent.video.codecs.protocol import (
     Encoded,
     FittedCodec,
     PointDistribution,
+    TrainableCodec,
 )
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Encoded",
     "FittedCodec",
     "PointDistribution",
+    "TrainableCodec",
     "build_codec",
 ]
 
@@ -32,6 +34,7 @@ CODECS: Registry[CodecBuilder] = Registry(
     {
         "conv": "reworld_agent.video.codecs.conv:ConvCodec.build",
         "patch_pca": "reworld_agent.video.codecs.patch_pca:PatchPCACodec.build",
+        "repwam": "reworld_agent.video.codecs.repwam:RepViTok.build",
         "ltx_vae": "reworld_agent.video.codecs.ltx:LTXCodec.build",
     },
 )

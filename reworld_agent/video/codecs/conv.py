@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from reworld_agent.config import CodecConfig
 from reworld_agent.core.errors import ConfigError
 from reworld_agent.video.codecs.patch_pca import PatchPCACodec
-from reworld_agent.video.codecs.protocol import Decoded, Encoded, PointDistribution
+from reworld_agent.video.codecs.protocol import Codec, Decoded, Encoded, PointDistribution
 
 FINEST = 4  # pixels of a cell of the finest convolutions
 WIDEST = 4  # times as many channels, at the coarsest levels
@@ -106,22 +106,21 @@ class ConvCodec(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers' ba
         for part in (self.encoder, self.decoder):
             _silenced(part.last)
         self.latents_mean.zero_()
-        self.latents_std.copy_(1.0 / self._spread())
+        self.latents_std.copy_(1.0 / self.spread())
         return explained
 
-    def measure(self, latents: Tensor) -> None:
-        """Set `latents_mean` and `latents_std` from training latents [B, C, F, h, w].
+    def learned(self) -> list[nn.Parameter]:
+        """Both additions; patch PCA stays as it was fitted."""
+        return [*self.encoder.parameters(), *self.decoder.parameters()]
 
-        Normalised by them, the latents have a mean variance of 1 over the channels.
-        """
-        values = latents.transpose(0, 1).flatten(1)
-        self.latents_mean.copy_(values.mean(dim=1))
-        self.latents_std.copy_(values.std(dim=1).clamp(min=1e-6) / self._spread())
-
-    def _spread(self) -> Tensor:
+    def spread(self) -> Tensor:
         """Standard deviations [C] of normalised latents; their squares have a mean of 1."""
         kept = self.base.latents_std ** (1 - self.whitening)
         return kept / kept.square().mean().sqrt()
+
+    def baseline(self, clips: Tensor) -> Codec:
+        """The patch PCA that it started from; `clips` are not needed."""
+        return self.base
 
     def _mean(self, like: Tensor) -> Tensor:
         return self.base.latents_mean.to(like).view(1, -1, 1, 1, 1)

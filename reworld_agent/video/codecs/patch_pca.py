@@ -48,7 +48,7 @@ class PatchPCACodec(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers
     def to_patches(self, x: Tensor) -> Tensor:
         """Pixels [B, 3, 1 + k r, H, W] to patches [B, 1 + k, h, w, P]."""
         head = x[:, :, :1].expand(-1, -1, self.temporal_ratio - 1, -1, -1)
-        return self._patches(torch.cat([head, x], dim=2), self.temporal_ratio)
+        return space_time_patches(torch.cat([head, x], dim=2), self.temporal_ratio, self.patch)
 
     def from_patches(self, patches: Tensor) -> Tensor:
         """Inverse of `to_patches`."""
@@ -59,20 +59,14 @@ class PatchPCACodec(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers
 
     def encode(self, x: Tensor) -> Encoded:
         """Pixels in [-1, 1], [B, 3, 1 + k r, H, W], to latents [B, C, 1 + k, h, w]."""
-        first = self._patches(x[:, :, :1], 1) @ self._single_components().T
-        rest = self._patches(x[:, :, 1:], self.temporal_ratio) @ self.components.T
+        first = space_time_patches(x[:, :, :1], 1, self.patch) @ self._single_components().T
+        rest = space_time_patches(x[:, :, 1:], self.temporal_ratio, self.patch) @ self.components.T
         latents = torch.cat([first, rest], dim=1) - self.components @ self.patch_mean
         return Encoded(PointDistribution(latents.permute(0, 4, 1, 2, 3)))
 
     def _single_components(self) -> Tensor:
         """Components of a frame repeated to fill its patch: their sums over time."""
         return self.components.unflatten(1, (3, self.temporal_ratio, -1)).sum(dim=2).flatten(1)
-
-    def _patches(self, x: Tensor, length: int) -> Tensor:
-        """Patches [B, k, h, w, P] of `length` frames each, of [B, 3, k * length, H, W]."""
-        p = self.patch
-        x = x.unflatten(2, (-1, length)).unflatten(4, (-1, p)).unflatten(6, (-1, p))
-        return x.permute(0, 2, 4, 6, 1, 3, 5, 7).flatten(4)
 
     def decode(self, z: Tensor) -> Decoded:
         """Latents [B, C, 1 + k, h, w] to pixels [B, 3, 1 + k r, H, W]."""
@@ -111,6 +105,12 @@ class PatchPCACodec(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers
             self.latents_mean.copy_(latents.mean(dim=0))
             self.latents_std.copy_(latents.std(dim=0).clamp(min=1e-6))
         return float(scale[:rank].square().sum() / centred.square().sum())
+
+
+def space_time_patches(x: Tensor, length: int, side: int) -> Tensor:
+    """Patches [B, k, h, w, 3 length side²] of pixels [B, 3, k length, h side, w side]."""
+    x = x.unflatten(2, (-1, length)).unflatten(4, (-1, side)).unflatten(6, (-1, side))
+    return x.permute(0, 2, 4, 6, 1, 3, 5, 7).flatten(4)
 
 
 def _draw(patches: Tensor, generator: torch.Generator) -> Tensor:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from reworld_agent.config import CodecConfig
 
@@ -92,6 +92,21 @@ class FittedCodec(Protocol):
             singles: images [B, 3, 1, H, W] in [-1, 1], encoded alone (the history).
             clips: [B, 3, 1 + k r, H, W] in [-1, 1] (the future).
             seed: of whatever is drawn.
+        """
+
+
+@runtime_checkable
+class TrainableCodec(Protocol):
+    """A codec that `reworld video train-codec` trains, before Stage 1."""
+
+    def learned(self) -> list[nn.Parameter]:
+        """What is trained; the rest stays as it is."""
+
+    def baseline(self, clips: Tensor) -> Codec:
+        """Patch PCA of the same latent channels, cells and frames, beside which it is judged.
+
+        Args:
+            clips: training clips [B, 3, 1 + k r, H, W] in [-1, 1], for a codec that has none yet.
         """
 
 

@@ -1,4 +1,4 @@
-"""How well a codec restores what it has encoded."""
+"""How well a codec restores what it has encoded, and how its latents are spread."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ import torch
 from torch import Tensor
 
 from reworld_agent.video.codecs.protocol import Codec
+
+
+def measure_latents(codec: Codec, latents: Tensor) -> None:
+    """Set a codec's `latents_mean` and `latents_std` to those of latents [B, C, F, h, w]."""
+    values = latents.transpose(0, 1).flatten(1)
+    codec.latents_mean.copy_(values.mean(dim=1))
+    codec.latents_std.copy_(values.std(dim=1).clamp(min=1e-6))
 
 
 def restored(codec: Codec, pixels: Tensor) -> Tensor:

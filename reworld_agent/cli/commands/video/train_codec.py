@@ -13,15 +13,19 @@ COMMAND = Command(
     settings=CodecTrainSettings,
     run="reworld_agent.cli.commands.video.train_codec:run",
     about="""
-The codec starts as the patch PCA that `reworld fit-statistics` has fitted, and learns what
-convolutions add to it. Its average is judged on held-out frames (PSNR, and with judge_lpips=true
-LPIPS, beside patch PCA's) and written with the rest of the model. The statistics of its latents are
-those of training scenes. A run that was stopped goes on, to the same weights.
+A codec of kind `conv` starts as the patch PCA that `reworld fit-statistics` has fitted, and learns
+what convolutions add to it; one of kind `repwam` starts from nothing. align=1 holds its latents,
+averaged over time, to a frozen image encoder's features (RepWAM). The average of its weights is
+judged on held-out frames (PSNR, and with judge_lpips=true LPIPS, beside patch PCA's of equal sizes)
+and written with the rest of the model. The statistics of its latents are those of training scenes.
+A run that was stopped goes on, to the same weights.
 """,
     examples=(
         "reworld fit-statistics model=docs/models/small.yaml output_dir=outputs/statistics",
         "reworld video train-codec checkpoint_path=outputs/statistics/weights "
         "output_dir=outputs/codec",
+        "reworld video train-codec checkpoint_path=outputs/repwam/weights output_dir=outputs/vitok "
+        "mse=0 l1=1 lpips=1 align=1 learning_rate=1e-3 crop=0",
     ),
     next="reworld train model=FILE.yaml stage=1 agent.init_from=outputs/codec/weights",
     exit_codes="0 the weights folder is written; 1 refused or failed",
