@@ -6,6 +6,7 @@ of LPIPS. Shapes: N images, D width of the features, h, w cells.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -43,7 +44,7 @@ class AlexNet(ImageEncoder):
         if folder is not None:
             message = f"align_folder={folder} with align_encoder=alexnet, which takes LPIPS's file"
             raise ConfigError(message, "leave align_folder out, or use another align_encoder")
-        self.network = load_lpips("alex")
+        self.network = copy.deepcopy(load_lpips("alex"))  # which others share, on their device
 
     def features(self, images: Tensor, rows: int, columns: int) -> Tensor:
         """See `ImageEncoder`."""
