@@ -90,7 +90,7 @@ def train_codec(settings: CodecTrainSettings) -> TrainedCodec:
         logger.info("the run goes on from step %d", run.step)
     network = load_lpips(device=str(_device(settings))) if settings.lpips > 0 else None
     train(run, learned, settings, model.config.codec.spatial_ratio, checkpoint, network)
-    codec.load_state_dict(run.average.cpu().state_dict())
+    codec.cpu().load_state_dict(run.average.cpu().state_dict())
     codec.requires_grad_(False).eval()
     clips = some(learned, _FIT, codec.temporal_ratio).float() / 127.5 - 1
     _measure(model, clips)

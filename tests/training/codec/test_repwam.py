@@ -113,7 +113,7 @@ def test_alignment_is_zero_where_the_projection_gives_the_features() -> None:
     align.project.weight.copy_(torch.eye(6))
     align.project.bias.zero_()
     target = align.target(pixels, 2, 3)
-    torch.testing.assert_close(target.shape, torch.Size([2, 6, 2, 3]))
+    assert target.shape == (2, 6, 2, 3)
     assert float(align(target[:, :, None].repeat(1, 1, 3, 1, 1), pixels)) < 1e-12
 
 

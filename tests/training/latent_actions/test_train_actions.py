@@ -12,7 +12,6 @@ import torch
 
 from reworld_agent.cli.main import main
 from reworld_agent.core.errors import ConfigError, DataError
-from reworld_agent.core.guards.writers import sole_writer
 from reworld_agent.core.provenance import weights_hash
 from reworld_agent.core.result_tables import read_provenance
 from reworld_agent.model import ReWorldModel
@@ -82,12 +81,6 @@ def test_the_command_writes_actions_and_figures(
     origin = read_provenance(weights.parent / "out" / "actions.parquet")
     assert origin["codec_sha256"] == weights_hash(codec) and origin["pairs"] == [48, 48]
     assert origin["weights_sha256"] == weights_hash(found)
-
-
-def test_a_second_writer_is_refused(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with sole_writer(weights.parent / "out"):
-        assert main(words(weights, *SHORT)) == 1
-    assert "is being written by another process" in capsys.readouterr().err
 
 
 def test_pairs_are_the_latents_of_one_causal_clip() -> None:
