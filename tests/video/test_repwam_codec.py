@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from reworld_agent.video.codecs import FittedCodec, TrainableCodec, build_codec
 from reworld_agent.video.codecs.repwam import RepViTok
 from reworld_agent.video.encoding import encode_clip, encode_history
 
+MODELS = Path(__file__).parents[2] / "docs" / "models"
 OPTIONS = {"width": 24, "layers": 2, "heads": 2, "mlp": 2}
 CONFIG = CodecConfig("repwam", 6, 8, 4, options=OPTIONS)
 
@@ -152,6 +154,16 @@ def test_blocks_at_the_papers_size_have_as_many_weights_as_those_of_vit_b() -> N
     assert sum(p.numel() for p in paper.encoder.parameters()) == wanted
 
 
+@pytest.mark.parametrize(("name", "cells"), [("tiny_repwam", 28), ("paper_repwam", 448)])
+def test_configurations_of_the_guide_can_be_built(name: str, cells: int) -> None:
+    config = load_model_config(MODELS / f"{name}.yaml")
+    with torch.device("meta"):
+        found = build_codec(config.codec)
+    side = config.codec.spatial_ratio
+    assert isinstance(found, RepViTok) and found.temporal_ratio == 4
+    assert config.world_clip.height * config.world_clip.width == cells * side * side
+
+
 @pytest.mark.parametrize(
     ("clip", "said"),
     [
@@ -173,9 +185,9 @@ def test_clips_of_another_length_or_size_are_refused(clip: Tensor, said: str) ->
         ({"options": {"width": 8, "heads": 2}}, "width = 8 with heads = 2"),
     ],
 )
-def test_sizes_that_cannot_be_are_refused(changes: dict[str, object], said: str) -> None:
+def test_sizes_that_cannot_be_are_refused(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        build_codec(dataclasses.replace(CONFIG, **changes))  # type: ignore[arg-type]
+        build_codec(dataclasses.replace(CONFIG, **changes))
 
 
 def test_configurations_name_what_is_wrong() -> None:

@@ -94,7 +94,7 @@ def train_codec(settings: CodecTrainSettings) -> TrainedCodec:
     codec.requires_grad_(False).eval()
     clips = some(learned, _FIT, codec.temporal_ratio).float() / 127.5 - 1
     _measure(model, clips)
-    pair = {model.config.codec.kind: codec, "patch_pca": codec.baseline(clips)}
+    pair: dict[str, Codec] = {model.config.codec.kind: codec, "patch_pca": codec.baseline(clips)}
     table = judge_codecs(pair, judged, settings)
     model.save_pretrained(weights, [f"Codec trained for {settings.steps} steps."])
     origin = {

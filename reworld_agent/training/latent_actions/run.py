@@ -49,7 +49,7 @@ class TrainedActions:
 
     def verdict(self) -> list[tuple[str, bool]]:
         """What latent actions are held to, and whether these meet it."""
-        mean = self.means()["mean"]
+        mean = self.means()["mean"].to_dict()
         error = {name: float(mean[name, ""]) for name in ERRORS}
         part = min(error["transport"], error["residual"])
         lines = [
@@ -66,7 +66,7 @@ class TrainedActions:
     def text(self) -> str:
         """Means, shares of the ceiling and the verdict, in lines."""
         shown = self.means().to_string(float_format="{:.3f}".format, na_rep="")
-        mean, lines = self.means()["mean"], [shown, ""]
+        mean, lines = self.means()["mean"].to_dict(), [shown, ""]
         for target in TARGETS:
             values = {k: float(mean[k, target]) for k in ("r2_supervised", "r2_latent_action")}
             lines.append(f"share of the supervised R² of {target}: {ceiling_share(values):.2f}")
