@@ -29,38 +29,30 @@ _OVER = ("latent_action", "latent")  # whose difference is the increment
 def probe_rows(
     model: LatentActions, learned: Pairs, judged: Pairs, settings: ActionTrainSettings, seed: int
 ) -> list[dict[str, Any]]:
-    """R² on held-out pairs of each target, of every probe, with intervals over whole logs.
+    """R² on held-out pairs of each target, of every probe; columns quantity, target, value ...
 
-    Quantities: r2_action, r2_latent, r2_latent_action, r2_pair, r2_supervised, and r2_increment.
+    Quantities: r2_action, r2_latent, r2_latent_action, r2_pair, r2_supervised, and r2_increment
+    with its 95 % interval over whole logs (low, high).
     """
     outputs = _outputs(model, learned, judged, settings, seed)
     wanted = judged.motion.cpu().double().numpy()
-    rows = []
+    rows: list[dict[str, Any]] = []
     for column, target in enumerate(TARGETS):
+        about = {"seed": seed, "target": target}
         truth = wanted[:, column, None]
         found = {name: values[:, column, None] for name, values in outputs.items()}
         for name, values in found.items():
-            ends = interval(r_squared, truth, values, judged.groups)
-            rows.append(_row(f"r2_{name}", target, r_squared(truth, values), ends))
+            rows.append({**about, "quantity": f"r2_{name}", "value": r_squared(truth, values)})
         both = np.concatenate([found[name] for name in _OVER], axis=1)
-        ends = interval(increment, truth, both, judged.groups)
-        rows.append(_row("r2_increment", target, increment(truth, both), ends))
-    return [{"seed": seed, **row} for row in rows]
+        low, high = interval(increment, truth, both, judged.groups)
+        value = {"value": increment(truth, both), "low": low, "high": high}
+        rows.append({**about, "quantity": "r2_increment", **value})
+    return rows
 
 
 def increment(targets: NDArray[np.float64], outputs: NDArray[np.float64]) -> float:
     """R² of the first column of outputs [N, 2] over that of the second; targets [N, 1]."""
     return r_squared(targets, outputs[:, :1]) - r_squared(targets, outputs[:, 1:])
-
-
-def _row(quantity: str, target: str, value: float, ends: tuple[float, float]) -> dict[str, Any]:
-    return {
-        "quantity": quantity,
-        "target": target,
-        "value": value,
-        "low": ends[0],
-        "high": ends[1],
-    }
 
 
 def _outputs(

@@ -36,7 +36,7 @@ class TrainedActions:
     Attributes:
         weights: the folder of the first seed's latent actions.
         table: columns seed, quantity, target (of R²; else empty), value, low and high (95 %
-            interval over whole logs; NaN for errors).
+            interval of r2_increment over whole logs; else NaN).
     """
 
     weights: Path

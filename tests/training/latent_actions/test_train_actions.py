@@ -77,7 +77,9 @@ def test_the_command_writes_actions_and_figures(
     errors = table[table["target"] == ""]
     assert set(errors["quantity"]) == set(run.ERRORS) and np.isfinite(errors["value"]).all()
     of_motion = table[table["target"] != ""]
-    assert len(of_motion) == 2 * 3 * 6 and (of_motion["low"] <= of_motion["high"]).all()
+    assert len(of_motion) == 2 * 3 * 6 and np.isfinite(of_motion["value"]).all()
+    beyond = of_motion[of_motion["quantity"] == "r2_increment"]
+    assert len(beyond) == 6 and (beyond["low"] <= beyond["high"]).all()
     origin = read_provenance(weights.parent / "out" / "actions.parquet")
     assert origin["codec_sha256"] == weights_hash(codec) and origin["pairs"] == [48, 48]
     assert origin["weights_sha256"] == weights_hash(found)
