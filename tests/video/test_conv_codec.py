@@ -31,7 +31,7 @@ def codec(trained: bool = True, config: CodecConfig = CONFIG) -> ConvCodec:
     if trained:
         for parameter in (*found.encoder.parameters(), *found.decoder.parameters()):
             torch.nn.init.normal_(parameter, std=0.1)
-        measure_latents(found, found.encode(clips).latent_dist.mode().detach())
+        measure_latents(found, found.encode(clips).latent_dist.mode().detach(), found.spread())
     return found.eval().requires_grad_(False)
 
 

@@ -140,7 +140,8 @@ def test_saved_and_loaded_it_is_the_same(tmp_path: Path) -> None:
 
 @torch.no_grad()
 def test_bf16_weights_give_bf16_latents() -> None:
-    ours = codec().to(torch.bfloat16)
+    ours = codec()
+    torch.nn.Module.to(ours, torch.bfloat16)
     z = ours.encode(pixels(5).to(torch.bfloat16)).latent_dist.mode()
     assert z.dtype == ours.decode(z).sample.dtype == torch.bfloat16
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from carla_driver_interface.testing import FakeCamera, FakeLoop
 from numpy.typing import NDArray
 
 from reworld_agent.closed_loop.serving.address import Address
+from reworld_agent.closed_loop.serving.driver import REASON
 from reworld_agent.scenes.camera_names import CAMERA_NAMES
 from reworld_agent.scenes.synthetic.render.cameras import MOUNTS, NUPLAN_FOCAL, NUPLAN_WIDTH
 
@@ -90,10 +90,10 @@ class _Timed:
 
     def __call__(self, request: Any, **more: Any) -> Any:
         wall, cpu = time.perf_counter(), time.process_time()
-        reply = self._call(request, **more)
+        reply, call = self._call.with_call(request, **more)
         self._trial.seconds.append(time.perf_counter() - wall)
         self._trial.cpu_seconds.append(time.process_time() - cpu)
-        told = pickle.loads(reply.debug_info.unstructured_debug_info)  # our own service's
-        if told["reason"]:
-            self._trial.stops[told["reason"]] += 1
+        for key, reason in call.trailing_metadata() or ():
+            if key == REASON:
+                self._trial.stops[reason] += 1
         return reply

@@ -154,7 +154,8 @@ def _measure(model: ReWorldModel, pixels: Tensor) -> None:
         model.codec.encode(batch).latent_dist.mode().transpose(0, 1).flatten(1)
         for batch in pixels.split(_BATCH)
     ]
-    measure_latents(model.codec, torch.cat(found, dim=1)[None, :, :, None, None])
+    latents = torch.cat(found, dim=1)[None, :, :, None, None]
+    measure_latents(model.codec, latents, model.codec.spread())
     fit_prior(model, pixels)
 
 

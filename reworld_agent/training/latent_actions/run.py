@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from torch import nn
 
 from reworld_agent.core.errors import ConfigError
 from reworld_agent.core.guards.writers import one_writer
@@ -131,8 +132,8 @@ def one_run(
     torch.manual_seed(seed)
     _, tokens, channels = learned.first.shape
     sizes = (settings.actions, settings.hidden, settings.layers, settings.transport)
-    actions: LatentActions = LatentActions(tokens, channels, *sizes, codec_sha256)
-    actions.to(learned.first.device)
+    actions = LatentActions(tokens, channels, *sizes, codec_sha256)
+    nn.Module.to(actions, learned.first.device)  # that of diffusers has lost its types
     fit_actions(actions, learned, settings.steps, settings.batch_size, settings.learning_rate, seed)
     return actions
 

@@ -102,6 +102,9 @@ class TrainableCodec(Protocol):
     def learned(self) -> list[nn.Parameter]:
         """What is trained; the rest stays as it is."""
 
+    def spread(self) -> Tensor:
+        """Standard deviations [C] that its normalised latents are to have."""
+
     def baseline(self, clips: Tensor) -> Codec:
         """Patch PCA of the same latent channels, cells and frames, beside which it is judged.
 

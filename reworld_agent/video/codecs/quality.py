@@ -8,11 +8,14 @@ from torch import Tensor
 from reworld_agent.video.codecs.protocol import Codec
 
 
-def measure_latents(codec: Codec, latents: Tensor) -> None:
-    """Set a codec's `latents_mean` and `latents_std` to those of latents [B, C, F, h, w]."""
+def measure_latents(codec: Codec, latents: Tensor, spread: Tensor) -> None:
+    """Set a codec's `latents_mean` and `latents_std` from latents [B, C, F, h, w].
+
+    Normalised by them, the latents have a mean of 0 and the standard deviations `spread` [C].
+    """
     values = latents.transpose(0, 1).flatten(1)
     codec.latents_mean.copy_(values.mean(dim=1))
-    codec.latents_std.copy_(values.std(dim=1).clamp(min=1e-6))
+    codec.latents_std.copy_(values.std(dim=1).clamp(min=1e-6) / spread)
 
 
 def restored(codec: Codec, pixels: Tensor) -> Tensor:

@@ -113,6 +113,10 @@ class RepViTok(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers' bas
         """All of it."""
         return list(self.parameters())
 
+    def spread(self) -> Tensor:
+        """Standard deviations [C] of normalised latents: 1."""
+        return torch.ones_like(self.latents_std)
+
     def baseline(self, clips: Tensor) -> Codec:
         """Patch PCA of equal sizes, fitted to the clips [B, 3, T, H, W] in [-1, 1]."""
         channels = self.latents_mean.numel()
