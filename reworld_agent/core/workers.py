@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -193,8 +195,18 @@ def ray_cluster(workers: int | None) -> Any:
             "pip install 'reworld-agent[ray]', or use worker=processes",
         ) from error
     if not ray.is_initialized():
-        _join_cluster(ray, workers)
+        with _same_sigterm():
+            _join_cluster(ray, workers)
     return ray
+
+
+@contextmanager
+def _same_sigterm() -> Iterator[None]:
+    """What SIGTERM does stays: Ray puts handlers of its own, one of which aborts."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    if before is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, before)
 
 
 def _join_cluster(ray: Any, workers: int | None) -> None:
