@@ -204,9 +204,11 @@ def ray_cluster(workers: int | None) -> Any:
 def _same_sigterm() -> Iterator[None]:
     """What SIGTERM does stays: Ray puts handlers of its own, one of which aborts."""
     before = signal.getsignal(signal.SIGTERM)
-    yield
-    if before is not None and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, before)
+    try:
+        yield
+    finally:
+        if before is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 def _join_cluster(ray: Any, workers: int | None) -> None:
