@@ -167,8 +167,8 @@ def test_latents_that_are_missing_damaged_or_others(
         DataError, match=r"the latents of .* are damaged.*\n.*reworld video latents"
     ):
         run(config(table, tmp_path / "damaged", f"latents={copy}", *many))
-    files[0].unlink()
-    with pytest.raises(DataError, match=r"the latents of 1 of 5 clips are missing: \S+"):
+    files[0].unlink()  # the shard that has all five
+    with pytest.raises(DataError, match=r"the latents of 5 of 5 clips are missing: \S+"):
         run(config(table, tmp_path / "missing", f"latents={copy}"))
     manifest = copy / "latents.json"
     write_record(manifest, {**read_record(manifest, dict, ""), "height": 32})
