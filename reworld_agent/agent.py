@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,10 +39,13 @@ from reworld_agent.training.choices import read_model
 from reworld_agent.training.loop.optim import build_optimizers
 from reworld_agent.training.losses import name_tensor, require_finite, stage_loss
 from reworld_agent.training.prepare import prepare_stage
+from reworld_agent.training.reinforcement.learner import PolicyLearner
+from reworld_agent.training.reinforcement.rewards import (
+    PlanReward,
+    held_out_reward,
+    split_caches,
+)
 from reworld_agent.training.stages import TrainingStage, load_stage
-
-if TYPE_CHECKING:
-    from reworld_agent.training.reinforcement.learner import PolicyLearner
 
 logger = logging.getLogger(__name__)
 
@@ -331,14 +334,11 @@ class ReWorldAgent(AbstractAgent):
 
     def _policy_learner(self, model: ReWorldModel) -> PolicyLearner:
         """What Stage 4 learns by, with the scenes of the training split."""
-        # the scorer takes a second to import, and whoever only plans need not have it
-        from reworld_agent.training.reinforcement import learner, rewards  # noqa: PLC0415
-
         policy, reward = self.stage.policy, None
         assert policy is not None
         if policy.draws:
-            reward = rewards.PlanReward(policy, rewards.split_caches(self._known_split()))
-        return learner.PolicyLearner(self.stage, reward, model)
+            reward = PlanReward(policy, split_caches(self._known_split()))
+        return PolicyLearner(self.stage, reward, model)
 
     def _policy_watch(self, model: ReWorldModel, policy: PolicyLearner) -> list[Any]:
         """What looks at the plans of validation, whose scenes are of the same split in the devkit.
@@ -346,11 +346,14 @@ class ReWorldAgent(AbstractAgent):
         Raises:
             ConfigError: see `_known_split`.
         """
-        # see _policy_learner
-        from reworld_agent.training.reinforcement import rewards, watch  # noqa: PLC0415
+        # callbacks are Lightning's, see get_training_callbacks
+        from reworld_agent.training.reinforcement.watch import (  # noqa: PLC0415
+            FollowPolicy,
+            RewardWatch,
+        )
 
-        reward = rewards.held_out_reward(policy.policy, rewards.split_caches(self._known_split()))
-        return [watch.FollowPolicy(policy), watch.RewardWatch(model, reward)]
+        reward = held_out_reward(policy.policy, split_caches(self._known_split()))
+        return [FollowPolicy(policy), RewardWatch(model, reward)]
 
     def _known_split(self) -> str:
         """The split of the scenes; ConfigError where the host does not say it."""

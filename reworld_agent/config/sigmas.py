@@ -1,10 +1,14 @@
-"""Noise levels at which the samplers evaluate their velocity, from 1 (noise) downwards."""
+"""Noise levels at which the samplers evaluate their velocity, from 1 (noise) downwards.
+
+And the names of the noise that steps between them may add (`planner.stochastic`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 LINEAR_THRESHOLD = 0.025
+FLOW_GRPO, DANCE_GRPO = NOISE_SCHEDULES = ("flow_grpo", "dance_grpo")
 
 
 def uniform_sigmas(steps: int) -> list[float]:

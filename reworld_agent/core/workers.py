@@ -79,7 +79,7 @@ def run_tasks(
     """
     if worker not in WORKERS:
         raise ConfigError(f"worker={worker} is unknown", f"use worker={' | '.join(WORKERS)}")
-    count = workers or _cores()
+    count = workers or cores()
     if isinstance(tasks, Sized):
         count = min(count, len(tasks))
     if worker == "ray":
@@ -243,5 +243,6 @@ def _fetched(ray: Any, reference: Any) -> Any:
         ) from error
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Those that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

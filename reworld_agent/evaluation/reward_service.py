@@ -15,14 +15,17 @@ import io
 import json
 import logging
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from reworld_agent.core.errors import DataError, ReWorldError, UsageError
@@ -37,6 +40,17 @@ logger = logging.getLogger(__name__)
 _BYTES = 24 * 40 * 4  # of a plan of 40 poses as JSON writes it, at most
 _PATIENCE_S = 60  # with a client that says nothing more
 _JSON, _NPZ = "application/json", "application/octet-stream"
+# of damaged archives, of text that is no number, of lists nested without end
+_UNREADABLE = (
+    DataError,
+    ValueError,
+    OSError,
+    KeyError,
+    EOFError,
+    RecursionError,
+    zlib.error,
+    BadZipFile,
+)
 
 
 @contextmanager
@@ -114,10 +128,10 @@ class Answers:
         if count > self.settings.most_candidates:
             raise self._too_many(f"{count:,} candidates")
         interval = asked.get("interval_s")
-        tokens = [str(token) for token in asked["tokens"]]
         try:
+            tokens = [str(token) for token in asked["tokens"]]
+            interval_s = None if interval is None else float(interval)
             with self._one:
-                interval_s = None if interval is None else float(interval)
                 found = self.reward(tokens, asked["poses"], interval_s)
                 faults = [vars(fault) for fault in self.reward.faults]
         except (ReWorldError, TypeError, ValueError) as error:
@@ -207,7 +221,7 @@ class _Handler(BaseHTTPRequestHandler):
         kind = _JSON if _JSON in self.headers.get("Content-Type", "") else _NPZ
         try:
             return kind, _read(body, kind)
-        except (DataError, ValueError, OSError, KeyError) as error:
+        except _UNREADABLE as error:
             hint = f"send {_JSON}, or an .npz as {_NPZ}"
             raise Refused(HTTPStatus.BAD_REQUEST, f"it cannot be read: {error}", hint) from error
 
@@ -225,11 +239,11 @@ def _read(body: bytes, kind: str) -> dict[str, Any]:
         if not isinstance(content, dict):
             raise DataError("the JSON is no object")
         return content
-    with np.load(io.BytesIO(body), allow_pickle=False) as arrays:
-        found: dict[str, Any] = {name: arrays[name] for name in arrays.files}
-    if "interval_s" in found:
-        found["interval_s"] = float(found["interval_s"])
-    return found
+    arrays = np.load(io.BytesIO(body), allow_pickle=False)
+    if not isinstance(arrays, NpzFile):
+        raise DataError("it is one array, and no archive")
+    with arrays:
+        return {name: arrays[name] for name in arrays.files}
 
 
 def _plain(values: NDArray[Any]) -> list[Any]:

@@ -16,6 +16,7 @@ from reworld_agent.core.provenance import provenance
 from reworld_agent.core.result_tables import check_writable, write_csv, write_parquet
 from reworld_agent.core.shards import PartStore
 from reworld_agent.core.vocabulary import REACTIVE
+from reworld_agent.core.workers import cores
 from reworld_agent.evaluation.agent_choice import AgentChoice
 from reworld_agent.evaluation.agents import CHECKPOINT, build_agents
 from reworld_agent.evaluation.inference import FAILED, FALLBACK, Loader, plan_split
@@ -117,7 +118,7 @@ def evaluate(settings: EvaluationRun) -> Evaluation:
     roots = resolve_split(split.data_split, cameras_of(wanted.values()))
     if settings.plans_only:
         return _plan_only(settings, agents, roots)
-    here = settings.workers if settings.worker == "processes" else 1
+    here = _processes(settings)
     loaders = {name: roots.loader(split.scene_filter, wish, here) for name, wish in wanted.items()}
     for name, agent in agents.items():
         _warn(preflight(loaders[name], wanted[name], agent.requires_scene, workers=here))
@@ -265,12 +266,18 @@ def _write(
     return result
 
 
+def _processes(settings: EvaluationRun) -> int | None:
+    """How many this machine gives; None = one for each core."""
+    return settings.workers if settings.worker == "processes" else 1
+
+
 def _modes(settings: EvaluationRun, caches: SceneCaches, item: Planned) -> dict[str, float]:
     """Tables of every mode of an agent's plans, and the means of the best ones."""
     if settings.moving == REACTIVE:
         logger.warning("the modes of %s are not scored: traffic reacts to one plan", item.name)
         return {}
-    scored = score_modes(item.trajectories, caches, settings.protocol, settings.workers or 1)
+    workers = _processes(settings) or cores()
+    scored = score_modes(item.trajectories, caches, settings.protocol, workers)
     best = best_of(scored, settings.protocol)
     write_parquet(item.folder / "mode_scores.parquet", scored, item.origin)
     write_csv(item.folder / "modes.csv", best)

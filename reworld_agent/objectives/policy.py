@@ -81,9 +81,17 @@ def policy_gradient_loss(
     ratio = (mean - mean.detach()).exp()
     each = advantages.values.flatten().to(mean) * ratio * weight[:, None]
     counts = advantages.counts.flatten()
-    total = each.where(counts, torch.zeros_like(each)).sum()
-    count = counts.sum() if count is None else count
-    return -total / (count.clamp(min=1) * steps)
+    return -mean_of_valid(each, counts, counts.sum() if count is None else count) / steps
+
+
+def mean_of_valid(each: Tensor, valid: Tensor, count: Tensor) -> Tensor:
+    """Sum of the valid values divided by `count`; 0 with a graph where there is none.
+
+    A process, or a forward, that has a part of the batch names the mean count of all: below 1
+    where few of them have any.
+    """
+    total = each.where(valid, torch.zeros_like(each)).sum()
+    return total / count.where(count > 0, torch.ones_like(count))
 
 
 def gaussian_kl(whitened: Tensor, reference: Tensor) -> Tensor:

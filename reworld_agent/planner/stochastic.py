@@ -21,10 +21,9 @@ import torch
 from torch import Tensor
 
 from reworld_agent.config import PlannerConfig
-from reworld_agent.config.sigmas import SCHEDULES
+from reworld_agent.config.sigmas import FLOW_GRPO, SCHEDULES
 from reworld_agent.planner.heads import Memory, PlannerHead
 
-FLOW_GRPO, DANCE_GRPO = NOISE_SCHEDULES = ("flow_grpo", "dance_grpo")
 Draw = Callable[[Sequence[int], Tensor], Tensor]  # standard normal numbers of a shape, like another
 
 
@@ -33,7 +32,7 @@ class Exploration:
     """How plans are made to differ.
 
     Attributes:
-        schedule: σ(t), one of NOISE_SCHEDULES.
+        schedule: σ(t), one of `config.sigmas.NOISE_SCHEDULES`.
         noise: a of `flow_grpo`, σ of `dance_grpo`; 0 = the ODE.
         correlation: of the noise of two waypoints i, j: exp(-|i - j| / correlation); 0 = none.
         quiet_steps: the last steps, which add no noise: the head smooths what came before.

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from reworld_agent.config.sigmas import FLOW_GRPO, NOISE_SCHEDULES
 from reworld_agent.core.errors import ConfigError, UsageError
 from reworld_agent.core.settings import did_you_mean
 
@@ -18,7 +19,6 @@ POST_TRAINING = "4"  # the stage
 GRPO, DPO, REJECTION, REINFORCE = KINDS = ("grpo", "dpo", "rejection", "reinforce")
 SAMPLES, POOL = PAIRS = ("samples", "pool")
 PLANNING, RANDOM = STARTS = ("planning", "random")
-_NOISE = ("flow_grpo", "dance_grpo")
 _LIMITS: dict[str, tuple[float, float]] = {
     "samples": (1, 1024),
     "noise": (0.0, 10.0),
@@ -58,7 +58,7 @@ class PolicySettings:
 
     kind: str = GRPO
     samples: int = 16
-    noise_schedule: str = "flow_grpo"
+    noise_schedule: str = FLOW_GRPO
     noise: float = 0.7
     correlation: float = 0.0
     quiet_steps: int = 0
@@ -77,7 +77,7 @@ class PolicySettings:
     def __post_init__(self) -> None:
         choices = {
             "kind": KINDS,
-            "noise_schedule": _NOISE,
+            "noise_schedule": NOISE_SCHEDULES,
             "start": STARTS,
             "pairs": PAIRS,
         }
@@ -91,7 +91,7 @@ class PolicySettings:
                 raise ConfigError(message, f"policy.{key} must be from {low:g} to {high:g}")
         if self.kl_limit is not None and not 0 < self.kl_limit < math.inf:
             message = f"policy.kl_limit={self.kl_limit:g}"
-            raise ConfigError(message, "use nats above 0, such as 50, or null")
+            raise ConfigError(message, "use nats above 0, such as 500, or null")
         for name, factor in self.reward.items():
             if not isinstance(factor, int | float) or not 0 < abs(factor) < math.inf:
                 raise ConfigError(f"policy.reward.{name}={factor}", "give a finite number, not 0")

@@ -74,16 +74,26 @@ def test_what_cannot_be_answered_is_refused_and_the_server_goes_on(url: str) -> 
     assert many["next"].endswith("start reworld serve reward most_candidates=200")
     lists = json.dumps({"tokens": ["s0"], "poses": [[[[0, 0, 0]]] * 101]}).encode()
     assert ask(url, lists, "application/json")["status"] == 413
+    one_array = io.BytesIO()
+    np.save(one_array, plans(1))
     refused = [
         (packed(tokens=["s9"], poses=plans(1)), "1 scenes have no cache: s9"),
         (packed(tokens=["s0"], poses=np.zeros((1, 2, 7, 3))), "poses hold 21 numbers"),
         (packed(poses=plans(1)), "tokens is missing"),
         (packed(tokens=["s0"], poses=np.array([{}])), "cannot be read"),  # a pickle
         (b"nothing", "cannot be read"),
+        (packed(tokens=["s0"], poses=plans(1))[:-30], "cannot be read"),
+        (b"PK\x03\x04" + bytes(60), "cannot be read"),
+        (one_array.getvalue(), "cannot be read"),
+        (packed(tokens=np.array(0), poses=plans(1)), "0-d array"),
+        (packed(tokens=["s0"], poses=plans(1), interval_s=np.zeros(2)), "Python scalars"),
     ]
     for body, said in refused:
         answer = ask(url, body)
         assert answer["status"] == 400 and said in answer["error"] and answer["next"], answer
+    for text in ('{"tokens": 5, "poses": []}', "[" * 100_000, '"text"'):
+        answer = ask(url, text.encode(), "application/json")
+        assert answer["status"] == 400 and answer["next"], answer
     assert ask(url, b"{}", path="/scores")["status"] == 404
     assert len(ask(url, packed(tokens=["s0"], poses=plans(1)))) > 0
 

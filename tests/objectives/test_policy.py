@@ -56,6 +56,19 @@ def test_the_gradient_is_advantage_times_that_of_the_log_probability() -> None:
     torch.testing.assert_close(log_probability.grad, torch.stack([first * 0.5, first]))
 
 
+def test_the_only_plan_of_two_processes_counts_as_it_would_alone() -> None:
+    found = []
+    for count in (None, torch.tensor(0.5)):  # the mean of a process with one plan and one without
+        log_probability = torch.ones(1, 1, requires_grad=True)
+        advantages = baseline_advantages(torch.tensor([[0.75]]), torch.tensor([0.25]))
+        policy_gradient_loss(log_probability, advantages, 24, count=count).backward()
+        found.append(log_probability.grad)
+    alone, shared = found
+    assert alone is not None and shared is not None
+    torch.testing.assert_close(alone, torch.tensor([[-0.5 / 24]]))
+    torch.testing.assert_close(shared / 2, alone)  # the mean of both processes' gradients
+
+
 def test_preferences_are_those_of_diffusion_dpo() -> None:
     errors = torch.tensor([[0.3, 0.5, 0.4, 0.45], [0.2, 0.2, 0.2, 0.2]], dtype=torch.float64)
     better, worse, better_start, worse_start = errors.T

@@ -23,6 +23,7 @@ from reworld_agent.objectives.policy import (
     baseline_advantages,
     gaussian_kl,
     group_advantages,
+    mean_of_valid,
     policy_gradient_loss,
     preference_loss,
 )
@@ -35,6 +36,7 @@ from reworld_agent.training.policy_settings import (
     DPO,
     GRPO,
     PLANNING,
+    REINFORCE,
     REJECTION,
     PolicySettings,
 )
@@ -42,6 +44,14 @@ from reworld_agent.training.reinforcement.rewards import PlanReward
 from reworld_agent.training.stages import TrainingStage
 
 logger = logging.getLogger(__name__)
+
+_SMALL_GAP = "rewards equal or within the margin"
+_FLAT = {
+    GRPO: "equal rewards",
+    REINFORCE: "rewards equal to that of the plan that would be driven",
+    REJECTION: _SMALL_GAP,
+    DPO: _SMALL_GAP,
+}  # why a scene taught nothing
 
 
 @dataclass(frozen=True)
@@ -73,9 +83,9 @@ class PolicyLearner:
         model: as the stage starts: its planner head is kept beside the one that learns.
 
     Attributes:
-        counted: over all batches of this process: `scenes`, `flat` (of them those whose plans all
-            had one reward), `plans`, `unscored` (of them those without a reward), `still_steps`
-            (optimiser steps that moved nothing).
+        counted: over all batches of this process: `scenes`, `flat` (of them those that taught
+            nothing, see `summary`), `plans`, `unscored` (of them those without a reward),
+            `still_steps` (optimiser steps that moved nothing).
         scoring_s: seconds in which rewards were waited for.
         informed: whether any batch of the optimiser step told better from worse, in any process.
 
@@ -209,7 +219,8 @@ class PolicyLearner:
         plans = drawn.plans
         better, worse = plans[rows, best], plans[rows, worst]
         if self.policy.kind == DPO:
-            loss, logs = self._preference(model, batch, better, worse, valid, rng)
+            count = valid.sum().float()
+            loss, logs = self._preference(model, batch, better, worse, valid, count, rng)
         else:
             loss, logs = self._imitation(model, batch, better, valid, rng), {}
         return loss, {"flat": flat, "gap": gap.where(valid, 0.0).mean(), **logs}
@@ -229,7 +240,8 @@ class PolicyLearner:
         )
         self.counted.update(scenes=len(valid))
         flat = self._flat(~valid)
-        loss, logs = self._preference(model, batch, better, worse, valid, rng)
+        count = targets.get("hard_negative_count", valid.sum().float()).to(device)
+        loss, logs = self._preference(model, batch, better, worse, valid, count, rng)
         return loss, {"flat": flat, "negatives": valid.float().mean(), **logs}
 
     def _preference(
@@ -239,9 +251,13 @@ class PolicyLearner:
         better: Tensor,
         worse: Tensor,
         valid: Tensor,
+        count: Tensor,
         rng: ShardedRng,
     ) -> tuple[Tensor, Logs]:
-        """DPO on pairs [B, L, 3], `noise_draws` times each; one time and one noise a pair."""
+        """DPO on pairs [B, L, 3], `noise_draws` times each; one time and one noise a pair.
+
+        Their sum is divided by `count`, see `stage_loss` of `hard_negative_count`.
+        """
         draws = self.stage.noise_draws
         start = self._start_head(model)
         t, noise = self._times(better, draws, rng)
@@ -254,10 +270,10 @@ class PolicyLearner:
             before = _errors(start, batch, memory, pair, times, noises)
         (ours_w, ours_l), (first_w, first_l) = errors.chunk(2, dim=1), before.chunk(2, dim=1)
         each = preference_loss(ours_w, ours_l, first_w, first_l, self.policy.beta).mean(dim=1)
-        count = rng.total(valid.sum().float()).clamp(min=1)
+        count = rng.total(count)
         right = ((ours_w - first_w) < (ours_l - first_l)).float().mean(dim=1)
-        accuracy = right.where(valid, torch.zeros_like(right)).sum() / count
-        return each.where(valid, torch.zeros_like(each)).sum() / count, {"preferred": accuracy}
+        logs = {"preferred": mean_of_valid(right, valid, count)}
+        return mean_of_valid(each, valid, count), logs
 
     def _imitation(
         self,
@@ -272,8 +288,7 @@ class PolicyLearner:
         clean = plans[:, None].expand_as(noise)
         clean = clean.where(valid[:, None, None, None], torch.zeros_like(clean))
         each = _errors(model.action_dit, batch, batch.memory, clean, t, noise).mean(dim=1)
-        count = rng.total(valid.sum().float()).clamp(min=1)
-        return each.where(valid, torch.zeros_like(each)).sum() / count
+        return mean_of_valid(each, valid, rng.total(valid.sum().float()))
 
     def _times(self, plans: Tensor, draws: int, rng: ShardedRng) -> tuple[Tensor, Tensor]:
         """Times [B, K] and noise [B, K, L, 3]."""
@@ -316,7 +331,8 @@ class PolicyLearner:
     def summary(self) -> str:
         """What was counted, as a sentence."""
         counted = self.counted
-        text = f"{counted['flat']} of {counted['scenes']} scenes taught nothing (equal rewards)"
+        why = _FLAT[self.policy.kind] if self.policy.draws else "no hard negative"
+        text = f"{counted['flat']} of {counted['scenes']} scenes taught nothing ({why})"
         if counted["still_steps"]:
             text += f", {counted['still_steps']} steps moved no weight"
         if self.policy.draws and self._begun is not None:

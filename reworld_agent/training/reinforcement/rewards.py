@@ -59,11 +59,6 @@ class PlanReward:
             columns=[self._column(owner, n) for owner in needed for n in protocol(owner).columns],
         )
 
-    @property
-    def unscored(self) -> int:
-        """Plans without a reward, over all calls."""
-        return self._reward.unscored
-
     def __call__(self, tokens: Sequence[str], poses: Tensor) -> Tensor:
         """Rewards float64 [B, N], on the CPU; NaN where a plan has none, which `Reward` names.
 
