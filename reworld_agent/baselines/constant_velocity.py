@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from reworld_agent.baselines.sensorless import SensorlessAgent
 from reworld_agent.compat import (
-    AbstractAgent,
     AgentInput,
-    SensorConfig,
     Trajectory,
     TrajectorySampling,
     init_agent,
@@ -15,7 +14,7 @@ from reworld_agent.compat import (
 )
 
 
-class ConstantVelocityAgent(AbstractAgent):
+class ConstantVelocityAgent(SensorlessAgent):
     """Keeps heading and speed, as the devkit's agent of this name does."""
 
     requires_scene = False
@@ -25,17 +24,6 @@ class ConstantVelocityAgent(AbstractAgent):
             time_horizon=time_horizon, interval_length=interval_length
         )
         init_agent(self, self.sampling)
-
-    def name(self) -> str:
-        """`ConstantVelocityAgent`."""
-        return type(self).__name__
-
-    def get_sensor_config(self) -> SensorConfig:
-        """No sensors."""
-        return SensorConfig.build_no_sensors()
-
-    def initialize(self) -> None:
-        """Nothing to load."""
 
     def compute_trajectory(self, agent_input: AgentInput) -> Trajectory:
         """Poses along the x axis, speed |v| [m/s] of the present frame, float32 throughout."""

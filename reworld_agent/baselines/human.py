@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from reworld_agent.baselines.sensorless import SensorlessAgent
 from reworld_agent.compat import (
-    AbstractAgent,
     AgentInput,
     Scene,
-    SensorConfig,
     Trajectory,
     TrajectorySampling,
     init_agent,
 )
 
 
-class HumanAgent(AbstractAgent):
+class HumanAgent(SensorlessAgent):
     """Privileged: replays the log, as the devkit's agent of this name does."""
 
     requires_scene = True
@@ -23,17 +22,6 @@ class HumanAgent(AbstractAgent):
             time_horizon=time_horizon, interval_length=interval_length
         )
         init_agent(self, self.sampling, requires_scene=True)
-
-    def name(self) -> str:
-        """`HumanAgent`."""
-        return type(self).__name__
-
-    def get_sensor_config(self) -> SensorConfig:
-        """No sensors."""
-        return SensorConfig.build_no_sensors()
-
-    def initialize(self) -> None:
-        """Nothing to load."""
 
     def compute_trajectory(  # type: ignore[override]  # the devkit hands the scene on as well
         self, agent_input: AgentInput, scene: Scene

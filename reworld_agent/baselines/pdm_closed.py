@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from reworld_agent.baselines.sensorless import SensorlessAgent
 from reworld_agent.compat import (
-    AbstractAgent,
     AgentInput,
     Scene,
-    SensorConfig,
     Trajectory,
     TrajectorySampling,
     init_agent,
@@ -23,7 +22,7 @@ from reworld_agent.pdm.world.frames import Moment, boxes
 from reworld_agent.scenes.maps.city import CityMap
 
 
-class PDMClosedAgent(AbstractAgent):
+class PDMClosedAgent(SensorlessAgent):
     """Privileged: sees boxes, lights, route and map of the present, and nothing of the future.
 
     The planner is the scorer's own reference; it is new in every scene, as there.
@@ -34,17 +33,6 @@ class PDMClosedAgent(AbstractAgent):
     def __init__(self) -> None:
         self.sampling = TrajectorySampling(time_horizon=4.0, interval_length=0.1)
         init_agent(self, self.sampling, requires_scene=True)
-
-    def name(self) -> str:
-        """`PDMClosedAgent`."""
-        return type(self).__name__
-
-    def get_sensor_config(self) -> SensorConfig:
-        """No sensors."""
-        return SensorConfig.build_no_sensors()
-
-    def initialize(self) -> None:
-        """Nothing to load."""
 
     def compute_trajectory(  # type: ignore[override]  # privileged agents get the scene as well
         self, agent_input: AgentInput, scene: Scene

@@ -50,7 +50,7 @@ _CASTS: dict[int, Cast] = {
 
 @dataclass(frozen=True)
 class Scenario:
-    """What is driven, for `SECONDS` from `HISTORY` on.
+    """What is driven, for `seconds` from `HISTORY` on.
 
     Attributes:
         name: unique among scenarios.
@@ -132,8 +132,14 @@ def of_split(
 ) -> list[Scenario]:
     """`count` scenarios in the towns of a split, of these kinds in turn.
 
-    Those of `drive` are the split's own drives, in order; the others go through the difficulties,
-    then through the towns, then through the seeds.
+    Those of `drive` are the split's own drives, in order, and beyond the last one further drives of
+    its seed; the others go through the difficulties, then the towns, then the seeds.
+
+    Args:
+        split: of version 6.
+        count: of scenarios.
+        kinds: one or more, each once.
+        seconds: of each.
 
     Raises:
         UsageError: no such split or kind.

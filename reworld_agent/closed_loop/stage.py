@@ -24,6 +24,7 @@ from reworld_agent.scenes.synthetic.logs import (
     command_at,
     frame_dict,
 )
+from reworld_agent.scenes.synthetic.town.geometry import wrap
 
 Array = NDArray[np.float64]
 TICK = 0.1  # s
@@ -64,7 +65,7 @@ class Stage:
     def go(self, state: Array) -> None:
         """One tick on; the ego comes to `state` [11], global."""
         before, after = self.now.state, state
-        turn = (after[HEADING] - before[HEADING] + np.pi) % (2 * np.pi) - np.pi
+        turn = wrap(after[HEADING] - before[HEADING])
         for part in self._traffic_steps():
             pose = self._pose(before) + part * (self._pose(after) - self._pose(before))
             pose[2] = after[HEADING] if part == 1.0 else before[HEADING] + part * turn
@@ -90,7 +91,7 @@ class Stage:
         )
         state = np.zeros(N_STATE)
         state[[X, Y]] = moment.ego[:2] + self.origin
-        state[HEADING] = (moment.ego[2] + np.pi) % (2 * np.pi) - np.pi
+        state[HEADING] = wrap(moment.ego[2])
         state[[VX, AX, YAW_RATE]] = speed, motion.acceleration, yaw_rate
         self._record(moment, motion, state)
 

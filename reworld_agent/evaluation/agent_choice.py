@@ -86,3 +86,15 @@ def read_agent(value: Any) -> AgentChoice:
         raise UsageError(f"agent={value} must be an agent", "give _target_ and its arguments")
     name = str(value.get("_target_", "agent")).rpartition(".")[2]
     return AgentChoice(name, dict(value))
+
+
+def chosen_agent(value: Any, choices: Mapping[str, str] | None) -> AgentChoice:
+    """The agent of a composed configuration, named after its file.
+
+    Args:
+        value: of `agent` there.
+        choices: names of the files that were chosen for the configuration's groups; without one
+            for `agent` it is named after its class.
+    """
+    agent = read_agent(value)
+    return AgentChoice((choices or {}).get("agent") or agent.name, agent.config)

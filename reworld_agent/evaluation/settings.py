@@ -14,7 +14,7 @@ from reworld_agent.core.configs import plain
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.sections import from_mapping, section
 from reworld_agent.core.settings import MOST_WORKERS, Settings, as_text, setting
-from reworld_agent.evaluation.agent_choice import AgentChoice, read_agent
+from reworld_agent.evaluation.agent_choice import AgentChoice, chosen_agent, read_agent
 from reworld_agent.scenes.roots import DATA_VARIABLE
 from reworld_agent.scenes.split_settings import SplitSettings
 
@@ -100,8 +100,7 @@ class EvaluationRun(Settings):
         from reworld_agent.evaluation.agents import named_agents  # noqa: PLC0415
 
         values = plain(cfg)
-        agent = read_agent(values["agent"])
-        agent = AgentChoice((choices or {}).get("agent") or agent.name, agent.config)
+        agent = chosen_agent(values["agent"], choices)
         values["agent"], values["beside"] = agent, named_agents(values.get("beside"), agent.name)
         scenes = dict(values["train_test_split"].get("scene_filter") or {})
         if values.get("two_stage") is None:

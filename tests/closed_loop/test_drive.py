@@ -106,6 +106,8 @@ def test_the_command_resumes_and_its_tables_are_the_same_bytes(
     [
         ("split=town_test", "town6_test"),
         ("kinds=[cutin]", "cut_in"),
+        ("kinds=[]", "one kind or more, each once"),
+        ("kinds=[queue,queue]", "kinds=[queue,queue] must name"),
         ("replan_hz=3", "1, 2, 5 or 10"),
         ("latency=0.25", "multiple of 0.1"),
         ("latency=0.6", "not below the 0.5 s"),

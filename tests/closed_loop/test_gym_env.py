@@ -123,6 +123,11 @@ def test_a_wild_trajectory_is_drawn_together() -> None:
         ({"kinds": ["cut_inn"]}, "did you mean cut_in"),
         ({"cameras": ["CAM_X"]}, "did you mean CAM_"),
         ({"split": "town_test"}, "no split of the town that can be driven in"),
+        ({"difficulty": 4}, "must be 1, 2 or 3"),
+        ({"drives": 0}, "drives=0 must be 1 or more"),
+        ({"step_s": 0.25}, "step_s=0.25 must be a multiple of 0.1 s"),
+        ({"step_s": 4.5}, "at most 4"),
+        ({"seconds": 0.0}, "seconds=0.0 must be 0.1 or more"),
     ],
 )
 def test_wrong_arguments_are_refused(more: dict[str, Any], said: str) -> None:

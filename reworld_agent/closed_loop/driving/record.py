@@ -13,7 +13,7 @@ from reworld_agent.analysis.player.recordings import Rollout
 from reworld_agent.closed_loop.contacts import OFF_MAP
 from reworld_agent.closed_loop.driving.loop import Driven
 from reworld_agent.closed_loop.judging.failures import failures
-from reworld_agent.closed_loop.judging.verdict import Verdict, judge
+from reworld_agent.closed_loop.judging.verdict import Verdict, drive_score, judge
 from reworld_agent.closed_loop.scenarios import Scenario
 from reworld_agent.closed_loop.stage import TICK
 from reworld_agent.core.atomic import write_atomically
@@ -81,8 +81,7 @@ def _values(verdict: Verdict, reason: str) -> dict[str, float]:
     if not reason:
         return verdict.values
     stopped = {**verdict.values, MP.name: 0.0}
-    arrays = {name: np.array([stopped[name]]) for name in DRIVE.official}
-    return {**stopped, SCORE: float(DRIVE.score(arrays)[0])}
+    return {**stopped, SCORE: drive_score(stopped)}
 
 
 def _reason(driven: Driven, verdict: Verdict) -> str:

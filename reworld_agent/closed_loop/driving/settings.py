@@ -14,7 +14,7 @@ from reworld_agent.core.configs import plain
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.sections import from_mapping
 from reworld_agent.core.settings import MOST_WORKERS, Settings, setting
-from reworld_agent.evaluation.agent_choice import AgentChoice, read_agent
+from reworld_agent.evaluation.agent_choice import AgentChoice, chosen_agent, read_agent
 
 _WORK = "how it is done"
 
@@ -71,8 +71,7 @@ class DriveRun(Settings):
                 tables; without it, that is its class's name.
         """
         values = plain(cfg)
-        agent = read_agent(values["agent"])
-        values["agent"] = AgentChoice((choices or {}).get("agent") or agent.name, agent.config)
+        values["agent"] = chosen_agent(values["agent"], choices)
         return from_mapping(cls, values, strangers=True)
 
     @property
@@ -87,6 +86,10 @@ class DriveRun(Settings):
 
         self.agent.require_weights()
         require_split(self.split)
+        if not self.kinds or len(set(self.kinds)) < len(self.kinds):
+            given = ",".join(self.kinds)
+            message = f"kinds=[{given}] must name one kind or more, each once"
+            raise UsageError(message, f"for example kinds=[{FROM_SPLIT}]")
         if 10 % self.replan_hz:
             raise UsageError(f"replan_hz={self.replan_hz} does not divide 10", "use 1, 2, 5 or 10")
         if abs(self.latency * 10 - round(self.latency * 10)) > 1e-6:

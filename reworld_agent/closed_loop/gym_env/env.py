@@ -11,6 +11,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from reworld_agent.closed_loop.contacts import COLLISION, OFF_MAP, OFF_ROAD, OVER
+from reworld_agent.closed_loop.ego import LONGEST
 from reworld_agent.closed_loop.gym_env.observing import (
     picture_space,
     pictures_of,
@@ -20,6 +21,7 @@ from reworld_agent.closed_loop.gym_env.observing import (
 from reworld_agent.closed_loop.gym_env.rewards import step_reward
 from reworld_agent.closed_loop.judging.verdict import judge
 from reworld_agent.closed_loop.scenarios import KINDS, MEDIUM, Scenario, from_split, make
+from reworld_agent.closed_loop.stage import TICK
 from reworld_agent.closed_loop.world import World
 from reworld_agent.core.errors import SceneError, UsageError
 from reworld_agent.core.settings import did_you_mean
@@ -55,7 +57,7 @@ class TownDrive(gymnasium.Env[Any, NDArray[Any]]):
             split's own drives.
         difficulty: of seeded scenarios: 1, 2 or 3.
         drives: of the split's own drives only the first so many; None = all.
-        step_s: s of a step, a multiple of 0.1.
+        step_s: s of a step, a multiple of 0.1, at most 4.
         seconds: of a scenario.
         ends_at: `collision`, `off_road`, `off_map`: what terminates an episode; a scenario that has
             left the map ends in any case.
@@ -90,6 +92,8 @@ class TownDrive(gymnasium.Env[Any, NDArray[Any]]):
         _among("ends_at", ends_at, ENDS)
         _among("render_mode", [render_mode or "rgb_array"], self.metadata["render_modes"])
         from_split(split, 0)  # there is such a split
+        make(0, KINDS[0], difficulty)  # and such a difficulty
+        _require_numbers(drives, step_s, seconds)
         self.render_mode, self._step_s = render_mode, step_s
         self._cameras = tuple(cameras) if observations == "camera" else ()
         self._pays_steps = reward == "step"
@@ -199,6 +203,16 @@ class TownDrive(gymnasium.Env[Any, NDArray[Any]]):
         towns = SPLITS[self._split].towns
         town = towns[int(draw.integers(len(towns)))]
         return make(int(draw.integers(2**31)), kind, self._difficulty, town, self._seconds)
+
+
+def _require_numbers(drives: int | None, step_s: float, seconds: float) -> None:
+    if drives is not None and drives < 1:
+        raise UsageError(f"drives={drives} must be 1 or more", "drives=None takes all of a split")
+    if not TICK <= step_s <= LONGEST or abs(step_s / TICK - round(step_s / TICK)) > 1e-6:
+        message = f"step_s={step_s} must be a multiple of {TICK:g} s, at most {LONGEST:g}"
+        raise UsageError(message, "step_s=0.5 is NAVSIM's")
+    if not seconds >= TICK:
+        raise UsageError(f"seconds={seconds} must be {TICK:g} or more", "seconds=20 is usual")
 
 
 def _among(name: str, given: Sequence[str], known: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,6 +18,7 @@ from reworld_agent.closed_loop.scenarios import Scenario
 from reworld_agent.closed_loop.world import World, maps_root
 from reworld_agent.core.errors import SceneError
 from reworld_agent.pdm.compiling import ensure_compiled
+from reworld_agent.pdm.metrics import SCORE
 from reworld_agent.pdm.metrics.table import COMFORT, DAC, DDC, DRIVE, EP, MP, NC, TLC, TTC
 from reworld_agent.scenes.maps.city import open_city_map
 from reworld_agent.scenes.synthetic.actors.traffic import STEP, Traffic
@@ -66,10 +68,9 @@ def judge(world: World) -> Verdict:
     values[TLC.name] = 0.0 if red else 1.0
     way = max(stage.now.s - stage.ticks[0].s, 0.0)
     recorded = recorded_way(world.scenario)
-    share = min(way / recorded, 1.0) if recorded >= LEAST_WAY else 1.0
-    values[EP.name], values[MP.name] = share, float(share >= LEAST_PROGRESS)
-    arrays = {name: np.array([value]) for name, value in values.items()}
-    values["score"] = float(DRIVE.score(arrays)[0])
+    values |= progress(way, recorded)
+    values[SCORE] = drive_score(values)
+    share = values[EP.name]
     alpasim = scene_score([share], [recorded], [values[NC.name] < 1.0], [values[DAC.name] < 1.0])
     more = {
         "alpasim_score": float(alpasim[0]),
@@ -79,6 +80,18 @@ def judge(world: World) -> Verdict:
         "end_time_s": world.time,
     }
     return Verdict(values, more, tuple(judged), red, fault)
+
+
+def progress(way: float, recorded: float) -> dict[str, float]:
+    """EP and MP of a way driven (m) where the recorded driver came `recorded` m."""
+    share = min(way / recorded, 1.0) if recorded >= LEAST_WAY else 1.0
+    return {EP.name: share, MP.name: float(share >= LEAST_PROGRESS)}
+
+
+def drive_score(values: Mapping[str, float]) -> float:
+    """The drive score of the metrics of one scenario, by column."""
+    arrays = {name: np.array([values[name]]) for name in DRIVE.official}
+    return float(DRIVE.score(arrays)[0])
 
 
 @lru_cache(maxsize=256)

@@ -81,8 +81,18 @@ def _window(stage: Stage, around: Surroundings, city: CityMap, start: int, judge
     if judged >= 0:
         gone = np.isin(cache.track_token, [stage.things.tracks[k] for k in touching])
         cache.track_pose[:, gone] = np.nan
-    states = _states(stage, start)
+    states = window_states(np.array([stage.ticks[tick].state for tick in ticks]))
     return Window(start, cache, states, judged_states(cache, states))
+
+
+def window_states(driven: Array) -> Array:
+    """States [41, 11] of a window from those [T, 11] driven since its start.
+
+    A drive that was shorter stands at its end.
+    """
+    states: Array = driven[np.minimum(np.arange(N_STEPS), len(driven) - 1)]
+    states[len(driven) :, VX:] = 0.0
+    return states
 
 
 def judged_states(cache: SceneCache, states: Array) -> Raw:
@@ -110,11 +120,3 @@ def _exact(stage: Stage, cache: SceneCache, start: int, ticks: range) -> Array:
         now[:, 2] = (now[:, 2] + np.pi) % (2 * np.pi) - np.pi
         poses[tick - start] = now
     return poses
-
-
-def _states(stage: Stage, start: int) -> Array:
-    """States [41, 11] from a tick on; a drive that was shorter stands at its end."""
-    last = stage.tick
-    states = np.array([stage.ticks[min(start + k, last)].state for k in range(N_STEPS)])
-    states[last - start + 1 :, VX:] = 0.0
-    return states

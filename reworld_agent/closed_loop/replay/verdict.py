@@ -7,22 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.closed_loop.judging.scene_score import LEAST_WAY
-from reworld_agent.closed_loop.judging.verdict import LEAST_PROGRESS
-from reworld_agent.closed_loop.judging.windows import judged_states, window_starts
+from reworld_agent.closed_loop.judging.verdict import drive_score, progress
+from reworld_agent.closed_loop.judging.windows import judged_states, window_starts, window_states
 from reworld_agent.closed_loop.replay.world import LOST, TICKS, LogWorld
 from reworld_agent.core.errors import SceneError
 from reworld_agent.pdm.cache_io.build import build_from_moments
 from reworld_agent.pdm.compiling import ensure_compiled
 from reworld_agent.pdm.metrics import SCORE
-from reworld_agent.pdm.metrics.table import DAC, DRIVE, EP, MP
-from reworld_agent.pdm.scene_cache import N_STEPS
-from reworld_agent.pdm.simulate.bicycle import VX
+from reworld_agent.pdm.metrics.table import DAC, DRIVE
 from reworld_agent.pdm.world.frames import Moment
 from reworld_agent.pdm.world.margins import nearest_on_path
 from reworld_agent.scenes.maps.city import open_city_map
 
-Array = NDArray[np.float64]
 _WINDOW, _REPLAY, _PAST = 8, 11, 4  # frames: of a window, of its traffic, up to its start
 
 
@@ -56,9 +52,8 @@ def judge_log(world: LogWorld) -> LogVerdict:
     if world.reason == LOST:
         values[DAC.name] = 0.0
     way, logged = _ways(world, count)
-    share = min(way / logged, 1.0) if logged >= LEAST_WAY else 1.0
-    values[EP.name], values[MP.name] = share, float(share >= LEAST_PROGRESS)
-    values[SCORE] = float(DRIVE.score({name: np.array([v]) for name, v in values.items()})[0])
+    values |= progress(way, logged)
+    values[SCORE] = drive_score(values)
     left = np.nan if world.left_at is None else world.left_at
     return LogVerdict(values, way, logged, left)
 
@@ -70,15 +65,7 @@ def _raw(world: LogWorld, start: int, count: int) -> NDArray[np.void]:
     logged = world.log.moments(world.start + count + 1, world.start + start + _REPLAY)
     city = open_city_map(world.maps_root, window[0].frame["map_location"])
     cache = build_from_moments(past, [*window, *logged], city)
-    return judged_states(cache, _states(world.states, start * TICKS))
-
-
-def _states(states: Array, first: int) -> Array:
-    """States [41, 11] from a tick on; a drive that was shorter stands at its end."""
-    rows = np.minimum(np.arange(first, first + N_STEPS), len(states) - 1)
-    found = states[rows]
-    found[len(states) - first :, VX:] = 0.0
-    return found
+    return judged_states(cache, window_states(world.states[start * TICKS :]))
 
 
 def _ways(world: LogWorld, count: int) -> tuple[float, float]:

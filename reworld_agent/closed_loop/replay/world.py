@@ -55,7 +55,7 @@ class LogWorld:
 
     def __init__(
         self,
-        log: Path,
+        log: Path | str,
         start: int,
         maps_root: Path,
         seconds: float = 20.0,

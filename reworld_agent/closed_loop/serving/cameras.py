@@ -8,6 +8,7 @@ import numpy as np
 
 from reworld_agent.closed_loop.serving.lens import Lens
 from reworld_agent.scenes.synthetic.render.cameras import MOUNTS
+from reworld_agent.scenes.synthetic.town.geometry import wrap
 
 _NEAR = np.deg2rad(30.0)  # of directions: one further off sees something else
 _ALIKE = np.deg2rad(5.0)  # directions that say nothing of which is meant
@@ -48,13 +49,9 @@ def _named(name: str, lenses: Mapping[str, Lens], named: Mapping[str, str]) -> L
 
 def _nearest(name: str, lenses: Mapping[str, Lens]) -> Lens | None:
     aim = np.deg2rad(MOUNTS[name.upper()][3])
-    off = {key: abs(_turn(lens.yaw - aim)) for key, lens in lenses.items()}
+    off = {key: abs(wrap(lens.yaw - aim)) for key, lens in lenses.items()}
     least = min(off.values(), default=np.inf)
     if least > _NEAR:
         return None
     alike = [lens for key, lens in lenses.items() if off[key] <= least + _ALIKE]
     return min(alike, key=lambda lens: (lens.view < _ENOUGH, abs(lens.view - _ENOUGH), lens.name))
-
-
-def _turn(angle: float) -> float:
-    return float((angle + np.pi) % (2 * np.pi) - np.pi)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from reworld_agent.closed_loop.serving.poses import Array, planar, read_pose
 from reworld_agent.scenes.synthetic.logs import COMMAND_AHEAD, COMMAND_ASIDE
+from reworld_agent.scenes.synthetic.town.geometry import wrap
 
 LEFT, STRAIGHT, RIGHT, UNKNOWN = range(4)
 _KEPT_US = 10_000_000  # of the past
@@ -128,8 +129,7 @@ class Motion:
         for time_us in times_us:
             state = self.at(time_us) or now
             dx, dy, turned = planar(state.pose) - [x, y, heading]
-            turned = (turned + np.pi) % (2 * np.pi) - np.pi
-            rows.append([cos * dx + sin * dy, cos * dy - sin * dx, turned])
+            rows.append([cos * dx + sin * dy, cos * dy - sin * dx, wrap(turned)])
         return np.array(rows, np.float32)
 
 

@@ -14,7 +14,7 @@ from reworld_agent.core.configs import plain
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.sections import from_mapping
 from reworld_agent.core.settings import Settings, did_you_mean, setting
-from reworld_agent.evaluation.agent_choice import AgentChoice, read_agent
+from reworld_agent.evaluation.agent_choice import AgentChoice, chosen_agent, read_agent
 from reworld_agent.scenes.camera_names import CAMERA_NAMES
 from reworld_agent.scenes.roots import EMBEDDED_SPLITS
 
@@ -91,9 +91,7 @@ class ServeDriverRun(Settings):
             choices: names of the files that were chosen for its groups: `agent` is the name.
         """
         values = plain(cfg)
-        agent = read_agent(values["agent"])
-        name = (choices or {}).get("agent") or agent.name
-        values["agent"] = AgentChoice(name, agent.config)
+        values["agent"] = chosen_agent(values["agent"], choices)
         return from_mapping(cls, values, strangers=True)
 
     def check(self) -> None:

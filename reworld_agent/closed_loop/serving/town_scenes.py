@@ -21,6 +21,7 @@ from reworld_agent.scenes.synthetic.rollout import make_drive
 
 _LEVEL = 0.05  # rad: the town is flat, and its cameras look straight ahead
 _SECOND = 1_000_000  # µs
+CAPACITY = 4  # scenes that are kept
 
 
 class TownScene:
@@ -138,9 +139,6 @@ class TownScenes:
                     self.loaded.pop(next(iter(self.loaded)))
                 self.loaded[name] = TownScene(make_drive(self.split, int(name[-4:])))
             return self.loaded[name]
-
-
-CAPACITY = 4  # scenes that are kept
 
 
 def _upright(pose: Array) -> Array:

@@ -13,7 +13,7 @@ from reworld_agent.core.configs import plain
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.sections import from_mapping
 from reworld_agent.core.settings import setting
-from reworld_agent.evaluation.agent_choice import AgentChoice, read_agent
+from reworld_agent.evaluation.agent_choice import AgentChoice, chosen_agent, read_agent
 from reworld_agent.scenes.roots import require_split
 from reworld_agent.training.settings import TrainingSettings
 
@@ -57,8 +57,7 @@ class AgentTrainRun(TrainingSettings):
             choices: names of the files that were chosen for its groups: `agent` is the agent's.
         """
         values = plain(cfg)
-        agent = read_agent(values["agent"])
-        agent = AgentChoice((choices or {}).get("agent") or agent.name, agent.config)
+        agent = chosen_agent(values["agent"], choices)
         for name, nothing in _OF_STAGES.items():
             if values.get(name) not in (nothing, None):
                 hint = f"{name}= is of agent=reworld: leave it out"

@@ -148,7 +148,7 @@ def test_an_agent_that_goes_wrong_is_stopped(how: str, said: str) -> None:
         simulator.start(camera())
         simulator.usual()
         reply, reason = simulator.drive(NOW)
-    assert said in reason or how == "shape"
+    assert said in reason
     _stops(reply)
 
 

@@ -81,7 +81,7 @@ def call(channel: grpc.Channel, name: str, request: Any) -> Any:
         request_serializer=lambda message: message.SerializeToString(),
         response_deserializer=GetMessageClass(method.output_type).FromString,
     )
-    return ask(request, timeout=30)
+    return ask(request, timeout=120)  # a first picture compiles the renderer
 
 
 def request(scene: TownScene, ego: Array, camera: str = "CAM_F0", **more: Any) -> Any:

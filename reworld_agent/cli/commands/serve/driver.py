@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-
-from reworld_agent.cli.command import OK
 from reworld_agent.cli.hydra_command import HydraCommand
+from reworld_agent.cli.service import EXIT_CODES, KEPT, serve_until_a_signal
 from reworld_agent.closed_loop import serving
 from reworld_agent.closed_loop.serving.settings import ServeDriverRun
 
@@ -30,14 +28,12 @@ where it listens; Ctrl-C or SIGTERM ends it.
         "'cameras={cam_f0:camera_front_wide_120fov}'",
     ),
     next="reworld doctor alpasim agent=NAME asks the same agent what AlpaSim's challenge asks",
-    exit_codes="0 never, a signal ends it; 1 refused or failed; 2 the address is taken",
-    kept="the service has ended; nothing was written",
+    exit_codes=EXIT_CODES.format("address"),
+    kept=KEPT,
 )
 
 
 def run(settings: ServeDriverRun) -> int:
     """Say where it listens, and wait for the end."""
     with serving.serve_driver(settings) as address:
-        print(f"{settings.agent.name} listens on {address}", flush=True)
-        threading.Event().wait()  # a signal ends it
-    return OK
+        return serve_until_a_signal(f"{settings.agent.name} listens on {address}")

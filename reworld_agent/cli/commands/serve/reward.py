@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-
 from reworld_agent import evaluation
-from reworld_agent.cli.command import OK, Command
+from reworld_agent.cli.command import Command
+from reworld_agent.cli.service import EXIT_CODES, serve_until_a_signal
 from reworld_agent.evaluation.reward_settings import ServeRewardRun
 
 COMMAND = Command(
@@ -23,13 +22,11 @@ no passwords: host=0.0.0.0 lets every machine ask that reaches the port.
         "reworld serve reward data_split=town_train workers=2",
         "reworld serve reward caches=caches/ protocol=both columns=all port=9000",
     ),
-    exit_codes="0 never, a signal ends it; 1 refused or failed; 2 the port is taken",
+    exit_codes=EXIT_CODES.format("port"),
 )
 
 
 def run(settings: ServeRewardRun) -> int:
     """Say where it listens, and wait for the end."""
     with evaluation.serve_reward(settings) as url:
-        print(f"rewards of {settings.protocol} at {url}/score", flush=True)
-        threading.Event().wait()  # a signal ends it
-    return OK
+        return serve_until_a_signal(f"rewards of {settings.protocol} at {url}/score")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-
-from reworld_agent.cli.command import OK, Command
+from reworld_agent.cli.command import Command
+from reworld_agent.cli.service import EXIT_CODES, KEPT, serve_until_a_signal
 from reworld_agent.closed_loop import serving
 from reworld_agent.closed_loop.serving.settings import ServeWorldSettings
 
@@ -24,14 +23,12 @@ One line says where it listens; Ctrl-C or SIGTERM ends it.
         "reworld serve world data_split=town6_val address=unix:/tmp/w",
     ),
     next="renderer endpoints of AlpaSim's runtime name the address",
-    exit_codes="0 never, a signal ends it; 1 refused or failed; 2 the address is taken",
-    kept="the service has ended; nothing was written",
+    exit_codes=EXIT_CODES.format("address"),
+    kept=KEPT,
 )
 
 
 def run(settings: ServeWorldSettings) -> int:
     """Say where it listens, and wait for the end."""
     with serving.serve_world(settings) as address:
-        print(f"the town listens on {address}", flush=True)
-        threading.Event().wait()  # a signal ends it
-    return OK
+        return serve_until_a_signal(f"the town listens on {address}")
