@@ -32,8 +32,9 @@ class FrameFiles:
     def __init__(self, file: Path) -> None:
         self.filename = str(file)
         with pa.memory_map(self.filename) as source:
-            self._paths = pa.ipc.open_file(source).read_all()["path"]
-        about = json.loads(pa.ipc.open_file(self.filename).schema.metadata[_ABOUT])
+            table = pa.ipc.open_file(source).read_all()
+        self._paths = table["path"]
+        about = json.loads(table.schema.metadata[_ABOUT])
         self.root, self.views, self.height, self.width, self.resize = (about[k] for k in _KEYS)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -81,9 +82,7 @@ def write_frame_files(file: Path, paths: Sequence[str], root: Path, clip: ClipCo
 
 def frames_file(frames: Frames) -> Path:
     """Where frames that `open_frames` gave lie."""
-    if isinstance(frames, FrameFiles):
-        return Path(frames.filename)
-    return Path(frames.filename)  # type: ignore[attr-defined]  # they are memory-mapped
+    return Path(frames.filename)  # type: ignore[union-attr]  # arrays are memory-mapped
 
 
 def open_frames(file: Path, mode: Literal["r", "c"] = "r") -> Frames:

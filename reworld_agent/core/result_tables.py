@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -267,15 +266,6 @@ def provenance_in(schema: pa.Schema, path: Path, fix: str = REMAKE) -> dict[str,
         message = f"{shown(path)}: its provenance is damaged ({error})"
         raise DataError(message, fix) from error
     return found
-
-
-def file_sha256(file: Path) -> str:
-    """SHA-256 of a file's bytes, read in pieces."""
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def keep_settings(

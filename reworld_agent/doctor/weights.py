@@ -10,7 +10,7 @@ from typing import Any
 from reworld_agent.core.errors import DataError, WeightsError
 from reworld_agent.core.findings import FAIL, OK, WARN, Finding
 from reworld_agent.core.records import read_record
-from reworld_agent.core.result_tables import file_sha256
+from reworld_agent.core.records.file_hashes import file_sha256
 
 _SHOWN = 3
 

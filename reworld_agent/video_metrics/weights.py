@@ -28,7 +28,7 @@ from torch import Tensor
 from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import WeightsError
 from reworld_agent.core.paths import cache_home
-from reworld_agent.core.result_tables import file_sha256
+from reworld_agent.core.records.file_hashes import file_sha256
 from reworld_agent.core.unpickle import load_pickle
 
 logger = logging.getLogger(__name__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import multiprocessing
+import os
 import shutil
 from pathlib import Path
 
@@ -102,6 +103,31 @@ def test_a_shard_cut_short_is_named(cache: LatentCache) -> None:
     assert not later.absent() and torch.equal(later.read(2), again(cache).read(2))
 
 
+def test_one_damaged_clip_of_a_shard_is_made_anew(cache: LatentCache) -> None:
+    """It lies in a shard of its own then, also where a copy of the folder has lost its times."""
+    cache.fill(progress=False)
+    old, expected = path_of(cache, 3), cache.read(3).clone()  # not of the file
+    data = bytearray(old.read_bytes())
+    data[-5] ^= 1
+    old.write_bytes(data)
+    assert again(cache).fill(progress=False) == 1
+    later = again(cache)
+    assert not later.missing() and torch.equal(later.read(3), expected)
+    assert path_of(later, 3) != old == path_of(later, 2)
+    os.utime(old, ns=(0, path_of(later, 3).stat().st_mtime_ns + 1))
+    assert again(cache).missing() == [3] and again(cache).fill(progress=False) == 0
+    assert not again(cache).missing()
+
+
+def test_a_short_shard_that_others_replace_is_in_nobodys_way(cache: LatentCache) -> None:
+    cache.fill(progress=False)
+    shard = path_of(cache, 2)
+    shard.write_bytes(shard.read_bytes()[:-7])
+    larger = LatentCache(cache.folder, cache.model, cache.clip, cache.index, clips_per_shard=3)
+    assert larger.fill(progress=False) == 2 and shard.name in larger.catalogue.short
+    assert larger.absent() == [] and not larger.missing()
+
+
 def test_some_clips_of_a_folder(cache: LatentCache, index: ClipIndex) -> None:
     """Others are encoded beside them, and whoever reads finds a clip by its name."""
     some = LatentCache(cache.folder, cache.model, cache.clip, index.take([4, 1]))
@@ -190,6 +216,14 @@ def test_two_processes(tmp_path: Path, index: ClipIndex, model: ReWorldModel) ->
     assert counts.get() + counts.get() == len(index)  # none was encoded twice
     cache = LatentCache(tmp_path / "latents", model, model.config.world_clip, index)
     assert not cache.missing()
+
+
+def test_a_disk_without_locks(cache: LatentCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.lockf", refuse)
+    assert cache.fill(progress=False) == 5 and not cache.missing()
 
 
 def test_another_codec_or_rate(cache: LatentCache, index: ClipIndex, model: ReWorldModel) -> None:

@@ -2,10 +2,11 @@
 
     python -m tests.kills FOLDER [JOB ...]
 
-Every job runs once to its end, in FOLDER/base. Then it is killed several times, each time in a
-folder of its own, as soon as some work of it is kept: by SIGKILL, every third time by SIGTERM.
-Five seconds later no process of it may be left; the same command must go on, and end in the same
-bytes. What was done is in FOLDER/kills.json: the same command goes on there.
+Every job, or those that are named and what they read, runs once to its end, in FOLDER/base. Then
+each that is named is killed several times, each time in a folder of its own, as soon as some work
+of it is kept: by SIGKILL, every third time by SIGTERM. Five seconds later no process of it may be
+left; the same command must go on, and end in the same bytes. What was done is in FOLDER/kills.json:
+the same command goes on there.
 """
 
 from __future__ import annotations
@@ -29,16 +30,22 @@ _ROOT = Path(__file__).parents[2]
 
 
 def main(folder: Path, names: list[str]) -> int:
-    """Run what is not yet recorded; 0 where all held."""
+    """Run what is not yet recorded; 0 where all held, SystemExit where there is no such job."""
+    unknown = set(names) - {job.name for job in JOBS}
+    if unknown:
+        raise SystemExit(f"no job {', '.join(sorted(unknown))}: {', '.join(j.name for j in JOBS)}")
     base, file = folder / "base", folder / "kills.json"
     base.mkdir(parents=True, exist_ok=True)
     records: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
     for made, words in PREPARED.items():
         if not (base / made).exists():
             run([*CLI, *(word.format(base=base) for word in words)], base)
+    read = " ".join(word for job in JOBS if job.name in names for word in job.arguments)
     for job in JOBS:
+        if names and job.name not in names and f"{{base}}/{job.name}/" not in read:
+            continue
         whole = base / job.name.replace(" ", "_")
-        if not (whole / "done").is_file():  # others of the jobs read what it writes
+        if not (whole / "done").is_file():
             shutil.rmtree(whole, ignore_errors=True)
             run(job.command(base, whole), whole)
             (whole / "done").touch()

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from reworld_agent.core.errors import DataError, WeightsError
-from reworld_agent.core.result_tables import file_sha256
+from reworld_agent.core.records.file_hashes import file_sha256
 from reworld_agent.video_metrics.i3d import I3D_WEIGHTS
 from reworld_agent.video_metrics.weights import Source, fingerprint, obtain
 

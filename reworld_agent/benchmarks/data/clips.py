@@ -35,7 +35,6 @@ from reworld_agent.video.encoding import encode_clip
 
 CAMERA = (1080, 1920)  # nuPlan's and OpenScene's pictures
 _SHARDS, _IN_ONE = 4, 64
-_PLAIN = "beside it: one file a clip, no checksums,"
 
 
 @dataclass(frozen=True)

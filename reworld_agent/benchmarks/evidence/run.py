@@ -12,7 +12,8 @@ from reworld_agent.benchmarks.evidence.settings import EvidenceRun
 from reworld_agent.core.errors import ConfigError, UsageError
 from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.provenance import code_version
-from reworld_agent.core.result_tables import file_sha256, keep_settings
+from reworld_agent.core.records.file_hashes import file_sha256
+from reworld_agent.core.result_tables import keep_settings
 from reworld_agent.core.text import shown
 from reworld_agent.model.gate_record import FAILED, NOT_JUDGED, checksums_hash, read_verdict
 from reworld_agent.scenes.synthetic.drive import SPLITS

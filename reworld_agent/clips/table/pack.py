@@ -30,8 +30,8 @@ def packed(tables: Iterable[pa.Table]) -> Iterator[tuple[str, pa.Table]]:
         for rows in _alike(table):
             shared, numbers = _recordings(rows)
             run = _Run.of(rows, numbers)
-            follows = run.follows()
-            new = run.frames(follows)
+            follows, origins = run.follows()
+            new = run.frames(follows, origins)
             yield "recordings", shared
             yield "clips", _clips(rows, run, follows, numbers + recordings, frames)
             yield "frames", new
@@ -117,8 +117,11 @@ class _Run:
         poses = np.stack([_flat(rows[name], count) for name in POSE], axis=2).astype(np.float64)
         return cls(files, same, poses, recordings, starts, moves)
 
-    def follows(self) -> Ints:
-        """By how many frames [R] a clip goes on after the one before it; 0 = it begins anew."""
+    def follows(self) -> tuple[Ints, NDArray[np.float64]]:
+        """By how many frames [R] a clip goes on after the one before it; 0 = it begins anew.
+
+        And the pose [R, 3] of each clip's first frame, as the clip sees it that began its row.
+        """
         count = self.poses.shape[1]
         shift = np.diff(self.starts, prepend=self.starts[0])
         able = (shift > 0) & (shift < count)
@@ -130,18 +133,20 @@ class _Run:
             for values in self.same.values():
                 equal &= (values[rows, : count - step] == values[rows - 1, step:]).all(axis=1)
             found[rows[equal]] = step
-        return found if self._far(found) <= _NEAR else np.zeros_like(found)
+        origins = self._origins(found)
+        if self._far(found, origins) <= _NEAR:
+            return found, origins
+        return np.zeros_like(found), np.zeros_like(origins)
 
-    def _far(self, follows: Ints) -> float:
+    def _far(self, follows: Ints, origins: NDArray[np.float64]) -> float:
         """How far the farthest shared pose would lie from the row's own (m, rad)."""
-        origins = self._origins(follows)
         worst = 0.0
         for row in np.flatnonzero(follows).tolist():
             shared = _placed(origins[row - 1], self.poses[row - 1][follows[row] :])
             again = relative_poses(origins[row].copy(), shared)
             apart = again - self.poses[row, : len(again)]
             apart[:, 2] = np.angle(np.exp(1j * apart[:, 2]))
-            worst = max(worst, float(np.abs(apart).max()))
+            worst = float(np.maximum(worst, np.abs(apart).max()))  # NaN stays
         return worst
 
     def _origins(self, follows: Ints) -> NDArray[np.float64]:
@@ -152,9 +157,9 @@ class _Run:
             origins[row] = _placed(origins[row - 1], before)[0]
         return origins
 
-    def frames(self, follows: Ints) -> pa.Table:
-        """The frames that no clip before has, in order."""
-        origins, count = self._origins(follows), self.poses.shape[1]
+    def frames(self, follows: Ints, origins: NDArray[np.float64]) -> pa.Table:
+        """The frames that no clip before has, in order; see `follows`."""
+        count = self.poses.shape[1]
         new = np.arange(count)[None] >= np.where(follows > 0, count - follows, 0)[:, None]
         pairs = zip(origins, self.poses, strict=True)
         poses = np.stack([_placed(*pair) if pair[0].any() else pair[1] for pair in pairs])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from reworld_agent.core.errors import WeightsError
+from reworld_agent.core.records.file_hashes import file_sha256
 from reworld_agent.core.records.reader import read_record, write_record
 from reworld_agent.core.text import is_file_name, shown
 
@@ -91,5 +91,4 @@ def _hashes(folder: Path, names: Sequence[str]) -> list[str]:
 @lru_cache(maxsize=256)
 def _sha256(file: Path, size: int, modified_ns: int, inode: int) -> str:
     """Hash of a file in the state that its size, time of change and number name."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return file_sha256(file)

@@ -70,12 +70,13 @@ def file_hashes(folder: Path, files: Sequence[Path]) -> list[str]:
 
 def _hashed(files: dict[str, Path]) -> dict[str, str]:
     with ThreadPoolExecutor(_THREADS) as pool:
-        found = pool.map(_sha256, files.values())
+        found = pool.map(file_sha256, files.values())
         bar = tqdm(found, "hashing files", len(files), unit="file", delay=3.0, leave=False)
         return dict(zip(files, bar, strict=True))
 
 
-def _sha256(file: Path) -> str:
+def file_sha256(file: Path) -> str:
+    """SHA-256 of a file's bytes, read in pieces; OSError where they cannot be."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

@@ -54,7 +54,7 @@ def shard_path(folder: Path, names: Sequence[str]) -> Path:
 
 
 def write_shard(path: Path, latents: Tensor, names: Sequence[str], clips: Sequence[str]) -> None:
-    """Write a shard, whole or not at all.
+    """Write a shard, whole or not at all; the same clips give the same bytes.
 
     Args:
         path: see `shard_path`.
@@ -68,7 +68,15 @@ def write_shard(path: Path, latents: Tensor, names: Sequence[str], clips: Sequen
     sums = [checksum(one) for one in latents]
     about = {"names": list(names), "clips": list(clips), "sha256": sums}
     data = save({KEY: latents}, {key: json.dumps(value) for key, value in about.items()})
-    write_atomically(path, lambda partial: partial.write_bytes(data))
+    write_atomically(path, lambda partial: partial.write_bytes(_ordered(data)))
+
+
+def _ordered(data: bytes) -> bytes:
+    """The same file, its header's entries in order: safetensors writes them in any."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8:end]), sort_keys=True).encode()
+    header += b" " * (-len(header) % 8)  # as the format aligns its tensors
+    return len(header).to_bytes(8, "little") + header + data[end:]
 
 
 def read_clip(path: Path, offset: int, name: str, clip: str, fix: str) -> Tensor:
@@ -191,7 +199,8 @@ class _Parts:
         self.stamps[name], self.keys[name] = stamp, keys
 
     def catalogue(self, folder: Path) -> Catalogue:
-        files = sorted(self.stamps, key=lambda name: (self.stamps[name][1], name))
+        # newest first: of a clip that is in several shards, `find` takes what was made anew
+        files = sorted(self.stamps, key=lambda name: (-self.stamps[name][1], name))
         stamps = np.array([self.stamps[name] for name in files], dtype=np.int64)
         keys = [self.keys[name] for name in files]
         places = [np.stack([np.full(len(k), n), np.arange(len(k))], 1) for n, k in enumerate(keys)]
@@ -231,13 +240,13 @@ def _header_keys(path: Path) -> NDArray[np.uint64]:
             raise ValueError(f"it has {size} bytes, its header alone {length + 8}")
         header = json.loads(stream.read(length))
     try:
-        ends = [about["data_offsets"][1] for name, about in header.items() if name == KEY]
+        whole = 8 + length + int(header[KEY]["data_offsets"][1])
         names = json.loads(header["__metadata__"]["names"])
         keys = np.array([clip_key(name) for name in names], dtype=np.uint64)
     except (LookupError, TypeError, AttributeError) as error:
         raise ValueError("it is no shard of latents") from error
-    if not ends or size != 8 + length + ends[0]:
-        raise ValueError(f"it has {size} bytes of {8 + length + max(ends, default=0)}")
+    if size != whole:
+        raise ValueError(f"it has {size} bytes of {whole}")
     return keys
 
 

@@ -14,7 +14,7 @@ import fcntl
 import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -29,6 +29,7 @@ from tqdm import tqdm
 from reworld_agent.clips.dataset import ClipDataset
 from reworld_agent.clips.index import ClipIndex
 from reworld_agent.config import ClipConfig
+from reworld_agent.core.atomic import NO_LOCKS_HERE
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.provenance import weights_hash
 from reworld_agent.core.result_tables import keep_settings
@@ -175,10 +176,12 @@ class LatentCache:
         return _read_single(path, name, clip, fix)
 
     def absent(self) -> list[str]:
-        """Names of the clips that are in no file; DataError where a shard is cut short."""
-        short_shard(self.catalogue, self.command)
+        """Names of the clips that are in no file; DataError where for want of a whole shard."""
         lost = np.flatnonzero(self._places[:, 0] < 0).tolist()
-        return [self._name(k) for k in lost if self.path(k) is None]
+        names = [self._name(k) for k in lost if self.path(k) is None]
+        if names:
+            short_shard(self.catalogue, self.command)
+        return names
 
     def missing(self) -> list[int]:
         """Clips whose latents are not there, or damaged; every file is read for it."""
@@ -233,6 +236,8 @@ class LatentCache:
                 return None
             clips = [str(self.index.value("checksum", number)) for number in unit.numbers]
             if path.is_file() and _is_whole(path, names, clips):
+                with suppress(OSError):  # of another user
+                    path.touch()  # before older shards, if a copy of the folder lost its times
                 return 0  # another process was faster
             latents = torch.stack([self._encoded(number) for number in unit.numbers])
             write_shard(path, latents, names, clips)
@@ -287,17 +292,25 @@ class LatentCache:
 
 @contextmanager
 def _claim(lock: IO[bytes], number: int, wait: bool) -> Iterator[bool]:
-    """Hold byte `number` of the lock file; False where another process holds it."""
+    """Hold byte `number` of the lock file; False where another process holds it.
+
+    On a disk that knows no locks every process goes on: at worst a clip is encoded twice.
+    """
     how = fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB
+    mine = held = True
     try:
         fcntl.lockf(lock, how, 1, number)
-    except OSError:
-        yield False
-        return
+    except (BlockingIOError, PermissionError):
+        mine = held = False
+    except OSError as error:
+        if error.errno not in NO_LOCKS_HERE:
+            raise
+        held = False
     try:
-        yield True
+        yield mine
     finally:
-        fcntl.lockf(lock, fcntl.LOCK_UN, 1, number)
+        if held:
+            fcntl.lockf(lock, fcntl.LOCK_UN, 1, number)
 
 
 def _draw_of(clip: str) -> Draw:
