@@ -107,7 +107,7 @@ def _of_ours(path: Path, model: ReWorldModel, state: dict[str, Tensor], there: i
         if faults:
             raise WeightsError("\n  ".join(faults), "")
     except WeightsError as error:
-        hint = f"use the model= that it was trained with, not model={model.config.name}"
+        hint = f"use the agent.model= that it was trained with, not agent.model={model.config.name}"
         message = f"{shown(path)} does not fit:\n  {error.message}"
         raise WeightsError(message, hint) from error
     for part in parts:

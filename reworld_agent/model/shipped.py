@@ -58,7 +58,7 @@ def _of_file(path: Path, config: ModelConfig) -> ReWorldModel:
         setattr(model, name, state.get(name))
     faults = key_difference(model.state_dict(), state)
     if faults:
-        hint = f"use the model= that it was trained with, not model={config.name}"
+        hint = f"use the agent.model= that it was trained with, not agent.model={config.name}"
         raise WeightsError(f"{shown(path)} does not fit:\n  " + "\n  ".join(faults), hint)
     model.load_state_dict(state, strict=True, assign=True)
     model.codec.requires_grad_(False)

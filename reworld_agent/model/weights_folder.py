@@ -26,7 +26,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from reworld_agent.config import ModelConfig
+from reworld_agent.config import CONFIG_NAMES, ModelConfig
 from reworld_agent.core.errors import ConfigError, DataError, WeightsError
 from reworld_agent.core.extending.plugins import VARIABLE
 from reworld_agent.core.extending.registry import is_path, is_trusted
@@ -190,7 +190,7 @@ def load(build: Callable[[ModelConfig], Model], folder: Path, config: ModelConfi
         found, fresh = dataclasses.replace(found, cameras=config.cameras), "view_embed."
         logger.warning("%s has seen %s alone; %s", folder, found.cameras[0], _WIDENED)
     if config is not None:
-        require_parts(folder, found.implementations, config)
+        require_parts(folder, found.implementations, config, _model_of(folder, found))
         _check_built_alike(folder, found, config)
     model = _on_meta(build, config or found, folder)
     for name, part in model.parts().items():
@@ -245,24 +245,38 @@ def _check_code(folder: Path, found: ModelConfig, config: ModelConfig | None) ->
             trust = f"export {VARIABLE}={name.partition(':')[0]}"
             raise WeightsError(
                 f"the weights at {folder} name code from outside the package: {setting}={name}",
-                f"where you trust it: {trust}, or name the model: model=FILE.yaml",
+                f"where you trust it: {trust}, or name the model: agent.model=FILE.yaml",
             )
 
 
-def require_parts(where: Path, found: Mapping[str, str], config: ModelConfig) -> None:
+THEIR_MODEL = "the agent.model= that they were trained with"
+
+
+def _model_of(folder: Path, found: ModelConfig) -> str:
+    """The setting that asks for the configuration of weights."""
+    if found.name in CONFIG_NAMES:
+        return f"agent.model={found.name}"
+    file = shown(folder / "config.json")
+    return f"{THEIR_MODEL} (score and mine also take agent.model={file})"
+
+
+def require_parts(
+    where: Path, found: Mapping[str, str], config: ModelConfig, theirs: str = THEIR_MODEL
+) -> None:
     """Raise WeightsError where weights are of another codec, backbone or head than a model.
 
     Args:
         where: the weights.
         found: the names of their implementations, by setting; of those that are known.
         config: of the model.
+        theirs: the setting that asks for the model of the weights.
     """
     for setting, name in config.implementations.items():
         if found.get(setting, name) != name:
             raise WeightsError(
                 f"the weights at {shown(where)} are of {setting}={found[setting]}, and the model "
                 f"has {name}",
-                f"use the model= that they were trained with, or train this one: {TRAIN_HINT}",
+                f"use {theirs}, or train this one: {TRAIN_HINT}",
             )
 
 
@@ -291,7 +305,7 @@ def _check_built_alike(folder: Path, found: ModelConfig, config: ModelConfig) ->
     if other:
         raise WeightsError(
             f"the weights at {folder} belong to another configuration: " + "; ".join(other),
-            f"use model={found.name}, or weights of model={config.name}",
+            f"use {_model_of(folder, found)}, or weights of agent.model={config.name}",
         )
     for line in _difference(config, found, FREE):
         logger.warning("%s: %s, which is used", folder, line)

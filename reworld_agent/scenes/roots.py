@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from pathlib import Path
 
 from reworld_agent.core.errors import UsageError
@@ -22,6 +23,9 @@ EMBEDDED_SPLITS = (
     *("town6_train", "town6_val", "town6_test", "town6_evidence"),  # version 6 of the town
 )
 DATA_VARIABLE, MAPS_VARIABLE = "OPENSCENE_DATA_ROOT", "NUPLAN_MAPS_ROOT"
+# `test` and `val` as whole words (town_test, private_test_hard), NAVSIM's navtest, navhard, ...;
+# `trainval`, the split of navtrain, is for training.
+HELD_OUT = re.compile(r"(^|[_-])(test|val)([_-]|$)|^nav(test|hard)|warmup")
 _SHOWN = 8
 
 
@@ -66,6 +70,14 @@ def require_split(data_split: str, data_root: Path | None = None) -> None:
         own_roots(data_split)
     else:
         require_logs(data_root, data_split, f"data_root={shown(data_root)}")
+
+
+def refuse_held_out(*names: str) -> None:
+    """Raise UsageError where a split is for testing: a pool of negatives is training data."""
+    for name in names:
+        if HELD_OUT.search(name):
+            message = f"the split {name} is held out for testing: no hard negatives are mined there"
+            raise UsageError(message, "use a training split, such as town_train")
 
 
 def require_logs(data_root: Path, data_split: str, source: str) -> None:

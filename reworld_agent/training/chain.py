@@ -1,6 +1,7 @@
 """The whole chain of stages as the documented commands, one after the other, with their times.
 
-statistics -> 1 -> planner -> 2 -> mine -> 3, with a score after every stage that plans.
+statistics -> codec, where the model has one that learns -> 1 -> planner -> 2 -> mine -> 3, with a
+score after every stage that plans.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pandas as pd
+import torch
 
 from reworld_agent.config import load_model_config
 from reworld_agent.core.errors import DataError, ReWorldError
@@ -28,6 +30,7 @@ from reworld_agent.evaluation.tables import average_of
 from reworld_agent.training.datasets.held_out import COMPANIONS
 from reworld_agent.training.demo_settings import TrainDemoSettings
 from reworld_agent.training.loop.records import is_finished
+from reworld_agent.video.codecs import TrainableCodec, build_codec
 
 logger = logging.getLogger(__name__)
 RECORD = "chain.json"
@@ -35,7 +38,6 @@ TABLE = "stages.csv"
 SCORES = "pdm_scores.csv"
 KEPT = "finished commands and checkpoints are kept; the same command goes on"
 TRAINED_ON, SCORED_ON = "town_train", "town_test"  # what the commands take by default
-TRAINED_CODECS = ("conv",)
 # Neighbouring windows share nearly all of their frames: negatives of every fourth one are enough.
 SPARSE = "train_test_split.scene_filter.frame_interval=4"
 
@@ -90,7 +92,7 @@ def setting(key: str, value: object) -> str:
 def commands(output: Path, settings: TrainDemoSettings) -> list[Command]:
     """The chain; each command starts from the weights of the one before.
 
-    A codec that learns (`codec.kind` of `TRAINED_CODECS`) is trained before Stage 1.
+    A codec that learns (see `TrainableCodec`) is trained before Stage 1.
 
     Args:
         output: every command writes into a folder of its own below.
@@ -147,7 +149,9 @@ def _unless(key: str, value: str, default: str) -> tuple[str, ...]:
 
 def _codec(output: Path, settings: TrainDemoSettings) -> list[Command]:
     """The command that trains the model's codec; none where it is fitted in closed form."""
-    if load_model_config(settings.model).codec.kind not in TRAINED_CODECS:
+    with torch.device("meta"):
+        codec = build_codec(load_model_config(settings.model).codec)
+    if not isinstance(codec, TrainableCodec):
         return []
     words = [
         "train-codec",

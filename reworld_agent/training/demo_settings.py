@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from reworld_agent.config import load_model_config
 from reworld_agent.core.settings import Settings, setting
-from reworld_agent.scenes.roots import require_split
+from reworld_agent.scenes.roots import refuse_held_out, require_split
+from reworld_agent.training.stages import STAGES, load_stage
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainDemoSettings(Settings):
-    """The whole chain of stages on the embedded split; see `training.train_demo`."""
+    """The whole chain of stages on a training split; see `training.train_demo`."""
 
     output_dir: Path = setting(
         "a folder for each command; a chain that was stopped goes on there",
@@ -47,8 +47,15 @@ class TrainDemoSettings(Settings):
     )
 
     def check(self) -> None:
-        """UsageError for a model or a split that is not there."""
-        load_model_config(self.model)
+        """Refuse what a later command of the chain would.
+
+        Raises:
+            ConfigError: the model or what its file says of a stage cannot be, a split is not there,
+                or it is held out and negatives would be mined on it.
+        """
+        for stage in STAGES:
+            load_stage(stage, model=self.model)
+        refuse_held_out(self.data_split)
         for split in (self.data_split, self.test_split):
             require_split(split)
 

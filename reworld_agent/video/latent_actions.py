@@ -103,12 +103,13 @@ class LatentActions(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers
 
     def _transport(self, moved: Tensor) -> Tensor:
         stay = torch.eye(self.tokens, device=moved.device, dtype=moved.dtype)
-        if self.transport == "free" or self.tokens == 1:
-            return stay + moved if self.transport == "free" else stay.expand_as(moved)
+        if self.transport == "free":
+            return stay + moved
+        if self.tokens == 1:
+            return stay.expand_as(moved)
         # the diagonal's weight is STAYS where all else is equal
-        return functional.softmax(
-            moved + math.log(STAYS / (1 - STAYS) * (self.tokens - 1)) * stay, dim=-1
-        )
+        level = math.log(STAYS / (1 - STAYS) * (self.tokens - 1))
+        return functional.softmax(moved + level * stay, dim=-1)
 
     def predict(self, first: Tensor, action: Tensor) -> Tensor:
         """The next scaled tokens [B, L, C]."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from reworld_agent.cli.main import main
 from reworld_agent.config import ModelConfig, field_names, load_model_config, read_model_overrides
 from reworld_agent.core.errors import ConfigError, UsageError, WeightsError
 from reworld_agent.model import ReWorldModel, load_checkpoint
+from reworld_agent.model.shipped import shipped_folder
 from reworld_agent.training.stages import load_stage
 from tests.model.micro import batch, micro_config, micro_model
 
@@ -142,6 +144,22 @@ def test_parts_that_are_built_otherwise_are_refused(
         except WeightsError as error:
             assert message in str(error)
             raise
+
+
+@pytest.mark.parametrize("tables", [{}, {"codec": {"kind": "conv"}}])
+def test_weights_of_another_model_are_refused_with_the_one_to_ask_for(
+    tables: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    model = ReWorldModel(changed(**tables))
+    model.save_pretrained(tmp_path)
+    with pytest.raises(WeightsError) as caught:
+        load_checkpoint(tmp_path, load_model_config("tiny"))
+    named = re.search(r"agent\.model=(\S+/config\.json)\)", str(caught.value.hint))
+    assert named is not None
+    assert load_checkpoint(tmp_path, load_model_config(named[1])).config == model.config
+    with pytest.raises(WeightsError) as caught:
+        load_checkpoint(shipped_folder("tiny"), changed())
+    assert str(caught.value.hint).startswith("use agent.model=tiny")
 
 
 def test_a_folder_of_an_earlier_version_has_the_defaults_of_new_fields(tmp_path: Path) -> None:

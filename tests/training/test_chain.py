@@ -11,6 +11,7 @@ import pytest
 import torch
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from reworld_agent.cli.main import main
 from reworld_agent.core.errors import ConfigError, DataError, ReWorldError
 from reworld_agent.evaluation.compose import FIT, MINE, SCORE, TRAIN, compose
 from reworld_agent.model import ReWorldModel
@@ -106,6 +107,11 @@ def test_a_model_with_a_codec_that_learns_is_trained_on_other_splits(tmp_path: P
         said = str(command)
         split = "town6_test" if name.startswith("score") else "town6_train"
         assert split in said and (str(file) in said) == (name not in _OF_WEIGHTS), said
+    file.write_text("base: tiny\ncodec: {kind: repwam}\n")
+    repwam = commands(tmp_path, TrainDemoSettings(model=str(file), data_split="town6_train"))
+    assert [command.name for command in repwam[:3]] == list(steps)[:3]
+    assert "codec" not in [command.name for command in commands(tmp_path, TrainDemoSettings())]
+    file.write_text("base: tiny\nstages: {1: {steps: 7}}\n")
     assert load_stage("1", model=str(file)).steps == 7
     assert load_stage("planner", model=str(file)) == load_stage("planner", model="tiny")
     file.write_text("base: tiny\nstages: {5: {steps: 7}}\n")
@@ -117,6 +123,17 @@ def test_a_model_with_a_codec_that_learns_is_trained_on_other_splits(tmp_path: P
     file.write_text("base: tiny\nstages: [1]\n")
     with pytest.raises(ConfigError, match="stages = "):
         load_stage("1", model=str(file))
+
+
+def test_what_a_later_command_would_refuse_is_refused_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "small.yaml"
+    file.write_text("base: tiny\nstages: {3: {stpes: 7}}\n")
+    for word, said in (("data_split=town_val", "no hard negatives"), (f"model={file}", "stpes")):
+        assert main(["train-demo", f"output_dir={tmp_path / 'out'}", word]) != 0
+        assert said in capsys.readouterr().err
+        assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

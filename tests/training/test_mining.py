@@ -17,8 +17,9 @@ from reworld_agent.evaluation.compose import MINE, compose
 from reworld_agent.model import ReWorldModel
 from reworld_agent.negatives import jobs, scored
 from reworld_agent.negatives.pool import read_pool
+from reworld_agent.scenes.roots import refuse_held_out
 from reworld_agent.training.mining.run import run_mining
-from reworld_agent.training.mining.settings import MiningRun, refuse_held_out
+from reworld_agent.training.mining.settings import MiningRun
 from tests.evaluation.fakes import FakeScorer
 from tests.scenes.small_logs import SPLIT
 from tests.training.test_data import small_loader

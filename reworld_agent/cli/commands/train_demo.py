@@ -12,9 +12,9 @@ COMMAND = Command(
     settings=TrainDemoSettings,
     run="reworld_agent.cli.commands.train_demo:run",
     about="""
-Statistics, 1, planner, 2, mining and 3, as the documented commands, one after the other, with a
-score after every stage that plans. With the default seed the weights are the shipped ones. A chain
-that was stopped goes on where it stopped.
+Statistics, the codec where the model's learns, 1, planner, 2, mining and 3, as the documented
+commands, one after the other, with a score after every stage that plans. With the default seed the
+weights are the shipped ones. A chain that was stopped goes on where it stopped.
 """,
     examples=(
         "reworld train-demo output_dir=outputs/train_demo",

@@ -12,7 +12,7 @@ from torch import Tensor
 from reworld_agent.clips.dataset import ClipDataset
 from reworld_agent.clips.index import read_index
 from reworld_agent.config import ModelConfig
-from reworld_agent.core.errors import DataError
+from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.splits import resolve_split
 from reworld_agent.training.codec.settings import CodecTrainSettings
@@ -68,6 +68,10 @@ def open_frames(settings: CodecTrainSettings, config: ModelConfig) -> tuple[Fram
         DataError: frames are not there.
     """
     clip = config.clip if settings.clips is None else config.world_clip
+    needed = config.video.prior_frames * config.codec.temporal_ratio
+    if clip.future_frames < needed:
+        message = f"clips of {clip.future_frames} future frames; video.prior needs {needed}"
+        raise ConfigError(message, "set world_clip.future_frames to that of clip, or more")
     history = clip.history_frames
     if settings.clips is not None:
         index = read_index(settings.clips, settings.clips_root)

@@ -56,7 +56,7 @@ def one_cycle(
 
 
 def _order(count: int, batch: int, seed: int) -> Iterator[Tensor]:
-    """Numbers below `count`, all of them once before any again."""
+    """Numbers below `count`, `batch` at a time, none twice in a round; each round leaves a rest."""
     generator = torch.Generator().manual_seed(seed)
     while True:
         shuffled = torch.randperm(count, generator=generator)

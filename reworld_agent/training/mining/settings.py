@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,29 +11,18 @@ from omegaconf import DictConfig
 
 from reworld_agent.config import RECIPES, field_names, load_model_config
 from reworld_agent.core.configs import plain
-from reworld_agent.core.errors import UsageError
 from reworld_agent.core.sections import from_mapping, section
 from reworld_agent.core.settings import MOST_WORKERS, Settings, setting
 from reworld_agent.negatives.settings import CandidateSettings, NegativeSettings
+from reworld_agent.scenes.roots import refuse_held_out
 from reworld_agent.scenes.split_settings import SplitSettings
 from reworld_agent.training.choices import read_model
 
-# `test` and `val` as whole words (town_test, private_test_hard), NAVSIM's navtest, navhard, ...;
-# `trainval`, the split of navtrain, is for training.
-HELD_OUT = re.compile(r"(^|[_-])(test|val)([_-]|$)|^nav(test|hard)|warmup")
 # Of the agent's configuration: nothing that is chosen here.
 _HOSTS_WORDS = (
     *("_target_", "_convert_", "stage", "method", "stage_applied", "purpose", "init_from", "dtype"),
     *("overrides", "hard_negatives", "split"),
 )
-
-
-def refuse_held_out(*names: str) -> None:
-    """Raise UsageError where a split is for testing: a pool is training data."""
-    for name in names:
-        if HELD_OUT.search(name):
-            message = f"the split {name} is held out for testing: no hard negatives are mined there"
-            raise UsageError(message, "use a training split, such as train_test_split=town_train")
 
 
 @dataclass(frozen=True, kw_only=True)

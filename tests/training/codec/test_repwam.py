@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -14,11 +13,11 @@ from reworld_agent.config import ModelConfig
 from reworld_agent.core.errors import ConfigError
 from reworld_agent.core.provenance import weights_hash
 from reworld_agent.model import ReWorldModel
-from reworld_agent.training.codec import encoders, loop, run
+from reworld_agent.training.codec import encoders, run
 from reworld_agent.training.codec.encoders import Alignment, ImageEncoder
 from reworld_agent.video_metrics.lpips_network import Lpips
 from tests.model.micro import micro_config
-from tests.training.codec.test_train_codec import MovingBars, settings
+from tests.training.codec.test_train_codec import MovingBars, settings, stop_after
 
 
 class Averages(ImageEncoder):
@@ -65,19 +64,7 @@ def test_a_stopped_run_goes_on_with_its_projection(
     weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = run.train_codec(settings(weights, "whole", align=1.0, steps=8))
-    loss, calls = loop.codec_loss, 0
-
-    def stopped(*given: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls > 6:
-            raise KeyboardInterrupt
-        return loss(*given)
-
-    monkeypatch.setattr(loop, "codec_loss", stopped)
-    with pytest.raises(KeyboardInterrupt):
-        run.train_codec(settings(weights, "stopped", align=1.0, steps=8))
-    monkeypatch.setattr(loop, "codec_loss", loss)
+    stop_after(6, settings(weights, "stopped", align=1.0, steps=8), monkeypatch)
     rest = run.train_codec(settings(weights, "stopped", align=1.0, steps=8))
     hashes = [weights_hash(ReWorldModel.from_pretrained(f.weights)) for f in (whole, rest)]
     assert hashes[0] == hashes[1]

@@ -69,6 +69,22 @@ def settings(weights: Path, name: str = "codec", **changes: Any) -> CodecTrainSe
     return CodecTrainSettings(checkpoint_path=weights, output_dir=folder, **(chosen | changes))
 
 
+def stop_after(steps: int, chosen: CodecTrainSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train, and be interrupted at the next step."""
+    loss, calls = loop.codec_loss, 0
+
+    def stopped(*given: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls > steps:
+            raise KeyboardInterrupt
+        return loss(*given)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(loop, "codec_loss", stopped)
+        run.train_codec(chosen)
+
+
 def test_it_learns_more_than_patch_pca(weights: Path) -> None:
     found = run.train_codec(settings(weights, steps=60, batch_size=4, crop=0, learning_rate=4e-3))
     ours, base = found.table.to_dict("records")
@@ -92,21 +108,8 @@ def test_a_stopped_run_ends_in_the_weights_that_it_would_have_had(
     weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = run.train_codec(settings(weights, "whole"))
-    loss = loop.codec_loss
-    calls = 0
-
-    def stopped(*given: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls > 8:
-            raise KeyboardInterrupt
-        return loss(*given)
-
-    monkeypatch.setattr(loop, "codec_loss", stopped)
-    with pytest.raises(KeyboardInterrupt):
-        run.train_codec(settings(weights, "stopped"))
+    stop_after(8, settings(weights, "stopped"), monkeypatch)
     assert (weights.parents[1] / "stopped" / loop.CHECKPOINT).is_file()
-    monkeypatch.setattr(loop, "codec_loss", loss)
     rest = run.train_codec(settings(weights, "stopped"))
     hashes = [weights_hash(ReWorldModel.from_pretrained(f.weights)) for f in (whole, rest)]
     assert hashes[0] == hashes[1]
