@@ -34,6 +34,7 @@ from reworld_agent.video.encoding import encode_clip
 Batch = dict[str, Tensor]
 Logs = dict[str, Tensor]
 _NAME_BYTES = 64
+LEAST_SCENES = 8  # of a forward, whose mean stands for that of all
 
 
 @dataclass(frozen=True)
@@ -205,6 +206,8 @@ def _action_terms(
     """What a stage learns of plans, over one video forward at t = 1."""
     states = _states(model, stage, features, rng)
     ego = features["ego"].to(states[0])
+    if stage.state_drop > 0:
+        states = _with_mean(states, rng.times((len(ego),), "uniform", ego) < stage.state_drop)
     if stage.context_drop > 0:
         kept = rng.times((len(ego),), "uniform", ego) >= stage.context_drop
         ego = ego * kept[:, None]
@@ -301,6 +304,16 @@ def _states(
     prompt = model.training_prompt(dropped)
     with contextlib.nullcontext() if learns else torch.no_grad():
         return model.video_states(history, future, features, label=label, prompt=prompt)
+
+
+def _with_mean(states: Sequence[Tensor], dropped: Tensor) -> list[Tensor]:
+    """States [B, N, D] by block, where `dropped` [B] the mean over the scenes."""
+    if len(dropped) < LEAST_SCENES:
+        message = f"state_drop takes the mean over the {len(dropped)} scenes of one forward"
+        hint = f"give a forward {LEAST_SCENES} or more, or set +agent.overrides.state_drop=0"
+        raise ConfigError(message, hint)
+    chosen = dropped[:, None, None]
+    return [torch.where(chosen, state.mean(dim=0, keepdim=True), state) for state in states]
 
 
 def _alignment(readouts: Mapping[int, Readout]) -> tuple[Tensor, Tensor]:

@@ -99,6 +99,9 @@ class TrainingStage:
         align_blocks: blocks (from 1) of L_align.
         noise_draws: plans denoised for each video forward.
         context_drop: share of scenes planned blind, for guided candidates (see negatives).
+        state_drop: share of scenes that plan from the mean of the batch's video states in their
+            own's place: the planner then knows what scenes have in common, and the gate's line on
+            the mean state asks what it was trained for (see training.gate).
         caption_drop: share of scenes that see the negative sentence in their own's place, where
             the weights have both (DriveLaW).
         frozen_projectors: L_align does not train the projectors of `planner.projected_blocks`, as
@@ -134,6 +137,7 @@ class TrainingStage:
     align_blocks: tuple[int, ...] = ()
     noise_draws: int = 1
     context_drop: float = 0.0
+    state_drop: float = 0.0
     caption_drop: float = 0.0
     frozen_projectors: bool = False
     repulsion_cap: float | None = None
@@ -178,6 +182,7 @@ class TrainingStage:
             "batch_size": (1, 2**20),
             "noise_draws": (1, 2**16),
             "context_drop": (0.0, 1.0),
+            "state_drop": (0.0, 1.0),
             "caption_drop": (0.0, 1.0),
             "noise_share": (0.0, 1.0),
             "ema_start": (0, _MOST_STEPS),
@@ -277,14 +282,13 @@ class TrainingStage:
         """The stage as its losses are taken of held-out scenes.
 
         L_RDE is left out, since held-out scenes have no hard negatives, and so is what learns from
-        rewards, beside which L_FM is; neither context nor caption is dropped.
+        rewards, beside which L_FM is; neither context, state nor caption is dropped.
         """
         weights = dataclasses.replace(self.weights, repulsion=0.0, policy=0.0)
         if self.policy is not None:
             weights = dataclasses.replace(weights, action_flow=1.0)
-        return dataclasses.replace(
-            self, weights=weights, policy=None, context_drop=0.0, caption_drop=0.0
-        )
+        kept = {"context_drop": 0.0, "state_drop": 0.0, "caption_drop": 0.0}
+        return dataclasses.replace(self, weights=weights, policy=None, **kept)
 
     def check(self, config: ModelConfig) -> None:
         """Raise ConfigError where the stage asks for blocks or heads that the model lacks."""

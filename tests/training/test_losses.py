@@ -154,3 +154,21 @@ def test_a_share_of_samples_is_pure_noise_throughout() -> None:
     assert not (times[0.0][:, history:] == 1000).any()
     with pytest.raises(ConfigError, match="noise_share"):
         load_stage("1", overrides={"noise_share": 1.5})
+
+
+def test_dropped_states_give_way_to_the_mean_of_the_batch() -> None:
+    """All dropped: the loss is that of scenes which all have the mean of their states."""
+    model, settings = ready("planner", state_drop=1.0, context_drop=0.0, caption_drop=0.0)
+    torch.nn.init.normal_(model.action_dit.proj_out.weight)
+    features, targets = batch(8)
+    states = torch.stack(model.planning_states(features), dim=1)
+    own = {"ego": features["ego"], "states": states}
+    mean = {**own, "states": states.mean(dim=0, keepdim=True).expand_as(states)}
+    kept = load_stage("planner", overrides={"state_drop": 0.0, "context_drop": 0.0})
+    draws = torch.rand(8, generator=(same := seeded()))  # that state_drop takes first
+    assert draws.max() < 1
+    dropped = stage_loss(model, settings, own, targets, seeded())[0]
+    torch.testing.assert_close(dropped, stage_loss(model, kept, mean, targets, same)[0])
+    assert not torch.isclose(dropped, stage_loss(model, kept, own, targets, seeded())[0])
+    with pytest.raises(ConfigError, match="mean over the 4 scenes"):
+        stage_loss(model, settings, *batch(4), seeded())
