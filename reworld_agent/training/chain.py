@@ -1,7 +1,7 @@
 """The whole chain of stages as the documented commands, one after the other, with their times.
 
-statistics -> codec, where the model has one that learns -> 1 -> planner -> 2 -> mine -> 3, with a
-score after every stage that plans.
+statistics -> codec, where the model has one that learns -> 1 -> planner -> 2 -> mine -> 3, the
+last two in one or more rounds, with a score after every stage that plans.
 """
 
 from __future__ import annotations
@@ -38,8 +38,7 @@ TABLE = "stages.csv"
 SCORES = "pdm_scores.csv"
 KEPT = "finished commands and checkpoints are kept; the same command goes on"
 TRAINED_ON, SCORED_ON = "town_train", "town_test"  # what the commands take by default
-# Neighbouring windows share nearly all of their frames: negatives of every fourth one are enough.
-SPARSE = "train_test_split.scene_filter.frame_interval=4"
+SPARSE = 4  # neighbouring windows share nearly all of their frames: negatives of every fourth do
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,8 @@ def setting(key: str, value: object) -> str:
 def commands(output: Path, settings: TrainDemoSettings) -> list[Command]:
     """The chain; each command starts from the weights of the one before.
 
-    A codec that learns (see `TrainableCodec`) is trained before Stage 1.
+    A codec that learns (see `TrainableCodec`) is trained before Stage 1. Rounds after the first
+    mine what the weights of the round before plan, and go on from these (`stage_3_2`, ...).
 
     Args:
         output: every command writes into a folder of its own below.
@@ -101,18 +101,21 @@ def commands(output: Path, settings: TrainDemoSettings) -> list[Command]:
     most, seed = settings.max_scenes, settings.seed
     scenes = (f"train_test_split.scene_filter.max_scenes={most}",) if most else ()
     steps = (f"trainer.params.max_steps={settings.max_steps}",) if settings.max_steps else ()
-    learned = _unless("train_test_split", settings.data_split, TRAINED_ON)
+    data = _unless("train_test_split", settings.data_split, TRAINED_ON)
+    every = settings.frame_interval
+    learned = (*data, *([_every(every)] if every > 1 else []))
+    sparse = (*data, _every(max(every, SPARSE)))
     judged = _unless("train_test_split", settings.test_split, SCORED_ON)
     model = _unless("agent.model", settings.model, "tiny")
 
     def place(name: str) -> str:
         return setting("output_dir", output / name)
 
-    def train(stage: str, before: str, *more: str) -> Command:
+    def train(stage: str, before: str, *more: str, again: str = "") -> Command:
         start = setting("agent.init_from", output / before / "weights")
-        name = f"stage_{stage}"
+        name = f"stage_{stage}{again}"
         words = ("agent=reworld", f"stage={stage}", start, place(name), f"seed={seed}")
-        words = (*words, *model, *learned, *steps, *scenes, *more)
+        words = (*words, *model, *steps, *scenes, *more)
         return Command(name, "train", words, output / name)
 
     def score(stage: str) -> Command:
@@ -123,21 +126,36 @@ def commands(output: Path, settings: TrainDemoSettings) -> list[Command]:
     fitted = tuple(word.removeprefix("agent.") for word in model)
     statistics = (*fitted, place("statistics"), f"seed={seed}", *learned, *scenes)
     codec = _codec(output, settings)
-    mined = setting("agent.checkpoint_path", output / "stage_2" / "weights")
-    mine = (mined, place("pool"), f"candidates.seed={seed}", *model, *learned, *scenes, SPARSE)
-    pool = setting("hard_negatives.pool", output / "pool" / "pool.parquet")
+
+    def mined(before: str, again: str) -> list[Command]:
+        weights = setting("agent.checkpoint_path", output / before / "weights")
+        pool = f"pool{again}"
+        words = (weights, place(pool), f"candidates.seed={seed}", *model, *sparse, *scenes)
+        found = setting("hard_negatives.pool", output / pool / "pool.parquet")
+        return [
+            Command(f"mine{again}", "mine", words),
+            train("3", before, found, *sparse, again=again),
+            score(f"3{again}"),
+        ]
+
+    later = [f"_{number}" for number in range(2, settings.rounds + 1)]
+    rounds = zip(
+        ("stage_2", "stage_3", *(f"stage_3{k}" for k in later)), ("", *later), strict=False
+    )
     return [
         Command("statistics", "fit-statistics", statistics),
         *codec,
-        train("1", "codec" if codec else "statistics"),
-        train("planner", "stage_1"),
+        train("1", "codec" if codec else "statistics", *learned),
+        train("planner", "stage_1", *learned),
         score("planner"),
-        train("2", "stage_planner"),
+        train("2", "stage_planner", *learned),
         score("2"),
-        Command("mine", "mine", mine),
-        train("3", "stage_2", pool, SPARSE),
-        score("3"),
+        *(command for before, again in rounds for command in mined(before, again)),
     ]
+
+
+def _every(frames: int) -> str:
+    return f"train_test_split.scene_filter.frame_interval={frames}"
 
 
 def _unless(key: str, value: str, default: str) -> tuple[str, ...]:

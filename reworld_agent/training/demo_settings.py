@@ -36,7 +36,20 @@ class TrainDemoSettings(Settings):
     model: str = setting(
         "configuration: tiny, or a FILE.yaml, whose `stages` count", "tiny", metavar="NAME|FILE"
     )
+    rounds: int = setting(
+        "of mining and Stage 3; later ones mine the plans of the weights before them (self-play)",
+        1,
+        least=1,
+        most=100,
+    )
     data_split: str = setting("folder of logs that it is trained on", "town_train")
+    frame_interval: int = setting(
+        "every so many-th frame of a log begins a training scene; negatives and Stage 3 take every "
+        "fourth at the least",
+        1,
+        least=1,
+        most=100,
+    )
     test_split: str = setting("folder of logs that it is scored on", "town_test")
     table: tuple[Path, ...] = setting(
         "only the mean and spread of finished chains: their folders",

@@ -287,8 +287,8 @@ class TrainingStage:
         weights = dataclasses.replace(self.weights, repulsion=0.0, policy=0.0)
         if self.policy is not None:
             weights = dataclasses.replace(weights, action_flow=1.0)
-        kept = {"context_drop": 0.0, "state_drop": 0.0, "caption_drop": 0.0}
-        return dataclasses.replace(self, weights=weights, policy=None, **kept)
+        found = dataclasses.replace(self, weights=weights, policy=None)
+        return dataclasses.replace(found, context_drop=0.0, state_drop=0.0, caption_drop=0.0)
 
     def check(self, config: ModelConfig) -> None:
         """Raise ConfigError where the stage asks for blocks or heads that the model lacks."""

@@ -107,6 +107,26 @@ def test_a_model_with_a_codec_that_learns_is_trained_on_other_splits(tmp_path: P
         said = str(command)
         split = "town6_test" if name.startswith("score") else "town6_train"
         assert split in said and (str(file) in said) == (name not in _OF_WEIGHTS), said
+    sparse = commands(tmp_path, replace(settings, frame_interval=2))
+    found = [str(command).rpartition("frame_interval=")[2][:1] for command in sparse]
+    assert "".join(found) == "2r22r2r44r"  # r: codec and scores, which have none
+    again = {
+        command.name: str(command) for command in commands(tmp_path, replace(settings, rounds=3))
+    }
+    assert list(again)[-6:] == [
+        "mine_2",
+        "stage_3_2",
+        "score_3_2",
+        "mine_3",
+        "stage_3_3",
+        "score_3_3",
+    ]
+    assert list(again)[:-6] == list(steps)
+    for last, number in (("3", 2), ("3_2", 3)):
+        weights = f"{tmp_path}/stage_{last}/weights"
+        assert f"agent.checkpoint_path={weights}" in again[f"mine_{number}"]
+        assert f"agent.init_from={weights}" in again[f"stage_3_{number}"]
+        assert f"/pool_{number}/pool.parquet" in again[f"stage_3_{number}"]
     file.write_text("base: tiny\ncodec: {kind: repwam}\n")
     repwam = commands(tmp_path, TrainDemoSettings(model=str(file), data_split="town6_train"))
     assert [command.name for command in repwam[:3]] == list(steps)[:3]

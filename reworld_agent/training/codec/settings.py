@@ -62,11 +62,11 @@ class CodecTrainSettings(Settings):
     )
     judged: int = setting("scenes or clips that it is judged on, at most", 64, least=1, group=_DATA)
     crop: int = setting(
-        "latent cells a side of what a step sees, at most; 0 = whole frames", 7, least=0, group=_RUN
+        "latent cells a side of what a step sees, at most; 0 = whole frames", 4, least=0, group=_RUN
     )
-    latents: int = setting("latent frames of a step's clips", 3, least=1, group=_RUN)
+    latents: int = setting("latent frames of a step's clips", 2, least=1, group=_RUN)
     batch_size: int = setting("clips of a step", 8, least=1, group=_RUN)
-    steps: int = setting("optimiser steps", 3000, least=1, group=_RUN)
+    steps: int = setting("optimiser steps", 2500, least=1, group=_RUN)
     learning_rate: float = setting(
         "of AdamW, cosine after at most 50 steps", 2e-3, above=0, group=_RUN
     )
