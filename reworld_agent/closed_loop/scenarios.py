@@ -162,7 +162,7 @@ def require_split(split: str) -> SplitPlan:
     """A split that can be driven in; raises UsageError."""
     six = [name for name, plan in SPLITS.items() if plan.version != "5"]
     if split not in six:
-        hint = did_you_mean(split, six, f"one of {', '.join(six)}")
+        hint = did_you_mean(split, six, f"one of {', '.join(six)}; world=logs drives over logs")
         raise UsageError(f"split={split} is no split of the town that can be driven in", hint)
     return SPLITS[split]
 

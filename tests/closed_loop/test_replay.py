@@ -40,10 +40,10 @@ def test_who_follows_the_log_keeps_the_rules(log: Path) -> None:
         world.advance(logged_future(world))
     found = judge_log(world)
     assert world.reason == "over" and world.left_at is None and world.time == 17.0
-    assert found.progress_m > 0.95 * found.logged_m and found.values["score"] > 0.8
+    assert found.more["route_completion"] > 0.95 and found.values["score"] > 0.8
     kept = ("no_at_fault_collisions", "drivable_area_compliance", "traffic_light_compliance")
     assert all(found.values[name] == 1.0 for name in kept), found.values
-    assert np.isnan(found.left_at)
+    assert found.more["left_log"] == 0.0 and found.more["within_log_s"] == 17.0
 
 
 def test_who_leaves_the_log_is_told_when(log: Path) -> None:
@@ -53,7 +53,8 @@ def test_who_leaves_the_log_is_told_when(log: Path) -> None:
     while not world.done:
         world.advance(agent.compute_trajectory(world.observe()))
     found = judge_log(world)
-    assert 0.0 < found.left_at < 10.0 and world.distance > 2.0
+    assert found.more["left_log"] == 1.0 and 0.0 < found.more["within_log_s"] < 10.0
+    assert world.farthest >= world.distance > 2.0
     assert found.values["score"] < 0.7
 
 

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from reworld_agent.closed_loop.contacts import Event
 from reworld_agent.closed_loop.ego import Plan
+from reworld_agent.closed_loop.replay.scenarios import LogScenario
+from reworld_agent.closed_loop.replay.world import LogWorld
 from reworld_agent.closed_loop.scenarios import Scenario
 from reworld_agent.closed_loop.world import World
 from reworld_agent.core.errors import ReWorldError
@@ -35,6 +37,7 @@ class Driven:
     """What came of a scenario.
 
     Attributes:
+        scenario: what was driven.
         world: as it was left.
         plans: tick and global points [L, 2] of each plan.
         events: all that happened.
@@ -43,7 +46,8 @@ class Driven:
         seconds: of the processor, by part: prepare, see, plan, drive.
     """
 
-    world: World
+    scenario: Scenario | LogScenario
+    world: World | LogWorld
     plans: list[tuple[int, NDArray[np.float64]]] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     reason: str = ""
@@ -59,12 +63,12 @@ class Driven:
 
 
 def drive_scenario(
-    scenario: Scenario, agent: Any, pace: Pace | None = None, film: bool = False
+    scenario: Scenario | LogScenario, agent: Any, pace: Pace | None = None, film: bool = False
 ) -> Driven:
     """Drive an agent through a scenario until that ends, or the agent gives no plan.
 
     Whatever the agent raises or returns, it ends the scenario and not the run. `HumanAgent` is the
-    recorded driver: its ego keeps to the recorded path.
+    recorded driver: its ego keeps to the recorded path, and over a log follows the logged ego.
 
     Args:
         scenario: what is driven.
@@ -74,15 +78,20 @@ def drive_scenario(
         film: keep the front pictures.
 
     Raises:
-        SceneError: nothing drivable comes of the scenario's seed.
+        SceneError: nothing drivable comes of the scenario's seed, or the log's frame.
+        DataError: a log, or a sensor file of it, is missing or damaged.
         UsageError: the agent asks for a sensor that the town has not.
     """
     pace = pace or Pace()
     recorded = agent.name() == RECORDED
-    sensors = agent.get_sensor_config()
+    sensors = same_class(agent.get_sensor_config())
     start = time.process_time()
-    world = World(scenario, _same_class(sensors), recorded)
-    driven = Driven(world, seconds={"prepare": time.process_time() - start})
+    world = (
+        scenario.world(sensors, recorded)
+        if isinstance(scenario, LogScenario)
+        else World(scenario, sensors, recorded)
+    )
+    driven = Driven(scenario, world, seconds={"prepare": time.process_time() - start})
     while not world.done and not driven.reason:
         with driven.timed("see"):
             seen = world.observe()
@@ -125,7 +134,7 @@ def _go(driven: Driven, plan: Any, pace: Pace) -> None:
         driven.plans.append((tick, world.followed.points()))
 
 
-def _same_class(sensors: Any) -> SensorConfig:
+def same_class(sensors: Any) -> SensorConfig:
     """The wishes of an agent of the devkit in this host's class."""
     names = SensorConfig.__dataclass_fields__
     return SensorConfig(**{name: getattr(sensors, name) for name in names})

@@ -12,14 +12,17 @@ from numpy.typing import NDArray
 from reworld_agent.analysis.player.recordings import Rollout
 from reworld_agent.closed_loop.contacts import OFF_MAP
 from reworld_agent.closed_loop.driving.loop import Driven
+from reworld_agent.closed_loop.driving.tracks import tracks_of
 from reworld_agent.closed_loop.judging.failures import failures
 from reworld_agent.closed_loop.judging.verdict import Verdict, drive_score, judge
+from reworld_agent.closed_loop.replay.scenarios import LogScenario
+from reworld_agent.closed_loop.replay.verdict import LOG_COLUMNS, judge_log
+from reworld_agent.closed_loop.replay.world import LOST, LogWorld
 from reworld_agent.closed_loop.scenarios import Scenario
 from reworld_agent.closed_loop.stage import TICK
 from reworld_agent.core.atomic import write_atomically
 from reworld_agent.pdm.metrics import SCORE, metric
 from reworld_agent.pdm.metrics.table import DRIVE, MP
-from reworld_agent.pdm.scene_cache import TRACK_TYPES
 from reworld_agent.pdm.simulate.bicycle import VX
 
 Array = NDArray[np.float64]
@@ -36,18 +39,17 @@ def row_of(driven: Driven, folder: Path | None, label: str) -> dict[str, Any]:
         label: of the agent.
     """
     with driven.timed("judge"):
-        verdict = judge(driven.world)
+        verdict, log = _judged(driven)
         values = _values(verdict, driven.reason)
-        log = driven.world.drive.name
-        lost = failures(verdict, driven.world.scenario.name, log)
+        lost = failures(verdict, driven.scenario.name, log)
         for row in lost:
             row["score"] = row["table_score"] = values[SCORE]
     row = {
-        **scenario_columns(driven.world.scenario),
+        **scenario_columns(driven.scenario),
         "log_name": log,
         "valid": True,
         **values,
-        **{name: verdict.more[name] for name in MORE},
+        **verdict.more,
         **({"alpasim_score": 0.0} if driven.reason else {}),
         "reason": driven.reason or _reason(driven, verdict),
         "failures": json.dumps(lost),
@@ -58,22 +60,41 @@ def row_of(driven: Driven, folder: Path | None, label: str) -> dict[str, Any]:
     return {**row, "timings": json.dumps(driven.seconds)}
 
 
-def unusable(scenario: Scenario, reason: str) -> dict[str, Any]:
+def _judged(driven: Driven) -> tuple[Verdict, str]:
+    """The verdict, and the name of the log."""
+    if isinstance(driven.world, LogWorld):
+        return judge_log(driven.world), driven.world.log.path.stem
+    return judge(driven.world), driven.world.drive.name
+
+
+def unusable(scenario: Scenario | LogScenario, reason: str) -> dict[str, Any]:
     """The row of a scenario that cannot be made: without scores, whoever drives."""
-    nothing = dict.fromkeys((*DRIVE.official, SCORE, *MORE), float("nan"))
+    columns = more_columns(isinstance(scenario, LogScenario))
+    nothing = dict.fromkeys((*DRIVE.official, SCORE, *columns), float("nan"))
     row = {**scenario_columns(scenario), "log_name": "", "valid": False, **nothing}
     empty = {"states": [], "plan_ticks": [], "plans": "[]", "events": "[]"}
     return {**row, "reason": reason, "failures": "[]", **empty, "timings": "{}"}
 
 
-def scenario_columns(scenario: Scenario) -> dict[str, Any]:
-    """What a scenario is, for tables."""
+def more_columns(logged: bool) -> tuple[str, ...]:
+    """Numbers of a table beside the metrics and the score; of drives over logs some more."""
+    return (*MORE, *LOG_COLUMNS) if logged else MORE
+
+
+def scenario_columns(scenario: Scenario | LogScenario) -> dict[str, Any]:
+    """What a scenario is, for tables; `source` is what it was read from."""
     return {
         "scenario": scenario.name,
         "town": scenario.town,
         "kind": scenario.kind,
         "difficulty": scenario.difficulty,
+        "source": source_of(scenario),
     }
+
+
+def source_of(scenario: Scenario | LogScenario) -> str:
+    """The hash of the file that a scenario is read from; "" of one that is made."""
+    return scenario.source if isinstance(scenario, LogScenario) else ""
 
 
 def _values(verdict: Verdict, reason: str) -> dict[str, float]:
@@ -89,6 +110,8 @@ def _reason(driven: Driven, verdict: Verdict) -> str:
     world, more = driven.world, verdict.more
     if world.reason == OFF_MAP or verdict.fault:
         return f"the ego left the map: no road near it at {world.time:.1f} s"
+    if world.reason == LOST:
+        return f"the ego was {more['farthest_m']:.0f} m from the logged one at {world.time:.1f} s"
     if verdict.values[MP.name] < 1.0:
         return f"came {more['progress_m']:.0f} m of the recorded {more['recorded_m']:.0f} m"
     return ""
@@ -111,19 +134,14 @@ def _save(
     folder: Path,
     label: str,
 ) -> None:
-    world, stage = driven.world, driven.world.stage
-    ticks = range(world.tick + 1)
-    things = stage.things
-    poses = np.array([things.now(stage.ticks[k].moment)[0] for k in ticks])
-    poses[..., :2] += stage.origin
+    world = driven.world
     states = world.states
-    near = np.hypot(*(poses[..., :2] - states[:, None, :2]).transpose(2, 0, 1)) < _REACH
-    chosen = np.flatnonzero(near.any(axis=0))
+    tracks = tracks_of(world, verdict).within(_REACH, states)
     shortest = min((len(points) for _, points in driven.plans), default=0)
     plans = [points[:shortest] for _, points in driven.plans]
     by_metric = {row["metric"]: row for row in lost}
     header = {
-        "token": world.scenario.name,
+        "token": driven.scenario.name,
         "label": label,
         "dt": TICK,
         "score": values[SCORE],
@@ -135,10 +153,10 @@ def _save(
         speed=states[:, VX],
         plan_step=np.array([tick for tick, _ in driven.plans], np.int64),
         plans=np.array(plans, float).reshape(len(plans), shortest, 2),
-        track_token=np.array([things.tracks[k] for k in chosen], np.str_),
-        track_type=np.array([TRACK_TYPES.index(str(things.names[k])) for k in chosen], np.int8),
-        track_size=things.sizes[chosen, :2],
-        track_pose=poses[:, chosen],
+        track_token=tracks.token,
+        track_type=tracks.kind,
+        track_size=tracks.size,
+        track_pose=tracks.pose,
     ).save(folder, verdict.windows[0].cache)
     for tick, picture in driven.pictures:
         write_atomically(folder / "cam_f0" / f"{tick:05d}.jpg", _jpeg(picture))

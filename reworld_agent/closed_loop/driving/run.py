@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,14 +13,15 @@ from typing import Any
 from tqdm import tqdm
 
 from reworld_agent.analysis.tables.driven import ROLLOUTS
-from reworld_agent.closed_loop.driving.loop import RECORDED, Pace, drive_scenario
-from reworld_agent.closed_loop.driving.record import row_of, unusable
+from reworld_agent.closed_loop.driving.loop import RECORDED, Pace, drive_scenario, same_class
+from reworld_agent.closed_loop.driving.record import row_of, source_of, unusable
 from reworld_agent.closed_loop.driving.settings import DriveRun
 from reworld_agent.closed_loop.driving.tables import Driving, write_tables
+from reworld_agent.closed_loop.replay.scenarios import LogScenario, of_logs
 from reworld_agent.closed_loop.scenarios import Scenario, of_split
 from reworld_agent.closed_loop.sight import Sight
 from reworld_agent.closed_loop.world import maps_root
-from reworld_agent.core.errors import SceneError
+from reworld_agent.core.errors import DataError, SceneError, UsageError
 from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.provenance import provenance
 from reworld_agent.core.result_tables import check_writable
@@ -31,7 +32,11 @@ from reworld_agent.evaluation.agent_choice import AgentChoice
 from reworld_agent.evaluation.agents import CHECKPOINT, build_agents
 from reworld_agent.pdm.compiling import ensure_compiled
 from reworld_agent.pdm.golden.finding import require_trust
+from reworld_agent.scenes.maps.city import city_map_path
+from reworld_agent.scenes.sensors import cameras_of
+from reworld_agent.scenes.splits import resolve_split
 from reworld_agent.scenes.synthetic.drive import SPLITS
+from reworld_agent.scenes.types import SensorConfig
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +45,7 @@ logger = logging.getLogger(__name__)
 class DriveTask:
     """What one call in a worker process drives."""
 
-    scenario: Scenario
+    scenario: Scenario | LogScenario
     choice: AgentChoice
     pace: Pace
     film: bool
@@ -58,19 +63,19 @@ def drive(settings: DriveRun) -> Driving:
     check_writable(settings.output_dir)
     require_trust()
     agent = build_agents([settings.agent])[settings.agent.name]
-    Sight.check(agent.get_sensor_config())
-    scenarios = of_split(settings.split, settings.scenarios, settings.kinds, settings.seconds)
+    scenarios = _scenarios(settings, same_class(agent.get_sensor_config()))
     origin = provenance(settings.agent.name, agent, settings.split, len(scenarios), DRIVE_V1)
     origin |= {
-        "town_version": SPLITS[settings.split].version,
+        **_world_of(settings),
         "replan_hz": settings.replan_hz,
         "latency_s": settings.latency,
         "seconds": settings.seconds,
         "recorded_driver": agent.name() == RECORDED,
     }
     named = {CHECKPOINT} if origin["weights_sha256"] else set()
-    identity = {key: origin[key] for key in ("agent", "weights_sha256", "split", "town_version")}
-    identity |= {key: origin[key] for key in ("code_version", "replan_hz", "latency_s", "seconds")}
+    identity = {key: origin[key] for key in ("agent", "weights_sha256", "split", "code_version")}
+    identity |= _world_of(settings)
+    identity |= {key: origin[key] for key in ("replan_hz", "latency_s", "seconds")}
     identity["arguments"] = settings.agent.arguments(but={"device", *named})
     identity["film"] = settings.film
     folder = settings.output_dir
@@ -82,13 +87,41 @@ def drive(settings: DriveRun) -> Driving:
     return write_tables(settings.output_dir, rows, origin)
 
 
-def _drive_all(settings: DriveRun, scenarios: list[Scenario], store: PartStore) -> None:
+def _world_of(settings: DriveRun) -> dict[str, Any]:
+    """What is driven in, for provenance."""
+    if settings.world == "town":
+        return {"town_version": SPLITS[settings.split].version}
+    return {"world": settings.world, "near_m": settings.near}
+
+
+def _scenarios(settings: DriveRun, sensors: SensorConfig) -> Sequence[Scenario | LogScenario]:
+    """What is driven; raises UsageError where the agent cannot be shown what it asks for."""
+    if settings.cameras == "none" and sensors != SensorConfig.build_no_sensors():
+        raise UsageError(
+            f"cameras=none, but the agent '{settings.agent.name}' asks for sensors",
+            "leave cameras= out, or choose an agent that needs only state",
+        )
+    if settings.world == "town":
+        Sight.check(sensors)
+        return of_split(settings.split, settings.scenarios, settings.kinds, settings.seconds)
+    wanted = cameras_of([sensors])
+    roots = resolve_split(settings.split, (*wanted, *(["CAM_F0"] if settings.film else [])))
+    found = of_logs(roots, settings.scenarios, settings.seconds, settings.near)
+    for city in dict.fromkeys(scenario.town for scenario in found):
+        city_map_path(roots.maps_root, city)  # refused now, and not scenario after scenario
+    return found
+
+
+def _drive_all(
+    settings: DriveRun, scenarios: Sequence[Scenario | LogScenario], store: PartStore
+) -> None:
     done = store.rows()
-    finished = set() if done.empty else set(done["scenario"])
-    todo = [scenario for scenario in scenarios if scenario.name not in finished]
+    finished = set() if done.empty else set(zip(done["scenario"], done["source"], strict=True))
+    todo = [own for own in scenarios if (own.name, source_of(own)) not in finished]
     if not todo:
         return
-    maps_root()  # made once, not by every process
+    if settings.world == "town":
+        maps_root()  # made once, not by every process
     ensure_compiled()
     todo.sort(key=lambda scenario: scenario.town)  # a process keeps few towns in memory
     tasks = [_task(settings, scenario) for scenario in todo]
@@ -106,7 +139,7 @@ def _rows(settings: DriveRun, tasks: list[DriveTask]) -> Iterator[dict[str, Any]
     return run_tasks(drive_one, tasks, worker, settings.workers)
 
 
-def _task(settings: DriveRun, scenario: Scenario) -> DriveTask:
+def _task(settings: DriveRun, scenario: Scenario | LogScenario) -> DriveTask:
     pace = Pace(settings.interval, settings.latency)
     folder = settings.output_dir / ROLLOUTS / scenario.name
     return DriveTask(scenario, settings.agent, pace, settings.film, folder)
@@ -117,9 +150,9 @@ def drive_one(task: DriveTask) -> dict[str, Any]:
     agent = _agent(task.choice.name, _Choice(task.choice))
     try:
         driven = drive_scenario(task.scenario, agent, task.pace, task.film)
-    except SceneError as error:
+        return row_of(driven, task.folder, task.choice.name)
+    except (SceneError, DataError) as error:
         return unusable(task.scenario, error.message)
-    return row_of(driven, task.folder, task.choice.name)
 
 
 class _Choice:

@@ -15,13 +15,15 @@ from reworld_agent.core.errors import UsageError
 from reworld_agent.core.sections import from_mapping
 from reworld_agent.core.settings import MOST_WORKERS, Settings, setting
 from reworld_agent.evaluation.agent_choice import AgentChoice, chosen_agent, read_agent
+from reworld_agent.scenes.roots import require_split as require_logged_split
 
-_WORK = "how it is done"
+_WORK, _LOGS = "how it is done", "over logs (world=logs)"
+_LOG_HZ = 2  # frames a second
 
 
 @dataclass(frozen=True, kw_only=True)
 class DriveRun(Settings):
-    """An agent driven through scenarios of the town, and its scores.
+    """An agent driven through scenarios of the town or over logs, and its scores.
 
     Raises:
         UsageError: settings that cannot be, or do not go together.
@@ -37,7 +39,15 @@ class DriveRun(Settings):
         "folder of the run; an unfinished run in it goes on", writes="folder"
     )
     experiment_name: str = setting("of the default output_dir", "drive")
-    split: str = setting("whose drives and towns: town6_test, town6_val ...", "town6_test")
+    world: Literal["town", "logs"] = setting(
+        "town: everybody reacts, cameras are painted; logs: those of NAVSIM, whose others drive as "
+        "logged",
+        "town",
+    )
+    split: str = setting(
+        "whose drives and towns: town6_test, town6_val ...; of logs the folder below navsim_logs",
+        "town6_test",
+    )
     scenarios: int = setting("how many", 64, least=1, most=100_000)
     kinds: tuple[str, ...] = setting(
         "drive: the split's own drives; the others are made from seeds, at three difficulties in "
@@ -53,6 +63,20 @@ class DriveRun(Settings):
         "seconds after which a plan is followed (simulated, in steps of 0.1)", 0.0, least=0, most=1
     )
     film: bool = setting("keep the pictures of CAM_F0, for `reworld look`", False)
+    cameras: Literal["none", "logged"] | None = setting(
+        "none: agents that need only state, others are refused; logged: pictures of the log; null "
+        "= what the agent asks for",
+        None,
+        group=_LOGS,
+    )
+    near: float = setting(
+        "metres from the logged ego within which logged pictures count as true; the table says "
+        "who left that, and when",
+        2.0,
+        least=0,
+        most=60,
+        group=_LOGS,
+    )
     worker: Literal["sequential", "processes", "ray"] = setting(
         "who drives", "processes", group=_WORK
     )
@@ -81,15 +105,11 @@ class DriveRun(Settings):
 
     def check(self) -> None:
         """See the class."""
-        # the towns take a second to import, and --help needs none
-        from reworld_agent.closed_loop.scenarios import require_split  # noqa: PLC0415
-
         self.agent.require_weights()
-        require_split(self.split)
-        if not self.kinds or len(set(self.kinds)) < len(self.kinds):
-            given = ",".join(self.kinds)
-            message = f"kinds=[{given}] must name one kind or more, each once"
-            raise UsageError(message, f"for example kinds=[{FROM_SPLIT}]")
+        if self.world == "town":
+            self._check_town()
+        else:
+            self._check_logs()
         if 10 % self.replan_hz:
             raise UsageError(f"replan_hz={self.replan_hz} does not divide 10", "use 1, 2, 5 or 10")
         if abs(self.latency * 10 - round(self.latency * 10)) > 1e-6:
@@ -99,3 +119,29 @@ class DriveRun(Settings):
                 f"latency={self.latency:g} is not below the {self.interval:g} s between two plans",
                 "set a smaller replan_hz=, or a smaller latency=",
             )
+
+    def _check_town(self) -> None:
+        # the towns take a second to import, and --help needs none
+        from reworld_agent.closed_loop.scenarios import require_split  # noqa: PLC0415
+
+        require_split(self.split)
+        if not self.kinds or len(set(self.kinds)) < len(self.kinds):
+            given = ",".join(self.kinds)
+            message = f"kinds=[{given}] must name one kind or more, each once"
+            raise UsageError(message, f"for example kinds=[{FROM_SPLIT}]")
+        if self.cameras == "logged":
+            hint = "leave cameras= out, or set world=logs"
+            raise UsageError("cameras=logged, but the town paints its pictures", hint)
+
+    def _check_logs(self) -> None:
+        require_logged_split(self.split)
+        if self.kinds != (FROM_SPLIT,):
+            hint = "leave kinds= out, or set world=town"
+            raise UsageError(f"kinds=[{','.join(self.kinds)}], but logs have no kinds", hint)
+        if self.replan_hz > _LOG_HZ:
+            hint = f"replan_hz={_LOG_HZ} or 1"
+            raise UsageError(
+                f"replan_hz={self.replan_hz}, but logs have {_LOG_HZ} frames a second", hint
+            )
+        if abs(self.seconds * _LOG_HZ - round(self.seconds * _LOG_HZ)) > 1e-6:
+            raise UsageError(f"seconds={self.seconds:g} is no multiple of 0.5 s", "for example 20")

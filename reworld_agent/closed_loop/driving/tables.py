@@ -14,7 +14,9 @@ import pyarrow as pa
 from reworld_agent.analysis.comparison.hierarchical import Hierarchical, hierarchical_interval
 from reworld_agent.analysis.explanation.explain import SCHEMA
 from reworld_agent.analysis.tables.files import DRIVE_FAILURES, DRIVE_SCORES
-from reworld_agent.closed_loop.driving.record import MORE
+from reworld_agent.closed_loop.driving.record import more_columns
+from reworld_agent.closed_loop.replay.scenarios import LOGGED
+from reworld_agent.closed_loop.replay.verdict import LEFT_LOG
 from reworld_agent.core.result_tables import write_csv, write_parquet, write_with_twin
 from reworld_agent.pdm.metrics import SCORE, metric
 from reworld_agent.pdm.metrics.table import DRIVE
@@ -22,7 +24,6 @@ from reworld_agent.pdm.metrics.table import DRIVE
 AVERAGE = "average"
 ROLLOUTS, TIMINGS = "rollouts.parquet", "timings.csv"
 _NAMES = ("scenario", "log_name", "town", "kind", "difficulty", "valid")
-_NUMBERS = (*DRIVE.official, SCORE, *MORE)
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class Driving:
         """The scenarios, without the average."""
         return self.table.iloc[:-1]
 
+    @property
+    def logged(self) -> bool:
+        """Whether these are drives over logs."""
+        return LEFT_LOG in self.table
+
     def text(self) -> str:
         """The printed summary."""
         average, rows = self.table.iloc[-1], self.rows
@@ -62,9 +68,13 @@ class Driving:
         )
         if self.interval is not None and np.isfinite(self.interval.low):
             low, high = self.interval.low, self.interval.high
+            over = "logs in these cities" if self.logged else "drives in these towns"
+            lines.append(f"95 % interval of {DRIVE.total} over {over}: {low:.4f} to {high:.4f}")
+        if self.logged:
+            left = int(rows[LEFT_LOG].sum())
             lines.append(
-                f"95 % interval of {DRIVE.total} over drives in these towns: {low:.4f} to "
-                f"{high:.4f}"
+                f"{left} of {len(rows)} left the log by more than {self.origin['near_m']:g} m: "
+                "what is seen from there on is not true (left_log, within_log_s)"
             )
         kinds = rows[rows["valid"]].groupby("kind")[SCORE].agg(["mean", "count"])
         if len(kinds) > 1:
@@ -115,18 +125,21 @@ def write_tables(folder: Path, rows: pd.DataFrame, origin: dict[str, Any]) -> Dr
 def score_table(rows: pd.DataFrame) -> tuple[pd.DataFrame, Hierarchical | None]:
     """The table of scores, its average last, and the interval of the mean score.
 
-    Scenarios that cannot be made have no scores, whoever drives, and are not averaged.
+    Scenarios that cannot be made have no scores, whoever drives, and are not averaged. Pieces of
+    one log are taken together in the interval.
     """
-    table = rows[[*_NAMES, *_NUMBERS, "reason"]].copy()
+    logged = bool((rows["kind"] == LOGGED).any())
+    numbers = (*DRIVE.official, SCORE, *more_columns(logged))
+    table = rows[[*_NAMES, *numbers, "reason"]].copy()
     good = table[table["valid"]]
-    average = {name: float(good[name].mean()) for name in _NUMBERS}
+    average = {name: float(good[name].mean()) for name in numbers}
     last = {**dict.fromkeys(_NAMES, ""), "scenario": AVERAGE, "difficulty": 0, **average}
     last |= {"valid": bool(len(good)), "reason": ""}
     table = pd.concat([table, pd.DataFrame([last])], ignore_index=True)
     if good.empty:
         return table, None
     values = good[SCORE].to_numpy(np.float64)
-    drives = [str(name) for name in good["scenario"]]
+    drives = [str(name) for name in good["log_name" if logged else "scenario"]]
     return table, hierarchical_interval(values[None], drives, [str(town) for town in good["town"]])
 
 

@@ -15,7 +15,7 @@ from reworld_agent.closed_loop.stage import TICK
 from reworld_agent.pdm.metrics import SCORE, Failure, Metric, metric
 from reworld_agent.pdm.metrics.progress import mechanism
 from reworld_agent.pdm.metrics.records import Names
-from reworld_agent.pdm.metrics.situations import RED_LIGHT
+from reworld_agent.pdm.metrics.situations import OFF_ROUTE, RED_LIGHT
 from reworld_agent.pdm.metrics.table import DRIVE, EP, TLC
 from reworld_agent.pdm.protocols.records import failure_records
 from reworld_agent.pdm.world.ego_frame import poses_to_ego
@@ -62,8 +62,7 @@ def failures(verdict: Verdict, name: str, log: str) -> list[dict[str, Any]]:
 
 def _found(verdict: Verdict, row: Metric) -> tuple[Window, dict[str, Any]]:
     """The window in which a metric is lost, and what happened in it."""
-    if row is TLC:
-        assert verdict.red is not None
+    if row is TLC and verdict.red is not None:
         tick, light = verdict.red
         window = next(own for own in reversed(verdict.windows) if own.start <= tick)
         met: dict[str, Any] = {
@@ -77,7 +76,9 @@ def _found(verdict: Verdict, row: Metric) -> tuple[Window, dict[str, Any]]:
         part = verdict.more["recorded_m"] / len(verdict.windows)
         own = float(window.raw["progress"][0])
         return window, {"mechanism": mechanism(window.cache, window.states, own, part)}
-    window = next(_losing(verdict, row), verdict.windows[-1])
+    window = next(_losing(verdict, row), None)
+    if window is None:  # what it lost by lies outside all windows
+        return verdict.windows[-1], {"mechanism": OFF_ROUTE}
     columns = failure_records(DRIVE, window.raw, Names.of(window.cache))
     scored = {name: values[0].item() for name, values in columns.items()}
     found = failure_attributes(row, Failure(row.name, window.cache, window.states, scored))

@@ -5,11 +5,17 @@ from typing import TYPE_CHECKING
 from reworld_agent.core.lazy import lazy_face
 
 if TYPE_CHECKING:
-    from reworld_agent.closed_loop.replay.verdict import LogVerdict, judge_log
+    from reworld_agent.closed_loop.replay.scenarios import LogScenario, of_logs
+    from reworld_agent.closed_loop.replay.verdict import judge_log
     from reworld_agent.closed_loop.replay.world import LogWorld
 
-__all__ = ["LogVerdict", "LogWorld", "judge_log"]
+__all__ = ["LogScenario", "LogWorld", "judge_log", "of_logs"]
 
 __getattr__, __dir__ = lazy_face(
-    __name__, {"verdict": ["LogVerdict", "judge_log"], "world": ["LogWorld"]}
+    __name__,
+    {
+        "scenarios": ["LogScenario", "of_logs"],
+        "verdict": ["judge_log"],
+        "world": ["LogWorld"],
+    },
 )

@@ -16,19 +16,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reworld_agent.closed_loop.contacts import OVER, Event
 from reworld_agent.closed_loop.ego import LONGEST, Control, Plan, interval_of_action, read_action
+from reworld_agent.closed_loop.replay.frames import FRAME, HISTORY, TICKS, reframed, status
 from reworld_agent.core.errors import DataError, SceneError, UsageError
-from reworld_agent.pdm.simulate.bicycle import AX, AY, VX, VY, YAW_RATE
 from reworld_agent.pdm.world.frames import Moment, open_log
 from reworld_agent.scenes.geometry import relative_poses
-from reworld_agent.scenes.types import AgentInput, Cameras, EgoStatus, Lidar, SensorConfig
+from reworld_agent.scenes.scene import Scene
+from reworld_agent.scenes.types import AgentInput, Cameras, Lidar, SensorConfig
 
 Array = NDArray[np.float64]
-FRAME, TICKS = 0.5, 5  # s and ticks of 0.1 s between two frames
-HISTORY = 4  # frames that an agent is shown
 NEAR = 2.0  # m; the tracker itself lags behind a logged plan by 1 m and more
-OVER, LOST = "over", "lost"
+LOST, LEFT = "lost", "left_log"
 _LOST_M = 60.0  # from the log: there nothing is annotated, and nothing can be judged
+_FUTURE = 8  # logged frames that the recorded driver follows
 
 
 class LogWorld:
@@ -42,10 +43,13 @@ class LogWorld:
         sensors: what the agent asks for; None for nothing.
         blobs: folder that the log's image paths start from, where there are sensors.
         near: metres from the logged ego within which logged pictures count as true.
+        recorded: the ego follows the logged one by the tracker, and no action is asked for.
 
     Attributes:
         tick: of 0.1 s since the start; reason: `over`, `lost` (60 m from the log), "" before.
         left_at: s at which the ego left the log's neighbourhood; None while it has not.
+        farthest: metres from the logged ego, the most up to now.
+        followed: the plan that the ego follows; None before the first.
 
     Raises:
         DataError: the log cannot be read, or a frame of it is damaged.
@@ -62,12 +66,13 @@ class LogWorld:
         sensors: SensorConfig | None = None,
         blobs: Path | None = None,
         near: float = NEAR,
+        recorded: bool = False,
     ) -> None:
         self.sensors = sensors or SensorConfig.build_no_sensors()
         if blobs is None and self.sensors != SensorConfig.build_no_sensors():
             raise UsageError("the agent asks for sensors", "name the folder of sensor data")
         self.log, self.start, self.maps_root = open_log(Path(log)), start, maps_root
-        self.blobs, self.near = blobs, near
+        self.blobs, self.near, self.recorded = blobs, near, recorded
         self.last = min(start + round(seconds / FRAME), len(self.log.frames) - 1)
         if start < HISTORY - 1 or self.last <= start:
             raise SceneError(
@@ -78,12 +83,18 @@ class LogWorld:
         self._past = [moment.state for moment in logged]
         self._states = [self._past[-1]]
         self.reason, self.left_at = "", None if near > 0.0 else 0.0
-        self._plan: Plan | None = None
+        self.farthest = 0.0
+        self.followed: Plan | None = None
 
     @property
     def tick(self) -> int:
         """Ticks of 0.1 s since the start."""
         return len(self._states) - 1
+
+    @property
+    def last_tick(self) -> int:
+        """The tick at which the drive is over."""
+        return (self.last - self.start) * TICKS
 
     @property
     def time(self) -> float:
@@ -119,13 +130,12 @@ class LogWorld:
 
     def observe(self) -> AgentInput:
         """The history up to now, as NAVSIM hands it to an agent; commands are the log's."""
-        now = self.tick // TICKS
-        numbers = range(now - HISTORY + 1, now + 1)
+        numbers = self._history()
         states = np.array([self._driven(number) for number in numbers])
         local = relative_poses(states[-1, :3], states[:, :3]).astype(np.float32)
         frames = [self.log.frames[self.start + number] for number in numbers]
         statuses = [
-            _status(frame, state, pose, free=number > 0)
+            status(frame, state, pose, free=number > 0)
             for frame, state, pose, number in zip(frames, states, local, numbers, strict=True)
         ]
         cameras, lidars = [], []
@@ -136,35 +146,100 @@ class LogWorld:
             lidars.append(Lidar.from_paths(blobs, Path(path) if path else None, names))
         return AgentInput(statuses, cameras, lidars)
 
-    def advance(self, action: Any = None, duration: float = FRAME) -> None:
-        """Drive on for a whole number of frames, at most 4 s; None goes on with the plan before.
+    def scene(self) -> Scene:
+        """What a privileged agent sees now: boxes, lights, route and map too; no future."""
+        frames = [
+            reframed(self.log.frames[self.start + number], self._driven(number))
+            for number in self._history()
+        ]
+        none = SensorConfig.build_no_sensors()
+        return Scene.from_scene_dict_list(frames, Path(), HISTORY, 0, none, self.maps_root)
+
+    def picture(self, camera: str = "CAM_F0") -> NDArray[np.uint8]:
+        """The logged picture [height, width, 3] (RGB) of the last whole frame.
+
+        Raises:
+            DataError: it is missing or damaged. UsageError: there is no folder of sensor data.
+        """
+        if self.blobs is None:
+            raise UsageError("no picture without a folder of sensor data", "name it: blobs=")
+        frame, name = self.log.frames[self.start + self.tick // TICKS], camera.lower()
+        seen = Cameras.from_camera_dict(self.blobs, frame["cams"], [name], frame["token"])
+        image: NDArray[np.uint8] = getattr(seen, name).image
+        return image
+
+    def advance(
+        self, action: Any = None, duration: float = FRAME, latency: float = 0.0
+    ) -> list[Event]:
+        """Drive on for a whole number of frames; None goes on with the plan before.
+
+        Args:
+            action: a `Trajectory`, or poses [L, 3]; the recorded driver takes none.
+            duration: s, a multiple of 0.5, at most 4.
+            latency: s after which the action counts, a multiple of 0.1 below the duration; until
+                then the plan before does, and where there is none, the action.
+
+        Returns:
+            What began in this step: `left_log`, `over`, `lost`.
 
         Raises:
             DataError: the action is no plan, not finite, or teleports; nothing has moved.
-            UsageError: the time is none of these, or the log has ended.
+            UsageError: the times are none of these, or the log has ended.
         """
-        frames = round(duration / FRAME)
-        if self.done or abs(frames * FRAME - duration) > 1e-6 or not 0 < duration <= LONGEST:
-            raise UsageError(
-                f"no step of {duration:g} s in a log{f' that is {self.reason}' * self.done}",
-                "multiples of 0.5 s, at most 4 s",
-            )
-        if action is not None:
+        late, before = self._check_times(duration, latency), self.followed
+        if self.recorded:
+            late, self.followed = 0, self._as_logged()
+        elif action is not None:
             found = read_action(action)
             if isinstance(found, Control):
                 raise DataError("a log is driven by plans", "give poses [L, 3]")
-            self._plan = Plan(self.state, self._time_us(), found, interval_of_action(action))
-        if self._plan is None:
+            self.followed = Plan(self.state, self._time_us(), found, interval_of_action(action))
+        if self.followed is None:
             raise DataError("there is no plan yet", "give poses [L, 3]")
-        course = self._plan.followed(self.state, self._time_us())
-        left = (self.last - self.start) * TICKS - self.tick
-        self._states += list(course[1 : 1 + min(frames * TICKS, left)])
-        if self.left_at is None and self.distance > self.near:
+        ticks = min(round(duration / FRAME) * TICKS, self.last_tick - self.tick)
+        self._drive(before or self.followed, min(late, ticks))
+        self._drive(self.followed, ticks - min(late, ticks))
+        return self._events()
+
+    def _drive(self, plan: Plan, ticks: int) -> None:
+        if ticks:
+            self._states += list(plan.followed(self.state, self._time_us())[1 : 1 + ticks])
+
+    def _events(self) -> list[Event]:
+        far, found = self.distance, list[Event]()
+        self.farthest = max(self.farthest, far)
+        if self.left_at is None and far > self.near:
             self.left_at = self.time
-        if self.distance > _LOST_M:
+            found.append(Event(self.time, LEFT))
+        if far > _LOST_M:
             self.reason = LOST
-        elif self.start + self.tick // TICKS >= self.last:
+        elif self.tick >= self.last_tick:
             self.reason = OVER
+        return [*found, Event(self.time, self.reason)] if self.done else found
+
+    def _check_times(self, duration: float, latency: float) -> int:
+        """Ticks that a new plan comes late; raises UsageError."""
+        frames, late = round(duration / FRAME), round(latency / 0.1)
+        whole = abs(frames * FRAME - duration) + abs(late * 0.1 - latency) < 1e-6
+        if self.done or not whole or not 0 <= latency < duration <= LONGEST:
+            after = f" with a latency of {latency:g} s" if latency else ""
+            raise UsageError(
+                f"no step of {duration:g} s{after} in a log{f' that is {self.reason}' * self.done}",
+                "multiples of 0.5 s, at most 4 s; latency in steps of 0.1 s, below that",
+            )
+        return late
+
+    def _as_logged(self) -> Plan:
+        """The logged way from now on, as a plan."""
+        now = self.start + self.tick // TICKS
+        moments = self.log.moments(now + 1, now + 1 + _FUTURE)
+        poses = relative_poses(self.state[:3], np.array([found.state[:3] for found in moments]))
+        return Plan(self.state, self._time_us(), poses, FRAME)
+
+    def _history(self) -> range:
+        """Numbers since the start of the frames that an agent is shown."""
+        now = self.tick // TICKS
+        return range(now - HISTORY + 1, now + 1)
 
     def _driven(self, number: int) -> Array:
         """[11] ego at a frame since the start; before it, as logged."""
@@ -172,14 +247,3 @@ class LogWorld:
 
     def _time_us(self) -> int:
         return int(self.log.frames[self.start]["timestamp"]) + self.tick * 100_000
-
-
-def _status(frame: dict[str, Any], state: Array, pose: Array, free: bool) -> EgoStatus:
-    """Of a frame; what a driven ego feels sideways is its speed times its yaw rate."""
-    aside = state[VX] * state[YAW_RATE] if free else state[AY]
-    return EgoStatus(
-        ego_pose=pose,
-        ego_velocity=np.array([state[VX], state[VY]], dtype=np.float32),
-        ego_acceleration=np.array([state[AX], aside], dtype=np.float32),
-        driving_command=frame["driving_command"],
-    )
