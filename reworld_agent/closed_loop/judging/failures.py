@@ -76,9 +76,10 @@ def _found(verdict: Verdict, row: Metric) -> tuple[Window, dict[str, Any]]:
         part = verdict.more["recorded_m"] / len(verdict.windows)
         own = float(window.raw["progress"][0])
         return window, {"mechanism": mechanism(window.cache, window.states, own, part)}
-    window = next(_losing(verdict, row), None)
-    if window is None:  # what it lost by lies outside all windows
+    losing = next(_losing(verdict, row), None)
+    if losing is None:  # what it lost by lies outside all windows
         return verdict.windows[-1], {"mechanism": OFF_ROUTE}
+    window = losing
     columns = failure_records(DRIVE, window.raw, Names.of(window.cache))
     scored = {name: values[0].item() for name, values in columns.items()}
     found = failure_attributes(row, Failure(row.name, window.cache, window.states, scored))
