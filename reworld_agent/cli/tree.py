@@ -36,6 +36,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "measure": (
         *("benchmark scorer", "benchmark model", "benchmark data", "benchmark plan"),
         *("benchmark stages", "benchmark methods", "benchmark repulsion", "benchmark guidance"),
+        "benchmark ranks",
         *("evidence run", "evidence table", "evidence oracle"),
     ),
     "closed loop": ("drive", "serve driver", "serve world"),
