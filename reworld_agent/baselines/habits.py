@@ -78,9 +78,9 @@ class HabitAgent(SensorlessAgent):
         if habit not in HABITS:
             hint = did_you_mean(habit, HABITS, f"one of {', '.join(HABITS)}", "agent.habit={}")
             raise UsageError(f"agent.habit={habit} is no habit", hint)
+        init_agent(self, _USUAL, requires_scene=bool(agent.requires_scene))
         self.agent, self.habit = agent, habit
         self.requires_scene = bool(agent.requires_scene)
-        init_agent(self, _USUAL, requires_scene=self.requires_scene)
 
     def name(self) -> str:
         """The agent's own name, and the habit."""
