@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import kendalltau, spearmanr
+from scipy.stats import rankdata
 
 from reworld_agent.core.errors import DataError
 
@@ -60,43 +60,56 @@ def agreements(
     names = list(scores)
     planners = next(iter(scores.values())).shape[0]
     generator = np.random.default_rng(seed)
-    drawn = [_drives(towns, generator) for _ in range(resamples)]
-    chosen = [_planners(planners, generator) for _ in range(resamples)]
+    drawn = np.array([_drives(towns, generator) for _ in range(resamples)])
+    chosen = np.array([_planners(planners, generator) for _ in range(resamples)])
+    whole = {name: own.mean(axis=1)[None] for name, own in scores.items()}
+    means = {name: own[:, drawn].mean(axis=2).T for name, own in scores.items()}
+    others = {name: np.take_along_axis(own, chosen, axis=1) for name, own in means.items()}
     found = []
     for place, first in enumerate(names):
         for second in names[place + 1 :]:
             for kind, rank in _KINDS.items():
-                pair = scores[first], scores[second]
-                value = rank(*(own.mean(axis=1) for own in pair))
-                means = [[own[:, some].mean(axis=1) for own in pair] for some in drawn]
-                drives = [rank(*own) for own in means]
-                both = [
-                    rank(*(values[some] for values in own))
-                    for own, some in zip(means, chosen, strict=True)
-                ]
+                value, drives, both = (
+                    rank(own[first], own[second]) for own in (whole, means, others)
+                )
                 found.append(
-                    Agreement(first, second, kind, value, *_interval(drives), *_interval(both))
+                    Agreement(
+                        *(first, second, kind, float(value[0])),
+                        *_interval(drives),
+                        *_interval(both),
+                    )
                 )
     return found
 
 
-def _spearman(first: Array, second: Array) -> float:
-    return float(spearmanr(first, second).statistic) if _vary(first, second) else np.nan
+def _spearman(first: Array, second: Array) -> Array:
+    """Spearman's ρ [R] of R pairs of [P] values; NaN where one of both does not vary."""
+    a, b = (rankdata(own, axis=1) for own in (first, second))
+    return _correlated(a - a.mean(axis=1, keepdims=True), b - b.mean(axis=1, keepdims=True))
 
 
-def _kendall(first: Array, second: Array) -> float:
-    return float(kendalltau(first, second).statistic) if _vary(first, second) else np.nan
+def _kendall(first: Array, second: Array) -> Array:
+    """Kendall's τ_b [R]: the correlation of the signs of all differences."""
+    count = len(first)
+    a, b = (
+        np.sign(own[:, :, None] - own[:, None, :]).reshape(count, -1) for own in (first, second)
+    )
+    return _correlated(a, b)
 
 
-_KINDS: dict[str, Callable[[Array, Array], float]] = {"spearman": _spearman, "kendall": _kendall}
+def _correlated(a: Array, b: Array) -> Array:
+    """Cosines [R] of the angles between rows."""
+    scale = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
+    known = scale > 0
+    found: Array = np.where(known, (a * b).sum(axis=1) / np.where(known, scale, 1.0), np.nan)
+    return found
 
 
-def _vary(first: Array, second: Array) -> bool:
-    return bool(np.ptp(first) > 0 and np.ptp(second) > 0)
+_KINDS: dict[str, Callable[[Array, Array], Array]] = {"spearman": _spearman, "kendall": _kendall}
 
 
-def _interval(values: Sequence[float]) -> tuple[float, float]:
-    known = np.array(values)[np.isfinite(values)]
+def _interval(values: Array) -> tuple[float, float]:
+    known = values[np.isfinite(values)]
     if not len(known):
         return np.nan, np.nan
     low, high = np.percentile(known, [_TAIL, 100 - _TAIL])

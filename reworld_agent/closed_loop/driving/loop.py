@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from reworld_agent.closed_loop.contacts import Event
 from reworld_agent.closed_loop.ego import Plan
 from reworld_agent.closed_loop.replay.scenarios import LogScenario
+from reworld_agent.closed_loop.replay.stages import StagedWorld
 from reworld_agent.closed_loop.replay.world import LogWorld
 from reworld_agent.closed_loop.scenarios import Scenario
 from reworld_agent.closed_loop.world import World
-from reworld_agent.core.errors import ReWorldError
+from reworld_agent.core.errors import ReWorldError, SceneError
 from reworld_agent.scenes.types import AgentInput, SensorConfig
 
 RECORDED = "HumanAgent"  # the devkit's name of the agent that replays the log: here, the drive
@@ -47,7 +48,7 @@ class Driven:
     """
 
     scenario: Scenario | LogScenario
-    world: World | LogWorld
+    world: World | LogWorld | StagedWorld
     plans: list[tuple[int, NDArray[np.float64]]] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     reason: str = ""
@@ -127,6 +128,8 @@ def _go(driven: Driven, plan: Any, pace: Pace) -> None:
     try:
         latency = pace.latency if pace.latency < duration else 0.0
         driven.events += world.advance(plan, duration, latency)
+    except SceneError:  # no agent's fault
+        raise
     except ReWorldError as error:
         driven.reason = f"no plan: {error.message}"[:_LONGEST]
         return

@@ -15,7 +15,9 @@ from reworld_agent.closed_loop.driving.loop import Driven
 from reworld_agent.closed_loop.driving.tracks import tracks_of
 from reworld_agent.closed_loop.judging.failures import failures
 from reworld_agent.closed_loop.judging.verdict import Verdict, drive_score, judge
-from reworld_agent.closed_loop.replay.scenarios import LogScenario
+from reworld_agent.closed_loop.replay.scenarios import LOGGED, LogScenario
+from reworld_agent.closed_loop.replay.stage_scenarios import STAGED
+from reworld_agent.closed_loop.replay.stages import AWAY, StagedWorld, judge_stages
 from reworld_agent.closed_loop.replay.verdict import LOG_COLUMNS, judge_log
 from reworld_agent.closed_loop.replay.world import LOST, LogWorld
 from reworld_agent.closed_loop.scenarios import Scenario
@@ -62,23 +64,28 @@ def row_of(driven: Driven, folder: Path | None, label: str) -> dict[str, Any]:
 
 def _judged(driven: Driven) -> tuple[Verdict, str]:
     """The verdict, and the name of the log."""
-    if isinstance(driven.world, LogWorld):
-        return judge_log(driven.world), driven.world.log.path.stem
-    return judge(driven.world), driven.world.drive.name
+    world = driven.world
+    if isinstance(world, StagedWorld):
+        return judge_stages(world), world.first.log.path.stem
+    if isinstance(world, LogWorld):
+        return judge_log(world), world.log.path.stem
+    return judge(world), world.drive.name
 
 
 def unusable(scenario: Scenario | LogScenario, reason: str) -> dict[str, Any]:
     """The row of a scenario that cannot be made: without scores, whoever drives."""
-    columns = more_columns(isinstance(scenario, LogScenario))
+    columns = more_columns(scenario.kind)
     nothing = dict.fromkeys((*DRIVE.official, SCORE, *columns), float("nan"))
     row = {**scenario_columns(scenario), "log_name": "", "valid": False, **nothing}
     empty = {"states": [], "plan_ticks": [], "plans": "[]", "events": "[]"}
     return {**row, "reason": reason, "failures": "[]", **empty, "timings": "{}"}
 
 
-def more_columns(logged: bool) -> tuple[str, ...]:
+def more_columns(kind: str) -> tuple[str, ...]:
     """Numbers of a table beside the metrics and the score; of drives over logs some more."""
-    return (*MORE, *LOG_COLUMNS) if logged else MORE
+    if kind == STAGED:
+        return (*MORE, *LOG_COLUMNS, AWAY)
+    return (*MORE, *LOG_COLUMNS) if kind == LOGGED else MORE
 
 
 def scenario_columns(scenario: Scenario | LogScenario) -> dict[str, Any]:

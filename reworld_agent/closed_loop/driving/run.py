@@ -18,6 +18,7 @@ from reworld_agent.closed_loop.driving.record import row_of, source_of, unusable
 from reworld_agent.closed_loop.driving.settings import DriveRun
 from reworld_agent.closed_loop.driving.tables import Driving, write_tables
 from reworld_agent.closed_loop.replay.scenarios import LogScenario, of_logs
+from reworld_agent.closed_loop.replay.stage_scenarios import of_groups
 from reworld_agent.closed_loop.scenarios import Scenario, of_split
 from reworld_agent.closed_loop.sight import Sight
 from reworld_agent.closed_loop.world import maps_root
@@ -30,6 +31,7 @@ from reworld_agent.core.vocabulary import DRIVE_V1
 from reworld_agent.core.workers import run_tasks
 from reworld_agent.evaluation.agent_choice import AgentChoice
 from reworld_agent.evaluation.agents import CHECKPOINT, build_agents
+from reworld_agent.evaluation.two_stage import read_mapping
 from reworld_agent.pdm.compiling import ensure_compiled
 from reworld_agent.pdm.golden.finding import require_trust
 from reworld_agent.scenes.maps.city import city_map_path
@@ -63,6 +65,9 @@ def drive(settings: DriveRun) -> Driving:
     check_writable(settings.output_dir)
     require_trust()
     agent = build_agents([settings.agent])[settings.agent.name]
+    if settings.world == "stages" and agent.name() == RECORDED:
+        hint = "choose another agent, or world=logs"
+        raise UsageError("nobody is recorded in a synthetic scene", hint)
     scenarios = _scenarios(settings, same_class(agent.get_sensor_config()))
     origin = provenance(settings.agent.name, agent, settings.split, len(scenarios), DRIVE_V1)
     origin |= {
@@ -106,7 +111,12 @@ def _scenarios(settings: DriveRun, sensors: SensorConfig) -> Sequence[Scenario |
         return of_split(settings.split, settings.scenarios, settings.kinds, settings.seconds)
     wanted = cameras_of([sensors])
     roots = resolve_split(settings.split, (*wanted, *(["CAM_F0"] if settings.film else [])))
-    found = of_logs(roots, settings.scenarios, settings.seconds, settings.near)
+    found: Sequence[LogScenario]
+    if settings.mapping is not None:
+        groups = read_mapping(settings.mapping)
+        found = of_groups(roots, groups, settings.scenarios, settings.synthetic, settings.near)
+    else:
+        found = of_logs(roots, settings.scenarios, settings.seconds, settings.near)
     for city in dict.fromkeys(scenario.town for scenario in found):
         city_map_path(roots.maps_root, city)  # refused now, and not scenario after scenario
     return found

@@ -13,11 +13,11 @@ from reworld_agent.closed_loop.kinds import FROM_SPLIT, KINDS, SECONDS
 from reworld_agent.core.configs import plain
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.sections import from_mapping
-from reworld_agent.core.settings import MOST_WORKERS, Settings, setting
+from reworld_agent.core.settings import MOST_WORKERS, Settings, as_text, setting
 from reworld_agent.evaluation.agent_choice import AgentChoice, chosen_agent, read_agent
 from reworld_agent.scenes.roots import require_split as require_logged_split
 
-_WORK, _LOGS = "how it is done", "over logs (world=logs)"
+_WORK, _LOGS = "how it is done", "over logs (world=logs, world=stages)"
 _LOG_HZ = 2  # frames a second
 
 
@@ -39,9 +39,9 @@ class DriveRun(Settings):
         "folder of the run; an unfinished run in it goes on", writes="folder"
     )
     experiment_name: str = setting("of the default output_dir", "drive")
-    world: Literal["town", "logs"] = setting(
+    world: Literal["town", "logs", "stages"] = setting(
         "town: everybody reacts, cameras are painted; logs: those of NAVSIM, whose others drive as "
-        "logged",
+        "logged; stages: 4 s over a log, then 4 s of the nearest synthetic scene of NAVSIM v2",
         "town",
     )
     split: str = setting(
@@ -77,6 +77,24 @@ class DriveRun(Settings):
         most=60,
         group=_LOGS,
     )
+    mapping: Path | None = setting(
+        "world=stages: yaml of the two-stage split (reactive_all_mapping)",
+        None,
+        exists="file",
+        group=_LOGS,
+    )
+    synthetic_scenes: Path | None = setting(
+        "world=stages: folder of the synthetic scenes, synthetic_scene_pickles",
+        None,
+        exists="folder",
+        group=_LOGS,
+    )
+    synthetic_sensors: Path | None = setting(
+        "world=stages: folder of their sensor data; null = sensor_blobs beside the scenes",
+        None,
+        exists="folder",
+        group=_LOGS,
+    )
     worker: Literal["sequential", "processes", "ray"] = setting(
         "who drives", "processes", group=_WORK
     )
@@ -103,9 +121,20 @@ class DriveRun(Settings):
         """Seconds between two plans."""
         return 1.0 / self.replan_hz
 
+    @property
+    def synthetic(self) -> tuple[Path, Path]:
+        """Folders of the synthetic scenes and of their sensor data."""
+        assert self.synthetic_scenes is not None
+        beside = self.synthetic_scenes.with_name("sensor_blobs")
+        return self.synthetic_scenes.absolute(), (self.synthetic_sensors or beside).absolute()
+
     def check(self) -> None:
         """See the class."""
         self.agent.require_weights()
+        for name in ("mapping", "synthetic_scenes"):
+            if (self.world == "stages") != (getattr(self, name) is not None):
+                hint = f"add {name}=" if self.world == "stages" else "set world=stages"
+                raise UsageError(f"world={self.world} {name}={as_text(getattr(self, name))}", hint)
         if self.world == "town":
             self._check_town()
         else:

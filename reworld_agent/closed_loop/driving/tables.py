@@ -16,6 +16,7 @@ from reworld_agent.analysis.explanation.explain import SCHEMA
 from reworld_agent.analysis.tables.files import DRIVE_FAILURES, DRIVE_SCORES
 from reworld_agent.closed_loop.driving.record import more_columns
 from reworld_agent.closed_loop.replay.scenarios import LOGGED
+from reworld_agent.closed_loop.replay.stage_scenarios import STAGED
 from reworld_agent.closed_loop.replay.verdict import LEFT_LOG
 from reworld_agent.core.result_tables import write_csv, write_parquet, write_with_twin
 from reworld_agent.pdm.metrics import SCORE, metric
@@ -128,8 +129,9 @@ def score_table(rows: pd.DataFrame) -> tuple[pd.DataFrame, Hierarchical | None]:
     Scenarios that cannot be made have no scores, whoever drives, and are not averaged. Pieces of
     one log are taken together in the interval.
     """
-    logged = bool((rows["kind"] == LOGGED).any())
-    numbers = (*DRIVE.official, SCORE, *more_columns(logged))
+    kind = str(rows["kind"].iloc[0])
+    logged = kind in (LOGGED, STAGED)
+    numbers = (*DRIVE.official, SCORE, *more_columns(kind))
     table = rows[[*_NAMES, *numbers, "reason"]].copy()
     good = table[table["valid"]]
     average = {name: float(good[name].mean()) for name in numbers}

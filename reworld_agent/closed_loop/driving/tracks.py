@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from reworld_agent.closed_loop.judging.verdict import Verdict
 from reworld_agent.closed_loop.judging.windows import Window
+from reworld_agent.closed_loop.replay.stages import StagedWorld
 from reworld_agent.closed_loop.replay.world import LogWorld
 from reworld_agent.closed_loop.world import World
 from reworld_agent.pdm.scene_cache import TRACK_TYPES
@@ -31,9 +32,9 @@ class Tracks(NamedTuple):
         return Tracks(self.token[near], self.kind[near], self.size[near], self.pose[:, near])
 
 
-def tracks_of(world: World | LogWorld, verdict: Verdict) -> Tracks:
+def tracks_of(world: World | LogWorld | StagedWorld, verdict: Verdict) -> Tracks:
     """All that was around the ego of a drive, from its start to its end."""
-    if isinstance(world, LogWorld):
+    if not isinstance(world, World):
         return _of_windows(verdict.windows, world.tick + 1)
     stage = world.stage
     things = stage.things

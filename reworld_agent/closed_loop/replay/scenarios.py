@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from reworld_agent.closed_loop.kinds import SECONDS
 from reworld_agent.closed_loop.replay.frames import FRAME, HISTORY
@@ -43,7 +44,11 @@ class LogScenario:
     kind: str = LOGGED
     difficulty: int = 0
 
-    def world(self, sensors: SensorConfig, recorded: bool) -> LogWorld:
+    def world(self, sensors: SensorConfig, recorded: bool) -> Any:
+        """What is driven: a `LogWorld`, or what drives like one; raises what LogWorld does."""
+        return self.log_world(sensors, recorded)
+
+    def log_world(self, sensors: SensorConfig, recorded: bool) -> LogWorld:
         """The log with a free ego; raises what LogWorld does."""
         return LogWorld(
             self.log,
@@ -83,7 +88,7 @@ def of_logs(
             if len(entry.tokens) - 1 - start < min(LEAST_FRAMES, length):
                 continue
             longer.append(path)
-            found.append(_scenario(roots, entry, start, seconds, near))
+            found.append(scenario_of(roots, entry, start, seconds, near))
             if len(found) == count:
                 break
         turn, left = turn + 1, longer
@@ -95,9 +100,10 @@ def of_logs(
     return found
 
 
-def _scenario(
+def scenario_of(
     roots: DataRoots, entry: LogEntry, start: int, seconds: float, near: float
 ) -> LogScenario:
+    """The scenario of a log from a frame on; see LogScenario."""
     return LogScenario(
         f"{entry.path.stem}-{start:04d}",
         entry.cities[0] if entry.cities else "",
