@@ -66,7 +66,7 @@ def named_agent(name: str) -> AgentChoice:
 def _group() -> list[str]:
     """The names of the group `agent`, of every folder on the running program's search path."""
     if not GlobalHydra.instance().is_initialized():
-        return ["reworld", "constant_velocity", "human", "ego_status_mlp", "pdm_closed"]
+        return ["reworld", "constant_velocity", "human", "ego_status_mlp", "pdm_closed", "habit"]
     return list(GlobalHydra.instance().config_loader().get_group_options("agent"))
 
 

@@ -12,7 +12,7 @@ from reworld_agent.core.text import is_file_name, shown
 
 SHIPPED = Path(__file__).with_name("planners.yaml")
 LEAST = 3  # planners and drives: of fewer no rank says anything
-_WEIGHTS = "{weights}"
+_TRAINED = "{trained}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +30,11 @@ class RanksSettings(Settings):
         exists="file",
         metavar="FILE.yaml",
     )
-    weights: Path | None = setting(
-        "folder that {weights} in the file stands for", None, exists="folder", metavar="DIR"
+    trained: Path | None = setting(
+        "folder of weights that {trained} in the file stands for",
+        None,
+        exists="folder",
+        metavar="DIR",
     )
     split: str = setting("of the town, version 6", "town6_test")
     scenarios: int = setting("the split's first so many drives", 24, least=LEAST, most=2_000)
@@ -65,11 +68,11 @@ class RanksSettings(Settings):
         return found
 
     def _filled(self, name: str, word: str) -> str:
-        if _WEIGHTS not in word:
+        if _TRAINED not in word:
             return word
-        if self.weights is None:
-            raise UsageError(f"the planner {name} needs {_WEIGHTS}", "name it: weights=DIR")
-        return word.replace(_WEIGHTS, str(self.weights.absolute()))
+        if self.trained is None:
+            raise UsageError(f"the planner {name} needs {_TRAINED}", "name it: trained=DIR")
+        return word.replace(_TRAINED, str(self.trained.absolute()))
 
     def check(self) -> None:
         """See the class."""

@@ -20,7 +20,7 @@ over drives, and over drives and planners.
 """,
     examples=(
         "reworld benchmark ranks scenarios=24",
-        "reworld benchmark ranks planners=docs/designs/ranks.yaml weights=outputs",
+        "reworld benchmark ranks planners=docs/designs/ranks.yaml trained=outputs",
     ),
     exit_codes="0 written; 1 a command failed, or refused",
     kept="finished commands, plans and drives are kept; the same command goes on",
