@@ -31,7 +31,8 @@ class DriveRun(Settings):
 
     agent: AgentChoice = setting(
         "reworld, constant_velocity, human (the recorded driver), ego_status_mlp, pdm_closed, "
-        "habit or your own; agent.NAME=VALUE are its arguments, such as agent.checkpoint_path=FOLDER",
+        "habit or your own; agent.NAME=VALUE are its arguments, such as "
+        "agent.checkpoint_path=FOLDER",
         read=read_agent,
         keys=lambda: None,
     )
