@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
 
 from reworld_agent.analysis.comparison.compare import compare_tables
 from reworld_agent.analysis.comparison.comparison import Comparison
 from reworld_agent.analysis.explanation.explain import explain_scene
 from reworld_agent.analysis.player import page, recordings, rerun_file
-from reworld_agent.analysis.player.contract import MovingScene, notes_of
+from reworld_agent.analysis.player.contract import ROLLOUT, MovingScene, notes_of
 from reworld_agent.analysis.player.scenes import SceneTask, gather_all, open_beside
 from reworld_agent.analysis.player.settings import HTML, PAGE_SCENES, RERUN, LookSettings
 from reworld_agent.analysis.tables.runs import Run, open_run
+from reworld_agent.analysis.tables.score_tables import read_table
 from reworld_agent.core.atomic import write_atomically
-from reworld_agent.core.errors import SceneError
+from reworld_agent.core.errors import ReWorldError, SceneError
 from reworld_agent.core.extras import require_installed
 from reworld_agent.core.guards.writers import one_writer
+from reworld_agent.core.vocabulary import DRIVE_V1
+from reworld_agent.pdm import metrics
 from reworld_agent.pdm.metrics import SCORE, Protocol
 
+_T = TypeVar("_T")
 _MOST_EMBEDDED = 20_000_000  # bytes of a page inside a notebook
 
 
@@ -64,34 +72,65 @@ def look(settings: LookSettings) -> Looked:
         return _one_file(settings)
     if settings.view == RERUN:
         require_installed("rerun")
-    run = open_run(settings)
-    other, found = _beside(settings, run)
-    scenes = gather_all(_tasks(settings, run, other, found), settings.workers)
-    lines = [*_lines(run, len(scenes)), *_difference(found)]
-    title = run.table.label if len(scenes) > 1 else f"{run.table.label}: {scenes[0].token}"
+    run, other = _opened(settings)
+    found = compare_tables(run.table, other.table, common=True) if other is not None else None
+    tasks = _tasks(settings, run, other, found)
+    lines = [*_lines(run, len(tasks)), *_difference(found)]
+    title = run.table.label if len(tasks) > 1 else f"{run.table.label}: {tasks[0].token}"
     if settings.view == RERUN:
+        scenes = gather_all(tasks, settings.workers)
         rerun_file.write(settings.file, title, scenes)
         return Looked((settings.file,), settings.file.stat().st_size, len(scenes), _notes(scenes))
-    return _written(settings.file, title, lines, scenes, run.table.protocol)
+    parts = _pages(tasks)
+    gathered = (gather_all(part, settings.workers) for part in parts)
+    sizes = [*map(len, parts)]
+    return _written(settings.file, title, lines, gathered, sizes, run.table.protocol)
 
 
 def _recorded(settings: LookSettings) -> Looked:
     """Rollouts and imagined futures of a folder."""
-    scenes = recordings.read(settings.run, settings.token, settings.show)
+    scenes = recordings.read(settings.run, settings.token, settings.show, settings.beside)
     kinds = sorted({str(own.packed["kind"]) for own in scenes})
-    line = f"{len(scenes):,} recorded: {', '.join(kinds)}"
-    return _written(settings.file, settings.run.name, [line], scenes, None)
+    lines = [f"{len(scenes):,} recorded: {', '.join(kinds)}"]
+    if settings.beside is not None:
+        with suppress(ReWorldError):  # recordings without tables have no means
+            first, second = read_table(settings.run), read_table(settings.beside)
+            lines += _difference(compare_tables(first, second, common=True))
+    parts = _pages(scenes)
+    rules = metrics.protocol(DRIVE_V1) if ROLLOUT in kinds else None
+    return _written(settings.file, settings.run.name, lines, parts, [*map(len, parts)], rules)
+
+
+def _pages(items: Sequence[_T]) -> list[Sequence[_T]]:
+    """What each page holds."""
+    return [items[i : i + PAGE_SCENES] for i in range(0, len(items), PAGE_SCENES)]
 
 
 def _written(
     path: Path,
     title: str,
     lines: Sequence[str],
-    scenes: Sequence[MovingScene],
+    parts: Iterable[Sequence[MovingScene]],
+    sizes: Sequence[int],
     protocol: Protocol | None,
 ) -> Looked:
-    paths = write_pages(path, title, lines, scenes, protocol)
-    return Looked(paths, sum(one.stat().st_size for one in paths), len(scenes), _notes(scenes))
+    """Write each part of the scenes as a page: FILE.html, FILE-2.html and so on.
+
+    A part is gathered when its page is written: all scenes of a large run do not fit into memory.
+    """
+    names = [path, *(path.with_stem(f"{path.stem}-{i}") for i in range(2, len(sizes) + 1))]
+    ends = np.cumsum(sizes)
+    said = [f"{end - size + 1:,} to {end:,}" for end, size in zip(ends, sizes, strict=True)]
+    links = {name.name: own for name, own in zip(names, said, strict=True)} if sizes[1:] else {}
+    notes: dict[str, list[str]] = {}
+    for name, own, scenes in zip(names, said, parts, strict=True):
+        here = [*lines, f"scenes {own} of {ends[-1]:,}"] if links else lines
+        text = page.render(title, here, scenes, protocol, links, name.name)
+        write_atomically(name, partial(_write, text=text.encode("utf-8", "replace")))
+        for note, tokens in notes_of(scenes).items():
+            notes.setdefault(note, []).extend(tokens)
+    size = sum(one.stat().st_size for one in names)
+    return Looked(tuple(names), size, int(ends[-1]), _told(notes))
 
 
 def _tasks(
@@ -128,12 +167,10 @@ def _tokens(settings: LookSettings, run: Run) -> list[str]:
     return [str(token) for token in scores.index[: settings.show]]
 
 
-def _beside(settings: LookSettings, run: Run) -> tuple[Run | None, Comparison | None]:
-    """The other run, and how the two compare over the scenes that both have."""
-    if settings.beside is None:
-        return None, None
-    other = open_beside(settings, settings.beside, run)
-    return other, compare_tables(run.table, other.table, common=True)
+def _opened(settings: LookSettings) -> tuple[Run, Run | None]:
+    """The run, and the other one."""
+    run = open_run(settings)
+    return (run, None) if settings.beside is None else open_beside(settings, settings.beside, run)
 
 
 def _lines(run: Run, count: int) -> list[str]:
@@ -158,42 +195,19 @@ def _difference(found: Comparison | None) -> list[str]:
     ]
 
 
-def write_pages(
-    path: Path,
-    title: str,
-    lines: Sequence[str],
-    scenes: Sequence[MovingScene],
-    protocol: Protocol | None,
-) -> tuple[Path, ...]:
-    """Write scenes on as many pages as they need: FILE.html, FILE-2.html and so on.
-
-    Raises:
-        DataError: a file cannot be written.
-    """
-    parts = [scenes[i : i + PAGE_SCENES] for i in range(0, len(scenes), PAGE_SCENES)]
-    names = [path, *(path.with_stem(f"{path.stem}-{i}") for i in range(2, len(parts) + 1))]
-    for number, (name, part) in enumerate(zip(names, parts, strict=True)):
-        first = number * PAGE_SCENES
-        own = [*lines]
-        if len(parts) > 1:
-            own.append(
-                f"page {number + 1} of {len(parts)}, scenes {first + 1} to {first + len(part)}; "
-                f"the others are in {names[0].name} to {names[-1].name} beside this file"
-            )
-        text = page.render(title, own, part, protocol).encode("utf-8", "replace")
-        write_atomically(name, partial(_write, text=text))
-    return tuple(names)
-
-
 def _write(path: Path, text: bytes) -> None:
     path.write_bytes(text)
 
 
 def _notes(scenes: Sequence[MovingScene]) -> tuple[str, ...]:
+    return _told(notes_of(scenes))
+
+
+def _told(notes: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     """What is missing, each reason once with the number of scenes and an example."""
     return tuple(
         f"{len(own)} scene{'s' if len(own) > 1 else ''} ({own[0]} ...): {note}"
-        for note, own in notes_of(scenes).items()
+        for note, own in notes.items()
     )
 
 
@@ -203,7 +217,7 @@ def _one_file(settings: LookSettings) -> Looked:
     # pages need no extra, pictures need `figures`
     from reworld_agent.analysis.figures.picture import write_picture  # noqa: PLC0415
 
-    run = open_run(settings)
+    run, other = _opened(settings)
     token = settings.token or ""
     rows = explain_scene(
         run.caches.get(token),
@@ -211,5 +225,5 @@ def _one_file(settings: LookSettings) -> Looked:
         run.table.protocol.name,
         run.intervals.get(token),
     )
-    path = write_picture(run, token, settings.file, rows)
+    path = write_picture(run, token, settings.file, rows, other)
     return Looked((path,), path.stat().st_size, 1)

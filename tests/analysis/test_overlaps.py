@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from reworld_agent.analysis import Run, explain_run
 from reworld_agent.analysis.explanation.explain import explain_scene
-from reworld_agent.analysis.figures import charts, picture
+from reworld_agent.analysis.figures import animation, bev, charts, picture
 from reworld_agent.analysis.figures.readings import draw_legend, readings
 from reworld_agent.pdm.cache_io.folder import SceneCaches
 from reworld_agent.pdm.simulate.rollout import rollout
@@ -57,7 +57,7 @@ def test_the_foot_of_a_film(caches: SceneCaches, tokens: list[str]) -> None:
     cache = caches.get(tokens[0])
     for protocol in ("pdms_v1", "epdms_v2"):
         figure = Figure(figsize=(7.2, 4.8), dpi=100)
-        draw_legend(figure, cache)
+        draw_legend(figure, cache, bev.names_of(None), animation.FOOT)
         states = rollout(cache, constant_velocity(cache)[None])[0]
         texts = readings(cache, states, protocol)
         assert len(texts) == 41

@@ -13,15 +13,20 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from reworld_agent.analysis import Run, explain_run
+from reworld_agent.analysis import Run, RunSettings, explain_run
 from reworld_agent.analysis.explanation.explain import explain_scene
 from reworld_agent.analysis.figures import animation, bev, charts, gallery, picture
-from reworld_agent.analysis.figures.style import WHO, YELLOW
+from reworld_agent.analysis.figures.bev import names_of
+from reworld_agent.analysis.figures.readings import draw_legend
+from reworld_agent.analysis.figures.style import OTHER, PLAN, WHO, YELLOW
 from reworld_agent.analysis.picture_kinds import MOVING
+from reworld_agent.analysis.player.scenes import open_beside
 from reworld_agent.cli.main import main
 from reworld_agent.core.errors import ConfigError, DataError, SceneError
 from reworld_agent.pdm.cache_io.folder import SceneCaches
+from reworld_agent.pdm.scene_cache import SceneCache
 from tests.analysis import runs
+from tests.analysis.overlaps import faults
 from tests.analysis.runs import where
 from tests.pdm.straight_road import scene, straight
 
@@ -45,7 +50,8 @@ def test_bev_shows_everybody_at_the_instant() -> None:
     assert view.annotation is not None
     bev.draw(axes, cache, view.poses, annotation=view.annotation)
     texts = {text.get_text() for text in axes.texts}
-    assert {*WHO, "hit: vehicle a", f"t = {view.annotation.step / 10:.1f} s"} <= texts
+    assert {*names_of(None).values(), "hit: vehicle a"} <= texts
+    assert f"t = {view.annotation.step / 10:.1f} s" in texts
     hatched = [patch for patch in axes.patches if patch.get_hatch()]
     assert len(hatched) == 1  # the object that is hit, and no other
     low, high = axes.get_xlim()
@@ -95,6 +101,61 @@ def test_something_moves_and_the_map_stays() -> None:
     assert len(pictures) == 41 and pictures[0].shape == (480, 720, 3)
     changed = (pictures[0] != pictures[40]).any(axis=-1)
     assert 0.005 < changed.mean() < 0.3
+
+
+@pytest.fixture(scope="module")
+def slow(caches: SceneCaches, tokens: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the same agent at rest: most of it passes."""
+    poses = {token: 0.02 * runs.constant_velocity(caches.get(token)) for token in tokens}
+    return runs.make_run(tmp_path_factory.mktemp("slow"), caches, poses)
+
+
+def test_two_agents_in_one_picture(
+    opened: Run, slow: Path, run: Path, caches: SceneCaches, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    settings = RunSettings(
+        run=run, data_root=caches.data_root, maps_root=caches.maps_root, cache_dir=caches.root
+    )
+    both = open_beside(settings, slow, opened)
+    labels = [own.table.label for own in both]
+    assert labels == [f"straight ({run.name})", f"straight ({slow.name})"]  # one name, told apart
+    for token in rows["token"].drop_duplicates().head(3):
+        view = picture.open_view(both[0], token, other=both[1])
+        figure = picture.compose(view)
+        assert faults(figure) == []
+        assert {*labels, "human"} <= {text.get_text() for text in figure.axes[0].texts}
+        driven = bev.drivers(view.cache, **view.plan)
+        assert {*WHO} == {*driven}
+        assert driven[OTHER][-1, 0] + 3.0 < driven[PLAN][-1, 0]
+        assert [line.split(":")[0] for line in view.sentences] == labels
+    words = ["look", str(run), f"token={token}", f"beside={slow}", *where(caches)]
+    for kind in ("png", "gif"):
+        assert main([*words, f"view={kind}", f"output={tmp_path / f'two.{kind}'}"]) == 0
+        assert (tmp_path / f"two.{kind}").stat().st_size > 10_000
+
+
+def test_the_other_agents_failure_is_marked_where_the_first_passes() -> None:
+    cache, fast = scene({"a": ("vehicle", 30.0, 0.0, 0.0, 0.0)}), straight(8.0)[0]
+    lost = tuple(explain_scene(cache, fast))
+    beside = bev.Beside(fast, "fast", "slow", fails=True)
+    view = picture.SceneView(cache, 0.0 * fast, (), beside=beside, beside_rows=lost)
+    assert view.sentences[0] == "slow: passes every metric"
+    axes = picture.compose(view).axes[0]
+    assert "hit: vehicle a" in {text.get_text() for text in axes.texts}
+    texts = drawn_in_film(cache, view)
+    assert all(text.startswith("slow: speed ") and "\nfast: speed " in text for text in texts)
+    assert view.annotation is not None
+
+
+def drawn_in_film(cache: SceneCache, view: picture.SceneView) -> list[str]:
+    """What stands under each picture of a film, which must fit."""
+    names = bev.names_of(view.beside)
+    lines = animation.measured(cache, "pdms_v1", **view.plan)
+    figure = Figure(figsize=(7.2, 4.8), dpi=100)
+    draw_legend(figure, cache, names, animation.FOOT_OF_TWO)
+    figure.text(0.01, 0.018, max(lines, key=len), fontsize=8)
+    assert faults(figure) == []
+    return lines
 
 
 def test_gallery_of_the_worst(

@@ -15,12 +15,13 @@ from reworld_agent.analysis import LookSettings, look_runs
 from reworld_agent.analysis.player import recordings
 from reworld_agent.analysis.player.films import read_film
 from reworld_agent.analysis.player.packing import deflated
-from reworld_agent.analysis.player.recordings import Rollout
+from reworld_agent.analysis.player.rollouts import Rollout
 from reworld_agent.analysis.player.scenes import SceneTask, gather
 from reworld_agent.cli.main import main
 from reworld_agent.core import extras
 from reworld_agent.core.errors import DataError
 from reworld_agent.pdm.cache_io.folder import SceneCaches
+from reworld_agent.pdm.scene_cache import LANE, LANE_CONNECTOR
 from reworld_agent.pdm.world.ego_frame import to_ego
 from reworld_agent.scenes.logs import load_log
 from tests.analysis import runs
@@ -84,6 +85,79 @@ def test_a_rollout_is_played_as_recorded(tmp_path: Path) -> None:
     assert len(deflated(packed)) < 60_000
 
 
+def test_two_drives_of_one_scenario(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each among the objects as they moved beside it; unlike starts are refused."""
+    first = recorded(tmp_path / "a" / "drive")
+    late = first.track_pose + np.array([0.0, 3.0, 0.0])
+    longer = np.concatenate([first.ego, first.ego[-1:]])
+    changed = replace(
+        first,
+        header={**first.header, "score": 0.5},
+        ego=longer,
+        speed=np.append(first.speed, 0.0),
+        track_pose=np.concatenate([late, late[-1:]]),
+        light_id=np.array(["7"]),
+        light_red=np.ones((17, 1), np.int8),
+    )
+    changed.save(tmp_path / "b" / "rollouts" / "drive", scene())
+    (found,) = recordings.read(tmp_path / "a", beside=tmp_path / "b")
+    packed = found.packed
+    assert [own["label"] for own in packed["drives"]] == ["an agent (a)", "an agent (b)"]
+    assert packed["steps"] == STEPS + 1 and "tracks" not in packed["drives"][0]
+    (own,), (other,) = packed["tracks"], packed["drives"][1]["tracks"]
+    moved_by = unpacked(other["poses"])[0, :2] - unpacked(own["poses"])[0, :2]
+    assert np.hypot(*moved_by) == pytest.approx(3.0, abs=0.02)
+    assert [film["name"] for film in packed["films"]] == ["an agent (a): cam_f0"]
+    out = f"output={tmp_path / 'two.html'}"
+    assert main(["look", str(tmp_path / "a"), f"beside={tmp_path / 'b'}", out]) == 0
+    for browser in launched():
+        page, faults = opened(browser, tmp_path / "two.html", link="#s-drive@6.0")
+        page.wait_for_function("window.reworld.player")
+        page.keyboard.press("s")
+        assert page.locator(".stage canvas").count() == 2
+        pair = page.evaluate("window.reworld.player.stage.pictures.map(p => p.scene.tracks[0])")
+        assert pair[0]["poses"] != pair[1]["poses"]
+        assert page.locator(".pair tbody tr").last.inner_text().split()[-1].endswith("50.0")
+        assert faults == []
+    replace(changed, ego=longer + np.array([9.0, 0.0, 0.0])).save(
+        tmp_path / "b" / "rollouts" / "drive"
+    )
+    assert main(["look", str(tmp_path / "a"), f"beside={tmp_path / 'b'}", out]) == 1
+    assert "does not begin where" in capsys.readouterr().err
+    (tmp_path / "b" / "rollouts" / "drive").rename(tmp_path / "b" / "rollouts" / "another")
+    assert main(["look", str(tmp_path / "a"), f"beside={tmp_path / 'b'}", out]) == 2
+    assert "holds no recording of those" in capsys.readouterr().err
+
+
+def test_signals_and_a_second_map(tmp_path: Path) -> None:
+    """Lights are drawn on the connectors of any map; what a later map adds is drawn too."""
+    light = "7"
+    start = scene()
+    kinds = np.where(start.polygon_kind == LANE, LANE_CONNECTOR, start.polygon_kind)
+    names = np.array([light] * len(kinds))
+    shift = np.array([300.0, 0.0])
+    later = replace(start, polygon_kind=kinds, polygon_id=names, ring_xy=start.ring_xy + shift)
+    made = recorded(tmp_path / "drive")
+    red = np.array([[1], [0], [-1]], np.int8)
+    replace(made, light_id=np.array([light]), light_red=red).save(tmp_path / "drive", start, later)
+    far = replace(made, ego=made.ego + np.linspace(0, 1, STEPS)[:, None] * [300.0, 0.0, 0.0])
+    replace(far, light_id=np.array([light]), light_red=red).save(tmp_path / "far", start, later)
+    (near,) = recordings.read(tmp_path, "drive")
+    (whole,) = recordings.read(tmp_path, "far")
+    (shown,) = whole.packed["lights"]
+    assert shown["states"] == "rg-" and shown["rings"]
+    assert len(whole.packed["ground"]["road"]) > len(near.packed["ground"]["road"]) - 1
+    assert (tmp_path / "far" / "scene_2.npz").is_file()
+
+
+def test_rollouts_come_worst_first(tmp_path: Path) -> None:
+    made = recorded(tmp_path / "a")
+    for name, score in {"b": 0.4, "c": None, "d": 0.2}.items():
+        replace(made, header={**made.header, "score": score}).save(tmp_path / name, scene())
+    found = [own.token for own in recordings.read(tmp_path, most=3)]
+    assert found == ["a", "d", "b"]
+
+
 def test_rollouts_that_are_damaged(tmp_path: Path) -> None:
     made = recorded(tmp_path / "drive")
     path = tmp_path / "drive" / "rollout.npz"
@@ -127,6 +201,10 @@ def test_an_imagined_future_stands_beside_what_came(tmp_path: Path) -> None:
     for numbers, shift in zip(errors, (20, 5), strict=True):  # what numpy says of whole shifts
         assert numbers == pytest.approx([10 * np.log10(255**2 / shift**2)] * 8, abs=0.06)
     assert len(found.images) == 5 * 8
+    futures(tmp_path / "other")
+    both, _ = recordings.read(tmp_path, beside=tmp_path / "other")
+    assert "imagined in other" in [film["name"] for film in both.packed["films"]]
+    assert len(both.images) == 7 * 8
 
 
 def test_recordings_that_are_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,7 @@ from PIL import Image
 
 from reworld_agent.analysis.figures import bev, style
 from reworld_agent.analysis.figures.readings import draw_legend, readings
-from reworld_agent.analysis.figures.style import PLAN, WHO
+from reworld_agent.analysis.figures.style import WHO
 from reworld_agent.analysis.picture_kinds import MOVING, kind_of, require_kind
 from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import ConfigError
@@ -31,6 +31,7 @@ from reworld_agent.pdm.simulate.rollout import rollout
 Array = NDArray[np.float64]
 Picture = NDArray[np.uint8]
 FPS = 10  # the simulator's own steps
+FOOT, FOOT_OF_TWO = 0.055, 0.075  # of the legend, a share of the height
 _PAUSE_STEPS = 8  # the instant of failure is held
 
 
@@ -42,6 +43,7 @@ def write(
     title: str = "",
     interval_s: float | None = None,
     protocol: str = PDMS_V1,
+    beside: bev.Beside | None = None,
 ) -> None:
     """Write the animation of one scene.
 
@@ -50,9 +52,10 @@ def write(
         cache: the scene.
         poses: [8, 3] at 2 Hz or [40, 3] at 10 Hz: the plan, ego frame; else [L, 3].
         annotation: the failure; its instant is held for 0.8 s.
-        title: text above.
+        title: text above, a line an agent.
         interval_s: between poses [s], where it is another.
         protocol: whose metrics are written under the picture.
+        beside: another agent.
 
     Raises:
         UsageError: another suffix. ConfigError: PyAV is not installed.
@@ -60,7 +63,7 @@ def write(
     """
     path = Path(path)
     require_kind("path", path, MOVING)
-    pictures = list(frames(cache, poses, annotation, title, interval_s, protocol))
+    pictures = list(frames(cache, poses, annotation, title, interval_s, protocol, beside))
     if kind_of(path) == "mp4":
         write_atomically(path, lambda partial: _save_mp4(partial, pictures))
         return
@@ -75,6 +78,7 @@ def frames(
     title: str = "",
     interval_s: float | None = None,
     protocol: str = PDMS_V1,
+    beside: bev.Beside | None = None,
 ) -> Iterator[Picture]:
     """Pictures uint8 [480, 720, 3] at 10 Hz: 41 steps, and the instant of failure held.
 
@@ -83,27 +87,29 @@ def frames(
     figure = Figure(figsize=(7.2, 4.8), dpi=100)
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_axes((0.075, 0.2, 0.915, 0.68))
-    who = bev.drivers(cache, poses, interval_s)
+    who = bev.drivers(cache, poses, interval_s, beside)
     bev.draw_map(axes, cache)
     for name, own in who.items():
         axes.plot(*own[:, :2].T, linewidth=1.2, alpha=0.7, zorder=5, **WHO[name])
     bev.set_window(axes, cache, who, annotation)
     time = bev.label_time(axes, 0)
-    named = bev.label(axes, cache, who, annotation.step if annotation else 0, annotation, [time])
+    shown = annotation.step if annotation else 0
+    named = bev.label(axes, cache, who, shown, annotation, [time], beside)
     time.remove()
     if named is not None:
         named.set_animated(True)  # only drawn where it is asked for
-    figure.text(0.01, 0.985, "\n".join(textwrap.wrap(title, 100)[:2]), va="top", fontsize=9)
-    draw_legend(figure, cache)
-    states = rollout(cache, poses[None], interval_s)[0]
-    measured = readings(cache, states, protocol)
-    strip = figure.text(0.01, 0.025, "", fontsize=style.SMALL, animated=True, zorder=10)
+    width, size = (100, 9.0) if beside is None else (120, 7.5)
+    lines = [line for said in title.split("\n") for line in textwrap.wrap(said, width)[:2]]
+    figure.text(0.01, 0.985, "\n".join(lines), va="top", fontsize=size)
+    draw_legend(figure, cache, bev.names_of(beside), FOOT if beside is None else FOOT_OF_TWO)
+    strips = measured(cache, protocol, poses, interval_s, beside)
+    strip = figure.text(0.01, 0.018, "", fontsize=style.SMALL, animated=True, zorder=10)
     canvas.draw()
     still = canvas.copy_from_bbox(figure.bbox)
     for step in range(41):
         canvas.restore_region(still)
-        _draw_step(axes, cache, who, step, annotation)
-        strip.set_text(measured[step])
+        _draw_step(axes, cache, who, step, annotation, beside)
+        strip.set_text(strips[step])
         figure.draw_artist(strip)
         if named is not None and annotation is not None and step == annotation.step:
             axes.draw_artist(named)
@@ -112,12 +118,29 @@ def frames(
         yield from [picture] * held
 
 
+def measured(
+    cache: SceneCache,
+    protocol: str,
+    poses: Array,
+    interval_s: float | None = None,
+    beside: bev.Beside | None = None,
+) -> list[str]:
+    """What stands under each of the 41 steps: a line an agent."""
+    own = readings(cache, rollout(cache, poses[None], interval_s)[0], protocol)
+    if beside is None:
+        return own
+    states = rollout(cache, beside.poses[None], beside.interval_s)[0]
+    other = readings(cache, states, protocol)
+    return [f"{beside.first}: {a}\n{beside.name}: {b}" for a, b in zip(own, other, strict=True)]
+
+
 def _draw_step(
     axes: Axes,
     cache: SceneCache,
     who: dict[str, Array],
     step: int,
     annotation: FailureAnnotation | None,
+    beside: bev.Beside | None,
 ) -> None:
     """Draw what moves over the restored background, and forget it."""
     before = set(axes.get_children())
@@ -126,7 +149,7 @@ def _draw_step(
     for name, own in who.items():
         bev.draw_ego(axes, own[step], name)
     if annotation is not None and step == annotation.step:
-        bev.draw_annotation(axes, cache, who[PLAN], annotation)
+        bev.draw_annotation(axes, cache, who, annotation, beside)
     bev.label_time(axes, step)
     added: list[Artist] = [child for child in axes.get_children() if child not in before]
     for artist in sorted(added, key=lambda artist: artist.get_zorder()):

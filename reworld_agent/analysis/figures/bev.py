@@ -7,7 +7,8 @@ box is where the simulator has driven it, as it is scored, not where the poses w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from reworld_agent.analysis.explanation.counterfactuals import dense
 from reworld_agent.analysis.figures import style
 from reworld_agent.analysis.figures.labels import Label, place
 from reworld_agent.analysis.figures.readings import class_handles
-from reworld_agent.analysis.figures.style import HUMAN, PLAN, REFERENCE, WHO
+from reworld_agent.analysis.figures.style import HUMAN, OTHER, PLAN, REFERENCE, WHO
 from reworld_agent.core.atomic import write_atomically
 from reworld_agent.pdm.metrics import FailureAnnotation
 from reworld_agent.pdm.scene_cache import CARPARK, INTERSECTION, LANE, ROADBLOCK, SceneCache
@@ -41,7 +42,7 @@ from reworld_agent.pdm.world.ego_frame import (
 )
 from reworld_agent.pdm.world.red_lights import STEPS_PER_FRAME
 
-__all__ = ["box_corners", "draw", "drivers", "save_scene", "to_ego"]
+__all__ = ["Beside", "box_corners", "draw", "drivers", "save_scene", "to_ego"]
 
 Array = NDArray[np.float64]
 LEAST_SPAN_M = 34.0
@@ -50,14 +51,45 @@ _MOVES_M = 1.0
 _MARKER = 13.0  # points, around the corner that left the road
 
 
-def drivers(cache: SceneCache, poses: Array, interval_s: float | None = None) -> dict[str, Array]:
+@dataclass(frozen=True)
+class Beside:
+    """Another agent, drawn in the same scene.
+
+    Attributes:
+        poses: [8, 3] its plan at 2 Hz or [40, 3] at 10 Hz, ego frame (m, m, rad); else [L, 3].
+        name: of the agent.
+        first: name of the agent beside which it stands.
+        interval_s: between poses [s], where it is another.
+        fails: whether the failure that is shown is this agent's, not the first one's.
+    """
+
+    poses: Array
+    name: str
+    first: str
+    interval_s: float | None = None
+    fails: bool = False
+
+
+def names_of(beside: Beside | None) -> dict[str, str]:
+    """What is written at the line of each driver."""
+    own = {} if beside is None else {PLAN: beside.first, OTHER: beside.name}
+    return {name: name for name in WHO if name != OTHER} | own
+
+
+def drivers(
+    cache: SceneCache, poses: Array, interval_s: float | None = None, beside: Beside | None = None
+) -> dict[str, Array]:
     """Poses [41, 3] at 10 Hz in the ego frame of t0, by driver.
 
-    The simulated plan, the human (where the log has a future), PDM-Closed as simulated.
+    The simulated plan, that of another agent, the human (where the log has a future), PDM-Closed
+    as simulated.
     """
     ego = cache.ego_state[:3]
     states = rollout(cache, poses[None], interval_s)[0]
     who = {PLAN: poses_to_ego(states[:, [X, Y, HEADING]], ego)}
+    if beside is not None:
+        states = rollout(cache, beside.poses[None], beside.interval_s)[0]
+        who[OTHER] = poses_to_ego(states[:, [X, Y, HEADING]], ego)
     if len(cache.human_poses) and np.isfinite(cache.human_poses).all():
         who[HUMAN] = dense(np.array(cache.human_poses))
     reference = reference_states(cache)
@@ -74,6 +106,7 @@ def draw(
     annotation: FailureAnnotation | None = None,
     title: str = "",
     interval_s: float | None = None,
+    beside: Beside | None = None,
 ) -> None:
     """One scene on given axes.
 
@@ -85,9 +118,10 @@ def draw(
         annotation: the failure to show.
         title: text above the picture.
         interval_s: between poses [s], where it is another.
+        beside: another agent.
     """
     step = (annotation.step if annotation else 0) if step is None else step
-    who = drivers(cache, poses, interval_s)
+    who = drivers(cache, poses, interval_s, beside)
     draw_map(axes, cache)
     draw_lights(axes, cache, step)
     draw_trails(axes, cache)
@@ -98,9 +132,9 @@ def draw(
         draw_ego(axes, own[step], name)
     set_window(axes, cache, who, annotation)
     if annotation is not None:
-        draw_annotation(axes, cache, who[PLAN], annotation)
+        draw_annotation(axes, cache, who, annotation, beside)
     taken = [label_time(axes, step), *label_classes(axes, cache, step)]
-    label(axes, cache, who, step, annotation, taken)
+    label(axes, cache, who, step, annotation, taken, beside)
     axes.set_title(title, fontsize=9, loc="left")
 
 
@@ -210,11 +244,16 @@ def annotation_target(cache: SceneCache, annotation: FailureAnnotation) -> Array
 
 
 def draw_annotation(
-    axes: Axes, cache: SceneCache, plan: Array, annotation: FailureAnnotation
+    axes: Axes,
+    cache: SceneCache,
+    who: Mapping[str, Array],
+    annotation: FailureAnnotation,
+    beside: Beside | None = None,
 ) -> None:
-    """The corner or the projected boxes of a failure of a plan [41, 3]."""
-    colours = (style.BLUE, "black")
-    for box, colour in zip(_projected(cache, plan, annotation), colours, strict=False):
+    """The corner or the projected boxes of a failure of one of the `drivers`."""
+    failing = _failing(beside)
+    colours = (str(WHO[failing]["color"]), "black")
+    for box, colour in zip(_projected(cache, who[failing], annotation), colours, strict=False):
         edge: dict[str, Any] = {"facecolor": "none", "linestyle": "--", "linewidth": 1.2}
         axes.add_patch(Polygon(box, edgecolor=colour, zorder=7, **edge))
     if annotation.point is not None:
@@ -222,6 +261,11 @@ def draw_annotation(
         look["markeredgecolor"] = style.VERMILLION
         axes.plot(*annotation.point, "o", markersize=_MARKER, markerfacecolor="none", **look)
         axes.plot(*annotation.point, "x", markersize=6, **look)
+
+
+def _failing(beside: Beside | None) -> str:
+    """Whose failure is shown."""
+    return OTHER if beside is not None and beside.fails else PLAN
 
 
 def _projected(cache: SceneCache, plan: Array, annotation: FailureAnnotation) -> list[Array]:
@@ -269,6 +313,7 @@ def label(
     step: int,
     annotation: FailureAnnotation | None,
     taken: Sequence[Artist],
+    beside: Beside | None = None,
 ) -> Annotation | None:
     """Name the failure, and each line at its end.
 
@@ -279,15 +324,17 @@ def label(
         step: instant at which the boxes are drawn, in steps of 0.1 s.
         annotation: the failure.
         taken: what must not be covered.
+        beside: another agent, where one is drawn.
 
     Returns:
         The text that names the failure, where there is one.
     """
     target = annotation_target(cache, annotation) if annotation else None
-    names = [Label(name, own[-1, :2], str(WHO[name]["color"])) for name, own in who.items()]
+    said = names_of(beside)
+    names = [Label(said[name], own[-1, :2], str(WHO[name]["color"])) for name, own in who.items()]
     boxes = [track_box(cache, track, step) for track in range(cache.track_pose.shape[1])]
     boxes += [ego_box(own[step]) for own in who.values()]
-    boxes += _projected(cache, who[PLAN], annotation) if annotation else []
+    boxes += _projected(cache, who[_failing(beside)], annotation) if annotation else []
     visible = np.concatenate([*map(_filled, boxes), *(own[:, :2] for own in who.values())])
     visible = visible[np.isfinite(visible).all(axis=1)]
     if annotation is None or target is None or not np.isfinite(target).all():
@@ -353,11 +400,12 @@ def save_scene(
     title: str = "",
     annotation: FailureAnnotation | None = None,
     interval_s: float | None = None,
+    beside: Beside | None = None,
 ) -> None:
     """Draw one scene into a picture file (arguments of `draw`; no display is needed)."""
     figure = Figure(figsize=(8, 5.0), dpi=120)
     axes = figure.add_axes((0.07, 0.09, 0.91, 0.84))
-    draw(axes, cache, poses, step, annotation, title, interval_s)
+    draw(axes, cache, poses, step, annotation, title, interval_s, beside)
     path = Path(path)
     kind = path.suffix.lstrip(".") or "png"
     write_atomically(path, lambda partial: figure.savefig(partial, format=kind))

@@ -19,9 +19,9 @@ from matplotlib.collections import PolyCollection
 from numpy.typing import NDArray
 
 from reworld_agent.analysis.figures import style
-from reworld_agent.analysis.figures.bev import drivers
+from reworld_agent.analysis.figures.bev import Beside, drivers
 from reworld_agent.analysis.figures.calibration import FRONT, check_calibration, road_height
-from reworld_agent.analysis.figures.style import HUMAN, PLAN, WHO
+from reworld_agent.analysis.figures.style import HUMAN, OTHER, PLAN, WHO
 from reworld_agent.core.errors import DataError
 from reworld_agent.pdm.metrics import FailureAnnotation
 from reworld_agent.pdm.scene_cache import SceneCache
@@ -110,11 +110,12 @@ def draw(
     poses: Array,
     annotation: FailureAnnotation | None = None,
     interval_s: float | None = None,
+    beside: Beside | None = None,
 ) -> None:
     """The image of t0 with the plan painted on the road.
 
-    The plan is a carpet as wide as the ego, the human's path a dashed line; the object or corner
-    of a failure is marked.
+    The plan is a carpet as wide as the ego, the paths of the human and of another agent are dashed
+    lines; the object or corner of a failure is marked.
 
     Args:
         axes: where to draw.
@@ -123,17 +124,18 @@ def draw(
         poses: [8, 3] plan at 2 Hz or [40, 3] at 10 Hz, ego frame; else [L, 3].
         annotation: the failure to show.
         interval_s: between poses [s], where it is another.
+        beside: another agent.
     """
     width, height = view.size
     axes.imshow(view.image, interpolation="antialiased")
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
     axes.set_axis_off()
-    who = drivers(cache, poses, interval_s)
+    who = drivers(cache, poses, interval_s, beside)
     _carpet(axes, view, who[PLAN])
-    if HUMAN in who:
-        line = _on_road(view, _ahead_of_bumper(who[HUMAN])[:, :2])
-        axes.plot(*line.T, linewidth=2, path_effects=style.halo(3), **WHO[HUMAN])
+    for name in [name for name in (HUMAN, OTHER) if name in who]:
+        line = _on_road(view, _ahead_of_bumper(who[name])[:, :2])
+        axes.plot(*line.T, linewidth=2, path_effects=style.halo(3), **WHO[name])
     if annotation is not None and annotation.track is not None:
         _outline(axes, view, str(cache.track_token[annotation.track]), annotation)
     if annotation is not None and annotation.point is not None:

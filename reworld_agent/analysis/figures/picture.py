@@ -28,6 +28,7 @@ from reworld_agent.pdm.scene_cache import SceneCache
 from reworld_agent.pdm.simulate.rollout import rollout
 
 _LINE = 112  # letters
+_SMALLER_LINE = 132  # letters, of two agents' sentences
 _SMALL_LINE, _SMALL_LINES = 66, 5
 
 
@@ -43,6 +44,8 @@ class SceneView:
         no_front: why there is none.
         scores: its row of the run's table, by short names.
         interval_s: between poses [s]; None where 8 are at 2 Hz or 40 at 10 Hz.
+        beside: another agent, None where the scene is drawn with one.
+        beside_rows, beside_scores: that agent's failures and scores.
     """
 
     cache: SceneCache
@@ -52,28 +55,45 @@ class SceneView:
     no_front: str = ""
     scores: Mapping[str, float] = field(default_factory=dict)
     interval_s: float | None = None
+    beside: bev.Beside | None = None
+    beside_rows: tuple[Mapping[str, Any], ...] = ()
+    beside_scores: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def plan(self) -> dict[str, Any]:
-        """The plan, as what draws it takes it."""
-        return {"poses": self.poses, "interval_s": self.interval_s}
+        """The plan, and another agent's, as what draws them takes them."""
+        return {"poses": self.poses, "interval_s": self.interval_s, "beside": self.beside}
 
     @property
     def annotation(self) -> FailureAnnotation | None:
-        """The failure that costs most."""
-        if not self.rows:
+        """The failure that costs most: of the plan, where that passes of the other agent."""
+        poses, interval, rows = self.poses, self.interval_s, self.rows
+        if self.beside is not None and self.beside.fails:
+            poses, interval, rows = self.beside.poses, self.beside.interval_s, self.beside_rows
+        if not rows:
             return None
-        states = rollout(self.cache, self.poses[None], self.interval_s)[0]
-        return annotation_of(self.cache, states, self.rows[0])
+        return annotation_of(self.cache, rollout(self.cache, poses[None], interval)[0], rows[0])
 
     @property
-    def sentence(self) -> str:
-        """What is said of it."""
-        return str(self.rows[0]["sentence"]) if self.rows else "passes every metric"
+    def sentences(self) -> list[str]:
+        """What is said of it: a line an agent."""
+        if self.beside is None:
+            return [_sentence(self.rows)]
+        names = self.beside.first, self.beside.name
+        both = self.rows, self.beside_rows
+        return [f"{name}: {_sentence(rows)}" for name, rows in zip(names, both, strict=True)]
+
+
+def _sentence(rows: Sequence[Mapping[str, Any]]) -> str:
+    return str(rows[0]["sentence"]) if rows else "passes every metric"
 
 
 def open_view(
-    run: Run, token: str, rows: Sequence[Mapping[str, Any]] | None = None, images: bool = True
+    run: Run,
+    token: str,
+    rows: Sequence[Mapping[str, Any]] | None = None,
+    images: bool = True,
+    other: Run | None = None,
 ) -> SceneView:
     """Gather what is drawn of a scene.
 
@@ -82,13 +102,20 @@ def open_view(
         token: the scene.
         rows: its failures where they are known, else they are found.
         images: also read the front camera; a missing image is no error.
+        other: another run, drawn in the same scene.
 
     Raises:
-        ReWorldError: the scene or its trajectory cannot be had.
+        ReWorldError: the scene or a trajectory cannot be had.
     """
     poses, interval, cache = run.plan(token), run.intervals.get(token), run.caches.get(token)
     if rows is None:
         rows = explain_scene(cache, poses, run.table.protocol.name, interval)
+    beside, lost = None, tuple[Mapping[str, Any], ...]()
+    if other is not None:
+        own, apart = other.plan(token), other.intervals.get(token)
+        lost = tuple(explain_scene(cache, own, run.table.protocol.name, apart))
+        labels = other.table.label, run.table.label
+        beside = bev.Beside(own, *labels, apart, fails=bool(lost) and not rows)
     front, reason = None, "not asked for"
     if images:
         try:
@@ -96,7 +123,10 @@ def open_view(
         except ReWorldError as error:
             reason = error.message
     scores = run.scores(token)
-    return SceneView(cache, poses, tuple(rows), front, reason, scores, interval)
+    other_scores = other.scores(token) if other is not None else {}
+    return SceneView(
+        cache, poses, tuple(rows), front, reason, scores, interval, beside, lost, other_scores
+    )
 
 
 def compose(view: SceneView) -> Figure:
@@ -112,8 +142,10 @@ def compose(view: SceneView) -> Figure:
     else:
         right.set_axis_off()
         right.text(0.5, 0.5, "no camera image", ha="center", color=style.GREY)
-    lines = textwrap.wrap(view.sentence.replace(" %", "\u00a0%"), _LINE)
-    figure.text(0.012, 0.975, "\n".join(lines[:2]), va="top", fontsize=10, fontweight="bold")
+    width, size = (_LINE, 10.0) if view.beside is None else (_SMALLER_LINE, 8.5)
+    said = [own.replace(" %", "\u00a0%") for own in view.sentences]
+    lines = [line for own in said for line in textwrap.wrap(own, width)[:2]]
+    figure.text(0.012, 0.975, "\n".join(lines), va="top", fontsize=size, fontweight="bold")
     small = [part for line in _small_print(view) for part in textwrap.wrap(line, _SMALL_LINE)]
     figure.text(0.6, 0.215, "\n".join(small[:_SMALL_LINES]), va="top", fontsize=8, linespacing=1.4)
     return figure
@@ -122,23 +154,35 @@ def compose(view: SceneView) -> Figure:
 def _small_print(view: SceneView) -> list[str]:
     """Small print beside the pictures."""
     cache = view.cache
-    scores = "   ".join(f"{name} {value:.3g}" for name, value in view.scores.items())
+    scores = _scores(view.scores)
     ways = "camera at t = 0 s; plan: blue, as wide as the car; human: dashed"
+    if view.beside is not None:
+        ways = f"camera at t = 0 s; {view.beside.first}: blue, as wide as the car; others: dashed"
+        scores = f"{view.beside.first}: {scores}"
     speed = f"{float(np.hypot(*cache.ego_state[3:5])):.1f} m/s"
     command = COMMANDS[cache.driving_command]
     lines = [
         ways if view.front is not None else "",
         scores,
+        f"{view.beside.name}: {_scores(view.beside_scores)}" if view.beside is not None else "",
         f"scene {cache.token}   command {command}   {speed} at t = 0 s",
         f"log {cache.log_name}   {cache.map_name}",
     ]
     return [line for line in lines if line]
 
 
+def _scores(scores: Mapping[str, float]) -> str:
+    return "   ".join(f"{name} {value:.3g}" for name, value in scores.items())
+
+
 def write_picture(
-    run: Run, token: str, path: Path, rows: Sequence[Mapping[str, Any]] | None = None
+    run: Run,
+    token: str,
+    path: Path,
+    rows: Sequence[Mapping[str, Any]] | None = None,
+    other: Run | None = None,
 ) -> Path:
-    """Draw one scene into a file; its suffix says what is drawn.
+    """Draw one scene, of another run too, into a file; its suffix says what is drawn.
 
     Raises:
         UsageError: a suffix that is not known.
@@ -146,13 +190,13 @@ def write_picture(
     """
     require_kind("picture", path)
     kind = kind_of(path)
-    view = open_view(run, token, rows, images=kind in STILLS)
+    view = open_view(run, token, rows, images=kind in STILLS, other=other)
     if kind in MOVING:
         animation.write(
             path,
             view.cache,
             annotation=view.annotation,
-            title=view.sentence,
+            title="\n".join(view.sentences),
             protocol=run.table.protocol.name,
             **view.plan,
         )

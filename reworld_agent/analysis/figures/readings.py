@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -26,15 +27,22 @@ def class_handles(types: NDArray[np.int8]) -> list[Patch]:
     return [Patch(facecolor=colour, label=name, **look) for name, colour in kinds.items()]
 
 
-def draw_legend(figure: Figure, cache: SceneCache) -> None:
-    """One row at the foot of the figure: the drivers, and the classes of the scene's objects."""
-    who = [Line2D([], [], label=name, **look) for name, look in style.WHO.items()]
+def draw_legend(figure: Figure, cache: SceneCache, names: Mapping[str, str], foot: float) -> None:
+    """One row at the foot of the figure: the drivers, and the classes of the scene's objects.
+
+    Args:
+        figure: where.
+        cache: the scene.
+        names: what is said of each driver (`bev.names_of`).
+        foot: height of its lower edge, a share of the figure.
+    """
+    who = [Line2D([], [], label=said, **style.WHO[name]) for name, said in names.items()]
     look: dict[str, Any] = {"handlelength": 1.8, "columnspacing": 1.2, "frameon": False}
     figure.legend(
         handles=[*who, *class_handles(cache.track_type)],
         loc="lower left",
-        bbox_to_anchor=(0.0, 0.055),
-        ncols=7,
+        bbox_to_anchor=(0.0, foot),
+        ncols=8,
         fontsize=style.SMALL - 1,
         **look,
     )

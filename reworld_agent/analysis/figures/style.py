@@ -12,9 +12,10 @@ BLUE, GREEN, ORANGE, SKY = "#0072b2", "#009e73", "#e69f00", "#56b4e9"
 VERMILLION, PURPLE, YELLOW, INK, GREY = "#d55e00", "#cc79a7", "#f0e442", "#222222", "#8c8c8c"
 ROAD, LANE_EDGE, PARK = "#e6e6e6", "#b5b5b5", "#eee9f4"
 
-PLAN, HUMAN, REFERENCE = "plan", "human", "PDM-Closed"
+PLAN, OTHER, HUMAN, REFERENCE = "plan", "other", "human", "PDM-Closed"
 WHO: dict[str, dict[str, Any]] = {
     PLAN: {"color": BLUE, "linestyle": "-"},
+    OTHER: {"color": "#8a3b9c", "linestyle": (0, (8, 2))},
     HUMAN: {"color": GREEN, "linestyle": (0, (5, 2))},
     REFERENCE: {"color": "#a66f00", "linestyle": (0, (1, 1.3))},
 }

@@ -7,9 +7,10 @@ A *moving scene* is a dict that `packing.deflated` makes small. Its keys (all le
 - `dt` (s) and `steps`: of the time line.
 - `ego`: length, width, rear axle to centre (m).
 - `drives`: one an agent: `label`, `poses`, `speed` (m/s), `asked` (the plan's own points), `score`,
-  `metrics`, `counterfactual`; of a rollout also `plans`: [step, path] of what was planned when.
+  `metrics`, `counterfactual`; of a rollout also `plans`: [step, path] of what was planned when, and
+  of the second agent of one `tracks`: the objects as they moved beside that agent.
 - `human`, `reference`: poses, or null. `tracks`: `id`, `type`, `size` (m), `from` (step), `poses`.
-- `ground`: rings by layer, the route. `lights`: `id`, `rings`, `states` at 2 Hz.
+- `ground`: rings by layer, paths of the route. `lights`: `id`, `rings`, `states` at 2 Hz.
 - `cameras`: `name`, `size`, calibration, `road` (m), `frames` [[number, image], …] every 0.5 s.
 - `films`: of an imagined future, pictures that run beside one another: `name`, `frames`
   [[step, image], …]; `error` names the film that is the difference.

@@ -23,12 +23,13 @@ _STRONGER = 3  # of the error, so that it can be seen
 _MOST_DB = 99.0  # of equal pictures
 
 
-def future(folder: Path, name: str) -> MovingScene:
+def future(folder: Path, name: str, other: Path | None = None) -> MovingScene:
     """An imagined future of `reworld video generate`.
 
     Args:
         folder: with `futures`, and `real` and `codec` where they are there.
         name: of the clip.
+        other: another such folder, whose imagined future is shown too.
 
     Raises:
         DataError: a film is damaged, or two are of unlike size.
@@ -41,6 +42,8 @@ def future(folder: Path, name: str) -> MovingScene:
         path = folder / part / f"{name}.mp4"
         if path.is_file():
             films[said], fps = read_film(path)
+    if other is not None:
+        films[f"imagined in {other.name}"], _ = read_film(other / FUTURES / f"{name}.mp4")
     shapes = {film.shape[1:] for film in films.values()}
     if len(shapes) > 1:
         raise DataError(f"{shown(folder)}: films of {name} are of unlike sizes", "make them again")

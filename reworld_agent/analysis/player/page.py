@@ -10,10 +10,11 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from reworld_agent.analysis.player.contract import MovingScene
 from reworld_agent.analysis.player.packing import deflated
@@ -114,7 +115,12 @@ def styles(protocol: Protocol | None) -> str:
 
 
 def render(
-    title: str, lines: Iterable[str], scenes: Sequence[MovingScene], protocol: Protocol | None
+    title: str,
+    lines: Iterable[str],
+    scenes: Sequence[MovingScene],
+    protocol: Protocol | None,
+    pages: Mapping[str, str] | None = None,
+    here: str = "",
 ) -> str:
     """A page of scenes.
 
@@ -123,10 +129,13 @@ def render(
         lines: plain text under the title.
         scenes: what it plays.
         protocol: of the scores, None where there are none.
+        pages: what all pages show, by their files, where there are several.
+        here: file of this page.
     """
     parts = {
         "TITLE": html.escape(title),
         "HEAD": "\n".join(f'<p class="what">{html.escape(line)}</p>' for line in lines),
+        "PAGES": _links(pages or {}, here),
         "CSS": styles(protocol),
         "PLAYER": asset("player_section.html"),
         "FILTERS": asset("filters.html"),
@@ -137,3 +146,13 @@ def render(
     }
     template = re.split(r"@([A-Z_]+)@", asset("player.html"))
     return "".join(parts[part] if i % 2 else part for i, part in enumerate(template))
+
+
+def _links(pages: Mapping[str, str], here: str) -> str:
+    """Links to the other pages."""
+    links = [
+        f'<a href="{html.escape(quote(name))}"{current}>{html.escape(said)}</a>'
+        for name, said in pages.items()
+        for current in [' aria-current="page"' if name == here else ""]
+    ]
+    return f'<nav aria-label="pages of this run">{" ".join(links)}</nav>' if links else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,16 @@ from reworld_agent.analysis.player.contract import (
     empty_scene,
 )
 from reworld_agent.analysis.player.drives import Drive, Row, ego_poses, pack_drive
-from reworld_agent.analysis.player.ground import Window, pack_ground, pack_lights, red_of_route
+from reworld_agent.analysis.player.ground import (
+    Window,
+    pack_ground,
+    pack_lights,
+    red_of_route,
+    window_of,
+)
 from reworld_agent.analysis.player.packing import pack_poses
 from reworld_agent.analysis.tables.runs import Run, open_run
+from reworld_agent.analysis.tables.score_tables import ScoreTable
 from reworld_agent.analysis.tables.settings import RunSettings
 from reworld_agent.core.errors import ReWorldError
 from reworld_agent.core.vocabulary import PDMS_V1
@@ -35,7 +42,6 @@ from reworld_agent.pdm.world.ego_frame import poses_to_ego
 from reworld_agent.scenes.scene_pickles import scene_pickle_path
 
 Array = NDArray[np.float64]
-_REACH_M = 45.0  # of what is drawn around the drives
 _WORTH_A_POOL = 48  # scenes; starting processes costs seconds
 
 
@@ -111,7 +117,7 @@ def _pack(
     if reference is not None:
         shown.append(ego_poses(cache, reference))
         packed["reference"] = pack_poses(shown[-1])
-    window = _window(np.concatenate(shown))
+    window = window_of(np.concatenate(shown))
     lights = pictures.lights if pictures.lights is not None else red_of_route(cache)
     return {
         **packed,
@@ -119,15 +125,10 @@ def _pack(
         "city": cache.map_name,
         "drives": [drive.packed for drive in drives],
         "tracks": list(_tracks(cache, ego, window)),
-        "ground": pack_ground(cache, window, run.caches.maps_root),
-        "lights": pack_lights(cache, lights, window),
+        "ground": pack_ground([cache], ego, window, run.caches.maps_root),
+        "lights": pack_lights([cache], ego, lights, window),
         "cameras": list(pictures.cameras),
     }
-
-
-def _window(points: Array) -> Window:
-    low, high = points.min(axis=0) - _REACH_M, points.max(axis=0) + _REACH_M
-    return float(low[0]), float(low[1]), float(high[0]), float(high[1])
 
 
 def _tracks(cache: SceneCache, ego: Array, window: Window) -> Iterable[dict[str, Any]]:
@@ -196,10 +197,25 @@ def gather_all(tasks: Sequence[SceneTask], workers: int | None = None) -> list[M
     return [found[task.token] for task in tasks]
 
 
-def open_beside(settings: RunSettings, folder: Path, run: Run) -> Run:
-    """Another run, read with the settings of the first; raises as `open_run`."""
+def open_beside(settings: RunSettings, folder: Path, run: Run) -> tuple[Run, Run]:
+    """A run and another, read with its settings, their labels told apart; raises as `open_run`."""
     same = {
         name: getattr(settings, name)
         for name in ("data_split", "data_root", "maps_root", "cache_dir", "synthetic_scenes")
     }
-    return open_run(RunSettings(run=folder, protocol=run.table.protocol.name, **same))
+    other = open_run(RunSettings(run=folder, protocol=run.table.protocol.name, **same))
+    labels = told_apart(run.table, other.table)
+    first, second = (
+        replace(own, table=replace(own.table, label=label))
+        for own, label in zip((run, other), labels, strict=True)
+    )
+    return first, second
+
+
+def told_apart(a: ScoreTable, b: ScoreTable) -> tuple[str, str]:
+    """Labels of two tables, with their folders where they are of one name."""
+    if a.label != b.label:
+        return a.label, b.label
+    first, second = (path.parent.absolute() for path in (a.path, b.path))
+    names = [first.name, second.name] if first.name != second.name else ["first", "second"]
+    return f"{a.label} ({names[0]})", f"{b.label} ({names[1]})"

@@ -76,8 +76,6 @@ class LookSettings(RunSettings):
         super().check()
         if self.view in (*STILLS, *MOVING) and self.token is None:
             raise UsageError(f"view={self.view} is of one scene", "add token=TOKEN")
-        if self.beside is not None and self.view not in (HTML, RERUN):
-            raise UsageError(f"view={self.view} draws one agent", "leave beside= out, or view=html")
         wanted = ENDING.get(self.view, self.view)
         if self.output is not None and kind_of(self.output) != wanted:
             raise UsageError(

@@ -17,8 +17,8 @@ from reworld_agent.analysis.explanation.explanation import scored_otherwise
 from reworld_agent.analysis.explanation.worst import worst
 from reworld_agent.analysis.figures.calibration import FRONT
 from reworld_agent.analysis.player import page as player
-from reworld_agent.analysis.player import recordings
 from reworld_agent.analysis.player.contract import MovingScene, notes_of
+from reworld_agent.analysis.player.rollouts import rollout
 from reworld_agent.analysis.player.scenes import SceneTask, gather_all, open_beside
 from reworld_agent.analysis.reporting import contents as report_data
 from reworld_agent.analysis.reporting.contents import Explained
@@ -109,9 +109,16 @@ def _driven(settings: ReportSettings, table: ScoreTable, other: Comparison | Non
         notes = (f"failures are not explained: {error.message}",)
     folder = table.path.parent / ROLLOUTS
     known = [token for token in worst(rows, settings.gallery) if (folder / token).is_dir()]
-    scenes = tuple(recordings.rollout(folder / token) for token in known)
+    apart = settings.beside / ROLLOUTS if settings.beside is not None else None
+    scenes = tuple(rollout(folder / token, _there(apart, token)) for token in known)
     explained = Explained(rows, rows["token"].nunique(), notes)
     return Content(table, driven_run(table), explained, scenes, other)
+
+
+def _there(folder: Path | None, token: str) -> Path | None:
+    """A scenario's recording in a folder of another run, None where there is none."""
+    found = folder / token if folder is not None else None
+    return found if found is not None and found.is_dir() else None
 
 
 def _scenes(
@@ -121,7 +128,7 @@ def _scenes(
     other = None
     if settings.beside is not None:
         with suppress(ReWorldError):
-            other = open_beside(settings, settings.beside, run)
+            run, other = open_beside(settings, settings.beside, run)
     outcomes = _outcomes(found)
     tasks = [
         SceneTask(

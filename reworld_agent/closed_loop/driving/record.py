@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reworld_agent.analysis.player.recordings import Rollout
+from reworld_agent.analysis.player.rollouts import Rollout
 from reworld_agent.closed_loop.contacts import OFF_MAP
 from reworld_agent.closed_loop.driving.loop import Driven
 from reworld_agent.closed_loop.driving.tracks import tracks_of
 from reworld_agent.closed_loop.judging.failures import failures
+from reworld_agent.closed_loop.judging.lines import maps, mark, signals, traces
 from reworld_agent.closed_loop.judging.verdict import Verdict, drive_score, judge
 from reworld_agent.closed_loop.replay.scenarios import LOGGED, LogScenario
 from reworld_agent.closed_loop.replay.stage_scenarios import STAGED
@@ -23,7 +24,7 @@ from reworld_agent.closed_loop.replay.world import LOST, LogWorld
 from reworld_agent.closed_loop.scenarios import Scenario
 from reworld_agent.closed_loop.stage import TICK
 from reworld_agent.core.atomic import write_atomically
-from reworld_agent.pdm.metrics import SCORE, metric
+from reworld_agent.pdm.metrics import SCORE, Trace, metric
 from reworld_agent.pdm.metrics.table import DRIVE, MP
 from reworld_agent.pdm.simulate.bicycle import VX
 
@@ -146,13 +147,15 @@ def _save(
     tracks = tracks_of(world, verdict).within(_REACH, states)
     shortest = min((len(points) for _, points in driven.plans), default=0)
     plans = [points[:shortest] for _, points in driven.plans]
-    by_metric = {row["metric"]: row for row in lost}
+    by_metric = {row["metric"]: mark(verdict, row) for row in lost}
+    lines = traces(verdict, len(states))
+    light_id, light_red = signals(verdict, len(states))
     header = {
         "token": driven.scenario.name,
         "label": label,
         "dt": TICK,
         "score": values[SCORE],
-        "metrics": [_metric(name, values[name], by_metric) for name in DRIVE.official],
+        "metrics": [_metric(name, values[name], by_metric, lines) for name in DRIVE.official],
     }
     Rollout(
         header,
@@ -164,21 +167,30 @@ def _save(
         track_type=tracks.kind,
         track_size=tracks.size,
         track_pose=tracks.pose,
-    ).save(folder, verdict.windows[0].cache)
+        traces={name: line.values for name, line in lines.items()},
+        light_id=light_id,
+        light_red=light_red,
+    ).save(folder, *maps(verdict))
     for tick, picture in driven.pictures:
         write_atomically(folder / "cam_f0" / f"{tick:05d}.jpg", _jpeg(picture))
 
 
-def _metric(name: str, value: float, lost: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _metric(
+    name: str, value: float, lost: dict[str, dict[str, Any]], lines: dict[str, Trace]
+) -> dict[str, Any]:
     row = metric(name)
-    found = lost.get(row.short)
-    failed = None
-    if found is not None:
-        time = found["failure_time_s"]
-        step = 0 if time != time else max(round(time / TICK), 0)
-        failed = {"step": step, "text": row.short, "sentence": found["sentence"]}
-        failed["track"] = found["object_token"] or None
-    return {"short": row.short, "title": row.title, "value": value, "failed": failed}
+    found = {
+        "short": row.short,
+        "title": row.title,
+        "value": value,
+        "failed": lost.get(row.short),
+    }
+    line = lines.get(row.short)
+    if line is None:
+        return found
+    bound = line.bound if np.isfinite(line.bound) else None
+    how = {"what": line.what, "unit": line.unit, "bound": bound, "above": line.fails_above}
+    return {**found, **how}
 
 
 def _jpeg(picture: NDArray[np.uint8]) -> Any:

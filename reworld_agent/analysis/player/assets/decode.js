@@ -24,17 +24,21 @@ export function unpackPoses(packed) {
   });
 }
 
+const unpackTrack = (track) => ({ ...track, poses: unpackPoses(track.poses) });
+
 /** A scene of contract.py with its paths and poses in metres. */
 export function unpackScene(packed) {
   const poses = (own) => (own ? unpackPoses(own) : null);
   const rings = (own) => (own || []).map(unpackPath);
   const ground = {};
   for (const [name, own] of Object.entries(packed.ground)) {
-    ground[name] = name === "route" ? unpackPath(own) : rings(own);
+    ground[name] = rings(own);
   }
   const failed = (own) => own && { ...own, point: own.point && unpackPath(own.point) };
   const drives = packed.drives.map((drive, i) => ({
-    ...drive, key: i ? "other" : "plan", name: packed.drives.length > 1 ? drive.label : "plan",
+    ...drive, key: i ? "other" : "plan",
+    name: packed.drives.length > 1 || packed.kind === "rollout" ? drive.label : "plan",
+    tracks: drive.tracks ? drive.tracks.map(unpackTrack) : null,
     poses: unpackPoses(drive.poses),
     asked: unpackPath(drive.asked || []),
     plans: (drive.plans || []).map(([step, path]) => ({ step, path: unpackPath(path) })),
@@ -46,7 +50,7 @@ export function unpackScene(packed) {
   return {
     ...packed, ground, drives,
     human: poses(packed.human), reference: poses(packed.reference),
-    tracks: packed.tracks.map((track) => ({ ...track, poses: unpackPoses(track.poses) })),
+    tracks: packed.tracks.map(unpackTrack),
     lights: packed.lights.map((light) => ({ ...light, rings: rings(light.rings) })),
   };
 }

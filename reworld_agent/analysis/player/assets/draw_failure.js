@@ -10,7 +10,7 @@ const near = (failed, step) => Math.abs(failed.step - step) <= HELD;
 /** Ids of the objects that have been hit or threatened by now. */
 export function hitTracks(drives, step) {
   const found = new Set();
-  for (const drive of drives) {
+  for (const drive of drives.filter((own) => !own.tracks)) {
     for (const { failed } of drive.metrics) {
       if (failed && failed.track && step >= failed.step - 1e-6) found.add(failed.track);
     }
@@ -22,6 +22,7 @@ export function drawFailures(context, view, scene, drive, step, colours) {
   for (const { failed } of drive.metrics) {
     if (!failed) continue;
     if (failed.aheadSteps && near(failed, step)) drawProjection(context, view, scene, drive, failed, colours);
+    if (drive.tracks && failed.track && near(failed, step)) drawOwnTrack(context, view, scene, drive, failed, step, colours);
     if (failed.point && step >= failed.step - 1e-6) drawCorner(context, view, failed.point, colours);
   }
 }
@@ -33,13 +34,26 @@ function drawProjection(context, view, scene, drive, failed, colours) {
   context.strokeStyle = colours[drive.key];
   polygon(context, view, egoCorners(poseAt(drive.poses, failed.step), scene.ego, failed.aheadM));
   context.stroke();
-  const track = scene.tracks.find((own) => own.id === failed.track && trackAt(own, failed.step + failed.aheadSteps));
+  const track = tracksOf(scene, drive).find((own) => own.id === failed.track && trackAt(own, failed.step + failed.aheadSteps));
   if (track) {
     context.strokeStyle = colours.ink;
     polygon(context, view, boxCorners(trackAt(track, failed.step + failed.aheadSteps), ...track.size));
     context.stroke();
   }
   context.setLineDash([]);
+}
+
+/** The objects among which an agent drove: those of the scene, or its own. */
+const tracksOf = (scene, drive) => drive.tracks || scene.tracks;
+
+/** What an agent hits among objects of its own, outlined in the agent's colour. */
+function drawOwnTrack(context, view, scene, drive, failed, step, colours) {
+  const track = drive.tracks.find((own) => own.id === failed.track && trackAt(own, step));
+  if (!track) return;
+  context.strokeStyle = colours[drive.key];
+  context.lineWidth = 2;
+  polygon(context, view, boxCorners(trackAt(track, step), ...track.size));
+  context.stroke();
 }
 
 function drawCorner(context, view, point, colours) {
@@ -58,7 +72,7 @@ function drawCorner(context, view, point, colours) {
 /** Where a failure is to be named: its corner, its object, or the ego. */
 export function failurePlace(scene, drive, failed, step) {
   if (failed.point) return [failed.point[0], failed.point[1]];
-  const track = scene.tracks.find((own) => own.id === failed.track && trackAt(own, Math.max(step, own.from)));
+  const track = tracksOf(scene, drive).find((own) => own.id === failed.track && trackAt(own, Math.max(step, own.from)));
   const pose = track ? trackAt(track, Math.max(step, track.from)) : poseAt(drive.poses, step);
   return [pose.x, pose.y];
 }

@@ -27,13 +27,11 @@ export function drawGround(context, view, scene, colours) {
   (ground.lane || []).forEach((ring) => trace(context, view, ring, true));
   context.stroke();
   drawCrosswalks(context, view, ground.crosswalk || [], colours);
-  if (ground.route && ground.route.length > 2) {
-    context.strokeStyle = colours.route;
-    context.setLineDash([8, 4, 2, 4]);
-    context.beginPath();
-    trace(context, view, ground.route, false);
-    context.stroke();
-  }
+  context.strokeStyle = colours.route;
+  context.setLineDash([8, 4, 2, 4]);
+  context.beginPath();
+  (ground.route || []).forEach((path) => trace(context, view, path, false));
+  context.stroke();
 }
 
 /** Stripes along the short side, so that a crosswalk is told from a lane in print too. */

@@ -19,7 +19,7 @@ export class Stage {
   /** Show all agents in one picture, or each in its own. */
   split(apart) {
     this.apart = apart && this.scene.drives.length > 1;
-    const scenes = this.apart ? this.scene.drives.map((drive) => ({ ...this.scene, drives: [drive] })) : [this.scene];
+    const scenes = this.apart ? this.scene.drives.map((drive) => alone(this.scene, drive)) : [this.scene];
     this.host.replaceChildren();
     this.host.classList.toggle("apart", this.apart);
     this.pictures = scenes.map((scene) => {
@@ -96,6 +96,11 @@ export class Stage {
       return drawScene(canvas, this.view, scene, step, shown);
     });
   }
+}
+
+/** A scene with one agent, among the objects as they moved beside it. */
+function alone(scene, drive) {
+  return { ...scene, tracks: drive.tracks || scene.tracks, drives: [{ ...drive, tracks: null }] };
 }
 
 /** A picture in words, for who cannot see it. */

@@ -59,6 +59,7 @@ class Chart {
         "stroke-width": 1.8, "stroke-dasharray": DASHES[line.key].join(" "), "data-line": line.key,
       }));
     }
+    if (!spec.lines.length) this.root.append(svg("line", { x1: LEFT, x2: width - RIGHT, y1: HEIGHT - BOTTOM, y2: HEIGHT - BOTTOM, stroke: colours.lane }));
     for (const own of spec.failed) this.drawFailure(own, y, colours);
     this.cursor = svg("line", { y1: TOP - 2, y2: HEIGHT - BOTTOM + 2, stroke: colours.ink, "stroke-width": 1.2 });
     this.root.append(this.cursor);
@@ -93,7 +94,8 @@ class Chart {
       const value = valueAt(line.values, step);
       return value === null ? "–" : value.toFixed(2);
     });
-    this.title.textContent = `${spec.title}: ${now.join(" | ")}${spec.unit ? ` ${spec.unit}` : ""}`;
+    const value = now.length ? `: ${now.join(" | ")}${spec.unit ? ` ${spec.unit}` : ""}` : "";
+    this.title.textContent = `${spec.title}${value}`;
   }
 }
 
@@ -121,7 +123,7 @@ export function chartSpecs(scene) {
 /** Names of the lines, each with a piece of it. */
 function seriesLegend(scene) {
   const [first, second] = scene.drives, colours = palette();
-  const names = [["plan", first && (second ? first.label : "plan")], ["other", second && second.label],
+  const names = [["plan", first && first.name], ["other", second && second.name],
     ["reference", scene.reference && "PDM-Closed"], ["counterfactual", first && first.counterfactual && "what passes"]];
   const row = element("p", { class: "series" });
   for (const [key, name] of names.filter(([, text]) => text)) {

@@ -29,6 +29,22 @@ PAPER, HOUSE, TREE = (214, 224, 216), (150, 164, 178), (110, 168, 124)
 WALK, ROAD, CYCLES, PARK = (226, 228, 230), (112, 110, 108), (122, 120, 160), (140, 136, 132)
 CENTER, ROUTE, EGO = (90, 200, 235), (40, 40, 220), (40, 40, 220)
 OTHER, PARKED, WALKER = (200, 120, 40), (170, 160, 150), (160, 40, 160)
+INK, BAR_M = (40, 40, 40), 50
+LEGEND = {
+    "ego and its way": EGO,
+    "traffic": OTHER,
+    "parked": PARKED,
+    "people": WALKER,
+    "road": ROAD,
+    "centre line": CENTER,
+    "walkway, crosswalk": WALK,
+    "cycle lane": CYCLES,
+    "car park": PARK,
+    "house": HOUSE,
+    "tree": TREE,
+}
+FOOT, SWATCH, TEXT = 30, 14, 0.42  # px of a row, of a box of colour; size of the letters
+FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def contact_sheet() -> Image:
@@ -104,11 +120,40 @@ class Plan:
             self.fill([shapely.Point(x, y).buffer(0.8)], WALKER)
 
 
+def with_legend(plan: Image) -> Image:
+    """A plan of `SCALE` with a bar of 50 m and what its colours mean under it."""
+    width, gap = plan.shape[1], 8
+    length = round(BAR_M * SCALE)
+    places, x, row = [], length + 8 * gap, 0
+    for said in LEGEND:
+        reach = SWATCH + gap + cv2.getTextSize(said, FONT, TEXT, 1)[0][0] + 2 * gap
+        if x + reach > width:
+            x, row = length + 8 * gap, row + 1
+        places.append((x, row * FOOT + FOOT // 2))
+        x += reach
+    foot: Image = np.full(((row + 1) * FOOT, width, 3), 255, np.uint8)
+    for (said, colour), (left, middle) in zip(LEGEND.items(), places, strict=True):
+        corners = (left, middle - SWATCH // 2), (left + SWATCH, middle + SWATCH // 2)
+        cv2.rectangle(foot, *corners, colour, cv2.FILLED)
+        cv2.rectangle(foot, *corners, INK, 1)
+        at = (left + SWATCH + gap // 2, middle + 5)
+        cv2.putText(foot, said, at, FONT, TEXT, INK, 1, cv2.LINE_AA)
+    cv2.polylines(
+        foot,
+        [np.array([(gap, 17), (gap, 22), (gap + length, 22), (gap + length, 17)])],
+        False,
+        INK,
+        2,
+    )
+    cv2.putText(foot, f"{BAR_M} m", (gap + length // 2 - 16, 15), FONT, TEXT, INK, 1, cv2.LINE_AA)
+    return np.vstack([plan, foot])
+
+
 def main(folder: Path) -> None:
     """Write town_front.jpg and town_map.png."""
     folder.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(folder / "town_front.jpg"), contact_sheet(), [cv2.IMWRITE_JPEG_QUALITY, 82])
-    plan = Plan(make_drive(SPLIT, 5)).draw(10 * STRIDE)
+    plan = with_legend(Plan(make_drive(SPLIT, 5)).draw(10 * STRIDE))
     cv2.imwrite(str(folder / "town_map.png"), plan, [cv2.IMWRITE_PNG_COMPRESSION, 9])
 
 
