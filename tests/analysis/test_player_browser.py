@@ -16,6 +16,10 @@ from tests.analysis.browser import launched, opened
 from tests.analysis.runs import constant_velocity, make_run, where
 
 STEP = "window.reworld.player.step"
+WHITE = (  # whether a corner of a picture is
+    "c => [[0, 0], [0, c.height - 1], [c.width - 1, 0], [c.width - 1, c.height - 1]].some(p => "
+    "c.getContext('2d').getImageData(...p, 1, 1).data.every(x => x === 255))"
+)
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +63,10 @@ def test_loads_and_fits(
     page.emulate_media(media="print", color_scheme=scheme)
     back = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert back == "rgb(255, 255, 255)" and not page.locator(".controls").is_visible()
+    for event, white in (("beforeprint", True), ("afterprint", scheme == "light")):
+        page.evaluate(f"window.dispatchEvent(new Event('{event}'))")
+        for canvas in (".stage canvas", "article canvas[aria-label^=bird]"):
+            assert page.locator(canvas).first.evaluate(WHITE) == white, (event, canvas)
 
 
 def test_slider_keys_and_link(browser: Any, html: Path, tokens: list[str]) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from reworld_agent.analysis.player.contract import MovingScene
+from reworld_agent.analysis.player.contract import FUTURE, MovingScene
 from reworld_agent.analysis.player.packing import deflated
 from reworld_agent.pdm.metrics import Protocol, metric
 
@@ -25,6 +25,9 @@ LEGEND = (
     "Filled boxes: the agents as the simulator drives them, with the lines that their corners "
     "sweep; dots: the points that were planned; dashed: the human; dotted: PDM-Closed as "
     "simulated; yellow: what is hit; circle: the corner that left the road."
+)
+FILM_LEGEND = (
+    "What was imagined and what really came run in step; the PSNR is that of each picture."
 )
 _IMPORT = re.compile(r'^import [^;]*? from "\./(\w+)\.js";\n', re.MULTILINE)
 _TOP = re.compile(r"^(?:export )?(?:async )?(?:function|class|const|let) (\w+)", re.MULTILINE)
@@ -139,13 +142,19 @@ def render(
         "CSS": styles(protocol),
         "PLAYER": asset("player_section.html"),
         "FILTERS": asset("filters.html"),
-        "LEGEND": html.escape(LEGEND),
+        "LEGEND": html.escape(legend(scenes)),
         "GALLERY_HIDDEN": "" if len(scenes) > 1 else "hidden",
         "DATA": data(scenes),
         "SCRIPT": script(),
     }
     template = re.split(r"@([A-Z_]+)@", asset("player.html"))
     return "".join(parts[part] if i % 2 else part for i, part in enumerate(template))
+
+
+def legend(scenes: Iterable[MovingScene]) -> str:
+    """What the pictures of the gallery show."""
+    kinds = {own.packed["kind"] for own in scenes}
+    return FILM_LEGEND if kinds == {FUTURE} else LEGEND
 
 
 def _links(pages: Mapping[str, str], here: str) -> str:

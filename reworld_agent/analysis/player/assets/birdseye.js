@@ -22,8 +22,8 @@ export function fitted(canvas, width, height) {
  * @param shown which drivers, names, and so on: {human, reference, counterfactual, names, legend}.
  * @returns the labels that were written, for tests.
  */
-export function drawScene(canvas, view, scene, step, shown, printing = false) {
-  const colours = palette(printing);
+export function drawScene(canvas, view, scene, step, shown) {
+  const colours = palette();
   const context = fitted(canvas, view.width, view.height);
   context.fillStyle = colours.paper;
   context.fillRect(0, 0, view.width, view.height);

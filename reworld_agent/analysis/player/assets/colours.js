@@ -23,9 +23,16 @@ export const CLASS_NAMES = ["vehicle", "pedestrian", "bicycle", "other object"];
 
 const dark = () => window.matchMedia("(prefers-color-scheme: dark)").matches;
 
-/** The palette of the page's colour scheme; a printed page is light. */
-export function palette(printing = false) {
-  return dark() && !printing ? DARK : LIGHT;
+let onPaper = false;
+
+/** Say whether the page is being printed: paper is light whatever the colour scheme. */
+export function printing(is) {
+  onPaper = is;
+}
+
+/** The palette of the page's colour scheme, or of paper. */
+export function palette() {
+  return dark() && !onPaper ? DARK : LIGHT;
 }
 
 export function classColour(colours, type) {

@@ -17,9 +17,6 @@ export class Gallery {
       entries.filter((entry) => entry.isIntersecting).forEach((entry) => this.wanted.unshift(entry.target));
       this.paintNext();
     }, { rootMargin: "300px" });
-    window.addEventListener("beforeprint", () => this.repaint(true));
-    window.addEventListener("afterprint", () => this.repaint(false));
-    window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.repaint(false));
     this.show(this.order);
   }
 
@@ -90,10 +87,10 @@ export class Gallery {
     article.dataset.drawn = "yes";
     const scene = await this.store.scene(number);
     this.scenes.set(number, scene);
-    this.draw(article, scene, number, false);
+    this.draw(article, scene, number);
   }
 
-  draw(article, scene, number, printing) {
+  draw(article, scene, number) {
     const canvas = article.querySelector("canvas");
     if (!scene.drives.length) {
       this.poster(article, scene, number);
@@ -105,7 +102,7 @@ export class Gallery {
     view.resize(width, Math.round(width * 0.62));
     canvas.style.height = `${view.height}px`;
     const step = failed ? failed.step : 0;
-    drawScene(canvas, view, scene, step, SHOWN, printing);
+    drawScene(canvas, view, scene, step, SHOWN);
     canvas.setAttribute("aria-label", describe(scene, step));
   }
 
@@ -120,11 +117,11 @@ export class Gallery {
     }
   }
 
-  /** Draw all again, on the paper that is meant. */
-  repaint(printing) {
+  /** Draw all again, in other colours. */
+  repaint() {
     for (const card of this.cards.children) {
       const number = Number(card.dataset.number), scene = this.scenes.get(number);
-      if (scene) this.draw(card, scene, number, printing);
+      if (scene) this.draw(card, scene, number);
     }
   }
 }

@@ -1,5 +1,6 @@
 // The page: gallery, filters, the open scene, its link, the keyboard.
 
+import { printing } from "./colours.js";
 import { Filters } from "./filters.js";
 import { Gallery } from "./gallery.js";
 import { Player } from "./player.js";
@@ -34,6 +35,10 @@ class Page {
     }
     window.addEventListener("hashchange", () => this.follow());
     document.addEventListener("keydown", (event) => this.key(event));
+    const recolour = (paper) => { printing(paper); this.gallery?.repaint(); this.player?.repaint(); };
+    window.addEventListener("beforeprint", () => recolour(true));
+    window.addEventListener("afterprint", () => recolour(false));
+    window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => recolour(false));
   }
 
   chosen(order, rows) {

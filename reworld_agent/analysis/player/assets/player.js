@@ -42,7 +42,7 @@ export class Player {
     if (scene.drives.length > 1) host.append(pairTable(scene));
     this.parts.push(new Traces(host, scene, (step) => this.seek(step)));
     host.append(this.words());
-    this.resized = () => { this.layout(); this.draw(); };
+    this.resized = () => this.repaint();
     window.addEventListener("resize", this.resized);
     this.layout();
     this.seek(options.step ?? this.failures()[0] ?? 0);
@@ -158,6 +158,12 @@ export class Player {
 
   layout() {
     this.parts.forEach((part) => part.layout?.());
+  }
+
+  /** Fit into the page and draw again, in the colours that now hold. */
+  repaint() {
+    this.layout();
+    this.draw();
   }
 
   draw() {

@@ -138,7 +138,9 @@ function seriesLegend(scene) {
 export class Traces {
   constructor(host, scene, seek) {
     this.host = element("div", { class: "traces" });
-    host.append(seriesLegend(scene), this.host);
+    this.scene = scene;
+    this.legend = seriesLegend(scene);
+    host.append(this.legend, this.host);
     this.charts = chartSpecs(scene).map((spec) => {
       const cell = element("div", {});
       this.host.append(cell);
@@ -147,6 +149,9 @@ export class Traces {
   }
 
   layout() {
+    const legend = seriesLegend(this.scene);
+    this.legend.replaceWith(legend);
+    this.legend = legend;
     this.charts.forEach((chart) => chart.layout());
   }
 
