@@ -198,7 +198,9 @@ def test_more_scenes_than_a_page_holds(
     assert main([*words, *where(caches)]) == 0
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["look-2.html", "look-3.html", "look.html"]
-    assert "page 2 of 3, scenes 5 to 8" in (tmp_path / "look-2.html").read_text()
+    text = (tmp_path / "look-2.html").read_text()
+    assert "scenes 5 to 8 of 12" in text and '<a href="look-3.html">9 to 12</a>' in text
+    assert '<a href="look-2.html" aria-current="page">5 to 8</a>' in text
 
 
 def test_what_cannot_be_looked_at(
@@ -212,7 +214,8 @@ def test_what_cannot_be_looked_at(
     assert "protocol" in said(str(run), f"beside={run_v2}", out, code=1)
     assert "no trajectory" in said(str(run), "token=absent", out, code=1)
     assert "of one scene" in said(str(run), "view=gif", code=2)
-    assert "one agent" in said(str(run), "view=png", "token=x", f"beside={run}", code=2)
+    png = f"output={tmp_path / 'x.png'}"
+    assert "protocol" in said(str(run), "view=png", "token=x", f"beside={run_v2}", png, code=1)
     assert "writes .html" in said(str(run), f"output={tmp_path / 'x.txt'}", code=2)
     (tmp_path / "file").write_text("in the way")
     assert "error" in said(str(run), f"output={tmp_path / 'file' / 'x.html'}", code=2)
