@@ -39,10 +39,26 @@ def write_with_twin(path: Path, frame: pd.DataFrame, provenance: dict[str, Any])
 
 
 def _write_parquet(path: Path, frame: pd.DataFrame, provenance: dict[str, Any], csv: str) -> None:
-    table = pa.Table.from_pandas(frame, preserve_index=False)
+    write_arrow(path, pa.Table.from_pandas(frame, preserve_index=False), provenance, csv)
+
+
+def write_arrow(
+    path: Path, table: pa.Table, provenance: dict[str, Any] | None = None, csv: str = ""
+) -> None:
+    """Write a table with hashes of its columns, of its provenance and of its csv twin.
+
+    Args:
+        path: of the parquet file.
+        table: the rows.
+        provenance: of them; None where the folder's records tell it.
+        csv: hash of the twin; "" where there is none.
+
+    Raises:
+        DataError: it cannot be written.
+    """
     hashes = ColumnHashes(table.column_names)
     hashes.add(table)
-    metadata = {**(table.schema.metadata or {}), **_about(provenance, hashes, csv)}
+    metadata = {**(table.schema.metadata or {}), **_about(provenance or {}, hashes, csv)}
     table = table.replace_schema_metadata(metadata)
 
     def write(partial: Path) -> None:
@@ -92,20 +108,26 @@ def write_csv(path: Path, frame: pd.DataFrame) -> None:
     write_atomically(path, lambda partial: safe.to_csv(partial, index=False))
 
 
-def read_arrow(path: Path, fix: str = REMAKE, columns: Sequence[str] | None = None) -> pa.Table:
+def read_arrow(
+    path: Path, fix: str = REMAKE, columns: Sequence[str] | None = None, ours: bool = False
+) -> pa.Table:
     """A parquet file of anyone, its checksums and hashes verified where it has some.
 
     Args:
         path: the file.
         fix: what to do where it is damaged.
         columns: to read; None = all.
+        ours: it is kept work: nobody but us writes it.
 
     Raises:
-        DataError: it cannot be read, is damaged, or has not these columns.
+        DataError: it cannot be read, is damaged, has not these columns, or was to be ours and was
+            written by others.
     """
     try:
         with path.open("rb") as stream:  # pyarrow itself takes only paths that are UTF-8
             file = pq.ParquetFile(stream, page_checksum_verification=True)
+            if ours and seal_in(file.metadata.metadata) is None:
+                raise DataError(f"{shown(path)} {_CHANGED}: it was saved anew since", fix)
             missing = [name for name in columns or () if name not in file.schema_arrow.names]
             if missing:
                 has = ", ".join(file.schema_arrow.names)
@@ -122,39 +144,54 @@ def read_arrow(path: Path, fix: str = REMAKE, columns: Sequence[str] | None = No
 
 def _check_seal(path: Path, table: pa.Table, fix: str, whole: bool) -> None:
     """Raise DataError where a table with our seal is not what was written."""
-    seal = seal_in(table.schema.metadata)
+    if seal_in(table.schema.metadata) is not None:
+        hashes = ColumnHashes(table.column_names)
+        hashes.add(table)
+        _check_hashes(path, table.schema, hashes, fix, whole)
+
+
+def _check_hashes(
+    path: Path, schema: pa.Schema, hashes: ColumnHashes, fix: str, whole: bool
+) -> None:
+    """The same of a table whose hashes are found."""
+    seal = seal_in(schema.metadata)
     if seal is None:
         return
-    hashes = ColumnHashes(table.column_names)
-    hashes.add(table)
     fault = seal.fault(hashes.found(), whole)
     if fault:
         raise DataError(f"{shown(path)} {_CHANGED}: {fault}", f"{fix}; or {_AS_YOURS}")
-    provenance_in(table.schema, path, fix)
+    provenance_in(schema, path, fix)
 
 
 def read_batches(path: Path, columns: Sequence[str], rows: int, fix: str) -> Iterator[pa.Table]:
     """A parquet file's columns, `rows` rows at a time; memory does not grow with the file.
 
     Raises:
-        DataError: it cannot be read, is damaged, or has not these columns.
+        DataError: it cannot be read, is damaged, or has not these columns; after the last rows,
+            that they are not what was written.
     """
     try:
         with path.open("rb") as stream:  # pyarrow itself takes only paths that are UTF-8
             file = pq.ParquetFile(stream, page_checksum_verification=True)
+            hashes = ColumnHashes(columns)
             for batch in file.iter_batches(rows, columns=list(columns)):
                 table = pa.Table.from_batches([batch])
                 table.validate(full=True)
+                hashes.add(table)
                 yield table
+            schema = file.schema_arrow.with_metadata(file.metadata.metadata)
+            _check_hashes(path, schema, hashes, fix, whole=False)
     except ReWorldError:
         raise
     except Exception as error:  # damaged bytes make pyarrow raise nearly anything
         raise _unreadable(path, error, fix) from error
 
 
-def read_frame(path: Path, fix: str = REMAKE, columns: Sequence[str] | None = None) -> pd.DataFrame:
+def read_frame(
+    path: Path, fix: str = REMAKE, columns: Sequence[str] | None = None, ours: bool = False
+) -> pd.DataFrame:
     """The same as a data frame; raises DataError."""
-    table = read_arrow(path, fix, columns)
+    table = read_arrow(path, fix, columns, ours)
     try:
         return table.to_pandas()
     except Exception as error:  # types that pandas has not, metadata of pandas that lie

@@ -12,12 +12,10 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.core.records import read_record, write_record
-from reworld_agent.core.result_tables import CHECKED, read_frame
+from reworld_agent.core.result_tables import read_frame, write_arrow
 
 FLUSH_S = 2.0  # at most this much finished work is lost by kill -9
 IDENTITY = "identity.json"
@@ -98,7 +96,7 @@ class PartStore:
             number = int(paths[-1].stem.split("-")[1]) + 1 if paths else 0
             table = pa.Table.from_pandas(pd.DataFrame(self._buffer), preserve_index=False)
             path = self.folder / f"part-{number:06d}.parquet"
-            write_atomically(path, lambda partial: pq.write_table(table, partial, **CHECKED))
+            write_arrow(path, table)
             self._buffer = []
         self._last_flush = time.monotonic()
 
@@ -107,7 +105,7 @@ class PartStore:
         frames = []
         for path in self._paths():
             try:
-                frame = read_frame(path)
+                frame = read_frame(path, ours=True)
                 missing = [key for key in self.keys if key not in frame]
                 if missing:
                     raise DataError(f"{path}: no column {missing[0]}")

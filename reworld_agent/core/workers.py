@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from reworld_agent.core.errors import ConfigError, ReWorldError
+from reworld_agent.core.guards.clusters import ending_with_this_process
 from reworld_agent.core.guards.parents import start_child, stop_workers
 
 SEQUENTIAL = "sequential"
@@ -225,7 +226,8 @@ def _join_cluster(ray: Any, workers: int | None) -> None:
                 f"RAY_ADDRESS={named}: no Ray cluster answers there",
                 "start it, or unset RAY_ADDRESS: one is started on this machine",
             ) from error
-        ray.init(address="local", num_cpus=workers, **options)
+        with ending_with_this_process():
+            ray.init(address="local", num_cpus=workers, **options)
 
 
 def _fetched(ray: Any, reference: Any) -> Any:

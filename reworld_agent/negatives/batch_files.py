@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import DataError
-from reworld_agent.core.result_tables import CHECKED, read_arrow
+from reworld_agent.core.result_tables import read_arrow, write_arrow
 from reworld_agent.core.shards import check_identity, forget_identity
 from reworld_agent.negatives.scored import SCHEMA, ScoredBatch
 
@@ -43,10 +41,7 @@ class BatchFiles:
 
     def write(self, batch: ScoredBatch) -> None:
         """Keep a batch; raises DataError where the disk is full."""
-        write_atomically(
-            self._file(batch.number),
-            lambda partial: pq.write_table(batch.rows, partial, **CHECKED),
-        )
+        write_arrow(self._file(batch.number), batch.rows)
 
     def unfinished(self) -> list[int]:
         """Numbers of the batches that are absent, or have a candidate without a score."""
@@ -57,7 +52,7 @@ class BatchFiles:
         if not file.is_file():
             return False
         try:
-            rows = read_arrow(file)
+            rows = read_arrow(file, ours=True)
         except DataError as error:  # a disk that lied about its sync
             warnings.warn(f"{error.message}: unreadable, its rows are made again", stacklevel=2)
             return False
@@ -68,7 +63,7 @@ class BatchFiles:
     def tables(self) -> Iterator[pa.Table]:
         """The rows of every batch, in order, one batch at a time in memory."""
         for number in range(self.count):
-            yield read_arrow(self._file(number)).cast(SCHEMA)
+            yield read_arrow(self._file(number), ours=True).cast(SCHEMA)
 
     def _file(self, number: int) -> Path:
         return self.folder / f"batch-{number:06d}.parquet"

@@ -5,25 +5,18 @@ Rows: token, candidate, poses (24 numbers: [8, 3] at 2 Hz, ego frame), then the 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.result_tables import (
-    CHECKED,
     LIST,
-    METADATA_KEY,
     TEXT,
     check_cells,
     read_frame,
@@ -64,24 +57,6 @@ class NegativePool:
 def write_pool(path: Path, rows: pd.DataFrame, provenance: dict[str, Any]) -> None:
     """Write a pool; rows need at least the columns of COLUMNS."""
     write_parquet(path, rows, provenance)
-
-
-def write_tables(path: Path, tables: Iterable[pa.Table], provenance: dict[str, Any]) -> None:
-    """Write a pool from tables of one schema, one of them in memory at a time; DataError."""
-    pieces = iter(tables)
-    first = next(pieces)
-    schema = first.schema.with_metadata({METADATA_KEY: json.dumps(provenance).encode()})
-
-    def write(partial: Path) -> None:
-        # pyarrow itself takes only paths that are UTF-8
-        with (
-            partial.open("wb") as stream,
-            pq.ParquetWriter(stream, schema, **CHECKED) as writer,
-        ):
-            for table in chain([first], pieces):
-                writer.write_table(table.cast(schema))
-
-    write_atomically(path, write)
 
 
 def read_pool(path: Path, split: str | None = None) -> NegativePool:

@@ -25,6 +25,7 @@ from reworld_agent.core.errors import DataError, SceneError
 from reworld_agent.core.guards.owners import only_ours
 from reworld_agent.core.paths import cache_home
 from reworld_agent.core.records import read_record, write_record
+from reworld_agent.core.records.file_hashes import file_state
 from reworld_agent.core.unpickle.collector import paused
 from reworld_agent.core.workers import run_in_order
 from reworld_agent.scenes.logs import LogFrames, Reading, load_log, read_log, remember
@@ -43,7 +44,7 @@ class LogEntry:
 
     Attributes:
         path: the log's file.
-        stamp: size, time of change of the content and of the file's record [ns] when it was read.
+        stamp: its state when it was read; see `file_state`.
         tokens: tokens of its frames, in order.
         routed: for each frame, whether it has a route.
         cities: `map_location` of its frames, each once.
@@ -168,7 +169,7 @@ class LogIndex:
 
     def _known(self, path: Path) -> LogEntry | None:
         known = self._entries.get(path.name)
-        return known if known is not None and known.stamp == _stamp(path) else None
+        return known if known is not None and known.stamp == file_state(path) else None
 
     def position(self, token: str) -> tuple[Path, int]:
         """Log and frame number of a token.
@@ -241,7 +242,7 @@ class LogIndex:
 
 def _entry_of(path: Path, load: Callable[[Path], LogFrames]) -> LogEntry:
     """Open a log; raises DataError."""
-    stamp = _stamp(path)
+    stamp = file_state(path)
     with paused():
         frames = load(path)
         tokens = tuple(str(frame["token"]) for frame in frames)
@@ -249,11 +250,6 @@ def _entry_of(path: Path, load: Callable[[Path], LogFrames]) -> LogEntry:
         named = (frame.get("map_location") for frame in frames)
         cities = tuple(dict.fromkeys(city for city in named if isinstance(city, str)))
         return LogEntry(path, stamp, tokens, routed, cities, frames.reading())
-
-
-def _stamp(path: Path) -> tuple[int, ...]:
-    stat = path.stat()
-    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 def _or_error(entry: Callable[[Path], LogEntry], path: Path) -> LogEntry | DataError:

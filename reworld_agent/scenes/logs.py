@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from reworld_agent.core.errors import DataError
+from reworld_agent.core.records.file_hashes import file_state
 from reworld_agent.core.unpickle import load_known_pickle
 from reworld_agent.scenes.frame_checks import (
     DAMAGED,
@@ -177,17 +178,17 @@ def load_log(path: Path | str) -> LogFrames:
     """
     path = Path(path)
     try:
-        stat = path.stat()
+        state = file_state(path)
     except OSError as error:
         raise DataError(
             f"{path}: cannot read the log ({error.strerror})",
             "check OPENSCENE_DATA_ROOT and train_test_split.data_split, or download the log",
         ) from error
-    return _load_log(path, (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
+    return _load_log(path, state)
 
 
 @lru_cache(maxsize=_LOGS_IN_MEMORY)
-def _load_log(path: Path, stamp: tuple[int, ...]) -> LogFrames:
+def _load_log(path: Path, state: tuple[int, ...]) -> LogFrames:
     return read_log(path)
 
 

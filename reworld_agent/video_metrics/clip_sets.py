@@ -29,6 +29,7 @@ from reworld_agent.clips.image_files import natural_key
 from reworld_agent.clips.index import read_index
 from reworld_agent.clips.stored import Stored
 from reworld_agent.core.errors import ConfigError, DataError
+from reworld_agent.core.records.file_hashes import file_state
 from reworld_agent.core.text import shown
 
 Frames = NDArray[np.uint8]
@@ -137,11 +138,11 @@ def _stamp(files: Sequence[Path]) -> str:
     lines = []
     for file in files:
         try:
-            status = file.stat()
+            state = file_state(file)
         except OSError as error:
             message = f"{shown(file)}: cannot be read ({error.strerror})"
             raise DataError(message, "bring it back, or make the index again") from error
-        lines.append(f"{file.resolve()}|{status.st_size}|{status.st_mtime_ns}")
+        lines.append(f"{file.resolve()}|{state}")
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 

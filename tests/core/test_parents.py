@@ -30,6 +30,14 @@ if __name__ == "__main__":
         from reworld_agent.core.guards.parents import begin_loading
         items = test_parents.Waiting(folder)
         list(DataLoader(items, num_workers=2, worker_init_fn=begin_loading))
+    elif kind == "cluster":
+        import subprocess
+        from reworld_agent.core.guards.clusters import ending_with_this_process
+        code = "from tests.core import test_parents as t; t.note_and_wait(%r)" % folder
+        with ending_with_this_process():
+            command = [sys.executable, "-c", code]
+            children = [subprocess.Popen(command, start_new_session=True) for _ in "ab"]
+        [child.wait() for child in children]
     else:
         import subprocess
         code = "from tests.core import test_parents as t; t.as_a_command(%r)" % folder
@@ -73,7 +81,7 @@ def _lives(pid: int) -> bool:
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
 @pytest.mark.parametrize(
-    "kind", ["pool", "commands", pytest.param("loader", marks=pytest.mark.slow)]
+    "kind", ["pool", "commands", "cluster", pytest.param("loader", marks=pytest.mark.slow)]
 )
 def test_no_process_outlives_a_parent_that_is_killed(tmp_path: Path, kind: str) -> None:
     file = tmp_path / "parent.py"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import os
 import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
+from PIL import Image
 
 from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.features import build_features, build_targets
@@ -82,6 +84,36 @@ def test_second_call_reads_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(data, "_write", None)
     again = scene_arrays(loader, CONFIG, False, tmp_path / "cache")
     assert np.array_equal(decoded(first), decoded(again)) and first.tokens == again.tokens
+
+
+def _overwrite(file: Path, content: bytes) -> None:
+    """Other bytes of the same size and time, as `rsync -t` leaves them."""
+    about = file.stat()
+    assert len(content) == about.st_size
+    file.write_bytes(content)
+    os.utime(file, ns=(about.st_atime_ns, about.st_mtime_ns))
+
+
+def test_arrays_are_of_the_bytes_of_logs_and_images(tmp_path: Path) -> None:
+    first_loader = small_loader(tmp_path)
+    first = scene_arrays(first_loader, CONFIG, False, tmp_path / "cache")
+    log = first_loader.data_path / "a.pkl"
+    frames = pickle.loads(log.read_bytes())
+    for frame in frames:
+        frame["ego_dynamic_state"][0] += 0.25
+    _overwrite(log, pickle.dumps(frames, pickle.HIGHEST_PROTOCOL))
+    blobs = first_loader.sensor_blobs_path
+    loader = SceneLoader(log.parent, blobs, SceneFilter(frame_interval=1))
+    again = scene_arrays(loader, CONFIG, False, tmp_path / "cache")
+    assert not np.array_equal(first.ego, again.ego)
+    image = next(blobs.rglob("*.jpg"))
+    Image.new("RGB", Image.open(image).size, (255, 0, 0)).save(image)
+    other_images = scene_arrays(loader, CONFIG, False, tmp_path / "cache")
+    assert not np.array_equal(decoded(again), decoded(other_images))
+    for file in (tmp_path / "cache").glob("*/ego.npy"):
+        _overwrite(file, file.read_bytes()[:-4] + b"?" * 4)
+    with pytest.raises(DataError, match=r"ego\.npy is not as it was made"):
+        scene_arrays(loader, CONFIG, False, tmp_path / "cache")
 
 
 @pytest.mark.parametrize("locks", [True, False])

@@ -25,7 +25,7 @@ from reworld_agent.config import ModelConfig, load_model_config
 from reworld_agent.core.errors import ConfigError
 from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.provenance import code_version
-from reworld_agent.core.result_tables import keep_settings, write_parquet
+from reworld_agent.core.result_tables import keep_settings, read_frame, write_parquet
 from reworld_agent.features import build_targets, ego_features
 from reworld_agent.model import ReWorldModel
 from reworld_agent.pdm.cache_io.folder import SceneCaches
@@ -85,7 +85,7 @@ def train_oracle(settings: OracleRun) -> OraclePlans:
     keep_settings(folder / RECORD, about, {"code_version": code_version()})
     judged = oracle_scenes(settings.test_split, _window(settings, 1), config)
     if (folder / PLANS).is_file():
-        known = np.stack(pd.read_parquet(folder / PLANS)["poses"].to_list())
+        known = np.stack(read_frame(folder / PLANS)["poses"].to_list())
         return OraclePlans(folder / PLANS, len(known), _ade(known, judged), earlier=True)
     window = _window(settings, settings.frame_interval)
     learned = oracle_scenes(settings.data_split, window, config)

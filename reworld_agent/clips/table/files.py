@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from reworld_agent.clips.table.store import ClipStore
 from reworld_agent.core.atomic import only_process
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.records import read_record, write_record
+from reworld_agent.core.records.file_hashes import file_state
 
 _SHOWN = 3
 _KEPT = 1_000_000  # sizes in memory; neighbouring clips share their files
@@ -92,16 +92,12 @@ def _state(store: ClipStore, root: Path) -> str:
     """What changes where files come, go or are renamed in the folders, or a video is written."""
     digest = hashlib.sha256()
     for name in store.folders["folder"].unique().to_pylist():
-        about = _stat(root / name)
-        digest.update(f"{name} {about and (about.st_mtime_ns, about.st_size)}\n".encode())
+        try:
+            about = file_state(root / name)
+        except OSError:
+            about = ()
+        digest.update(f"{name} {about}\n".encode())
     return digest.hexdigest()
-
-
-def _stat(path: Path) -> os.stat_result | None:
-    try:
-        return path.stat()
-    except OSError:
-        return None
 
 
 def _look(store: ClipStore, root: Path, numbers: NDArray[np.int64]) -> None:

@@ -1,7 +1,7 @@
 """A large index, turned once into tables that every process maps: memory holds what is read.
 
-They lie in the cache, under a name that changes with the index' file. Of several processes that ask
-for them at once, one makes them and the others wait.
+They lie in the cache, under a name that changes with the index' bytes. Of several processes that
+ask for them at once, one makes them and the others wait.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from reworld_agent.clips.table.store import SCHEMAS, ClipStore
 from reworld_agent.core.atomic import only_process
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.paths import cache_home
+from reworld_agent.core.records.file_hashes import file_hashes
 from reworld_agent.core.text import shown
 
 Pieces = Iterator[tuple[str, pa.Table]]
@@ -27,8 +28,8 @@ _HINT = "set REWORLD_HOME to a folder on another disk"
 
 def index_cache(path: Path) -> Path:
     """Where the tables of an index lie, and what is remembered of its files."""
-    about = path.stat()
-    text = f"{path.resolve()} {about.st_size} {about.st_mtime_ns}"
+    path = path.resolve()
+    text = f"{path} {file_hashes(path.parent, [path])[0]}"
     return cache_home() / "clips" / hashlib.sha256(text.encode()).hexdigest()[:24]
 
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from reworld_agent.core.errors import WeightsError
-from reworld_agent.core.records.file_hashes import file_sha256
+from reworld_agent.core.records.file_hashes import file_sha256, file_state
 from reworld_agent.core.records.reader import read_record, write_record
 from reworld_agent.core.text import is_file_name, shown
 
@@ -82,13 +82,13 @@ def _files(folder: Path) -> list[str]:
 
 
 def _hashes(folder: Path, names: Sequence[str]) -> list[str]:
-    stamps = [(folder / name, (folder / name).stat()) for name in names]
+    states = [(folder / name, file_state(folder / name)) for name in names]
     with ThreadPoolExecutor(_THREADS) as pool:
-        jobs = [pool.submit(_sha256, p, s.st_size, s.st_mtime_ns, s.st_ino) for p, s in stamps]
+        jobs = [pool.submit(_sha256, path, state) for path, state in states]
         return [job.result() for job in jobs]
 
 
 @lru_cache(maxsize=256)
-def _sha256(file: Path, size: int, modified_ns: int, inode: int) -> str:
-    """Hash of a file in the state that its size, time of change and number name."""
+def _sha256(file: Path, state: tuple[int, ...]) -> str:
+    """Hash of a file in a state; see `file_state`."""
     return file_sha256(file)

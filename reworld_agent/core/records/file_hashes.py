@@ -21,6 +21,7 @@ from reworld_agent.core.guards.owners import only_ours
 from reworld_agent.core.paths import cache_home
 from reworld_agent.core.records.reader import read_record, write_record
 
+_SIGNED = (1 << 63) - 1
 _THREADS = 8  # hashing lets go of the interpreter's lock
 
 
@@ -49,7 +50,7 @@ def file_hashes(folder: Path, files: Sequence[Path]) -> list[str]:
     known = _known(store)
     names = [file.relative_to(folder).as_posix() for file in files]
     try:
-        stamps = [_stamp(file) for file in files]
+        stamps = [file_state(file) for file in files]
         fresh = {
             name: file
             for name, file, stamp in zip(names, files, stamps, strict=True)
@@ -81,9 +82,17 @@ def file_sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _stamp(file: Path) -> tuple[int, ...]:
+def file_state(file: Path) -> tuple[int, ...]:
+    """What tells one state of a file from another: its size, times of change and number.
+
+    Size and time of the content alone do not: `cp -p`, `rsync -t` and unpacking set that time.
+
+    Raises:
+        OSError: it is not there.
+    """
     found: os.stat_result = file.stat()
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+    number = found.st_ino & _SIGNED  # as others keep it, in 64 bits with a sign
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, number
 
 
 def _known(store: Path) -> dict[str, _Row]:

@@ -28,17 +28,18 @@ class Room:
         size: of the file [bytes].
 
     Attributes:
+        left: bytes that may still be taken.
         usual: all stand-ins so far stood for what numpy itself writes, to the letter; see `plain`.
     """
 
     def __init__(self, size: int) -> None:
-        self._left = _ROOM + _ROOM_TIMES * size
+        self.left = _ROOM + _ROOM_TIMES * size
         self.usual = True
 
     def take(self, count: int) -> None:
         """Use some of it; raises UnpicklingError where so much is not left."""
-        self._left -= count
-        if self._left < 0:
+        self.left -= count
+        if self.left < 0:
             raise UnpicklingError("copies of its content take far more memory than the file")
 
 
@@ -125,7 +126,9 @@ class Array:
                 content = content.encode("latin1")
             if type(content) not in (bytes, bytearray):
                 raise UnpicklingError("an array whose content is no bytes")
-        room.take(len(content))
+        room.left -= len(content)  # `take`, without a call: a log has thousands of arrays
+        if room.left < 0:
+            room.take(0)
         self.value = _of_bytes(bytearray(content), dtype, shape, "F" if fortran else "C")
 
 
@@ -152,7 +155,11 @@ def _of_bytes(
     plain = dtype.plain
     if plain is None or type(shape) is not tuple or len(shape) > _DIMENSIONS:
         raise UnpicklingError("an array of bytes that holds objects, or of no shape")
-    array: NDArray[Any] = np.ndarray(shape, plain, content, 0, None, order)
+    array: NDArray[Any]
+    if order == "C":
+        array = np.ndarray(shape, plain, content)
+    else:
+        array = np.ndarray(shape, plain, content, 0, None, order)
     if array.nbytes != len(content):
         raise UnpicklingError(f"{len(content)} bytes for an array {shape} of {plain}")
     if dtype.checked and not _is_sound(array):

@@ -11,6 +11,8 @@ import re
 from functools import lru_cache
 from pickle import UnpicklingError
 
+import numpy as np
+
 # Opcodes that make a container, and what an empty one takes [bytes]. They are counted among all
 # bytes of the file, whose texts and numbers hold them too: some 12 % of a text are such letters.
 _TUPLES = b"t\x85\x86\x87\x91"
@@ -18,10 +20,10 @@ _CONTAINERS = {64: b"]}ld" + _TUPLES, 256: b"\x8f\x91"}
 _ROOM, _ROOM_TIMES = 1 << 30, 12  # a file may fill 1 GiB, and 12 times its own size more
 
 _PLAIN = re.escape(b"(012)]}ldteasubRNo") + rb"\x81\x85-\x89\x8f-\x94"
-_SHORT = (16, 8, 32, *range(1, 8), *range(9, 16), *range(17, 32), *range(33, 64))  # by frequency
+_SHORT = (16, 8, 32, *range(1, 8), *range(9, 16), *range(17, 32), *range(33, 128))  # by frequency
 _TEXTS = b"|".join(re.escape(bytes([n])) + b".{%d}" % n for n in _SHORT)
-# Bytes of arrays: of a camera's calibration, of a pose and of a number or two.
-_BYTES = b"|".join(re.escape(bytes([n])) + b".{%d}" % n for n in (72, 24, 40, 32, 8, 16))
+# Bytes of arrays: of a camera's calibration, of poses and of a number or two.
+_BYTES = b"|".join(re.escape(bytes([n])) + b".{%d}" % n for n in (72, 24, 40, 32, 128, 144, 8, 16))
 # Groups of the opcodes whose argument has no fixed length, by their number.
 _BYTE, _WORD, _LONG, _FRAME, _PUT, _LINES, _STOP = range(1, 8)
 _VARIABLE = (
@@ -71,7 +73,8 @@ def tuples(data: bytes) -> int:
 
 def _count(data: bytes, opcodes: bytes) -> int:
     """How many bytes are one of these."""
-    return len(data) - len(data.translate(None, opcodes))
+    values = np.frombuffer(data, np.uint8)
+    return sum(int(np.count_nonzero(values == opcode)) for opcode in opcodes)
 
 
 @lru_cache(maxsize=32)

@@ -21,7 +21,7 @@ _LEAVES = frozenset(
     [str, int, float, bool, bytes, bytearray, complex, type(None), np.ndarray, np.float64]
 )
 _CAMERA, _TEXT = _LEAVES | {Array}, frozenset([str])
-_PLAIN, _ROWS = frozenset([dict, list, tuple]), {tuple}
+_ROWS = {tuple}
 _BEING_READ = -1
 
 
@@ -48,12 +48,15 @@ class Settler:
         kind = type(value)
         if kind in _LEAVES:
             return value
-        if kind in _PLAIN:
-            kinds = _kinds(value, kind)
+        if kind is dict:
+            if _CAMERA.issuperset(map(type, value.values())) and self._is_filled(value):
+                return value
+        elif kind is list or kind is tuple:
+            kinds = set(map(type, value))
             if kind is list and kinds == _ROWS:  # a list of flat tuples, of which logs have many
                 kinds = set(map(type, chain.from_iterable(value)))
                 self._take(sum(map(len, value)))
-            if kinds <= _LEAVES or (kind is dict and self._takes_arrays(value, kinds)):
+            if kinds <= _LEAVES:
                 self._take(len(value))
                 return value
         key = id(value)
@@ -72,15 +75,17 @@ class Settler:
         self._seen[key] = (found, before - self._left)
         return found
 
-    def _takes_arrays(self, value: dict[Any, Any], kinds: set[type]) -> bool:
-        """Fill a dict of leaves and arrays, as cameras are; False where it holds others."""
-        if not kinds <= _CAMERA:
+    def _is_filled(self, value: dict[Any, Any]) -> bool:
+        """Fill a dict of leaves and arrays, as cameras are; False where it is none."""
+        if not _LEAVES.issuperset(map(type, value)):
             return False
         for key, item in value.items():
             if type(item) is Array:
-                if item.value is None or item.value.dtype.hasobject:
+                array = item.value
+                if array is None or array.dtype.hasobject:
                     return False
-                value[key] = item.value
+                value[key] = array
+        self._take(len(value))
         return True
 
     def _take(self, count: int) -> None:
@@ -139,10 +144,3 @@ class Settler:
             settled = item.value if simple else self.settle(item, depth)
             if settled is not item:
                 holder[key] = settled
-
-
-def _kinds(value: Any, kind: type) -> set[type]:
-    """The types of a container's values, and of a dict's keys."""
-    if kind is dict:
-        return {*map(type, value.values()), *map(type, value)}
-    return set(map(type, value))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+
+import numpy as np
 
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.guards.file_names import file_name
+from reworld_agent.core.records.file_hashes import file_state
 from reworld_agent.pdm.cache_io.digests import digests_of
 from reworld_agent.pdm.cache_io.folder import SceneCaches
 from reworld_agent.pdm.protocols.scored_scene import ScoredScene
@@ -145,37 +149,47 @@ class Scenes:
 
     def __init__(self, source: Source, keep: int) -> None:
         self._source, self._keep = source, keep
-        self._ready: OrderedDict[str, tuple[ScoredScene, _Stamp]] = OrderedDict()
+        self._ready: OrderedDict[str, tuple[ScoredScene, _State]] = OrderedDict()
+        self._first: dict[str, str] = {}  # content of each file when it was first read
 
     def __getitem__(self, token: str) -> ScoredScene:
         """A scene, ready to score.
 
         Raises:
-            DataError: its file has changed since it was first read: rewards of one training
-                would not be of one kind.
+            DataError: its file holds another content than when it was first read: rewards of one
+                training would not be of one kind.
         """
         path = self._source.path(token)
         known = self._ready.get(token)
-        if known is None:
-            scene = ScoredScene(self._source.load(token))
-            known = self._ready[token] = (scene, _stamp(path))
-        elif _stamp(path) != known[1]:
-            raise DataError(
-                f"{path}: the cache of scene {token} has changed since it was first read",
-                "make a new Reward, and say which of its scores are of which data",
-            )
+        if known is None or _state(path) != known[1]:
+            cache = self._source.load(token)
+            content = _content(cache)
+            if self._first.setdefault(token, content) != content:
+                raise DataError(
+                    f"{path}: the cache of scene {token} has changed since it was first read",
+                    "make a new Reward, and say which of its scores are of which data",
+                )
+            known = self._ready[token] = (ScoredScene(cache), _state(path))
         self._ready.move_to_end(token)
         while len(self._ready) > self._keep:
             self._ready.popitem(last=False)
         return known[0]
 
 
-_Stamp = tuple[int, int, int] | None
+_State = tuple[int, ...] | None
 
 
-def _stamp(path: Path | None) -> _Stamp:
+def _state(path: Path | None) -> _State:
     """What tells one state of a file from another; None for caches that are objects."""
     if path is None or not path.is_file():  # a folder that cannot be written keeps none
         return None
-    stat = path.stat()
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+    return file_state(path)
+
+
+def _content(cache: SceneCache) -> str:
+    """Hash of all that a cache holds."""
+    digest = hashlib.sha256()
+    for item in fields(cache):
+        value = getattr(cache, item.name)
+        digest.update(value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode())
+    return digest.hexdigest()

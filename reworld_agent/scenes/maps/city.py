@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.records import read_record
+from reworld_agent.core.records.file_hashes import file_state
 from reworld_agent.core.text import is_file_name
 from reworld_agent.scenes.maps.graph import RoadGraph
 from reworld_agent.scenes.maps.layers import GeoPackage
@@ -155,7 +156,7 @@ def city_map_path(maps_root: Path, city: str) -> Path:
     index = maps_root / INDEX_FILE
     folder = maps_root / city
     if index.is_file():
-        version = _versions(index, index.stat().st_mtime_ns).get(city)
+        version = _versions(index, file_state(index)).get(city)
         if version is None:
             raise DataError(
                 f"{index}: the city '{city}' is not in the map index",
@@ -173,8 +174,8 @@ def city_map_path(maps_root: Path, city: str) -> Path:
 
 
 @lru_cache(maxsize=8)
-def _versions(index: Path, stamp: int) -> dict[str, str]:
-    """City → version, of the map index in its state of time `stamp`."""
+def _versions(index: Path, state: tuple[int, ...]) -> dict[str, str]:
+    """City → version, of the map index in a state; see `file_state`."""
     fix = "download the maps again, and their map index"
     cities: dict[str, dict[str, Any]] = read_record(index, dict[str, dict[str, Any]], fix)
     versions = {}
@@ -201,10 +202,9 @@ def open_city_map(maps_root: str | Path, city: str) -> CityMap:
     if city == "las_vegas":
         city = "us-nv-las-vegas-strip"
     path = city_map_path(Path(maps_root), city).absolute()
-    stamp = path.stat().st_mtime_ns if path.is_file() else 0
-    return _open(path, stamp)
+    return _open(path, file_state(path) if path.is_file() else ())
 
 
 @lru_cache(maxsize=8)
-def _open(path: Path, stamp: int) -> CityMap:
+def _open(path: Path, state: tuple[int, ...]) -> CityMap:
     return CityMap(path)

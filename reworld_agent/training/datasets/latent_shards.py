@@ -27,12 +27,13 @@ from torch import Tensor
 
 from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import DataError
+from reworld_agent.core.records.file_hashes import file_state
 from reworld_agent.core.text import shown
 
 KEY = "latents"
 SHARDS, CATALOGUE = "shards", "catalogue.npz"
 _LONGEST = 1 << 26  # bytes of a header
-_STAMP = 2  # what a file's state is told by: size, time of change
+_STAMP = 4  # numbers of a `file_state`, of which the second is the time of change
 
 
 def checksum(latents: Tensor) -> str:
@@ -113,7 +114,7 @@ class Catalogue:
     Attributes:
         folder: of the shards.
         files: names of the shards.
-        stamps: [files, 2] size and time of change of each.
+        stamps: [files, 4] the state of each; see `file_state`.
         keys: [clips] see `clip_key`, ascending.
         places: [clips, 2] number of the shard, and offset in it.
         short: shards that are cut short or no shards at all, by name, with the reason.
@@ -129,7 +130,7 @@ class Catalogue:
     @classmethod
     def open(cls, folder: Path) -> Catalogue:
         """The catalogue of the shards that lie there now; only new ones are opened for it."""
-        present = {path.name: _stamp(path) for path in sorted(folder.glob("*.safetensors"))}
+        present = {path.name: file_state(path) for path in sorted(folder.glob("*.safetensors"))}
         known = _Parts.of(_saved(folder))
         parts = _Parts()
         changed = False
@@ -177,7 +178,7 @@ class _Parts:
     """A catalogue by shards."""
 
     def __init__(self) -> None:
-        self.stamps: dict[str, tuple[int, int]] = {}
+        self.stamps: dict[str, tuple[int, ...]] = {}
         self.keys: dict[str, NDArray[np.uint64]] = {}
         self.short: dict[str, str] = {}
 
@@ -190,12 +191,12 @@ class _Parts:
         shards, keys = saved["places"][order, 0], saved["keys"][order]
         edges = np.searchsorted(shards, np.arange(len(saved["files"]) + 1))
         for number, name in enumerate(saved["files"].tolist()):
-            size, modified = saved["stamps"][number].tolist()
+            stamp = tuple(saved["stamps"][number].tolist())
             held = keys[edges[number] : edges[number + 1]]
-            parts.add(name, (size, modified), held)
+            parts.add(name, stamp, held)
         return parts
 
-    def add(self, name: str, stamp: tuple[int, int], keys: NDArray[np.uint64]) -> None:
+    def add(self, name: str, stamp: tuple[int, ...], keys: NDArray[np.uint64]) -> None:
         self.stamps[name], self.keys[name] = stamp, keys
 
     def catalogue(self, folder: Path) -> Catalogue:
@@ -224,11 +225,6 @@ def _saved(folder: Path) -> dict[str, NDArray[Any]] | None:
     except Exception:  # damaged bytes make numpy raise nearly anything
         return None
     return found if right else None
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    about = path.stat()
-    return about.st_size, about.st_mtime_ns
 
 
 def _header_keys(path: Path) -> NDArray[np.uint64]:

@@ -3,8 +3,8 @@
 A cache folder holds `frames.npy` uint8 [F, 3, V H, W], or where these would take more than 4 GB
 `frames.arrow`, paths of the images, which are then decoded as they are needed; `frame_index.npy`
 int32 [S, T] (history, then future where asked), `ego.npy` float32 [S, 8], `trajectory.npy` float32
-[S, L, 3] (m, m, rad; ego frame) and `scenes.json` (tokens and log names). F frames, S scenes, V
-cameras.
+[S, L, 3] (m, m, rad; ego frame) and `scenes.json` (tokens, log names, and hashes of all that and of
+the images). F frames, S scenes, V cameras.
 """
 
 from __future__ import annotations
@@ -27,11 +27,13 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from reworld_agent.config import FRONT, ModelConfig
+from reworld_agent.config import ModelConfig
 from reworld_agent.core.atomic import only_process
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.paths import cache_home
 from reworld_agent.core.records import read_record, write_record
+from reworld_agent.core.records.file_hashes import file_hashes
+from reworld_agent.core.result_tables import file_sha256
 from reworld_agent.features import build_targets, ego_features, frame_image
 from reworld_agent.frame_store import Frames, open_frames, write_frame_files
 from reworld_agent.negatives.targets import negative_targets
@@ -46,16 +48,26 @@ Sample = tuple[dict[str, Tensor], dict[str, Tensor], str]  # features, targets, 
 
 
 _ARRAYS = ("frame_index", "ego", "trajectory")
+_RECORD = "scenes.json"
 _RAW, _FILES = "frames.npy", "frames.arrow"
 _MOST_RAW = 4 << 30  # bytes of decoded frames that are written; navtrain's would be 1.28 TB
 
 
 @dataclass(frozen=True)
-class _Names:
-    """The record of a folder of arrays: token and log of each scene."""
+class _Record:
+    """The record of a folder of arrays.
+
+    Attributes:
+        tokens, logs: of each scene.
+        arrays: SHA-256 of the files beside it.
+        images: SHA-256 of the images that its frames were decoded from; none where they are left
+            in their images.
+    """
 
     tokens: list[str]
     logs: list[str]
+    arrays: dict[str, str]
+    images: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -137,22 +149,44 @@ def scene_arrays(
         message = f"{loader.data_path} has no scene that the filter lets through"
         raise DataError(message, "loosen train_test_split.scene_filter")
     root = cache or default_cache()
+    blobs = loader.sensor_blobs_path
     folder, with_future = (root / _key(loader, config, video) for video in (future_images, True))
-    if (with_future / "scenes.json").is_file():  # holds the history too
+    if _is_there(with_future) and not _is_stale(with_future, blobs):  # holds the history too
         return _read(with_future, _frame_count(config, future_images))
-    if not (folder / "scenes.json").is_file():
+    if not _is_there(folder) or _is_stale(folder, blobs):
         if future_images:
             check_future_images(loader, config)
         with only_process(root / f"{folder.name}.lock", "set cache_path= to another folder"):
-            if not (folder / "scenes.json").is_file():  # by whom this process has waited for
+            if _is_there(folder) and _is_stale(folder, blobs):
+                logger.warning("images of %s have changed: %s is made again", blobs, folder)
+                shutil.rmtree(folder, ignore_errors=True)
+            if not _is_there(folder):  # made by whom this process has waited for
                 _write(folder, loader, config, future_images)
     return _read(folder)
 
 
+def _is_there(folder: Path) -> bool:
+    return (folder / _RECORD).is_file()
+
+
+def _is_stale(folder: Path, blobs: Path) -> bool:
+    """Whether images have changed since arrays were made of them."""
+    known = read_record(folder / _RECORD, _Record, _fix(folder)).images
+    return file_hashes(blobs, [blobs / name for name in known]) != list(known.values())
+
+
+def _fix(folder: Path) -> str:
+    return f"delete {folder}: it is made again"
+
+
 def _read(folder: Path, frames: int | None = None) -> SceneArrays:
     """The arrays of a folder; of its scenes the first `frames` frames, None = all."""
-    fix = f"delete {folder}: it is made again"
-    names = read_record(folder / "scenes.json", _Names, fix)
+    fix = _fix(folder)
+    names = read_record(folder / _RECORD, _Record, fix)
+    found = file_hashes(folder, [folder / name for name in names.arrays])
+    for name, now in zip(names.arrays, found, strict=True):
+        if now != names.arrays[name]:
+            raise DataError(f"{folder / name} is not as it was made: its bytes have changed", fix)
     try:
         arrays = {name: np.load(folder / f"{name}.npy") for name in _ARRAYS}
         files = (folder / _FILES).is_file()
@@ -170,15 +204,14 @@ def _key(loader: SceneLoader, config: ModelConfig, future_images: bool) -> str:
     """A folder name that changes with the scenes, the logs, the image size and how it is got."""
     windows = loader.scene_frames_dicts.windows
     logs = sorted({window.log for window in windows.values()})
-    stamps = [(str(log), log.stat().st_mtime_ns, log.stat().st_size) for log in logs]
+    content = [(log.name, loader.entry(log).reading.sha256) for log in logs]
     clip = config.clip
     shape = (clip.height, clip.width, clip.history_frames, clip.future_frames, future_images)
-    described = [sorted(windows), stamps, shape, config.planner.horizon]
-    # the only way and camera of earlier versions, whose arrays go on being read
-    described += [] if clip.resize == "area" else [clip.resize]
-    described += [] if config.cameras == FRONT else [config.cameras]
-    content = json.dumps(described)
-    return f"{loader.data_path.name}_{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+    place = str(loader.sensor_blobs_path.absolute())
+    described = [sorted(windows), content, place, shape, config.planner.horizon]
+    described += [clip.resize, config.cameras]
+    digest = hashlib.sha256(json.dumps(described).encode()).hexdigest()
+    return f"{loader.data_path.name}_{digest[:12]}"
 
 
 def _frame_count(config: ModelConfig, future_images: bool) -> int:
@@ -203,15 +236,23 @@ def _write(folder: Path, loader: SceneLoader, config: ModelConfig, future_images
         _check_space(folder.parent, size)
     draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix="draft_"))
     try:
-        _write_scenes(draft, loader, config)  # first: it checks every frame of every window
+        logs = _write_scenes(draft, loader, config)  # it checks every frame of every window
+        paths = _image_paths(slots, loader, config)
+        images: dict[str, str] = {}
         if raw:
+            blobs = loader.sensor_blobs_path
+            known = list(dict.fromkeys(paths))
+            hashes = file_hashes(blobs, [blobs / name for name in known])
+            images = dict(zip(known, hashes, strict=True))  # before they are decoded
             frames = np.lib.format.open_memmap(draft / _RAW, "w+", np.uint8, shape)
             _decode(frames, slots, loader, config)
             frames.flush()
         else:
-            paths = _image_paths(slots, loader, config)
             write_frame_files(draft / _FILES, paths, loader.sensor_blobs_path, config.clip)
         np.save(draft / "frame_index.npy", index)
+        names = sorted(path.name for path in draft.iterdir())
+        arrays = {name: file_sha256(draft / name) for name in names}
+        write_record(draft / _RECORD, _Record(loader.tokens, logs, arrays, images))
         draft.chmod(0o755)
         _settle(draft, folder)
     except OSError as error:
@@ -223,12 +264,12 @@ def _write(folder: Path, loader: SceneLoader, config: ModelConfig, future_images
 
 def _settle(draft: Path, folder: Path) -> None:
     """Move whole arrays to their place, unless another process (no locks on this disk) has."""
-    if not (folder / "scenes.json").is_file():
+    if not _is_there(folder):
         shutil.rmtree(folder, ignore_errors=True)
     try:
         draft.rename(folder)
     except OSError:
-        if not (folder / "scenes.json").is_file():
+        if not _is_there(folder):
             raise
 
 
@@ -287,7 +328,8 @@ def _image_paths(
     return [path for paths in found for path in paths]
 
 
-def _write_scenes(folder: Path, loader: SceneLoader, config: ModelConfig) -> None:
+def _write_scenes(folder: Path, loader: SceneLoader, config: ModelConfig) -> list[str]:
+    """Write what is known of each scene; the name of its log."""
     ego, trajectories, logs = [], [], []
     present = config.clip.history_frames - 1
     for token in tqdm(loader.tokens, desc="reading scenes"):
@@ -297,4 +339,4 @@ def _write_scenes(folder: Path, loader: SceneLoader, config: ModelConfig) -> Non
         logs.append(scene.scene_metadata.log_name)
     np.save(folder / "ego.npy", np.stack(ego))
     np.save(folder / "trajectory.npy", np.stack(trajectories))
-    write_record(folder / "scenes.json", _Names(loader.tokens, logs))
+    return logs

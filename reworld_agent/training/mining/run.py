@@ -15,6 +15,7 @@ from reworld_agent.config import load_model_config
 from reworld_agent.core.errors import ConfigError
 from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.provenance import provenance
+from reworld_agent.core.result_tables import write_tables
 from reworld_agent.core.workers import run_tasks
 from reworld_agent.frame_store import frames_file
 from reworld_agent.negatives.batch_files import BatchFiles
@@ -25,9 +26,8 @@ from reworld_agent.negatives.jobs import (
     load_model,
     mine_batch,
 )
-from reworld_agent.negatives.pool import write_tables
 from reworld_agent.negatives.pool_statistics import PoolStatistics
-from reworld_agent.negatives.scored import PROTOCOL, ScoredBatch, score_batch
+from reworld_agent.negatives.scored import PROTOCOL, SCHEMA, ScoredBatch, score_batch
 from reworld_agent.negatives.settings import CandidateSettings
 from reworld_agent.pdm.cache_io.folder import SceneCaches, code_digest
 from reworld_agent.pdm.compiling import ensure_compiled
@@ -72,7 +72,7 @@ def run_mining(settings: MiningRun) -> MinedPool:
     experts = dict(zip(arrays.tokens, arrays.trajectory, strict=True))
     statistics = PoolStatistics(settings.hard_negatives.under(settings.recipe))
     tables = (statistics.add(table, experts) for table in files.tables())
-    write_tables(output / "pool.parquet", tables, origin)
+    write_tables(output / "pool.parquet", tables, SCHEMA, lambda: origin)
     return MinedPool(output / "pool.parquet", statistics)
 
 
