@@ -108,6 +108,16 @@ JOBS = (
         ("town/navsim_logs/**/*.pkl", "town/sensor_blobs/**/*.jpg"),
         2,
     ),
+    Job(
+        "drive",
+        (
+            *("drive", "agent=constant_velocity", "scenarios=16", "workers=2"),
+            "output_dir={out}/run",
+        ),
+        "run/parts/*/part-*.parquet",
+        ("run/drive_*.csv", "run/drive_*.parquet", "run/rollouts.parquet"),
+        3,
+    ),
 )
 # Made once, before the jobs: clips of the town, and their index.
 PREPARED = {
