@@ -32,8 +32,7 @@ from reworld_agent.core.atomic import only_process
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.paths import cache_home
 from reworld_agent.core.records import read_record, write_record
-from reworld_agent.core.records.file_hashes import file_hashes
-from reworld_agent.core.result_tables import file_sha256
+from reworld_agent.core.records.file_hashes import file_hashes, file_sha256
 from reworld_agent.features import build_targets, ego_features, frame_image
 from reworld_agent.frame_store import Frames, open_frames, write_frame_files
 from reworld_agent.negatives.targets import negative_targets
