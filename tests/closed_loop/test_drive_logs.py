@@ -16,6 +16,8 @@ from reworld_agent.closed_loop.driving.record import row_of
 from reworld_agent.closed_loop.replay.frames import reframed
 from reworld_agent.closed_loop.replay.scenarios import of_logs
 from reworld_agent.closed_loop.world import maps_root
+from reworld_agent.core.result_tables import write_with_twin
+from reworld_agent.pdm.metrics.table import DRIVE
 from reworld_agent.pdm.world.frames import boxes, ego_state, open_log
 from reworld_agent.scenes.splits import DataRoots
 from reworld_agent.scenes.synthetic.logs import log_bytes
@@ -143,6 +145,20 @@ def test_the_command_tells_who_left(
     assert "1 of 1 left the log by more than 2 m" in capsys.readouterr().out
     assert main(["explain", str(tmp_path / "out")]) == 0
     assert "drive score (drive_v1)" in capsys.readouterr().out
+
+
+def test_runs_of_other_worlds_are_not_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = pd.DataFrame({"scenario": ["a", "b"], "log_name": ["a", "b"]})
+    table[[*DRIVE.official, "score"]] = 1.0
+    for name, version in (("a", "6"), ("b", "7"), ("c", "6")):
+        origin = {"protocol": "drive_v1", "town_version": version, "seconds": 20.0}
+        (tmp_path / name).mkdir()
+        write_with_twin(tmp_path / name / "drive_scores.parquet", table, origin)
+    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b")]) == 1
+    assert "unlike worlds" in capsys.readouterr().err
+    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "c")]) == 0
 
 
 def test_a_split_without_maps_or_pictures_is_refused_before_a_drive(

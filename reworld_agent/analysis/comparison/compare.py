@@ -20,6 +20,7 @@ from reworld_agent.analysis.comparison.comparison import (
     Comparison,
 )
 from reworld_agent.analysis.comparison.settings import CompareSettings
+from reworld_agent.analysis.tables.driven import require_same_world
 from reworld_agent.analysis.tables.sanity import ERROR, notices
 from reworld_agent.analysis.tables.score_tables import ScoreTable, read_table
 from reworld_agent.analysis.tables.two_stages import COMBINED, ONE, STAGE_COLUMN, TWO, group_scores
@@ -79,7 +80,8 @@ def compare_tables(
         seed: of the resampling.
 
     Raises:
-        ConfigError: unlike protocols; or unlike sets of scenes and not `common`.
+        ConfigError: unlike protocols, or drives in unlike worlds; or unlike sets of scenes and not
+            `common`.
         DataError: no scene in common.
     """
     if a.protocol.name != b.protocol.name:
@@ -88,6 +90,7 @@ def compare_tables(
             f"{shown(b.path)} is {b.protocol.name} (from its {b.protocol_from})",
             "score both under one protocol; their numbers mean different things",
         )
+    require_same_world(a, b)
     notes: list[str] = []
     tokens = _paired_tokens(a, b, common, notes)
     stages = _stages(a, b, tokens, common, notes)

@@ -8,17 +8,33 @@ from reworld_agent.analysis.tables.files import DRIVE_FAILURES
 from reworld_agent.analysis.tables.raw_tables import open_table
 from reworld_agent.analysis.tables.runs import Run
 from reworld_agent.analysis.tables.score_tables import ScoreTable
-from reworld_agent.core.errors import DataError
+from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.core.text import shown
 from reworld_agent.core.vocabulary import DRIVE_V1
 from reworld_agent.pdm.cache_io.folder import SceneCaches
 
+_WORLD = ("world", "town_version", "seconds")  # of a table's provenance
 ROLLOUTS = "rollouts"  # folder of a run's recordings, one a scenario
 
 
 def is_driven(table: ScoreTable) -> bool:
     """Whether a table is one of drives."""
     return table.protocol.name == DRIVE_V1
+
+
+def require_same_world(a: ScoreTable, b: ScoreTable) -> None:
+    """Refuse two runs of drives that were not driven in the same scenarios; raises ConfigError.
+
+    Scenarios of another version of the town, or of another length, bear the same names.
+    """
+    for key in _WORLD if is_driven(a) and is_driven(b) else ():
+        first, second = a.provenance.get(key), b.provenance.get(key)
+        if first != second:
+            raise ConfigError(
+                f"unlike worlds: {shown(a.path)} was driven with {key}={first}, {shown(b.path)} "
+                f"with {key}={second}",
+                "drive both in the same scenarios",
+            )
 
 
 def driven_run(table: ScoreTable) -> Run:
