@@ -128,6 +128,8 @@ def test_two_agents_in_one_picture(
         assert {*WHO} == {*driven}
         assert driven[OTHER][-1, 0] + 3.0 < driven[PLAN][-1, 0]
         assert [line.split(":")[0] for line in view.sentences] == labels
+        written = " ".join(text.get_text() for text in figure.texts)
+        assert token in written and view.cache.log_name in written
     words = ["look", str(run), f"token={token}", f"beside={slow}", *where(caches)]
     for kind in ("png", "gif"):
         assert main([*words, f"view={kind}", f"output={tmp_path / f'two.{kind}'}"]) == 0

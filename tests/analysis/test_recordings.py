@@ -136,7 +136,13 @@ def test_signals_and_a_second_map(tmp_path: Path) -> None:
     kinds = np.where(start.polygon_kind == LANE, LANE_CONNECTOR, start.polygon_kind)
     names = np.array([light] * len(kinds))
     shift = np.array([300.0, 0.0])
-    later = replace(start, polygon_kind=kinds, polygon_id=names, ring_xy=start.ring_xy + shift)
+    later = replace(
+        start,
+        polygon_kind=kinds,
+        polygon_id=names,
+        ring_xy=start.ring_xy + shift,
+        centerline=start.centerline[:-1] + np.array([0.0, 3.0, 0.0]),
+    )
     made = recorded(tmp_path / "drive")
     red = np.array([[1], [0], [-1]], np.int8)
     replace(made, light_id=np.array([light]), light_red=red).save(tmp_path / "drive", start, later)
@@ -144,6 +150,7 @@ def test_signals_and_a_second_map(tmp_path: Path) -> None:
     replace(far, light_id=np.array([light]), light_red=red).save(tmp_path / "far", start, later)
     (near,) = recordings.read(tmp_path, "drive")
     (whole,) = recordings.read(tmp_path, "far")
+    assert len(near.packed["ground"]["route"]) == 2  # the second map's goes another way
     (shown,) = whole.packed["lights"]
     assert shown["states"] == "rg-" and shown["rings"]
     assert len(whole.packed["ground"]["road"]) > len(near.packed["ground"]["road"]) - 1

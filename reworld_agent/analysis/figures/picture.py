@@ -29,7 +29,6 @@ from reworld_agent.pdm.simulate.rollout import rollout
 
 _LINE = 112  # letters
 _SMALLER_LINE = 132  # letters, of two agents' sentences
-_SMALL_LINE, _SMALL_LINES = 66, 5
 
 
 @dataclass(frozen=True)
@@ -146,8 +145,10 @@ def compose(view: SceneView) -> Figure:
     said = [own.replace(" %", "\u00a0%") for own in view.sentences]
     lines = [line for own in said for line in textwrap.wrap(own, width)[:2]]
     figure.text(0.012, 0.975, "\n".join(lines), va="top", fontsize=size, fontweight="bold")
-    small = [part for line in _small_print(view) for part in textwrap.wrap(line, _SMALL_LINE)]
-    figure.text(0.6, 0.215, "\n".join(small[:_SMALL_LINES]), va="top", fontsize=8, linespacing=1.4)
+    letters, count, size = (66, 5, 8.0) if view.beside is None else (76, 6, 7.0)
+    small = [part for line in _small_print(view) for part in textwrap.wrap(line, letters)]
+    look: dict[str, Any] = {"va": "top", "fontsize": size, "linespacing": 1.4}
+    figure.text(0.6, 0.215, "\n".join(small[:count]), **look)
     return figure
 
 

@@ -87,11 +87,12 @@ def _read(
         return Pictures(notes=("no pictures: Pillow is not installed",), lights=lights)
     found: list[dict[str, Any]] = []
     images: list[str] = []
-    notes: dict[str, None] = {}
+    notes: list[str] = []
     anns = window[0].get("anns") or {"gt_boxes": []}
     road = road_height(np.asarray(anns["gt_boxes"], np.float64).reshape(-1, 7))
     for name in names:
         packed: dict[str, Any] = {"name": name, "road": round(road, 3), "frames": []}
+        faults: list[str] = []
         for number in frames:
             if number >= len(window):
                 continue
@@ -99,11 +100,14 @@ def _read(
                 camera = _camera(blobs, window[number], name, log)
                 image, size = _picture(camera)
             except ReWorldError as error:
-                notes.setdefault(f"{name} at {number * FRAME_S:.1f} s: {error.message}")
+                faults.append(f"{name} at {number * FRAME_S:.1f} s: {error.message}")
                 continue
             packed |= {"size": size, **_calibration(camera)}
             packed["frames"].append([number, len(images)])
             images.append(image)
+        if faults:
+            more = f" (and {len(faults) - 1} more)" if faults[1:] else ""
+            notes.append(faults[0] + more)
         if packed["frames"]:
             found.append(packed)
     return Pictures(tuple(found), tuple(images), tuple(notes), lights)

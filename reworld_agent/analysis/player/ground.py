@@ -81,7 +81,8 @@ def _routes(caches: Sequence[SceneCache]) -> list[Array]:
     """Centrelines [n, 2] through all scenes, global: of each what it adds to those before."""
     found = [caches[0].centerline[:, :2]]
     for cache in caches[1:]:
-        known, own = shapely.multilinestrings(found), cache.centerline[:, :2]
+        known = shapely.multilinestrings([shapely.linestrings(part) for part in found])
+        own = cache.centerline[:, :2]
         apart = shapely.distance(known, shapely.points(own)) > _JOINS_M
         ends = np.flatnonzero(np.diff(apart.astype(int))) + 1
         parts = zip(np.split(own, ends), np.split(apart, ends), strict=True)

@@ -7,6 +7,8 @@ from reworld_agent.analysis.player.settings import LookSettings
 from reworld_agent.cli.command import OK, Command
 from reworld_agent.core.text import shown
 
+_NOTES = 12  # that are printed
+
 COMMAND = Command(
     name="look",
     summary="play scenes of a run: bird's eye, cameras, metrics over time, two agents",
@@ -32,6 +34,8 @@ def run(settings: LookSettings) -> int:
     for path in made.paths:
         print(f"written: {shown(path)}")
     print(f"{made.scenes} scene{'s' if made.scenes > 1 else ''}, {made.size / 1e6:.2f} MB")
-    for note in made.notes:
+    for note in made.notes[:_NOTES]:
         print(f"note: {note}")
+    if made.notes[_NOTES:]:
+        print(f"and {len(made.notes) - _NOTES} more notes; the page has each beside its scene")
     return OK

@@ -68,7 +68,7 @@ class Page {
     const scene = await this.store.scene(number);
     if (this.number !== number) return;
     byId("player-title").textContent = own.token;
-    byId("player-facts").textContent = [own.class, own.command, own.city, own.log].filter(Boolean).join(", ");
+    byId("player-facts").textContent = [own.kind === "scene" ? "" : own.kind, own.class, own.command, own.city, own.log].filter(Boolean).join(", ");
     this.dialog.hidden = false;
     this.player = new Player(byId("player-body"), scene, {
       step: seconds === undefined ? undefined : seconds / scene.dt,
