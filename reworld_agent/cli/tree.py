@@ -31,7 +31,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "vocabularies": ("vocabulary build", "vocabulary score", "vocabulary oracle"),
     "video": (
         *("video index", "video generate", "video train-codec", "video latents", "video prompts"),
-        *("video train-actions", "video gate", "video score", "video probe"),
+        *("video train-actions", "video gate", "video score", "video probe", "video control"),
     ),
     "measure": (
         *("benchmark scorer", "benchmark model", "benchmark data", "benchmark plan"),

@@ -1,5 +1,6 @@
 """Configuration of the model: frozen dataclasses whose constructors find every mistake."""
 
+from reworld_agent.config.actions import ActionsConfig
 from reworld_agent.config.cameras import CAMERA_SETS, FRONT
 from reworld_agent.config.fields import build_dataclass
 from reworld_agent.config.files import (
@@ -27,6 +28,7 @@ __all__ = [
     "ENCODINGS",
     "FRONT",
     "RECIPES",
+    "ActionsConfig",
     "ClipConfig",
     "CodecConfig",
     "ModelConfig",

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from reworld_agent.config.actions import LATENT, WORLD_ACTION, ActionsConfig, check_actions
 from reworld_agent.config.cameras import FRONT, camera_names
 from reworld_agent.config.fields import (
     blocks_within,
@@ -20,10 +21,11 @@ from reworld_agent.config.fields import (
     positive,
     require,
 )
+from reworld_agent.config.sampling import PromptConfig, SamplingConfig
 from reworld_agent.config.sigmas import SCHEDULES
 
 MOST_LAYERS = 1000  # of a Video DiT: more is a slip, and takes hours to build
-OPTIONS = {"wan": ("ff_dim",)}  # of built-in backbones
+OPTIONS = {"wan": ("ff_dim",), WORLD_ACTION: ("action_ff", "chunk")}  # of built-in backbones
 CODEC_OPTIONS = {  # of built-in codecs
     "conv": ("width", "blocks", "whitening"),
     "repwam": ("width", "layers", "heads", "mlp"),
@@ -193,10 +195,16 @@ class VideoConfig:
         prior: `none`; or `last_latent`: velocities are what the network says beyond a closed form,
             the last history latent regressed and the Wiener filter around it (see `video.prior`):
             a small network need not learn to copy its input. Of `ltx` alone.
-        backbone: `ltx`, `wan`, or one from outside (see `video.backbones`).
+        backbone: `ltx`, `wan`, `world_action` (`ltx` with tokens of actions), or one from outside
+            (see `video.backbones`).
         options: settings of a backbone's own: `ff_dim` of `wan` (hidden width of its
-            feed-forward), and whatever one from outside reads.
+            feed-forward); of `world_action`, `action_ff` (that of its action tokens' own; the
+            width of a token where it is not said) and `chunk` (future latents of a chunk, where a
+            token sees its own chunk and earlier ones; without it all see all); and whatever one
+            from outside reads.
         views: cameras whose tokens it tells apart; follows from the model's `cameras`.
+        action_numbers: of an action token, 0 for none; `action_tokens`: what it carries. Both
+            follow from the model's `actions`.
         prior_frames: future latents of the prior; follows from the model's `clip`.
     """
 
@@ -214,6 +222,8 @@ class VideoConfig:
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     views: int = 1
     prior_frames: int = 0
+    action_numbers: int = 0
+    action_tokens: str = LATENT
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -334,56 +344,6 @@ class PlannerConfig:
 
 
 @dataclass(frozen=True)
-class SamplingConfig:
-    """How a future is imagined.
-
-    Attributes:
-        steps, sigmas: Euler steps and their noise levels, see `sigmas.SCHEDULES`.
-        gamma: strength of self-guidance (Eq. 9); 1 = off.
-        low, high: the noise levels t at which self-guidance is on.
-        cfg: strength of classifier-free guidance; 1 = off. It needs prompts.
-    """
-
-    steps: int = 30
-    sigmas: str = "linear_quadratic"
-    gamma: float = 1.4
-    low: float = 0.0
-    high: float = 1.0
-    cfg: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Check every field."""
-        positive("sampling", steps=self.steps, gamma=self.gamma, cfg=self.cfg)
-        choice("sampling.sigmas", self.sigmas, tuple(SCHEDULES))
-        require(
-            0 <= self.low <= self.high <= 1,
-            f"sampling.low = {self.low}, sampling.high = {self.high}",
-            "give an interval of noise levels, 0 <= low <= high <= 1",
-        )
-
-
-@dataclass(frozen=True)
-class PromptConfig:
-    """How T5 embeds the planner's sentence, for learning to plan and for planning.
-
-    T5 sees it padded to so many tokens; the padding's own embeddings are cut off afterwards.
-
-    Attributes:
-        train_tokens, plan_tokens: that length.
-        train_masked, plan_masked: T5 attends to the sentence alone, not to the padding.
-    """
-
-    train_tokens: int = 256
-    train_masked: bool = False
-    plan_tokens: int = 256
-    plan_masked: bool = False
-
-    def __post_init__(self) -> None:
-        """Check every field."""
-        positive("prompt", train_tokens=self.train_tokens, plan_tokens=self.plan_tokens)
-
-
-@dataclass(frozen=True)
 class ModelConfig:
     """A whole model.
 
@@ -397,6 +357,7 @@ class ModelConfig:
         cameras: that the planner sees, by their names in NAVSIM; the first is the one that a
             `world_clip` shows. In a file also `three` or `surround`. `clip.views` and
             `video.views` follow from them.
+        actions: latent actions, for a backbone with tokens of them; None = none.
     """
 
     name: str
@@ -405,15 +366,17 @@ class ModelConfig:
     world_clip: ClipConfig
     video: VideoConfig
     planner: PlannerConfig
-    sampling: SamplingConfig = SamplingConfig()
-    prompt: PromptConfig = PromptConfig()
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    prompt: PromptConfig = field(default_factory=PromptConfig)
     recipe: str = "paper"
     cameras: tuple[str, ...] = FRONT
+    actions: ActionsConfig | None = None
 
     def __post_init__(self) -> None:
         """Check what the parts must be to each other."""
         self._count_views()
         self._count_prior()
+        self._count_actions()
         choice("recipe", self.recipe, RECIPES)
         self.clip.check(self.codec)
         self.world_clip.check(self.codec)
@@ -461,6 +424,26 @@ class ModelConfig:
             "leave video.prior_frames out",
         )
         object.__setattr__(self, "video", dataclasses.replace(video, prior_frames=frames))
+
+    def _count_actions(self) -> None:
+        """Give the backbone the numbers of its action tokens."""
+        video, actions = self.video, self.actions
+        channels = self.codec.latent_channels
+        check_actions(actions, video.backbone, self.clip.encoding, channels)
+        require(
+            video.backbone != WORLD_ACTION or len(self.cameras) == 1,
+            f"video.backbone={WORLD_ACTION} with {len(self.cameras)} cameras",
+            "it has one camera",
+        )
+        numbers = 0 if actions is None else actions.numbers
+        require(
+            video.action_numbers in (0, numbers),
+            f"video.action_numbers = {video.action_numbers}, but the model has {numbers}",
+            "leave video.action_numbers out",
+        )
+        kind = LATENT if actions is None else actions.tokens
+        video = dataclasses.replace(video, action_numbers=numbers, action_tokens=kind)
+        object.__setattr__(self, "video", video)
 
     @property
     def implementations(self) -> dict[str, str]:

@@ -15,8 +15,12 @@ from torch import Tensor
 
 from reworld_agent.config import ClipConfig, ModelConfig
 from reworld_agent.core.errors import ConfigError, DataError, UsageError, WeightsError
+from reworld_agent.generation.plans import planned_actions
 from reworld_agent.generation.settings import TILE
 from reworld_agent.model import ReWorldModel
+from reworld_agent.video.backbones.action_tokens import ActionTokens
+from reworld_agent.video.backbones.world_action import WorldActionDiT
+from reworld_agent.video.chunks import NO_CHUNKS, ChunkSampler
 from reworld_agent.video.conditioning import Grid, pack, unpack
 from reworld_agent.video.encoding import decode_future
 from reworld_agent.video.sampler import (
@@ -41,6 +45,7 @@ class Sampling:
         seed: clip number k gets the noise of seed + k, whatever the batch.
         batch: clips at once.
         tile: side of the tiles that latents are decoded in, pixels; 0 = whole frames.
+        chunked: chunk after chunk, with what past chunks have said kept (`video.chunks`).
     """
 
     gamma: float = 1.4
@@ -49,6 +54,7 @@ class Sampling:
     seed: int = 0
     batch: int = 1
     tile: int = TILE
+    chunked: bool = False
 
     def __post_init__(self) -> None:
         """Raise ConfigError where a number is out of its range."""
@@ -89,6 +95,7 @@ def generate(
     features: Features | None = None,
     negative: Features | None = None,
     progress: bool = False,
+    plans: Tensor | None = None,
 ) -> Tensor:
     """Futures uint8 [B, T_future, 3, H, W] of histories uint8 [B, T_history, 3, H, W].
 
@@ -102,33 +109,75 @@ def generate(
             for context tokens, `prompt` and `prompt_mask` for prompts.
         negative: the prompt that classifier-free guidance leads away from.
         progress: show a bar of the steps.
+        plans: [B, L, 3] (m, m, rad; ego frame) that the future is imagined under, of a model with
+            actions; None = none.
 
     Raises:
+        ConfigError: plans for a model without actions, or chunks of one without.
         DataError: the history is of another size, or a condition that the model needs is missing.
         WeightsError: what comes out is not finite.
     """
     _check_history(history, clip)
-    codec = model.config.codec
-    grid = Grid.of(clip, codec)
     past = model.encode(history, clip=clip)
+    latents = imagined(model, past, clip, sampling, first, features, negative, progress, plans)
+    return decode_latents(model, clip, latents, sampling.tile)
+
+
+@torch.no_grad()
+def imagined(
+    model: ReWorldModel,
+    past: Tensor,
+    clip: ClipConfig,
+    sampling: Sampling,
+    first: int = 0,
+    features: Features | None = None,
+    negative: Features | None = None,
+    progress: bool = False,
+    plans: Tensor | None = None,
+) -> Tensor:
+    """Normalised latents [B, C, F, h, w] of history and future; `past` are those of the history.
+
+    Everything else as for `generate`.
+    """
+    grid = Grid.of(clip, model.config.codec)
     noise = _noise(past, grid, sampling.seed + first)
     condition = torch.cat([past, torch.zeros_like(noise)], dim=2)
     tokens = [pack(x).to(model.video_dit.dtype) for x in (condition, _padded(past, noise))]
-    latents = sample_video(
-        _velocity(model, clip, sampling, len(history), features, negative),
-        tokens[0],
-        grid.future_mask(model.device),
-        tokens[1],
-        sampling.steps,
-        model.config.sampling.sigmas,
-        progress,
-    )
+    how = (sampling.steps, model.config.sampling.sigmas)
+    actions = None if plans is None else planned_actions(model, plans, model.layout(clip))
+    if sampling.chunked:
+        chunks = _chunks(model, clip, sampling, features, actions, len(past))
+        found = chunks.sample(tokens[0], tokens[1], *how)
+    else:
+        velocity = _velocity(model, clip, sampling, len(past), features, negative, actions)
+        future = grid.future_mask(model.device)
+        found = sample_video(velocity, tokens[0], future, tokens[1], *how, progress)
+    latents = unpack(found, grid).to(past.dtype)
     if not torch.isfinite(latents).all():
         raise WeightsError(
             f"the future of clip {first} is not finite after {sampling.steps} steps",
             "the weights are damaged, or gamma is too large: try gamma=1",
         )
-    return decode_latents(model, clip, unpack(latents, grid).to(past.dtype), sampling.tile)
+    return latents
+
+
+def _chunks(
+    model: ReWorldModel,
+    clip: ClipConfig,
+    sampling: Sampling,
+    features: Features | None,
+    actions: ActionTokens | None,
+    batch: int,
+) -> ChunkSampler:
+    """Imagines chunk after chunk, self-guided."""
+    if sampling.cfg != 1:
+        raise ConfigError(f"cfg={sampling.cfg} with chunked=true", "imagine with cfg=1")
+    if not isinstance(model.video_dit, WorldActionDiT):
+        raise ConfigError("chunked=true, but the model is not of chunks", NO_CHUNKS)
+    guidance = Guidance.of(replace(model.config.sampling, gamma=sampling.gamma))
+    context, rounded = model.context(batch, features), model.config.video.round_times
+    layout = model.layout(clip)
+    return ChunkSampler(model.video_dit, context, layout, guidance, rounded, actions)
 
 
 def _velocity(
@@ -138,6 +187,7 @@ def _velocity(
     batch: int,
     features: Features | None,
     negative: Features | None,
+    actions: ActionTokens | None,
 ) -> Velocity:
     """Self-guided, and led away from the negative prompt where cfg is not 1."""
     guidance = Guidance.of(replace(model.config.sampling, gamma=sampling.gamma))
@@ -145,7 +195,7 @@ def _velocity(
 
     def conditioned(words: Features | None) -> Velocity:
         rounded, condition = model.config.video.round_times, model.context(batch, words)
-        return dit_velocity(model.video_dit, condition, layout, guidance, rounded)
+        return dit_velocity(model.video_dit, condition, layout, guidance, rounded, actions)
 
     if sampling.cfg == 1:
         return conditioned(features)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from reworld_agent.clips.decode import read_frames
@@ -25,6 +26,7 @@ from reworld_agent.generation.futures import Sampling, generate
 from reworld_agent.generation.jobs import Job, asked_for
 from reworld_agent.generation.manifest import DONE, MISSING, OTHER_PANELS, Manifest
 from reworld_agent.generation.model_choice import clip_of, config_of, load_model
+from reworld_agent.generation.plans import plan_digest, read_plan
 from reworld_agent.generation.samples import Sample, View, other_future
 from reworld_agent.generation.settings import ALL_CAMERAS, GenerateSettings
 from reworld_agent.generation.side_by_side import contact_sheet, side_by_side, write_picture
@@ -74,8 +76,11 @@ def generate_futures(settings: GenerateSettings) -> Futures:
     wanted, view = asked_for(settings, clip, config.cameras), view_of(settings, config, clip)
     if settings.clip is not None:
         wanted[0].read()  # before the weights are: it may be too short, or damaged
+    plan = None
+    if settings.plan is not None and settings.token is not None:
+        plan = read_plan(settings.plan, settings.token, config)
     model, sampling = load_model(settings), sampling_of(settings, config)
-    return _generate(settings, model, sampling, clip, wanted, view)
+    return _generate(settings, model, sampling, clip, wanted, view, plan)
 
 
 def _generate(
@@ -85,10 +90,11 @@ def _generate(
     clip: ClipConfig,
     wanted: Sequence[Job],
     view: View,
+    plan: Tensor | None,
 ) -> Futures:
     output = settings.output_dir
     manifest = Manifest(output, settings.other)
-    _keep_settings(output, model, clip, sampling, view)
+    _keep_settings(output, model, clip, sampling, view, plan)
     jobs = [(job, manifest.state(job.name, job.source)) for job in wanted]
     todo = [(job, state) for job, state in jobs if state != DONE]
     _check_others(settings.other, [job for job, _ in todo])
@@ -101,7 +107,7 @@ def _generate(
         for batch in _batches(missing, sampling.batch):
             alone += sum(
                 sample.real is None
-                for sample in _run(conditioning, sampling, batch, manifest, view)
+                for sample in _run(conditioning, sampling, batch, manifest, view, plan)
             )
             bar.update(len(batch))
     if settings.floors:
@@ -120,6 +126,7 @@ def sampling_of(settings: GenerateSettings, config: ModelConfig) -> Sampling:
         seed=settings.seed,
         batch=settings.batch_size,
         tile=settings.tile,
+        chunked=settings.chunked,
     )
 
 
@@ -137,14 +144,23 @@ def view_of(settings: GenerateSettings, config: ModelConfig, clip: ClipConfig) -
 
 
 def _keep_settings(
-    output: Path, model: ReWorldModel, clip: ClipConfig, sampling: Sampling, view: View
+    output: Path,
+    model: ReWorldModel,
+    clip: ClipConfig,
+    sampling: Sampling,
+    view: View,
+    plan: Tensor | None,
 ) -> None:
     """Write how the futures are made; ConfigError where the folder holds others."""
-    varied = ("batch", "tile")  # neither changes what is imagined
+    varied = ["batch", "tile"]  # neither changes what is imagined
+    if not sampling.chunked:
+        varied.append("chunked")  # as before there were chunks
     chosen = {k: v for k, v in dataclasses.asdict(sampling).items() if k not in varied}
     shown_clip = dataclasses.asdict(clip)
     if shown_clip.pop("views") > 1:  # as before there were several
         chosen |= {"cameras": model.config.cameras, "view": view.number}
+    if plan is not None:
+        chosen["plan_sha256"] = plan_digest(plan)
     about: dict[str, Any] = {
         "model": model.config.name,
         "stages": model.history,
@@ -175,6 +191,7 @@ def _run(
     batch: list[Job],
     manifest: Manifest,
     view: View,
+    plan: Tensor | None,
 ) -> list[Sample]:
     """Imagine and write the futures of some clips; gives the clips."""
     clip, samples = conditioning.clip, [job.read() for job in batch]
@@ -193,6 +210,7 @@ def _run(
         features,
         negative,
         progress=True,
+        plans=None if plan is None else plan[None],
     )
     for job, sample, future, other in zip(batch, samples, futures.numpy(), others, strict=True):
         write_sample(manifest.output, sample.of_view(view), view.of(future), clip, other)

@@ -107,6 +107,17 @@ class GenerateSettings(ModelSettings):
         None,
         choices=(*CAMERA_NAMES, ALL_CAMERAS),
     )
+    plan: Path | None = setting(
+        "of token=, of a model with actions: a trajectories.parquet (token, poses), whose plan of "
+        "the scene is imagined",
+        None,
+        exists="file",
+        metavar="FILE",
+    )
+    chunked: bool = setting(
+        "imagine chunk after chunk, of a model whose backbone world_action has the option chunk",
+        False,
+    )
     gamma: float | None = setting("self-guidance, 1 = off (of the weights)", None, above=0)
     steps: int | None = setting("Euler steps (of the weights)", None, least=1)
     cfg: float | None = setting(
@@ -156,7 +167,7 @@ class GenerateSettings(ModelSettings):
         of: dict[str, dict[str, object]] = {
             "clip": {"start": self.start, "range": self.range},
             "index": {"row": self.row, "split": self.split, "root": self.root},
-            "token": {"data_split": self.data_split, "camera": self.camera},
+            "token": {"data_split": self.data_split, "camera": self.camera, "plan": self.plan},
         }
         given = [name for name in of if getattr(self, name) is not None]
         if len(given) != 1:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +33,7 @@ from reworld_agent.video.backbones import (
 from reworld_agent.video.codecs import Codec, build_codec
 from reworld_agent.video.conditioning import Grid, Layout, pack
 from reworld_agent.video.encoding import Draw, encode_history
+from reworld_agent.video.latent_actions import LatentActions
 
 
 class ReWorldModel(nn.Module):
@@ -45,6 +46,7 @@ class ReWorldModel(nn.Module):
         codec: frozen, see `video.codecs`.
         video_dit: the video backbone, see `video.backbones`.
         action_dit: the planner head, see `planner.heads`.
+        latent_actions: frozen, of a configuration with `actions`; else None.
         normaliser: between poses and what the planner head works on.
         planning_prompt: text tokens [1, M, caption channels] of every plan; None = the null token.
         training_prompts: [2, M, caption channels], with which planning is learned: the sentence,
@@ -61,6 +63,11 @@ class ReWorldModel(nn.Module):
         self.video_dit: VideoBackbone = build_backbone(config.video, channels)
         self.action_dit: PlannerHead = build_head(config.planner, config.video)
         self.normaliser = ActionNormaliser(config.planner.normalisation, config.planner.horizon)
+        self.latent_actions: LatentActions | None = None
+        if config.actions is not None:
+            cells = Grid.of(config.clip, config.codec).cells
+            self.latent_actions = LatentActions.build(config.actions, cells, channels)
+            self.latent_actions.requires_grad_(False)
         self.codec.requires_grad_(False)
         self.planning_prompt: Tensor | None
         self.training_prompts: Tensor | None
@@ -248,12 +255,14 @@ class ReWorldModel(nn.Module):
 
     def parts(self) -> dict[str, nn.Module]:
         """The parts by the name of their folder in a saved model."""
-        parts = {
+        parts: dict[str, Any] = {
             self.codec.folder: self.codec,
             "video_dit": self.video_dit,
             "action_dit": self.action_dit,
         }
-        return cast("dict[str, nn.Module]", parts)
+        if self.latent_actions is not None:
+            parts["latent_actions"] = self.latent_actions
+        return parts
 
     def save_pretrained(self, folder: str | Path, notes: Sequence[str] = ()) -> None:
         """Write the folder that `from_pretrained` reads; `notes` are lines of its card."""

@@ -290,6 +290,7 @@ FREE = (
 SEEN = (
     *("recipe", "clip", "prompt", "codec.tiled", "codec.posterior", "video.round_times"),
     *("planner.round_times", "planner.interval"),
+    *("actions.tokens", "video.action_tokens"),
 )
 
 

@@ -1,7 +1,8 @@
 """The whole chain of stages as the documented commands, one after the other, with their times.
 
-statistics -> codec, where the model has one that learns -> 1 -> planner -> 2 -> mine -> 3, the
-last two in one or more rounds, with a score after every stage that plans.
+statistics -> codec, where the model has one that learns -> latent actions, where it has some -> 1
+-> planner -> 2 -> mine -> 3, the last two in one or more rounds, with a score after every stage
+that plans.
 """
 
 from __future__ import annotations
@@ -38,6 +39,14 @@ TABLE = "stages.csv"
 SCORES = "pdm_scores.csv"
 KEPT = "finished commands and checkpoints are kept; the same command goes on"
 TRAINED_ON, SCORED_ON = "town_train", "town_test"  # what the commands take by default
+# How codecs are trained where it is not as the command does: RepWAM's losses, with the AlexNet of
+# LPIPS as the encoder that latents are aligned with, on clips of 9 latents, present and future.
+TRAINED_CODECS = {
+    "repwam": (
+        *("mse=0", "l1=1", "lpips=1", "align=1", "crop=0", "latents=9", "batch_size=4"),
+        "learning_rate=1e-3",
+    ),
+}
 SPARSE = 4  # neighbouring windows share nearly all of their frames: negatives of every fourth do
 
 
@@ -91,8 +100,9 @@ def setting(key: str, value: object) -> str:
 def commands(output: Path, settings: TrainDemoSettings) -> list[Command]:
     """The chain; each command starts from the weights of the one before.
 
-    A codec that learns (see `TrainableCodec`) is trained before Stage 1. Rounds after the first
-    mine what the weights of the round before plan, and go on from these (`stage_3_2`, ...).
+    A codec that learns (see `TrainableCodec`) is trained before Stage 1, and after it the latent
+    actions of a model with `actions`. Rounds after the first mine what the weights of the round
+    before plan, and go on from these (`stage_3_2`, ...).
 
     Args:
         output: every command writes into a folder of its own below.
@@ -126,6 +136,8 @@ def commands(output: Path, settings: TrainDemoSettings) -> list[Command]:
     fitted = tuple(word.removeprefix("agent.") for word in model)
     statistics = (*fitted, place("statistics"), f"seed={seed}", *learned, *scenes)
     codec = _codec(output, settings)
+    actions = _actions(output, codec[0].name if codec else "statistics", settings)
+    start = next((one.name for one in (*actions, *codec)), "statistics")
 
     def mined(before: str, again: str) -> list[Command]:
         weights = setting("agent.checkpoint_path", output / before / "weights")
@@ -145,7 +157,8 @@ def commands(output: Path, settings: TrainDemoSettings) -> list[Command]:
     return [
         Command("statistics", "fit-statistics", statistics),
         *codec,
-        train("1", "codec" if codec else "statistics", *learned),
+        *actions,
+        train("1", start, *learned),
         train("planner", "stage_1", *learned),
         score("planner"),
         train("2", "stage_planner", *learned),
@@ -167,21 +180,35 @@ def _unless(key: str, value: str, default: str) -> tuple[str, ...]:
 
 def _codec(output: Path, settings: TrainDemoSettings) -> list[Command]:
     """The command that trains the model's codec; none where it is fitted in closed form."""
+    config = load_model_config(settings.model).codec
     with torch.device("meta"):
-        codec = build_codec(load_model_config(settings.model).codec)
+        codec = build_codec(config)
     if not isinstance(codec, TrainableCodec):
         return []
-    words = [
-        "train-codec",
-        setting("checkpoint_path", output / "statistics" / "weights"),
-        setting("output_dir", output / "codec"),
+    words = ("train-codec", *_frozen(output, "statistics", "codec", settings))
+    return [Command("codec", "video", (*words, *TRAINED_CODECS.get(config.kind, ())))]
+
+
+def _actions(output: Path, before: str, settings: TrainDemoSettings) -> list[Command]:
+    """The command that trains the model's latent actions; none where it has none."""
+    if load_model_config(settings.model).actions is None:
+        return []
+    words = ("train-actions", *_frozen(output, before, "actions", settings))
+    return [Command("actions", "video", words)]
+
+
+def _frozen(output: Path, before: str, name: str, settings: TrainDemoSettings) -> list[str]:
+    """What commands take that train what is frozen later."""
+    held_out = COMPANIONS.get(settings.data_split)
+    return [
+        setting("checkpoint_path", output / before / "weights"),
+        setting("output_dir", output / name),
         setting("data_split", settings.data_split),
         f"seed={settings.seed}",
         *([f"scenes={settings.max_scenes}"] if settings.max_scenes else []),
         *([f"steps={settings.max_steps}"] if settings.max_steps else []),
+        *([f"held_out={held_out}"] if held_out else []),
     ]
-    held_out = COMPANIONS.get(settings.data_split)
-    return [Command("codec", "video", (*words, *([f"held_out={held_out}"] if held_out else [])))]
 
 
 def in_a_process(command: Command) -> int:

@@ -27,6 +27,7 @@ from reworld_agent.objectives.terms import PlanState, VideoState, plan_terms, vi
 from reworld_agent.planner.heads import ActionOutput, Learned, Memory, OwnLoss, Readout
 from reworld_agent.training.datasets.curriculum import fit_clip
 from reworld_agent.training.stages import NOISE, TrainingStage
+from reworld_agent.training.world_actions import drawn_chunk, noised_actions
 from reworld_agent.video.backbones import run_backbone
 from reworld_agent.video.conditioning import Grid, pack
 from reworld_agent.video.encoding import encode_clip
@@ -152,7 +153,8 @@ def _video_terms(
     clip: ClipConfig | None,
 ) -> Logs:
     """L_Gen, L_Mid and others; history tokens are clean, at t = 0, and out of the loss."""
-    clean = pack(_latents(model, features, targets, clip, rng)).to(model.video_dit.dtype)
+    latents = _latents(model, features, targets, clip, rng)
+    clean = pack(latents).to(model.video_dit.dtype)
     clip = clip or model.config.clip
     grid = Grid.of(clip, model.config.codec)
     batch, mode, kind = len(clean), stage.video_times, stage.video_distribution
@@ -163,16 +165,24 @@ def _video_terms(
     times = grid.token_times(drawn)
     noise = rng.normal(clean.shape, clean)
     runs = times if mode == "token" else grid.frame_times(times)
+    layout = model.layout(clip)
+    acted = None  # without its loss an action is never known
+    if stage.weights.world_action > 0:
+        acted = noised_actions(model, latents, targets, rng, layout)
     output = run_backbone(
-        *(model.video_dit, interpolate(clean, noise, times), runs, model.layout(clip)),
+        *(model.video_dit, interpolate(clean, noise, times), runs, layout),
         model.context(batch, features),
         round_times=model.config.video.round_times,
         run_heads=stage.weights.intermediate > 0,
+        actions=None if acted is None else acted.tokens,
+        **drawn_chunk(model, rng, clean),
     )
     target, future = velocity_target(clean, noise), grid.future_tokens(clean.device)
     terms = {"generation": generation_loss(output.velocity, target, future)}
     if stage.weights.intermediate > 0:
         terms["intermediate"] = intermediate_loss(output.mid, target, future)
+    if acted is not None:
+        terms["world_action"] = acted.loss(output)
     others = video_terms(stage.weights.others)
     state = VideoState(output, target, times, grid.future_mask(clean.device), grid)
     return terms | {name: term.loss(state) for name, term in others.items()}

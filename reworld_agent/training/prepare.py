@@ -62,6 +62,9 @@ def prepare_stage(
         for parameter in model.parameters():  # half precision on disk; training is in float32
             parameter.data = parameter.data.float()
         model.history = list(source.history)
+    acts = stage.needs_future_images and stage.weights.world_action > 0
+    if acts and model.latent_actions is not None:
+        model.latent_actions.require_codec(model.codec)
     set_trainable(model, stage)
 
 
@@ -109,6 +112,10 @@ def set_trainable(model: ReWorldModel, stage: TrainingStage) -> None:
         _freeze(model.video_dit, model.video_dit.output_parameters)
     if stage.weights.alignment == 0 or stage.frozen_projectors:
         _freeze(model.action_dit, model.action_dit.alignment_parameters)
+    # of action tokens, where there are some: what no loss reaches
+    _freeze(model.video_dit, getattr(model.video_dit, "idle_parameters", ()))
+    if stage.weights.world_action == 0:
+        _freeze(model.video_dit, ("action_out.",))
     model.train()
 
 

@@ -43,7 +43,11 @@ NOISE = "noise"  # a `video_label`: the time that pure noise has, 1
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Factor of each term; 0 switches a term off. `others`: of terms from outside, by name."""
+    """Factor of each term; 0 switches a term off. `others`: of terms from outside, by name.
+
+    `world_action` counts where the model has action tokens (RepWAM: 1); with 0 nothing is ever
+    known of an action, and nothing learned.
+    """
 
     generation: float = 0.0
     intermediate: float = 0.0
@@ -51,11 +55,12 @@ class LossWeights:
     alignment: float = 0.0
     repulsion: float = 0.0
     policy: float = 0.0
+    world_action: float = 1.0
     others: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        names = ("generation", "intermediate", "action_flow", "alignment", "repulsion", "policy")
-        for name in names:
+        numbers = {f.name for f in dataclasses.fields(self)} - {"others"}
+        for name in sorted(numbers):
             if not 0 <= getattr(self, name) < math.inf:
                 message = f"weights.{name}={getattr(self, name)}"
                 raise UsageError(message, "it must be a finite number of at least 0")
@@ -293,6 +298,9 @@ class TrainingStage:
     def check(self, config: ModelConfig) -> None:
         """Raise ConfigError where the stage asks for blocks or heads that the model lacks."""
         check_phases(self.phases, config.clip, config.codec)
+        if config.actions is not None and self.phases and self.needs_future_images:
+            message = f"stage {self.name}: phases of other clips, but the model has actions"
+            raise ConfigError(message, "latent actions are of one size: use phases: []")
         depth = config.video.num_layers
         wrong = [block for block in self.align_blocks if not 1 <= block <= depth]
         if wrong:
@@ -409,6 +417,8 @@ def check_scene_phases(stage: TrainingStage, config: ModelConfig) -> None:
 def stage_table(stage: TrainingStage) -> dict[str, Any]:
     """The stage as a plain dictionary, for a run's records; of its policy where it has one."""
     table = dataclasses.asdict(stage)
+    if stage.weights.world_action == 1:  # as before there were action tokens
+        del table["weights"]["world_action"]
     if stage.policy is None:
         del table["policy"], table["weights"]["policy"]
     return table

@@ -9,6 +9,9 @@ No action is given to it: l_t is what helps to foresee the next latent. The code
 are centred by channel and divided by one number: with channels of equal variance the forward
 dynamics learns to fall back to the mean, and hardly needs the action.
 
+What leads from a plan to them is a linear adapter, fitted beside them: how the ego moves between
+two latents (ahead and to the left in m, turn in rad, in the ego frame of the first) to the action.
+
 Shapes: B pairs, L tokens of a latent frame, C channels, A numbers of an action.
 """
 
@@ -24,12 +27,16 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
-from reworld_agent.core.errors import ConfigError, WeightsError
+from reworld_agent.config import ActionsConfig
+from reworld_agent.core.errors import ConfigError, DataError, WeightsError
 from reworld_agent.core.provenance import weights_hash
 from reworld_agent.video.codecs.protocol import Codec
 
 TRANSPORTS = ("softmax", "free")
 STAYS = 0.98  # of a token, where a softmax transport begins
+MOTIONS = 3  # ahead, to the left (m), turn (rad)
+_HASH_BYTES = 32
+_RETRAIN = "train them anew: reworld video train-actions"
 
 
 class LatentActions(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers' bases disagree
@@ -42,7 +49,9 @@ class LatentActions(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers
         hidden: width of both MLPs.
         layers: linear layers of each.
         transport: `softmax`: rows of K are weights that sum to 1; `free`: any numbers.
-        codec_sha256: of the codec whose latents these are.
+
+    Attributes:
+        codec_hash: SHA-256 of the codec whose latents these are, 32 bytes; zeros = untrained.
 
     Raises:
         ConfigError: an unknown transport, or fewer than 2 layers.
@@ -57,7 +66,6 @@ class LatentActions(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers
         hidden: int = 256,
         layers: int = 4,
         transport: str = "softmax",
-        codec_sha256: str = "",
     ) -> None:
         super().__init__()
         if transport not in TRANSPORTS:
@@ -77,6 +85,20 @@ class LatentActions(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers
         self.scale: Tensor
         self.register_buffer("centre", torch.zeros(channels))
         self.register_buffer("scale", torch.ones(()))
+        self.action_scale: Tensor
+        self.motion_scale: Tensor
+        self.adapter: Tensor
+        self.codec_hash: Tensor
+        self.register_buffer("action_scale", _unit(actions))
+        self.register_buffer("motion_scale", _unit(MOTIONS))
+        self.register_buffer("adapter", torch.zeros(actions, MOTIONS))
+        self.register_buffer("codec_hash", torch.zeros(_HASH_BYTES, dtype=torch.uint8))
+
+    @classmethod
+    def build(cls, config: ActionsConfig, cells: int, channels: int) -> LatentActions:
+        """Untrained ones of a model, whose latent frames have so many cells and channels."""
+        sizes = (config.numbers, config.hidden, config.layers, config.transport)
+        return cls(cells, channels, *sizes)
 
     def measure(self, latents: Tensor) -> None:
         """Centre of each channel, and the one scale, of training latents [..., L, C]."""
@@ -122,11 +144,54 @@ class LatentActions(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers
         back = self.predict(second, self.action(second, first)) - first
         return there.square().mean() + back.square().mean()
 
+    def measure_actions(self, found: Tensor, motion: Tensor) -> None:
+        """Mean and spread of training actions [N, A] and motions [N, 3], and the adapter.
+
+        Least squares: standardised motion to standardised actions.
+        """
+        for scale, values in ((self.action_scale, found), (self.motion_scale, motion)):
+            scale[0].copy_(values.mean(dim=0))
+            scale[1].copy_(values.std(dim=0).clamp(min=1e-6))
+        inputs, outputs = self.standard_motion(motion), self.standard(found)
+        solved = torch.linalg.lstsq(inputs.double().cpu(), outputs.double().cpu()).solution
+        self.adapter.copy_(solved.T)
+
+    def standard(self, action: Tensor) -> Tensor:
+        """Actions [..., A] with mean 0 and spread 1 over training pairs."""
+        return (action - self.action_scale[0]) / self.action_scale[1]
+
+    def raw(self, standard: Tensor) -> Tensor:
+        """Inverse of `standard`: what both dynamics take."""
+        return standard * self.action_scale[1] + self.action_scale[0]
+
+    def standard_motion(self, motion: Tensor) -> Tensor:
+        """Motions [..., 3] with mean 0 and spread 1 over training pairs."""
+        return (motion - self.motion_scale[0]) / self.motion_scale[1]
+
+    def adapted(self, motion: Tensor) -> Tensor:
+        """Standardised actions [..., A] of motions [..., 3]."""
+        return self.standard_motion(motion) @ self.adapter.T
+
+    def between(self, tokens: Tensor) -> Tensor:
+        """Standardised actions [B, F - 1, A] between successive latents' tokens [B, F, L, C]."""
+        scaled = self.scaled(tokens)
+        pairs = scaled[:, :-1].flatten(0, 1), scaled[:, 1:].flatten(0, 1)
+        return self.standard(self.action(*pairs)).unflatten(0, (len(tokens), -1))
+
+    def take_codec(self, codec: Codec) -> None:
+        """Note whose latents these are."""
+        known = bytearray.fromhex(weights_hash(codec))
+        self.codec_hash.copy_(torch.frombuffer(known, dtype=torch.uint8))
+
     def require_codec(self, codec: Codec) -> None:
         """Raise ConfigError unless these are the latents of this codec, by its weights' hash."""
-        if self.config["codec_sha256"] != weights_hash(codec):
+        noted = bytes(self.codec_hash.cpu().tolist())
+        if not any(noted):
+            message = "the latent actions are not trained"
+            raise ConfigError(message, "train them: reworld video train-actions")
+        if noted.hex() != weights_hash(codec):
             message = "these latent actions are of another codec's latents"
-            raise ConfigError(message, "train them anew: reworld video train-actions")
+            raise ConfigError(message, _RETRAIN)
 
 
 def load_latent_actions(folder: Path, codec: Codec) -> LatentActions:
@@ -148,6 +213,37 @@ def load_latent_actions(folder: Path, codec: Codec) -> LatentActions:
 def latent_tokens(latents: Tensor) -> Tensor:
     """Latents [B, C, F, h, w] as tokens [B, F, h w, C]."""
     return latents.flatten(3).permute(0, 2, 3, 1)
+
+
+def plan_motion(poses: Tensor, ratio: int, count: int) -> Tensor:
+    """How the ego moves from latent to latent, [B, count, 3] (m, m, rad).
+
+    Each in the ego frame of the first of both latents.
+
+    Args:
+        poses: [B, T, 3] x, y (m), heading (rad) after each frame, in the present ego frame.
+        ratio: frames of a latent.
+        count: of latents after the present one.
+
+    Raises:
+        DataError: there are fewer poses.
+    """
+    if poses.size(1) < count * ratio:
+        message = f"trajectories of {poses.size(1)} poses beside {count * ratio} frames"
+        raise DataError(message, "use a model whose planner.horizon is clip.future_frames")
+    whole = torch.cat([torch.zeros_like(poses[:, :1]), poses], dim=1).double()
+    whole = whole[:, : count * ratio + 1 : ratio]
+    step, heading = whole.diff(dim=1), whole[:, :-1, 2]
+    turn = torch.remainder(step[..., 2] + math.pi, 2 * math.pi) - math.pi
+    cos, sin = heading.cos(), heading.sin()
+    ahead = cos * step[..., 0] + sin * step[..., 1]
+    left = cos * step[..., 1] - sin * step[..., 0]
+    return torch.stack([ahead, left, turn], dim=-1).to(poses.dtype)
+
+
+def _unit(size: int) -> Tensor:
+    """Mean 0 and spread 1, [2, size]."""
+    return torch.stack([torch.zeros(size), torch.ones(size)])
 
 
 def mlp(inputs: int, hidden: int, layers: int, outputs: int) -> nn.Sequential:

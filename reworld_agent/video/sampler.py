@@ -17,6 +17,7 @@ from reworld_agent.config import SamplingConfig
 from reworld_agent.config.sigmas import SCHEDULES
 from reworld_agent.core.errors import ConfigError
 from reworld_agent.video.backbones import Condition, VideoBackbone, run_backbone
+from reworld_agent.video.backbones.action_tokens import ActionTokens
 from reworld_agent.video.conditioning import Layout
 
 
@@ -55,6 +56,7 @@ def dit_velocity(
     layout: Layout,
     guidance: Guidance | None = None,
     round_times: bool = False,
+    actions: ActionTokens | None = None,
 ) -> Velocity:
     """The function (latents [B, N, C], token times [B, N]) to velocity [B, N, C].
 
@@ -64,6 +66,7 @@ def dit_velocity(
         layout: where the tokens are.
         guidance: None = the plain velocity.
         round_times: of the model's configuration.
+        actions: that lead to the future, of a backbone with action tokens; None = unknown.
     """
     if guidance is not None and not dit.mid_heads:
         raise ConfigError("self-guidance needs a mid head", "set video.mid_blocks, or gamma=1")
@@ -76,7 +79,10 @@ def dit_velocity(
         t = float(times.max())
         guided = guidance is not None and guidance.low <= t <= guidance.high
         output = run_backbone(
-            *(dit, latents, times, layout, condition), run_heads=guided, round_times=round_times
+            *(dit, latents, times, layout, condition),
+            run_heads=guided,
+            round_times=round_times,
+            actions=actions,
         )
         if guidance is None or not guided:
             return output.velocity

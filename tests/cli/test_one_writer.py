@@ -32,6 +32,7 @@ HELD = {
     "video score": ("real={out} generated={out} output={out}/v", "", "v.parquet"),
     "video probe": ("output={out}/p", "", "p.parquet"),
     "video train-actions": ("checkpoint_path={out} output_dir={out}/run", "run", ""),
+    "video control": ("checkpoint_path={out} output_dir={out}/run", "run", ""),
     "video gate": ("output={out}/g", "", "g.parquet"),
     "vocabulary score": ("vocabulary={file} output_dir={out}/run", "run", ""),
     "vocabulary build": ("output={out}/v.npy", "", "v.npy"),

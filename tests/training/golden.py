@@ -12,16 +12,19 @@ from reworld_agent.training.losses import stage_loss
 from reworld_agent.training.prepare import set_trainable
 from reworld_agent.training.stages import STAGES, load_stage
 from tests.model.micro import batch, micro_model
+from tests.model.world_action import world_action_model
 
 FILE = Path(__file__).with_name("golden_losses.json")
 STEPS = 20
+ACTIONS = "1 with actions"  # Stage 1 of a model with action tokens
+CASES = (*STAGES, ACTIONS)
 
 
 def losses(stage: str) -> list[float]:
-    """The losses of the first steps of a stage of the micro model, on made-up scenes."""
+    """The losses of the first steps of a case of the micro model, on made-up scenes."""
     torch.set_num_threads(1)
-    settings = load_stage(stage, overrides={"steps": STEPS, "warmup_steps": 2})
-    model = micro_model()
+    settings = load_stage(stage.split()[0], overrides={"steps": STEPS, "warmup_steps": 2})
+    model = world_action_model(trained=True) if stage == ACTIONS else micro_model()
     set_trainable(model, settings)
     optimizer = build_optimizers(model, settings)["optimizer"]
     features, targets = batch(4)
@@ -40,7 +43,7 @@ def losses(stage: str) -> list[float]:
 
 def main() -> None:
     """Rewrite the file; read the difference before you commit it."""
-    table = {stage: losses(stage) for stage in STAGES}
+    table = {stage: losses(stage) for stage in CASES}
     FILE.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
 
 

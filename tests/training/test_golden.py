@@ -6,11 +6,10 @@ import json
 
 import pytest
 
-from reworld_agent.training.stages import STAGES
-from tests.training.golden import FILE, STEPS, losses
+from tests.training.golden import CASES, FILE, STEPS, losses
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", CASES)
 def test_losses_are_the_golden_ones_and_repeat(stage: str) -> None:
     first = losses(stage)
     assert len(first) == STEPS and first == losses(stage)

@@ -103,7 +103,7 @@ def infer(model: LatentActions, first: Tensor, second: Tensor) -> Tensor:
 def fit_actions(
     model: LatentActions, pairs: Pairs, steps: int, batch: int, rate: float, seed: int
 ) -> None:
-    """Measure latents, and train both dynamics; see `one_cycle` for the arguments."""
+    """Measure latents, train both dynamics, fit the adapter; see `one_cycle` for the arguments."""
     model.measure(torch.cat([pairs.first, pairs.second]))
     first, second = model.scaled(pairs.first), model.scaled(pairs.second)
 
@@ -111,3 +111,5 @@ def fit_actions(
         return model.loss(first[chosen], second[chosen])
 
     one_cycle(model, loss, len(pairs), steps, batch, rate, seed)
+    with torch.no_grad():
+        model.measure_actions(infer(model, first, second), pairs.motion)

@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reworld_agent.core.errors import ConfigError, DataError
+from reworld_agent.core.errors import ConfigError
+from reworld_agent.generation.plans import require_rate
 from reworld_agent.model import ReWorldModel
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.splits import resolve_split
@@ -20,7 +21,7 @@ from reworld_agent.training.datasets.held_out import spread_scenes
 from reworld_agent.training.datasets.scene_arrays import SceneArrays, scene_arrays
 from reworld_agent.training.latent_actions.settings import ActionTrainSettings
 from reworld_agent.video.encoding import to_pixels
-from reworld_agent.video.latent_actions import latent_tokens
+from reworld_agent.video.latent_actions import latent_tokens, plan_motion
 
 TARGETS = ("dx", "dy", "dyaw")  # m, m, rad, in the ego frame of the first of both latents
 _BATCH = 16  # scenes of one forward
@@ -69,13 +70,6 @@ def open_pairs(settings: ActionTrainSettings, model: ReWorldModel) -> tuple[Pair
     return learned, judged
 
 
-def require_rate(frames: float, poses: float) -> None:
-    """Raise ConfigError unless seconds between frames and between poses are the same."""
-    if abs(frames - poses) > 1e-6:
-        message = f"frames lie {frames:g} s apart, poses {poses:g} s"
-        raise ConfigError(message, "use a model whose clip.fps is 1 / planner.interval")
-
-
 @torch.no_grad()
 def scene_pairs(model: ReWorldModel, arrays: SceneArrays) -> Pairs:
     """All pairs of the current frame's and the future's latents, of one causal clip a scene.
@@ -93,35 +87,11 @@ def scene_pairs(model: ReWorldModel, arrays: SceneArrays) -> Pairs:
         encoded = model.codec.encode(pixels.to(model.device)).latent_dist.mode()
         found.append(latent_tokens(encoded).float())
     tokens = torch.cat(found)
-    motion = ego_motion(arrays.trajectory, ratio, latents - 1)
+    motion = plan_motion(torch.from_numpy(arrays.trajectory), ratio, latents - 1)
     groups = np.repeat(np.asarray(arrays.logs), latents - 1)
     return Pairs(
         tokens[:, :-1].flatten(0, 1),
         tokens[:, 1:].flatten(0, 1),
-        torch.from_numpy(motion).flatten(0, 1).to(tokens.device),
+        motion.flatten(0, 1).to(tokens.device),
         groups,
     )
-
-
-def ego_motion(trajectory: NDArray[np.float32], ratio: int, pairs: int) -> NDArray[np.float32]:
-    """How the ego moves from latent to latent, [S, pairs, 3], see TARGETS.
-
-    Args:
-        trajectory: [S, T, 3] x, y (m), heading (rad) after each frame, in the current ego frame.
-        ratio: frames of a latent.
-        pairs: of latents, from the current frame on.
-
-    Raises:
-        DataError: the trajectories are shorter.
-    """
-    if trajectory.shape[1] < pairs * ratio:
-        message = f"trajectories of {trajectory.shape[1]} poses beside {pairs * ratio} frames"
-        raise DataError(message, "use a model whose planner.horizon is clip.future_frames")
-    poses = np.concatenate([np.zeros_like(trajectory[:, :1]), trajectory], axis=1)
-    poses = poses[:, : pairs * ratio + 1 : ratio].astype(np.float64)
-    start, step = poses[:, :-1], np.diff(poses, axis=1)
-    cos, sin = np.cos(start[..., 2]), np.sin(start[..., 2])
-    turn = (step[..., 2] + np.pi) % (2 * np.pi) - np.pi
-    ahead = cos * step[..., 0] + sin * step[..., 1]
-    left = cos * step[..., 1] - sin * step[..., 0]
-    return np.stack([ahead, left, turn], axis=-1).astype(np.float32)

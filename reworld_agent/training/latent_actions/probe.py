@@ -8,8 +8,8 @@ shape that is told the motion: what could be had. Shapes: N pairs, D features.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -22,6 +22,8 @@ from reworld_agent.training.latent_actions.settings import ActionTrainSettings
 from reworld_agent.video.latent_actions import LatentActions, mlp
 from reworld_agent.video_metrics.probe.linear import interval, r_squared
 
+# Features [N, D] to motion [N, 3].
+Reader: TypeAlias = "Callable[[Tensor], NDArray[np.float64]]"
 _RATE, _BATCH = 1e-3, 128  # of a probe
 _OVER = ("latent_action", "latent")  # whose difference is the increment
 
@@ -67,10 +69,18 @@ def _outputs(
     outputs = {}
     for name in ("action", "latent", "latent_action", "pair"):
         shape = (settings.probe_hidden, 2, settings.probe_steps)
-        outputs[name] = _fitted(train[name], learned.motion, test[name], shape, seed)
-    shape = (settings.hidden, settings.layers, settings.steps)
-    outputs["supervised"] = _fitted(train["pair"], learned.motion, test["pair"], shape, seed)
+        outputs[name] = fitted(train[name], learned.motion, shape, seed)(test[name])
+    outputs["supervised"] = supervised(settings.steps, model, learned, seed)(test["pair"])
     return outputs
+
+
+def supervised(steps: int, model: LatentActions, learned: Pairs, seed: int) -> Reader:
+    """A network of the inverse dynamics' shape that is told the motion of training pairs.
+
+    It reads flat scaled tokens of both latents, [N, 2 L C].
+    """
+    shape = (int(model.config["hidden"]), int(model.config["layers"]), steps)
+    return fitted(_features(model, learned)["pair"], learned.motion, shape, seed)
 
 
 def _features(model: LatentActions, pairs: Pairs) -> dict[str, Tensor]:
@@ -83,10 +93,8 @@ def _features(model: LatentActions, pairs: Pairs) -> dict[str, Tensor]:
     }
 
 
-def _fitted(
-    x: Tensor, y: Tensor, x_test: Tensor, shape: tuple[int, int, int], seed: int
-) -> NDArray[np.float64]:
-    """An MLP (hidden width, layers, steps) fitted to y [N, 3]; what it says of others."""
+def fitted(x: Tensor, y: Tensor, shape: tuple[int, int, int], seed: int) -> Reader:
+    """An MLP (hidden width, layers, steps) fitted to x [N, D] and y [N, 3]."""
     hidden, layers, steps = shape
     torch.manual_seed(seed)
     network: nn.Module = mlp(x.size(1), hidden, layers, y.size(1)).to(x.device)
@@ -98,9 +106,13 @@ def _fitted(
         return error.square().mean()
 
     one_cycle(network, loss, len(x), steps, _BATCH, _RATE, seed)
-    with torch.no_grad():
-        found: NDArray[np.float64] = (network(x_test) * std + mean).cpu().double().numpy()
-    return found
+
+    @torch.no_grad()
+    def read(features: Tensor) -> NDArray[np.float64]:
+        found: NDArray[np.float64] = (network(features) * std + mean).cpu().double().numpy()
+        return found
+
+    return read
 
 
 def ceiling_share(values: Mapping[str, float]) -> float:

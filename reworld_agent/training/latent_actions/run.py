@@ -11,20 +11,22 @@ import pandas as pd
 import torch
 from torch import nn
 
+from reworld_agent.config import ActionsConfig
 from reworld_agent.core.errors import ConfigError
 from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.provenance import code_version, weights_hash
 from reworld_agent.core.result_tables import write_csv, write_parquet
 from reworld_agent.generation.model_choice import device_of
 from reworld_agent.model import ReWorldModel
-from reworld_agent.training.latent_actions.fit import errors, fit_actions
+from reworld_agent.training.latent_actions.fit import errors, fit_actions, infer
 from reworld_agent.training.latent_actions.pairs import TARGETS, Pairs, open_pairs
 from reworld_agent.training.latent_actions.probe import ceiling_share, probe_rows
 from reworld_agent.training.latent_actions.settings import ActionTrainSettings
 from reworld_agent.video.latent_actions import LatentActions
+from reworld_agent.video_metrics.probe.linear import r_squared
 
 logger = logging.getLogger(__name__)
-FOLDER, TABLE = "actions", "actions.parquet"
+FOLDER, WEIGHTS, TABLE = "actions", "weights", "actions.parquet"
 ERRORS = ("copy", "predicted", "shuffled", "zero", "transport", "residual")
 # What latent actions are held to (means over seeds): errors as multiples, and R² beyond z_t.
 MOST_OF_COPY, LEAST_SHUFFLED, LEAST_ZERO, LEAST_MORE = 0.65, 1.5, 1.3, 0.05
@@ -35,7 +37,8 @@ class TrainedActions:
     """What was written.
 
     Attributes:
-        weights: the folder of the first seed's latent actions.
+        weights: the folder of the first seed's latent actions; of a model with `actions` that of
+            the whole model, which then has them, for stage 1.
         table: columns seed, quantity, target (of R²; else empty), value, low and high (95 %
             interval of r2_increment over whole logs; else NaN).
     """
@@ -95,20 +98,27 @@ def train_actions(settings: ActionTrainSettings) -> TrainedActions:
     require_measured(model, settings.checkpoint_path)
     device = torch.device(device_of(settings.device))
     model.codec.to(device)
+    sizes = settings.sizes(model.config.actions)
     learned, judged = open_pairs(settings, model)
     found: list[LatentActions] = []
     rows: list[dict[str, Any]] = []
     for seed in range(settings.seed, settings.seed + settings.seeds):
-        actions = one_run(settings, learned, weights_hash(model.codec), seed)
+        actions = one_run(settings, sizes, learned, model, seed)
         pair = actions.scaled(judged.first), actions.scaled(judged.second)
         for name, value in errors(actions, *pair).items():
             rows.append({"seed": seed, "quantity": name, "target": "", "value": value})
+        told = {"quantity": "r2_adapter", "target": "", "value": adapter_r2(actions, judged)}
+        rows.append({"seed": seed, **told})
         rows += probe_rows(actions, learned, judged, settings, seed)
         logger.info("seed %d is trained and judged", seed)
         found.append(actions)
     table = pd.DataFrame(rows, columns=["seed", "quantity", "target", "value", "low", "high"])
     weights = settings.output_dir / FOLDER
     found[0].cpu().save_pretrained(weights)
+    if model.latent_actions is not None:
+        model.latent_actions.load_state_dict(found[0].state_dict())
+        weights = settings.output_dir / WEIGHTS
+        model.cpu().save_pretrained(weights, ["With latent actions of its codec."])
     origin = {
         "protocol": "latent_actions_1",
         "code_version": code_version(),
@@ -118,7 +128,7 @@ def train_actions(settings: ActionTrainSettings) -> TrainedActions:
         "split": settings.held_out,
         "pairs": [len(learned), len(judged)],
         "steps": settings.steps,
-        "transport": settings.transport,
+        "transport": sizes.transport,
     }
     write_csv((settings.output_dir / TABLE).with_suffix(".csv"), table)
     write_parquet(settings.output_dir / TABLE, table, origin)
@@ -126,16 +136,27 @@ def train_actions(settings: ActionTrainSettings) -> TrainedActions:
 
 
 def one_run(
-    settings: ActionTrainSettings, learned: Pairs, codec_sha256: str, seed: int
+    settings: ActionTrainSettings,
+    sizes: ActionsConfig,
+    learned: Pairs,
+    model: ReWorldModel,
+    seed: int,
 ) -> LatentActions:
     """Latent actions of one seed, trained, on the device of the pairs."""
     torch.manual_seed(seed)
-    _, tokens, channels = learned.first.shape
-    sizes = (settings.actions, settings.hidden, settings.layers, settings.transport)
-    actions = LatentActions(tokens, channels, *sizes, codec_sha256)
+    actions = LatentActions.build(sizes, *learned.first.shape[1:])
+    actions.take_codec(model.codec)
     nn.Module.to(actions, learned.first.device)  # that of diffusers has lost its types
     fit_actions(actions, learned, settings.steps, settings.batch_size, settings.learning_rate, seed)
     return actions
+
+
+@torch.no_grad()
+def adapter_r2(actions: LatentActions, judged: Pairs) -> float:
+    """Share of the variance of held-out actions that the adapter says from the motion."""
+    pair = actions.scaled(judged.first), actions.scaled(judged.second)
+    wanted, found = actions.standard(infer(actions, *pair)), actions.adapted(judged.motion)
+    return r_squared(*(side.cpu().double().numpy() for side in (wanted, found)))
 
 
 def require_measured(model: ReWorldModel, path: Path) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from reworld_agent.config import ActionsConfig
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.settings import Settings, setting
 from reworld_agent.core.vocabulary import DEVICES
@@ -26,9 +27,10 @@ class ActionTrainSettings(Settings):
         "weights folder of a model with a trained codec", exists="folder", metavar="DIR"
     )
     output_dir: Path = setting(
-        "OUTPUT_DIR/actions is written, and OUTPUT_DIR/actions.parquet and .csv of all figures",
+        "OUTPUT_DIR/actions is written, OUTPUT_DIR/actions.parquet and .csv of all figures, and of "
+        "a model with actions OUTPUT_DIR/weights, for stage 1",
         writes="folder",
-        makes=("actions",),
+        makes=("actions", "weights"),
         metavar="DIR",
     )
     data_split: str = setting(
@@ -40,12 +42,19 @@ class ActionTrainSettings(Settings):
     cache_path: Path | None = setting(
         "decoded frames; null = ~/.cache/reworld/training", None, group=_DATA
     )
-    actions: int = setting("numbers of a latent action", 4, least=1, most=256, group=_MODEL)
-    hidden: int = setting("width of both MLPs", 256, least=1, most=8192, group=_MODEL)
-    layers: int = setting("linear layers of each", 4, least=2, most=32, group=_MODEL)
-    transport: Literal["softmax", "free"] = setting(
-        "rows of the transport over tokens: weights that sum to 1, or any numbers",
-        "softmax",
+    actions: int | None = setting(
+        "numbers of a latent action (of the model, else 4)", None, least=1, most=256, group=_MODEL
+    )
+    hidden: int | None = setting(
+        "width of both MLPs (of the model, else 256)", None, least=1, most=8192, group=_MODEL
+    )
+    layers: int | None = setting(
+        "linear layers of each (of the model, else 4)", None, least=2, most=32, group=_MODEL
+    )
+    transport: Literal["softmax", "free"] | None = setting(
+        "rows of the transport over tokens: weights that sum to 1, or any numbers (of the model, "
+        "else softmax)",
+        None,
         group=_MODEL,
     )
     steps: int = setting("optimiser steps", 600, least=1, group=_RUN)
@@ -60,6 +69,26 @@ class ActionTrainSettings(Settings):
     )
     probe_steps: int = setting("optimiser steps of each probe", 400, least=1, group=_PROBE)
     probe_hidden: int = setting("width of a probe", 128, least=1, most=8192, group=_PROBE)
+
+    def sizes(self, own: ActionsConfig | None) -> ActionsConfig:
+        """Of both dynamics: those of a model that has them, else these.
+
+        Raises:
+            UsageError: others are asked for than the model has.
+        """
+        asked: dict[str, Any] = {
+            "numbers": self.actions,
+            "hidden": self.hidden,
+            "layers": self.layers,
+            "transport": self.transport,
+        }
+        given = {name: value for name, value in asked.items() if value is not None}
+        found = replace(own or ActionsConfig(), **given)
+        if own is not None and found != own:
+            name = next(name for name, value in given.items() if value != getattr(own, name))
+            message = f"the model has actions.{name} = {getattr(own, name)}, not {given[name]}"
+            raise UsageError(message, "leave it out, or train another model")
+        return found
 
     def check(self) -> None:
         """See the class."""

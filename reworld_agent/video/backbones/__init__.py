@@ -35,6 +35,7 @@ BACKBONES: Registry[BackboneBuilder] = Registry(
     {
         "ltx": "reworld_agent.video.backbones.ltx:VideoDiT.build",
         "wan": "reworld_agent.video.backbones.wan:WanVideo.build",
+        "world_action": "reworld_agent.video.backbones.world_action:WorldActionDiT.build",
     },
 )
 

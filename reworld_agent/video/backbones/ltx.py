@@ -185,7 +185,7 @@ class VideoDiT(LTXVideoTransformer3DModel):
         rope = self.rope(
             hidden_states, num_frames, height, width, rope_interpolation_scale, video_coords
         )
-        bias = _attention_bias(encoder_attention_mask, hidden_states.dtype)
+        bias = attention_bias(encoder_attention_mask, hidden_states.dtype)
         batch = hidden_states.size(0)
         x = self.proj_in(hidden_states)
         if self.view_embed is not None:
@@ -235,7 +235,7 @@ class VideoDiT(LTXVideoTransformer3DModel):
         head.proj.load_state_dict(state, assign=True)
 
 
-def _attention_bias(mask: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+def attention_bias(mask: Tensor | None, dtype: torch.dtype) -> Tensor | None:
     """Additive bias [B, 1, M] of a text mask [B, M], as the stock class makes it."""
     if mask is None or mask.ndim != 2:
         return mask

@@ -21,11 +21,13 @@ class VideoOutput(BaseOutput):
         sample: velocity [B, N, C] of the last block; None after an early exit.
         mid: velocity [B, N, C] of each mid head, by block (from 1).
         states: post-block states [B, N, D] of the tapped blocks, in order.
+        actions: velocity [B, A, n] of action tokens, of a backbone with them.
     """
 
     sample: Tensor | None = None
     mid: dict[int, Tensor] = field(default_factory=dict)
     states: list[Tensor] = field(default_factory=list)
+    actions: Tensor | None = None
 
     @property
     def velocity(self) -> Tensor:

@@ -6,9 +6,11 @@ Shapes: B batch, N video tokens, C latent channels.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from typing import Any
 
 from torch import Tensor
 
+from reworld_agent.video.backbones.action_tokens import ActionTokens
 from reworld_agent.video.backbones.output import VideoOutput
 from reworld_agent.video.backbones.protocol import Condition
 from reworld_agent.video.conditioning import Layout
@@ -37,6 +39,8 @@ def run_backbone(
     stop_after: int | None = None,
     run_heads: bool = True,
     round_times: bool = False,
+    actions: ActionTokens | None = None,
+    **more: Any,
 ) -> VideoOutput:
     """Velocity of noisy latents, and the states of blocks.
 
@@ -51,8 +55,12 @@ def run_backbone(
         stop_after: leave after this block; there is no velocity then.
         run_heads: evaluate the mid heads.
         round_times: 1000 t is a whole number (`VideoConfig.round_times`).
+        actions: of a backbone with tokens of them; None = nothing is known of them.
+        more: of the backbone `world_action` alone, see there.
     """
     timestep = times * TIMESTEPS
+    if actions is not None:
+        more["actions"] = actions
     return backbone(
         tokens,
         timestep=timestep.round() if round_times else timestep,
@@ -62,4 +70,5 @@ def run_backbone(
         stop_after=stop_after,
         run_heads=run_heads,
         **condition,
+        **more,
     )

@@ -19,9 +19,9 @@ from reworld_agent.video.latent_actions import LatentActions, latent_tokens, loa
 TOKENS, CHANNELS = 6, 4
 
 
-def actions(transport: str = "softmax", tokens: int = TOKENS, sha: str = "") -> LatentActions:
+def actions(transport: str = "softmax", tokens: int = TOKENS) -> LatentActions:
     torch.manual_seed(0)
-    return LatentActions(tokens, CHANNELS, 2, 32, 3, transport, sha)
+    return LatentActions(tokens, CHANNELS, 2, 32, 3, transport)
 
 
 def stirred(transport: str = "softmax") -> LatentActions:
@@ -139,7 +139,9 @@ def test_saved_and_loaded_for_its_codec_alone(tmp_path: Path) -> None:
     codec, other = PatchPCACodec(CHANNELS, 8, 2), PatchPCACodec(CHANNELS, 8, 2)
     torch.nn.init.normal_(other.components)
     ours = stirred()
-    ours.register_to_config(codec_sha256=weights_hash(codec))
+    with pytest.raises(ConfigError, match="are not trained"):
+        ours.require_codec(codec)
+    ours.take_codec(codec)
     ours.save_pretrained(tmp_path)
     again = load_latent_actions(tmp_path, codec)
     assert weights_hash(again) == weights_hash(ours)
@@ -148,6 +150,29 @@ def test_saved_and_loaded_for_its_codec_alone(tmp_path: Path) -> None:
         load_latent_actions(tmp_path, other)
     with pytest.raises(WeightsError, match="no latent actions"):
         load_latent_actions(tmp_path / "nowhere", codec)
+
+
+def test_the_adapter_is_the_line_from_motion_to_actions() -> None:
+    """Actions that are linear in the motion come back; standard ones have mean 0 and spread 1."""
+    ours, generator = actions(), torch.Generator().manual_seed(0)
+    motion = torch.randn(200, 3, generator=generator) * torch.tensor([4.0, 0.2, 0.05]) + 1
+    found = motion @ torch.tensor([[0.5, 3.0, -8.0], [0.1, -2.0, 4.0]]).T + 7
+    ours.measure_actions(found, motion)
+    torch.testing.assert_close(ours.raw(ours.adapted(motion)), found, atol=1e-4, rtol=1e-5)
+    standard = ours.standard(found)
+    torch.testing.assert_close(standard.mean(dim=0), torch.zeros(2), atol=1e-4, rtol=0)
+    torch.testing.assert_close(standard.std(dim=0), torch.ones(2))
+    torch.testing.assert_close(ours.raw(standard), found)
+
+
+def test_actions_between_latents_are_those_of_pairs() -> None:
+    ours, tokens = actions(), torch.randn(3, 4, TOKENS, CHANNELS)
+    ours.measure(tokens)
+    with torch.no_grad():
+        found = ours.between(tokens)
+        one = ours.action(ours.scaled(tokens[1:2, 2]), ours.scaled(tokens[1:2, 3]))
+    assert found.shape == (3, 3, 2)
+    torch.testing.assert_close(found[1, 2], ours.standard(one)[0])
 
 
 def test_sizes_that_cannot_be_are_refused() -> None:

@@ -14,13 +14,15 @@ from reworld_agent.cli.main import main
 from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.core.provenance import weights_hash
 from reworld_agent.core.result_tables import read_provenance
+from reworld_agent.generation.plans import require_rate
 from reworld_agent.model import ReWorldModel
 from reworld_agent.training.datasets.scene_arrays import SceneArrays
 from reworld_agent.training.latent_actions import pairs, probe, run
-from reworld_agent.training.latent_actions.pairs import ego_motion, require_rate, scene_pairs
+from reworld_agent.training.latent_actions.pairs import scene_pairs
 from reworld_agent.training.latent_actions.settings import ActionTrainSettings
-from reworld_agent.video.latent_actions import load_latent_actions
+from reworld_agent.video.latent_actions import load_latent_actions, plan_motion
 from tests.model.micro import micro_model
+from tests.model.world_action import world_action_model
 
 SCENES = 24
 
@@ -75,7 +77,10 @@ def test_the_command_writes_actions_and_figures(
     table = pd.read_parquet(weights.parent / "out" / "actions.parquet")
     assert set(table["seed"]) == {0, 1}
     errors = table[table["target"] == ""]
-    assert set(errors["quantity"]) == set(run.ERRORS) and np.isfinite(errors["value"]).all()
+    assert (
+        set(errors["quantity"]) == {*run.ERRORS, "r2_adapter"}
+        and np.isfinite(errors["value"]).all()
+    )
     of_motion = table[table["target"] != ""]
     assert len(of_motion) == 2 * 3 * 6 and np.isfinite(of_motion["value"]).all()
     beyond = of_motion[of_motion["quantity"] == "r2_increment"]
@@ -83,6 +88,20 @@ def test_the_command_writes_actions_and_figures(
     origin = read_provenance(weights.parent / "out" / "actions.parquet")
     assert origin["codec_sha256"] == weights_hash(codec) and origin["pairs"] == [48, 48]
     assert origin["weights_sha256"] == weights_hash(found)
+
+
+def test_a_model_with_actions_gets_them(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = world_action_model()
+    model.save_pretrained(weights)
+    assert main(words(weights, "actions=3", *SHORT)) == 2
+    assert "the model has actions.numbers = 4, not 3" in capsys.readouterr().err
+    assert main(words(weights, *SHORT[:3])) == 0
+    made = ReWorldModel.from_pretrained(weights.parent / "out" / "weights")
+    assert made.latent_actions is not None
+    made.latent_actions.require_codec(made.codec)
+    alone = load_latent_actions(weights.parent / "out" / "actions", made.codec)
+    assert weights_hash(alone) == weights_hash(made.latent_actions)
+    assert not torch.equal(alone.adapter, torch.zeros_like(alone.adapter))
 
 
 def test_pairs_are_the_latents_of_one_causal_clip() -> None:
@@ -101,14 +120,14 @@ def test_motion_is_seen_from_the_first_of_both_latents() -> None:
     """Poses as complex numbers on a circle: each step is the same, wherever it begins."""
     turn = 0.1 * np.arange(1, 9)
     place = 10 * (np.exp(1j * turn) - 1) / 1j
-    poses = np.stack([place.real, place.imag, turn], axis=-1)[None].astype(np.float32)
-    found = ego_motion(poses, 2, 4)
+    poses = torch.tensor(np.stack([place.real, place.imag, turn], axis=-1)[None])
+    found = plan_motion(poses, 2, 4)
     step = 10 * (np.exp(0.2j) - 1) / 1j
-    np.testing.assert_allclose(found[0], [[step.real, step.imag, 0.2]] * 4, atol=1e-5)
-    wrapped = np.array([[[0, 0, 3.1], [0, 0, -3.1]]], dtype=np.float32)
-    assert ego_motion(wrapped, 1, 2)[0, 1, 2] == pytest.approx(2 * np.pi - 6.2, abs=1e-5)
+    np.testing.assert_allclose(found[0], [[step.real, step.imag, 0.2]] * 4, atol=1e-12)
+    wrapped = torch.tensor([[[0, 0, 3.1], [0, 0, -3.1]]])
+    assert float(plan_motion(wrapped, 1, 2)[0, 1, 2]) == pytest.approx(2 * np.pi - 6.2, abs=1e-5)
     with pytest.raises(DataError, match="trajectories of 8 poses beside 12"):
-        ego_motion(poses, 4, 3)
+        plan_motion(poses, 4, 3)
 
 
 def test_other_rates_are_refused() -> None:

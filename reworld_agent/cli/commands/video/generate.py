@@ -21,12 +21,15 @@ Each future is written as mp4, beside what really came: clips/ (history and futu
 already is not made again; with another other= it is drawn again. An index must have the model's
 rate or a higher one, and clips that hold history and future: the shipped model sees 4 frames and
 imagines 8, at 2 frames a second. floors=true writes what a future is held against: no model can be
-nearer to the real one than codec/, and one that is no nearer than repeated/ shows nothing.
+nearer to the real one than codec/, and one that is no nearer than repeated/ shows nothing. plan=
+asks a model with actions for what would come if the ego drove that plan.
 """,
     examples=(
         "reworld video generate clip=drive.mp4 fps=2",
         "reworld video generate index=town.parquet row=0:4 gamma=1.4 output_dir=outputs/generated",
         "reworld video generate token=d29c3bf01629ee6e data_split=town_test",
+        "reworld video generate checkpoint_path=outputs/stage_1/weights token=d29c3bf01629ee6e "
+        "plan=outputs/score/trajectories.parquet",
     ),
     next="reworld video score real=DIR/real generated=DIR/futures output=FILE",
     kept=KEPT,
