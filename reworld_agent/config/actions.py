@@ -53,6 +53,8 @@ def check_actions(
         channels: of a latent.
     """
     if actions is None:
+        bare = f"video.backbone={WORLD_ACTION} without actions"
+        require(backbone != WORLD_ACTION, bare, "name them, such as actions: {numbers: 4}")
         return
     require(
         backbone == WORLD_ACTION,

@@ -46,8 +46,8 @@ def planned_actions(model: ReWorldModel, plans: Tensor, layout: Layout) -> Actio
     )
 
 
-def read_plan(path: Path, token: str, config: ModelConfig) -> Tensor:
-    """The plan [L, 3] of a scene in a table of trajectories, a pose for each frame of the clip.
+def read_plan(path: Path, token: str, config: ModelConfig, fps: float) -> Tensor:
+    """The plan [L, 3] of a scene in a table of trajectories, a pose for each frame at `fps`.
 
     Raises:
         UsageError: the model has no actions, or its frames are of another rate than poses.
@@ -55,7 +55,7 @@ def read_plan(path: Path, token: str, config: ModelConfig) -> Tensor:
     """
     if config.actions is None:
         raise UsageError(f"plan={path}, but the model has no actions", _WITHOUT)
-    require_rate(1 / config.clip.fps, config.planner.interval)
+    require_rate(1 / fps, config.planner.interval)
     table = read_frame(path, _AGAIN, ("token", "poses"))
     rows = table[table["token"] == token]
     if rows.empty:

@@ -78,7 +78,7 @@ def generate_futures(settings: GenerateSettings) -> Futures:
         wanted[0].read()  # before the weights are: it may be too short, or damaged
     plan = None
     if settings.plan is not None and settings.token is not None:
-        plan = read_plan(settings.plan, settings.token, config)
+        plan = read_plan(settings.plan, settings.token, config, clip.fps)
     model, sampling = load_model(settings), sampling_of(settings, config)
     return _generate(settings, model, sampling, clip, wanted, view, plan)
 

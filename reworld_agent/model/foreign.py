@@ -88,16 +88,20 @@ _OTHER = "name weights of ours: a folder of save_pretrained, such as OUTPUT_DIR/
 ONE_FILE = Foreign("one file of tensors, without a configuration", _OTHER)
 
 
-# where the built-in backbones keep their blocks in a model of ours
-_BLOCKS = {"video_dit.transformer_blocks.0.": "ltx", "video_dit.blocks.0.": "wan"}
+# what the built-in backbones have in a model of ours, and the later ones have not
+_TENSORS = {
+    "video_dit.action_in.": "world_action",
+    "video_dit.transformer_blocks.0.": "ltx",
+    "video_dit.blocks.0.": "wan",
+}
 
 
 def backbone_of(names: Iterable[str]) -> dict[str, str]:
     """`video.backbone` of a model of ours by its tensors' names; empty where they do not say it."""
-    for name in names:
-        for start, backbone in _BLOCKS.items():
-            if name.startswith(start):
-                return {"video.backbone": backbone}
+    listed = list(names)
+    for start, backbone in _TENSORS.items():
+        if any(name.startswith(start) for name in listed):
+            return {"video.backbone": backbone}
     return {}
 
 

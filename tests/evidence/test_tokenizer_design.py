@@ -24,7 +24,7 @@ FILE = ROOT / "docs" / "designs" / "tokenizer.yaml"
 def chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     monkeypatch.chdir(ROOT)
     found = read_designs(FILE)
-    settings = EvidenceRun(design="tokenizer", designs=FILE, home=tmp_path / "home")
+    settings = EvidenceRun(design="tokenizer", designs=FILE, output_dir=tmp_path)
     return commands(found.designs["tokenizer"], found.world, settings)
 
 

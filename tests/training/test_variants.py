@@ -40,6 +40,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "wan": {"video": {"backbone": "wan", "options": {"ff_dim": 32}}},
     "three": {"cameras": "three"},
     "wan_three": {"cameras": "three", "video": {"backbone": "wan"}},
+    "world_action": {
+        "video": {"backbone": "world_action", "options": {"chunk": 2}},
+        "actions": {"numbers": 2, "hidden": 8},
+    },
 }
 
 
@@ -50,7 +54,7 @@ def model_file(folder: Path, name: str) -> Path:
     video = {key: micro["video"][key] for key in sizes} | changes.get("video", {})
     values = {"base": "tiny", "codec": micro["codec"], "planner": micro["planner"], "video": video}
     values |= {"clip": {"height": 32, "width": 48}, "world_clip": {"height": 32, "width": 48}}
-    values |= {"cameras": changes.get("cameras", "cam_f0")}
+    values |= {"cameras": changes.get("cameras", "cam_f0"), "actions": changes.get("actions")}
     file = folder / f"{name}.json"
     file.write_text(json.dumps(values))
     return file
@@ -78,7 +82,7 @@ def data(root: Path) -> list[str]:
     return [f"train_test_split.data_split={SPLIT}", f"cache_path={root / 'cache'}"]
 
 
-ALONE = [pytest.param(name, marks=pytest.mark.slow) for name in ("wan", "three")]
+ALONE = [pytest.param(name, marks=pytest.mark.slow) for name in ("wan", "three", "world_action")]
 
 
 @pytest.mark.parametrize("name", ["wan_three", *ALONE])
@@ -89,6 +93,8 @@ def test_every_stage_then_mining_planning_and_scoring(
     model = f"model={file}"
     words = [*data(split), model, f"output_dir={split / 'fit'}"]
     run_statistics(StatisticsRun.from_config(compose(words, FIT)))
+    if name == "world_action":
+        with_actions(split / "fit" / "weights")
     FakeScorer().install(monkeypatch)  # six scenes in the middle of nowhere: no map to score on
     last, more = "fit", [model, "trainer.params.max_steps=1", "validation.every=0"]
     for stage in ("1", "planner", "2", "3"):
@@ -101,7 +107,7 @@ def test_every_stage_then_mining_planning_and_scoring(
     trained = ReWorldModel.from_pretrained(split / "3" / "weights", config_of)
     assert trained.history == ["statistics", "1", "planner", "2", "3"]
     first = ReWorldModel.from_pretrained(split / "1" / "weights")
-    blocks = "video_dit.transformer_blocks" if name == "three" else "video_dit.blocks"
+    blocks = "video_dit.blocks" if "wan" in name else "video_dit.transformer_blocks"
     one, other = (m.state_dict()[f"{blocks}.0.attn1.to_q.weight"] for m in (first, trained))
     assert not torch.equal(one, other)
     weights = f"agent.checkpoint_path={split / '3' / 'weights'}"
@@ -112,6 +118,14 @@ def test_every_stage_then_mining_planning_and_scoring(
     assert len(table) == 7 and table["valid"].all()
     if config_of.cameras != FRONT:
         imagine(split, str(table["token"][0]), split / "3" / "weights")
+
+
+def with_actions(folder: Path) -> None:
+    """Note that latent actions are of the codec, as training them does."""
+    model = ReWorldModel.from_pretrained(folder)
+    assert model.latent_actions is not None
+    model.latent_actions.take_codec(model.codec)
+    model.save_pretrained(folder)
 
 
 def imagine(split: Path, token: str, weights: Path) -> None:

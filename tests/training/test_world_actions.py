@@ -22,12 +22,11 @@ from reworld_agent.video.backbones import VideoOutput
 from reworld_agent.video.conditioning import pack
 from reworld_agent.video.encoding import encode_clip
 from reworld_agent.video.latent_actions import latent_tokens, plan_motion
-from tests.model.micro import batch, micro_config, micro_model
+from tests.model.micro import batch, micro_model
 from tests.model.world_action import world_action_config, world_action_model
 
 REAL: dict[str, Any] = {"actions": {"numbers": 4, "hidden": 16, "layers": 2, "tokens": "real"}}
 JOINT: dict[str, Any] = {"actions": {**REAL["actions"], "tokens": "joint"}}
-NONE: dict[str, Any] = {"actions": None}
 
 
 def ready(**changes: Any) -> tuple[ReWorldModel, TrainingStage]:
@@ -67,10 +66,10 @@ def test_gradients_reach_the_tokens_that_are_used(changes: dict[str, Any]) -> No
 
 
 def test_the_ladder_is_of_one_batch() -> None:
-    """None has no such term; the others differ from each other."""
-    found = [loss_of(*ready(**changes)) for changes in (NONE, {}, JOINT, REAL)]
-    assert "world_action" not in found[0]
-    assert len({one["world_action"] for one in found[1:]}) == 3
+    """What tokens carry, and by which layers, changes their loss and that of the video."""
+    found = [loss_of(*ready(**changes)) for changes in ({}, JOINT, REAL)]
+    assert len({one["world_action"] for one in found}) == 3
+    assert len({one["generation"] for one in found}) == 3
 
 
 def test_without_the_loss_nothing_is_known_of_actions() -> None:
@@ -234,8 +233,9 @@ def changed(**parts: dict[str, Any] | None) -> ModelConfig:
 
 
 def test_models_that_cannot_have_actions_are_refused() -> None:
-    cases: list[tuple[dict[str, dict[str, Any]], str]] = [
+    cases: list[tuple[dict[str, dict[str, Any] | None], str]] = [
         ({"video": {"backbone": "ltx", "options": {}, "action_numbers": 0}}, "backbone=ltx"),
+        ({"actions": None, "video": {"action_numbers": 0}}, "world_action without actions"),
         ({"clip": {"encoding": "per_frame"}}, "per_frame"),
         ({"actions": {"numbers": 0}}, "actions.numbers = 0"),
         ({"actions": {"layers": 1}}, "actions.layers = 1"),
@@ -248,8 +248,7 @@ def test_models_that_cannot_have_actions_are_refused() -> None:
     for parts, message in cases:
         with pytest.raises(UsageError, match=message):
             changed(**parts)
-    values = micro_config().to_dict()
-    values["video"] |= {"backbone": "world_action"}
+    values = world_action_config().to_dict()
     with pytest.raises(UsageError, match="3 cameras"):
         ModelConfig.from_dict({**values, "cameras": "three"})
 

@@ -155,13 +155,15 @@ def test_blocks_at_the_papers_size_have_as_many_weights_as_those_of_vit_b() -> N
     assert sum(p.numel() for p in paper.encoder.parameters()) == wanted
 
 
-@pytest.mark.parametrize(("name", "cells"), [("tiny_repwam", 28), ("paper_repwam", 448)])
-def test_configurations_of_the_guide_can_be_built(name: str, cells: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "cells", "ratio"), [("tiny_repwam", 28, 1), ("paper_repwam", 448, 4)]
+)
+def test_configurations_of_the_guide_can_be_built(name: str, cells: int, ratio: int) -> None:
     config = load_model_config(MODELS / f"{name}.yaml")
     with torch.device("meta"):
         found = build_codec(config.codec)
     side = config.codec.spatial_ratio
-    assert isinstance(found, RepViTok) and found.temporal_ratio == 4
+    assert isinstance(found, RepViTok) and found.temporal_ratio == ratio
     assert config.world_clip.height * config.world_clip.width == cells * side * side
 
 

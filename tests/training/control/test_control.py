@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from reworld_agent.cli.main import main
-from reworld_agent.config import ModelConfig
 from reworld_agent.core.errors import ConfigError, DataError, UsageError
 from reworld_agent.core.result_tables import read_provenance
 from reworld_agent.generation.futures import Sampling, generate, imagined
@@ -175,24 +174,22 @@ def trajectories(folder: Path, poses: Any) -> Path:
 def test_plans_are_read_at_their_own_rate(tmp_path: Path) -> None:
     config = world_action_config()
     coarse = np.arange(24, dtype=np.float32)
-    found = read_plan(trajectories(tmp_path, coarse), "a", config)
+    found = read_plan(trajectories(tmp_path, coarse), "a", config, 2.0)
     assert found.tolist() == coarse.reshape(8, 3).tolist()
     fine = np.arange(120, dtype=np.float32).reshape(40, 3)
-    assert read_plan(trajectories(tmp_path, fine.ravel()), "a", config)[:, 0].tolist() == [
+    assert read_plan(trajectories(tmp_path, fine.ravel()), "a", config, 2.0)[:, 0].tolist() == [
         fine[4 + 5 * k, 0] for k in range(8)
     ]
     assert plan_digest(found) != plan_digest(found + 1)
     with pytest.raises(DataError, match="has no scene b"):
-        read_plan(tmp_path / "trajectories.parquet", "b", config)
+        read_plan(tmp_path / "trajectories.parquet", "b", config, 2.0)
     bad = trajectories(tmp_path, np.full(24, np.nan, dtype=np.float32))
     with pytest.raises(DataError, match="no x, y, heading"):
-        read_plan(bad, "a", config)
+        read_plan(bad, "a", config, 2.0)
     with pytest.raises(UsageError, match="has no actions"):
-        read_plan(bad, "a", micro_config())
-    values = world_action_config().to_dict()
-    values["clip"] |= {"fps": 8.0}
+        read_plan(bad, "a", micro_config(), 2.0)
     with pytest.raises(UsageError, match=r"frames lie 0.125 s apart, poses 0.5 s"):
-        read_plan(bad, "a", ModelConfig.from_dict(values))
+        read_plan(bad, "a", config, 8.0)
 
 
 def test_a_plan_is_of_a_scene(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
