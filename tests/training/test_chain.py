@@ -127,9 +127,17 @@ def test_a_model_with_a_codec_that_learns_is_trained_on_other_splits(tmp_path: P
         assert f"agent.checkpoint_path={weights}" in again[f"mine_{number}"]
         assert f"agent.init_from={weights}" in again[f"stage_3_{number}"]
         assert f"/pool_{number}/pool.parquet" in again[f"stage_3_{number}"]
-    file.write_text("base: tiny\ncodec: {kind: repwam}\n")
+    more = "video: {backbone: world_action}\nactions: {numbers: 4}\n"
+    file.write_text(f"base: tiny\ncodec: {{kind: repwam}}\n{more}")
     repwam = commands(tmp_path, TrainDemoSettings(model=str(file), data_split="town6_train"))
-    assert [command.name for command in repwam[:3]] == list(steps)[:3]
+    names = ["statistics", "codec", "actions", "stage_1"]
+    assert [command.name for command in repwam[:4]] == names
+    losses = ["mse=0", "l1=1", "lpips=1", "align=1"]
+    assert all(word in repwam[1].arguments for word in losses)
+    acts = str(repwam[2])
+    assert acts.startswith("reworld video train-actions checkpoint_path=")
+    assert str(tmp_path / "codec" / "weights") in acts
+    assert str(tmp_path / "actions" / "weights") in str(repwam[3])
     assert "codec" not in [command.name for command in commands(tmp_path, TrainDemoSettings())]
     file.write_text("base: tiny\nstages: {1: {steps: 7}}\n")
     assert load_stage("1", model=str(file)).steps == 7

@@ -80,7 +80,9 @@ def test_without_the_loss_nothing_is_known_of_actions() -> None:
     found = loss_of(model, stage)
     assert "world_action" not in found and found["loss"] == found["generation"]
     assert model.latent_actions is not None
-    torch.nn.init.normal_(model.latent_actions.inverse[0].weight)
+    with torch.no_grad():
+        for parameter in model.latent_actions.parameters():
+            parameter.normal_()
     assert loss_of(model, stage) == found
     features, targets = batch(8)
     stage_loss(model, stage, features, targets, seeded())[0].backward()

@@ -152,7 +152,7 @@ def test_keys_that_are_kept_give_what_a_whole_forward_gives(kind: str, chunk: in
         times[:, tokens] = 0.7
         whole = run_backbone(model, latents, times, LAYOUT, text(), actions=told())
         found = sampler.run(latents, 0.7, (first, last), past, heads=True)
-        exact = {"rtol": 0.0, "atol": 1e-12}
+        exact: dict[str, Any] = {"rtol": 0.0, "atol": 1e-12}
         torch.testing.assert_close(found.velocity, whole.velocity[:, tokens], **exact)
         torch.testing.assert_close(found.mid[1], whole.mid[1][:, tokens], **exact)
         sampler.run(latents, 0.0, (first, last), past, keep=True)

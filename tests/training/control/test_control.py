@@ -125,8 +125,9 @@ def test_shares_count_scenes_whose_plans_lie_apart() -> None:
     assert table.loc[("own_plan", "distance"), "value"] == 1
     assert table.loc[("other_plan", "distance"), "value"] == 1
     assert table.loc[("other_plan", "yaw"), "error"] == 0
-    recorded = table.loc[("recorded", "distance")]  # 30 of (10, 20), 5 of (20, 10), 10 of (30, 20)
-    assert recorded["value"] == 0 and recorded["low"] <= recorded["high"]
+    recorded = table.to_dict("index")["recorded", "distance"]
+    assert recorded["value"] == 0  # 30 of (10, 20), 5 of (20, 10), 10 of (30, 20)
+    assert recorded["low"] <= recorded["high"]
 
 
 def opened(model: ReWorldModel) -> tuple[SceneArrays, SceneArrays]:
