@@ -52,7 +52,7 @@ def require_data_root(root: Path, split: str, source: str) -> None:
     if (root / LOGS).is_dir():
         return
     what = f"{source} is no folder" if not root.is_dir() else f"{source} holds no folder {LOGS}"
-    near = [root.parent, *_folders(root, depth=2)]
+    near = [*root.absolute().parents[:_DEPTH], *_folders(root, depth=2)]
     roots = [path for path in near if (path / LOGS).is_dir()]
     found = [path for path in roots if (path / LOGS / split).is_dir()]
     found = found or (roots if len(roots) == 1 else [])
@@ -82,6 +82,11 @@ def maps_hint(root: Path) -> str:
 
 def where_it_lies(root: Path, split: str, source: str) -> UsageError | None:
     """The error for a split whose logs lie elsewhere below a root; None where they do not."""
+    here = root.absolute()
+    inside = next((path for path in (here, *here.parents[:1]) if path.name == LOGS), None)
+    if inside is not None and (inside / split).is_dir():  # `navsim_logs` itself, or a split of it
+        what = f"{source} lies in the folder {LOGS}, which holds {shown(split)}"
+        return UsageError(what, f"export OPENSCENE_DATA_ROOT={shlex.quote(str(inside.parent))}")
     found = find_download(root, LOGS, split)
     if found is None:
         return None

@@ -72,6 +72,12 @@ def validate_frame(frame: FrameDict, path: object, annotations: bool = True) -> 
         raise DataError(f"{where}: timestamp is {_short(frame['timestamp'])}, no time", DAMAGED)
     for key, size in _EGO_SIZES.items():
         check_finite(frame[key], (size,), f"{where}: {key}")
+    if not any(frame["ego2global_rotation"]):
+        raise DataError(
+            f"{where}: ego2global_rotation is all zeros, no rotation (NAVSIM's devkit would take "
+            "it for a heading of 0)",
+            DAMAGED,
+        )
     check_finite(frame["driving_command"], (4,), f"{where}: driving_command")
     check_route(frame["roadblock_ids"], frame["traffic_lights"], where)
     _check_sensors(frame, where)

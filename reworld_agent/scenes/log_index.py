@@ -25,10 +25,9 @@ from reworld_agent.core.errors import DataError, SceneError
 from reworld_agent.core.guards.owners import only_ours
 from reworld_agent.core.paths import cache_home
 from reworld_agent.core.records import read_record, write_record
-from reworld_agent.core.records.file_hashes import file_state
 from reworld_agent.core.unpickle.collector import paused
 from reworld_agent.core.workers import run_in_order
-from reworld_agent.scenes.logs import LogFrames, Reading, load_log, read_log, remember
+from reworld_agent.scenes.logs import LogFrames, Reading, load_log, log_state, read_log, remember
 
 WORTH_KEEPING_S = 0.5
 _WORTH_PROCESSES, _PORTION = 32 << 20, 4 << 20  # bytes of logs: a second's work, and 0.1 s of it
@@ -148,7 +147,8 @@ class LogIndex:
             The entry, or the error of a log that cannot be read.
         """
         paths = self.paths if paths is None else paths
-        fresh = [path for path in paths if workers != 1 and self._known(path) is None]
+        there = [path for path in paths if workers != 1 and path.is_file()]
+        fresh = [path for path in there if self._known(path) is None]
         if not are_many(fresh):
             yield from (_or_error(self.entry, path) for path in self.progress(paths))
             return
@@ -169,7 +169,7 @@ class LogIndex:
 
     def _known(self, path: Path) -> LogEntry | None:
         known = self._entries.get(path.name)
-        return known if known is not None and known.stamp == file_state(path) else None
+        return known if known is not None and known.stamp == log_state(path) else None
 
     def position(self, token: str) -> tuple[Path, int]:
         """Log and frame number of a token.
@@ -242,7 +242,7 @@ class LogIndex:
 
 def _entry_of(path: Path, load: Callable[[Path], LogFrames]) -> LogEntry:
     """Open a log; raises DataError."""
-    stamp = file_state(path)
+    stamp = log_state(path)
     with paused():
         frames = load(path)
         tokens = tuple(str(frame["token"]) for frame in frames)

@@ -177,14 +177,18 @@ def load_log(path: Path | str) -> LogFrames:
         DataError: the file is missing, truncated, hostile, or no list of frames.
     """
     path = Path(path)
+    return _load_log(path, log_state(path))
+
+
+def log_state(path: Path) -> tuple[int, ...]:
+    """The state of a log's file; DataError where there is none, or a link that leads nowhere."""
     try:
-        state = file_state(path)
+        return file_state(path)
     except OSError as error:
         raise DataError(
             f"{path}: cannot read the log ({error.strerror})",
             "check OPENSCENE_DATA_ROOT and train_test_split.data_split, or download the log",
         ) from error
-    return _load_log(path, state)
 
 
 @lru_cache(maxsize=_LOGS_IN_MEMORY)

@@ -110,3 +110,11 @@ def test_a_root_nearby_is_named_where_it_helps(root: Path, monkeypatch: pytest.M
         with pytest.raises(UsageError, match="holds no folder navsim_logs") as caught:
             resolve_split(split)
         assert str(caught.value.hint).startswith(hint)
+
+
+@pytest.mark.parametrize("below", ["navsim_logs", f"navsim_logs/{SPLIT}"])
+def test_a_root_inside_the_logs(root: Path, monkeypatch: pytest.MonkeyPatch, below: str) -> None:
+    monkeypatch.setenv("OPENSCENE_DATA_ROOT", str(root / below))
+    with pytest.raises(UsageError, match="lies in the folder navsim_logs") as caught:
+        resolve_split(SPLIT)
+    assert caught.value.hint == f"export OPENSCENE_DATA_ROOT='{root}'"

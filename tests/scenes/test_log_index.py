@@ -109,6 +109,18 @@ def test_other_processes_read_the_same_in_the_same_order(
     ]
 
 
+@pytest.mark.parametrize("target", ["nowhere.pkl", "b2.pkl"])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_link_that_leads_nowhere(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, target: str, workers: int
+) -> None:
+    (folder / "b2.pkl").symlink_to(folder / target)
+    monkeypatch.setattr(log_index, "_WORTH_PROCESSES", 0 if workers == 1 else 1 << 40)
+    found = list(LogIndex(folder, folder.parent / "one.json").read(workers=workers))
+    (error,) = (entry for entry in found if isinstance(entry, DataError))
+    assert len(found) == 3 and "b2.pkl: cannot read the log (" in error.message
+
+
 def test_the_first_logs_may_be_enough(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who leaves after the first leaves no process behind, and nothing half known."""
     monkeypatch.setattr(log_index, "_WORTH_PROCESSES", 0)

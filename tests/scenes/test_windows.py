@@ -63,6 +63,7 @@ FAULTS: dict[str, tuple[Callable[[Frames], Any], str]] = {
     "lights": (lambda f: f[20].update(traffic_lights=[1]), "traffic_lights is no list"),
     "route": (lambda f: f[20].update(roadblock_ids=[0.5]), "roadblock_ids is no list"),
     "time": (lambda f: f[20].update(timestamp="now"), "timestamp is now, no time"),
+    "rotation": (lambda f: f[20].update(ego2global_rotation=[0.0] * 4), "all zeros, no rotation"),
     "command": (lambda f: f[20].update(driving_command=[[1]]), "driving_command"),
     "box": (lambda f: f[20]["anns"].update(gt_boxes=["x"]), "gt_boxes is list"),
 }
