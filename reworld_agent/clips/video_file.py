@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from reworld_agent.clips.fit import fit_image
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.guards.bounds import MAX_PIXELS, check_pixels
+from reworld_agent.core.paths import require_plain
 
 _REPLACE = "the file is damaged: copy it again, or leave it out"
 # Streams without a container: FFmpeg's names of their formats.
@@ -44,6 +45,10 @@ class VideoFile:
 
     def __init__(self, path: Path) -> None:
         self.path, self.name = path, str(path)
+        try:
+            require_plain(path)
+        except OSError as error:
+            raise DataError(f"{path}: {error.strerror}", _REPLACE) from error
         try:
             with av.open(str(path)) as container:
                 stream = _video_stream(container, path)

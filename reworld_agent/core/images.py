@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.guards.bounds import MAX_IMAGE_BYTES, check_bytes, check_pixels
+from reworld_agent.core.paths import require_plain
 
 _END_OF_JPEG = b"\xff\xd9"
 _ORIENTATION = 0x0112  # tag of EXIF; 1 = upright
@@ -38,7 +39,9 @@ def load_image(
     try:
         size = path.stat().st_size if data is None else len(data)
         check_bytes(path, size, MAX_IMAGE_BYTES, damaged)
-        data = path.read_bytes() if data is None else data
+        if data is None:
+            require_plain(path)
+            data = path.read_bytes()
         with Image.open(io.BytesIO(data)) as opened:
             image: Image.Image = opened
             check_pixels(path, *image.size, damaged)  # nothing is unpacked yet

@@ -1,7 +1,8 @@
-"""Where everything lies that can be made or fetched again."""
+"""Where everything lies that can be made or fetched again; what is a file at all."""
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -18,3 +19,9 @@ def cache_home() -> Path:
         return Path(named)
     before = Path.home() / ".cache" / "reworld"
     return before if before.is_dir() else user_cache_path("reworld")
+
+
+def require_plain(path: Path) -> None:
+    """Raise OSError for a pipe, a device or a folder: opening it may wait for ever."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "a pipe, a device or a folder, no plain file", str(path))

@@ -19,6 +19,7 @@ import yaml
 
 from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import DataError, ReWorldError
+from reworld_agent.core.paths import require_plain
 from reworld_agent.core.records.typed import Mistyped, typed
 from reworld_agent.core.text import shown
 
@@ -62,6 +63,7 @@ def read_record(file: Path, kind: type[T], fix: str, error: type[ReWorldError] =
             its type; names the file, the field and what it must be.
     """
     try:
+        require_plain(file)
         if file.stat().st_size > _MOST_BYTES:
             raise ValueError(f"more than {_MOST_BYTES >> 20} MiB")
         content = parse_json(file.read_bytes())
@@ -87,6 +89,7 @@ def read_yaml(file: Path) -> Any:
         ValueError: it is none, is nested too deeply or holds itself. OSError: it cannot be read.
     """
     try:
+        require_plain(file)
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
         _check_size([content], 0)
         return content
