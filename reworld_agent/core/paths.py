@@ -22,6 +22,6 @@ def cache_home() -> Path:
 
 
 def require_plain(path: Path) -> None:
-    """Raise OSError for a pipe, a device or a folder: opening it may wait for ever."""
-    if path.exists() and not path.is_file():
-        raise OSError(errno.EINVAL, "a pipe, a device or a folder, no plain file", str(path))
+    """Raise OSError for a pipe or a device: opening it may wait for ever."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError(errno.EINVAL, "a pipe or a device, no plain file", str(path))
