@@ -30,6 +30,7 @@ _LATE = 1.0  # s
 _SWING, _PERIOD = 0.4, 2.0  # m, s
 _DRIFT = 0.2  # m/s
 _FAST, _SLOW = 1.3, 0.6
+_LEAST_SPEED = 2.0  # m/s, below which a plan is not turned further
 
 
 def _late_braking(way: Array, times: Array, speed: float) -> Array:
@@ -125,9 +126,10 @@ def spoiled(poses: Array, interval_s: float, speed: float, habit: str) -> Array:
     aside, shifted = _ASIDE[habit](times), poses.copy()
     shifted[:, 0] -= aside * np.sin(poses[:, 2])
     shifted[:, 1] += aside * np.cos(poses[:, 2])
-    steps = np.diff(np.concatenate([np.zeros((1, 2)), shifted[:, :2]]), axis=0)
-    moves = np.hypot(steps[:, 0], steps[:, 1]) > interval_s * 0.5
-    shifted[:, 2] = np.where(moves, np.arctan2(steps[:, 1], steps[:, 0]), poses[:, 2])
+    sideways = np.diff(aside, prepend=0.0)
+    # where the plan begins beside the ego, its own first step says nothing of its direction
+    onward = np.maximum(np.diff(way, prepend=0.0), _LEAST_SPEED * interval_s)
+    shifted[:, 2] += np.arctan2(sideways, onward)
     return shifted
 
 
