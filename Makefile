@@ -65,7 +65,7 @@ golden: $(DEV) ## rewrite tests/golden from the current code (read the diff befo
 	$(PY) -m tests.golden.make
 
 notebooks: $(DEV) ## run the notebooks and render them into docs/notebooks
-	PYTHONWARNINGS=ignore $(PY) -m nbconvert --to markdown --execute --output-dir docs/notebooks notebooks/*.ipynb
+	TQDM_DISABLE=1 PYTHONWARNINGS=ignore $(PY) -m nbconvert --to markdown --execute --output-dir docs/notebooks notebooks/*.ipynb
 
 docs: $(DOCS) ## build the documentation site into site/; a broken link fails
 	$(PY) -m reworld_agent.cli.reference > docs/commands.md
