@@ -74,10 +74,14 @@ def _plain_jpeg(image: Any, data: bytes) -> NDArray[np.uint8] | None:
     import cv2  # noqa: PLC0415 - the base installation reads no images
 
     bytes_ = np.frombuffer(data, dtype=np.uint8)
-    found = cv2.imdecode(bytes_, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    in_rgb: int | None = getattr(cv2, "IMREAD_COLOR_RGB", None)  # since 4.11; NAVSIM pins 4.9
+    colours = cv2.IMREAD_COLOR if in_rgb is None else in_rgb
+    found = cv2.imdecode(bytes_, colours | cv2.IMREAD_IGNORE_ORIENTATION)
     if found is None or found.shape[:2] != (image.height, image.width):
         return None
-    return cv2.cvtColor(found, cv2.COLOR_BGR2RGB, dst=found).astype(np.uint8, copy=False)
+    if in_rgb is None:
+        cv2.cvtColor(found, cv2.COLOR_BGR2RGB, dst=found)
+    return found.astype(np.uint8, copy=False)
 
 
 def _is_turned(image: Any) -> bool:

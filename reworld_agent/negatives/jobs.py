@@ -30,6 +30,7 @@ class Weights:
     checkpoint: str | None
     config: ModelConfig
     device: str = "cpu"
+    dtype: str = "float32"  # or bfloat16
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ class BatchJob:
 @lru_cache(maxsize=1)
 def load_model(weights: Weights) -> ReWorldModel:
     """The model of this process, on its device."""
-    return load_checkpoint(weights.checkpoint, weights.config).to(weights.device).eval()
+    model = load_checkpoint(weights.checkpoint, weights.config)
+    return model.to(weights.device, getattr(torch, weights.dtype)).eval()
 
 
 _open_frames = lru_cache(maxsize=1)(open_frames)

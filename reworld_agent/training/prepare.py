@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from contextlib import nullcontext
+import shutil
 from pathlib import Path
 
 import torch
 
 from reworld_agent.checkpoints.start import is_start, load_start
 from reworld_agent.config import ModelConfig
+from reworld_agent.core.atomic import only_process, partial_path
 from reworld_agent.core.errors import WeightsError
 from reworld_agent.model import ReWorldModel
 from reworld_agent.model.shipped import load_checkpoint, shipped_folder
@@ -21,18 +22,52 @@ logger = logging.getLogger(__name__)
 
 
 def start_model(
-    config: ModelConfig, stage: TrainingStage, init_from: str | Path | None = None
+    config: ModelConfig,
+    stage: TrainingStage,
+    init_from: str | Path | None = None,
+    shared: Path | None = None,
 ) -> ReWorldModel:
     """The model that a stage trains, prepared for it (`prepare_stage`).
 
     Where it starts from weights, it never has others: they are mapped from their files, which all
     processes of a machine share until they change them. Only a first stage of its own is random.
+
+    Args:
+        config, stage, init_from: see `prepare_stage`.
+        shared: a folder on a disk that all processes of a run see, for those random weights: one
+            process draws and writes them, and all map them. None = each process draws its own.
     """
-    fresh = stage.predecessor is None and init_from is None
-    with nullcontext() if fresh else torch.device("meta"):
-        model = ReWorldModel(config)
-    prepare_stage(model, stage, init_from)
+    stage.check(config)
+    with torch.device("meta"):
+        model = ReWorldModel(config)  # refused before anything is read
+    source = _source(config, stage, init_from)
+    fresh = _is_fresh(stage, init_from)
+    if fresh and shared is not None:
+        source, fresh = _source(config, stage, _written_once(config, stage, shared)), False
+    if fresh:
+        with torch.random.fork_rng(devices=()):  # what is drawn later does not depend on it
+            model = ReWorldModel(config)
+    _take_over(model, source, stage, fresh)
     return model
+
+
+def _is_fresh(stage: TrainingStage, init_from: str | Path | None) -> bool:
+    """Whether a stage takes no more than closed-form parts from what it starts from."""
+    return stage.predecessor is None and init_from is None
+
+
+def _written_once(config: ModelConfig, stage: TrainingStage, folder: Path) -> Path:
+    """The folder, with the random weights that torch's seed stands for."""
+    with only_process(folder.with_name(f"{folder.name}.lock"), "choose another output_dir"):
+        if not folder.is_dir():
+            partial = partial_path(folder)
+            try:
+                notes = [f"Random weights that stage {stage.name} starts from."]
+                start_model(config, stage).save_pretrained(partial, notes)
+                partial.rename(folder)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
+    return folder
 
 
 def prepare_stage(
@@ -52,8 +87,15 @@ def prepare_stage(
         WeightsError: the predecessor's weights are missing, or have not passed its stage.
     """
     stage.check(model.config)
-    source = _source(model, stage, init_from)
-    if stage.predecessor is None and init_from is None:
+    source = _source(model.config, stage, init_from)
+    _take_over(model, source, stage, _is_fresh(stage, init_from))
+
+
+def _take_over(
+    model: ReWorldModel, source: ReWorldModel, stage: TrainingStage, fresh: bool
+) -> None:
+    """Fill a model from what its stage starts from, and set what is trainable."""
+    if fresh:
         model.codec.load_state_dict(source.codec.state_dict())
         model.normaliser.load_state_dict(source.normaliser.state_dict())
         model.history = [STATISTICS]
@@ -69,17 +111,17 @@ def prepare_stage(
 
 
 def _source(
-    model: ReWorldModel, stage: TrainingStage, init_from: str | Path | None
+    config: ModelConfig, stage: TrainingStage, init_from: str | Path | None
 ) -> ReWorldModel:
     """The loaded weights that the stage starts from, checked to be its predecessor's."""
-    place = init_from or shipped_folder(model.config.name)
+    place = init_from or shipped_folder(config.name)
     needed, hint = stage.needed, stage.where_to_start()
     try:
-        closed_form = stage.predecessor is None and init_from is None
+        closed_form = _is_fresh(stage, init_from)
         if init_from is not None and is_start(Path(init_from)):
-            source = load_start(Path(init_from), model.config)
+            source = load_start(Path(init_from), config)
         else:
-            source = load_checkpoint(init_from, model.config, any_recipe=closed_form)
+            source = load_checkpoint(init_from, config, any_recipe=closed_form)
     except WeightsError as error:
         message = f"stage {stage.name} starts from the weights of stage {needed}: {error.message}"
         there = init_from is not None and Path(init_from).exists()

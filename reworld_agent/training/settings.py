@@ -217,7 +217,7 @@ class TrainingSettings(Settings):
     output_dir: Path = setting(
         "folder of the run; an unfinished run in it goes on",
         writes="folder",
-        makes=("weights", "checkpoints", "agent.ckpt"),
+        makes=("weights", "checkpoints", "initial", "agent.ckpt"),
         group=_RUN,
     )
     experiment_name: str = setting("of the default output_dir", "training", group=_RUN)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import logging
+import shutil
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch.callbacks import Callback
 
-from reworld_agent.core.provenance import weights_hash
+from reworld_agent.core.provenance import code_hash, weights_hash
 from reworld_agent.model import ReWorldModel
 from reworld_agent.training.choices import PAPER
 from reworld_agent.training.datasets.held_out import validation_split
@@ -20,7 +26,7 @@ from reworld_agent.training.loop.callbacks import ExportWeights, SameCode
 from reworld_agent.training.loop.ema import averages
 from reworld_agent.training.loop.fitted import stage_module
 from reworld_agent.training.loop.parallel import loading, world_size
-from reworld_agent.training.loop.records import check_settings
+from reworld_agent.training.loop.records import check_settings, is_finished
 from reworld_agent.training.loop.resume import Trained, resume_state, stage_record
 from reworld_agent.training.loop.state_cache import CachedLatents, CachedStates
 from reworld_agent.training.memory.choose import fitted
@@ -39,6 +45,8 @@ from reworld_agent.training.train_run import TrainRun
 
 logger = logging.getLogger(__name__)
 
+INITIAL = "initial"  # folder of a run: random weights that its processes start from
+
 
 def run_stage(settings: TrainRun) -> Trained:
     """Train one stage; its weights are in `<output_dir>/weights`.
@@ -54,6 +62,26 @@ def run_stage(settings: TrainRun) -> Trained:
     engine.check_trainer(settings.trainer)
     if settings.of_table2:
         return run_table2(settings)
+    drawn = _drawn_weights(settings)
+    trained = _train(settings, drawn)
+    if drawn is not None and trained.is_first:
+        _remove(drawn)
+    return trained
+
+
+def _remove(drawn: Path) -> None:
+    """Remove drawn weights and what a killed process left of them; maps of them live on."""
+    for path in drawn.parent.glob(f"*{drawn.name}*"):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    with suppress(OSError):  # of a folder that holds something else
+        drawn.parent.rmdir()
+
+
+def _train(settings: TrainRun, drawn: Path | None) -> Trained:
+    """See `run_stage`; `drawn`: see `_drawn_weights`."""
     output, resume = settings.output_dir, settings.resume
     check_settings(output, {"processes": world_size(settings.trainer)}, resume)
     settings = fitted(settings)
@@ -61,7 +89,7 @@ def run_stage(settings: TrainRun) -> Trained:
     stage = settings.training_stage
     if stage.needs_future_images and stage.recipe == PAPER and settings.text.prompts is None:
         logger.warning(ABSENT, settings.config.video.caption_channels)
-    model = start_model(settings.config, stage, settings.agent.init_from)
+    model = start_model(settings.config, stage, settings.agent.init_from, drawn)
     start = weights_hash(model)
     same: dict[str, Any] = {"initial_weights": start}
     check_settings(output, same, resume)
@@ -100,6 +128,19 @@ def run_stage(settings: TrainRun) -> Trained:
     if policy is not None and held_out is not None:
         callbacks.append(RewardWatch(model, _held_out_reward(settings, policy)))
     return engine.train(session, settings, module, callbacks, datamodule=data)
+
+
+def _drawn_weights(settings: TrainRun) -> Path | None:
+    """Where random weights that several processes start from lie until a run is finished.
+
+    Its name says what they depend on, so that nothing of an earlier run is taken for them.
+    """
+    done = settings.resume and is_finished(settings.output_dir)
+    if done or world_size(settings.trainer) == 1:
+        return None
+    drawn = {"model": settings.config.to_dict(), "seed": settings.seed, "torch": torch.__version__}
+    key = hashlib.sha256(json.dumps([drawn, code_hash()], sort_keys=True).encode()).hexdigest()
+    return settings.output_dir / INITIAL / key[:12]
 
 
 def _policy(settings: TrainRun, stage: TrainingStage, model: ReWorldModel) -> PolicyLearner | None:

@@ -20,6 +20,7 @@ from reworld_agent.clips.sources import Options
 from reworld_agent.clips.splits import split_rule
 from reworld_agent.clips.windows import ClipShape
 from reworld_agent.core.errors import ConfigError, DataError
+from reworld_agent.core.extras import is_installed
 from reworld_agent.model import ReWorldModel
 from reworld_agent.model.shipped import shipped_folder
 from reworld_agent.training.datasets.latent_shards import checksum
@@ -156,11 +157,16 @@ def test_a_clip_a_file_of_earlier_versions(cache: LatentCache) -> None:
 
 
 @pytest.mark.slow  # each process imports torch
-def test_workers_encode_what_one_process_does(cache: LatentCache, tmp_path: Path) -> None:
+@pytest.mark.parametrize("worker", ["processes", "ray"])
+def test_workers_encode_what_one_process_does(
+    worker: str, cache: LatentCache, tmp_path: Path
+) -> None:
+    if worker == "ray" and not is_installed("ray"):
+        pytest.skip("pip install 'reworld-agent[ray]'")
     cache.fill(progress=False)
     write_index(tmp_path / "index.parquet", cache.index)
     words = [f"index={tmp_path / 'index.parquet'}", f"output_dir={tmp_path / 'other'}"]
-    words += ["clips_per_shard=2", "worker=processes", "workers=2"]
+    words += ["clips_per_shard=2", f"worker={worker}", "workers=2"]
     assert main(["video", "latents", *words]) == 0
     folders = (cache.folder / "shards", tmp_path / "other" / "shards")
     ours, theirs = (folder.glob("*.safetensors") for folder in folders)

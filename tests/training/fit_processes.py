@@ -1,4 +1,7 @@
-"""What each of two processes runs for test_fit_runs: `torchrun fit_processes.py FOLDER WHAT`."""
+"""What each process runs for test_fit_runs: `torchrun fit_processes.py FOLDER WHAT [WORD ...]`.
+
+The words go to every run.
+"""
 
 from __future__ import annotations
 
@@ -77,23 +80,20 @@ def cut_by_sigterm(root: Path, name: str, *more: str) -> None:
 
 
 def main() -> None:
-    """The chains of both recipes under both strategies, or a run that is killed."""
+    """The chains of both recipes under both strategies, or a run that is killed or asked to end."""
     torch.set_num_threads(1)
-    root, what = Path(sys.argv[1]), sys.argv[2]
-    two = "trainer.params.devices=2"
+    root, what, words = Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
+    words.append(f"trainer.params.devices={os.environ['WORLD_SIZE']}")
     if what == "chains":
         for strategy in ("ddp", "fsdp2"):
             for recipe in ("paper", "release"):
-                train_chain(root, recipe, strategy, two, f"trainer.params.strategy={strategy}")
-        lora = ("lora.rank=2", "gradient_checkpointing=all")
-        before, to = root / "ddp_paper_2", root / "fsdp2_lora"
-        train_stage(root, "3", "paper", before, to, two, "trainer.params.strategy=fsdp2", *lora)
-    elif what.startswith("hsdp"):
-        name = what.partition("_")[0]  # hsdp:1, hsdp:2
-        more = (two.replace("2", os.environ["WORLD_SIZE"]), f"trainer.params.strategy={name}")
-        cut_by_sigterm(root, what, *more)
-    else:
-        cut_by_kill(root, what, two, f"trainer.params.strategy={what.partition('_')[0]}")
+                train_chain(root, recipe, strategy, *words, f"trainer.params.strategy={strategy}")
+        words += ["trainer.params.strategy=fsdp2", "lora.rank=2", "gradient_checkpointing=all"]
+        train_stage(root, "3", "paper", root / "ddp_paper_2", root / "fsdp2_lora", *words)
+        return
+    words.append(f"trainer.params.strategy={what.partition('_')[0]}")
+    cut = cut_by_sigterm if what.startswith("hsdp") else cut_by_kill
+    cut(root, what, *words)
 
 
 if __name__ == "__main__":

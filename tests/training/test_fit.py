@@ -11,7 +11,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from reworld_agent.config import ModelConfig, load_model_config
 from reworld_agent.core.errors import ConfigError, UsageError, WeightsError
+from reworld_agent.core.provenance import weights_hash
 from reworld_agent.model import ReWorldModel
 from reworld_agent.objectives.repulsion import repulsion_loss
 from reworld_agent.training.datasets.loading import StepBatches
@@ -221,6 +223,56 @@ def test_the_smallest_memory_that_fits_is_said_and_fits(monkeypatch: pytest.Monk
     found = fit_step(plan.replaced(fit=FitSettings(gradient_checkpointing="all")), 80e9, 24)
     assert found.scenes == 4 and found.memory.total <= USABLE * 80e9
     assert fit_step(plan, 280e9, 24).scenes == 4 and fit_step(plan, 280e9, 5).scenes == 5
+
+
+def test_the_chosen_number_of_scenes_is_counted_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def counted(plan: StepPlan) -> StepMemory:
+        seen.append(plan.scenes)
+        return StepMemory(0, 0, {"backward": 1e9 * plan.scenes + 5e9 * (plan.scenes > 8)})
+
+    monkeypatch.setattr("reworld_agent.training.memory.choose.step_memory", counted)
+    plan = StepPlan(micro_config(), load_stage("planner"))
+    found = fit_step(plan, 14e9, 24)  # usable: 12.88 GB; the straight line says 12 scenes
+    assert (found.scenes, found.memory.total) == (8, 8e9)
+    assert seen == [1, 2, 12, 8]
+
+
+def test_random_weights_of_several_processes_are_drawn_by_one_and_mapped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def built(config: ModelConfig) -> ReWorldModel:
+        made.append(torch.get_default_device().type)
+        return ReWorldModel(config)
+
+    monkeypatch.setattr("reworld_agent.training.prepare.ReWorldModel", built)
+    stage, config, before = load_stage("1"), load_model_config("tiny"), torch.random.get_rng_state()
+    alone = start_model(config, stage).state_dict()
+    assert torch.equal(torch.random.get_rng_state(), before)
+    folder, kept = tmp_path / "initial" / "abc", set()
+    for _ in range(2):
+        started = start_model(config, stage, shared=folder)
+        kept.add((folder / "config.json").stat().st_mtime_ns)
+        assert all(torch.equal(v, alone[name]) for name, v in started.state_dict().items())
+        assert started.history == ["statistics"] and weights_hash(started)
+        assert any(p.requires_grad for p in started.video_dit.parameters())
+    assert made == ["meta", "cpu", "meta", "meta", "cpu", "meta"] and len(kept) == 1
+    assert sorted(p.name for p in folder.parent.iterdir()) == ["abc", "abc.lock"]
+
+
+def test_weights_that_are_not_shipped_are_missed_before_any_are_drawn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def built(config: ModelConfig) -> ReWorldModel:
+        assert torch.get_default_device().type == "meta"
+        return ReWorldModel(config)
+
+    monkeypatch.setattr("reworld_agent.training.prepare.ReWorldModel", built)
+    with pytest.raises(WeightsError, match=r"stage 1 starts from .* no weights are shipped"):
+        start_model(micro_config(), load_stage("1"))
 
 
 @pytest.mark.slow  # eighteen blocks, a hundred operations each, on fake tensors

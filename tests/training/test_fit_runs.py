@@ -19,6 +19,7 @@ from reworld_agent.training.memory.account import run_counted
 from tests.training.fit_processes import CHAIN, train_chain, train_stage
 from tests.training.test_data import small_loader
 from tests.training.test_run import pool
+from tests.training.variants import add_side_cameras, model_file
 
 ROOT = Path(__file__).resolve().parents[2]
 # every run imports torch and Lightning, and trains
@@ -30,21 +31,30 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The small split, a pool, and weights of both recipes that have passed the statistics."""
     torch.set_num_threads(1)
     small_loader(tmp_path)
+    add_side_cameras(tmp_path)
     monkeypatch.setenv("OPENSCENE_DATA_ROOT", str(tmp_path))
     monkeypatch.setenv("NUPLAN_MAPS_ROOT", str(tmp_path))
     pool(tmp_path)
-    for recipe in ("paper", "release"):
-        torch.manual_seed(0)
-        model = ReWorldModel(load_model_config("tiny", recipe))
-        torch.nn.init.normal_(model.codec.components, std=0.01)
-        torch.nn.init.normal_(model.action_dit.proj_out.weight, std=0.1)
-        model.history = ["statistics"]
-        model.save_pretrained(tmp_path / f"start_{recipe}" / "weights")
+    start_weights(tmp_path, "tiny")
     return tmp_path
 
 
-def launch(root: Path, what: str, processes: int = 2) -> subprocess.CompletedProcess[str]:
-    script = [str(ROOT / "tests/training/fit_processes.py"), str(root), what]
+def start_weights(root: Path, model: str) -> None:
+    """Random weights of both recipes that have passed the statistics."""
+    for recipe in ("paper", "release"):
+        torch.manual_seed(0)
+        fresh = ReWorldModel(load_model_config(model, recipe))
+        torch.nn.init.normal_(fresh.codec.components, std=0.01)
+        torch.nn.init.normal_(fresh.action_dit.proj_out.weight, std=0.1)
+        fresh.history = ["statistics"]
+        fresh.save_pretrained(root / f"start_{recipe}" / "weights")
+
+
+def launch(
+    root: Path, what: str, *words: str, processes: int = 2
+) -> subprocess.CompletedProcess[str]:
+    """Processes that torchrun starts."""
+    script = [str(ROOT / "tests/training/fit_processes.py"), str(root), what, *words]
     command = [
         sys.executable,
         "-m",
@@ -72,8 +82,14 @@ def test_every_stage_in_one_process(root: Path, recipe: str, precision: str) -> 
     assert (root / f"one_{recipe}_3" / "weights_ema").is_dir() == averaged
 
 
-def test_every_stage_in_two_processes_and_a_kill(root: Path) -> None:
-    done = launch(root, "chains")
+@pytest.mark.parametrize("model", ["tiny", "wan_three"])
+def test_every_stage_in_two_processes_and_a_kill(root: Path, model: str) -> None:
+    words = []
+    if model != "tiny":
+        file = model_file(root, model)
+        start_weights(root, str(file))
+        words.append(f"model={file}")
+    done = launch(root, "chains", *words)
     assert done.returncode == 0, done.stderr
     for strategy in ("ddp", "fsdp2"):
         for recipe in ("paper", "release"):
@@ -81,10 +97,10 @@ def test_every_stage_in_two_processes_and_a_kill(root: Path) -> None:
         assert (root / f"{strategy}_release_3" / "weights_ema").is_dir()
     assert (root / "fsdp2_lora" / "adapter" / "video_dit" / "adapter_model.safetensors").is_file()
     for strategy in ("ddp", "fsdp2"):
-        assert launch(root, f"{strategy}_straight").returncode == 0
-        assert launch(root, f"{strategy}_killed").returncode != 0
+        assert launch(root, f"{strategy}_straight", *words).returncode == 0
+        assert launch(root, f"{strategy}_killed", *words).returncode != 0
         assert not (root / f"{strategy}_killed" / "weights").exists()
-        done = launch(root, f"{strategy}_killed")
+        done = launch(root, f"{strategy}_killed", *words)
         assert done.returncode == 0, done.stderr
         for folder in ("weights", "weights_ema"):
             states = [
@@ -99,12 +115,12 @@ def test_copies_of_shards_and_a_preemption(root: Path, group: int, processes: in
     """Two copies of weights sharded by `group` processes; a scheduler takes the machines back."""
     train_chain(root, "release", "ddp", "trainer.params.max_steps=1")
     name, folder = f"hsdp:{group}", root / f"hsdp_{group}"
-    done = launch(root, f"{name}_straight", processes)
+    done = launch(root, f"{name}_straight", processes=processes)
     assert done.returncode == 0, done.stderr
-    assert launch(root, f"{name}_asked", processes).returncode != 0
+    assert launch(root, f"{name}_asked", processes=processes).returncode != 0
     asked = root / f"{folder.name}_asked"
     assert finished_steps(asked / "checkpoints" / "last.ckpt") in (2, 3)  # no multiple of 100
-    done = launch(root, f"{name}_asked", processes)
+    done = launch(root, f"{name}_asked", processes=processes)
     assert done.returncode == 0, done.stderr
     straight = root / f"{folder.name}_straight"
     for weights in ("weights", "weights_ema"):

@@ -34,6 +34,8 @@ def test_numbers_of_the_release() -> None:
     one = load_stage(1, "release", "paper")
     assert one.weights.intermediate == 1.0 and one.video_times == "sample"
     assert one.video_distribution == "logit_normal" and one.learning_rate == 1e-4
+    assert (one.steps, one.weight_decay, one.phases) == (60_000, 1e-2, ())
+    assert len(load_stage(1, "paper", "paper").phases) == 2
     assert load_stage(2, "release", "paper").align_blocks == (13,)  # 12 counted from 0
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
 import torch
-from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from reworld_agent.cli.main import main
@@ -33,31 +30,10 @@ from tests.scenes.small_logs import SPLIT
 from tests.training.test_data import small_loader
 from tests.training.test_run import config
 from tests.training.test_run import words as words_of
+from tests.training.variants import add_side_cameras, model_file
 
 ROOT = Path(__file__).resolve().parents[2]
 TERMS = ("loss", "action_flow", "gradient_norm", "gradient_norm_video_dit")
-VARIANTS: dict[str, dict[str, Any]] = {
-    "wan": {"video": {"backbone": "wan", "options": {"ff_dim": 32}}},
-    "three": {"cameras": "three"},
-    "wan_three": {"cameras": "three", "video": {"backbone": "wan"}},
-    "world_action": {
-        "video": {"backbone": "world_action", "options": {"chunk": 2}},
-        "actions": {"numbers": 2, "hidden": 8},
-    },
-}
-
-
-def model_file(folder: Path, name: str) -> Path:
-    """A configuration of a few thousand parameters."""
-    changes, micro = VARIANTS[name], micro_config().to_dict()
-    sizes = ("num_layers", "num_heads", "head_dim", "mid_blocks")
-    video = {key: micro["video"][key] for key in sizes} | changes.get("video", {})
-    values = {"base": "tiny", "codec": micro["codec"], "planner": micro["planner"], "video": video}
-    values |= {"clip": {"height": 32, "width": 48}, "world_clip": {"height": 32, "width": 48}}
-    values |= {"cameras": changes.get("cameras", "cam_f0"), "actions": changes.get("actions")}
-    file = folder / f"{name}.json"
-    file.write_text(json.dumps(values))
-    return file
 
 
 @pytest.fixture
@@ -65,11 +41,7 @@ def split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The small split, with images of the side cameras too."""
     torch.set_num_threads(1)
     small_loader(tmp_path)
-    for front in list((tmp_path / "sensor_blobs").rglob("CAM_F0/*.jpg")):
-        for number, camera in enumerate(("CAM_L0", "CAM_R0"), 1):
-            side = front.parent.with_name(camera) / front.name
-            side.parent.mkdir(exist_ok=True)
-            Image.new("RGB", (32, 18), (60 * number,) * 3).save(side)
+    add_side_cameras(tmp_path)
     monkeypatch.setenv("OPENSCENE_DATA_ROOT", str(tmp_path))
     city = tmp_path / "maps" / "us-ma-boston" / "1"
     city.mkdir(parents=True)
@@ -82,42 +54,62 @@ def data(root: Path) -> list[str]:
     return [f"train_test_split.data_split={SPLIT}", f"cache_path={root / 'cache'}"]
 
 
-ALONE = [pytest.param(name, marks=pytest.mark.slow) for name in ("wan", "three", "world_action")]
+# what is trained, how, and how it is used afterwards
+HOW: dict[str, tuple[list[str], str]] = {
+    "plain": ([], "float32"),
+    "bf16-mixed": (["trainer.params.precision=bf16-mixed"], "bfloat16"),
+    "bf16-true": (["trainer.params.precision=bf16-true"], "bfloat16"),
+    "lora": (["lora.rank=2", "gradient_checkpointing=all"], "float32"),
+}
+SLOW = [
+    pytest.param(name, how, marks=pytest.mark.slow)
+    for name, how in (
+        *((name, "plain") for name in ("wan", "three", "world_action")),
+        *((name, how) for name in ("ltx", "wan_three") for how in HOW if how != "plain"),
+    )
+]
 
 
-@pytest.mark.parametrize("name", ["wan_three", *ALONE])
+@pytest.mark.parametrize(("name", "how"), [("wan_three", "plain"), *SLOW])
 def test_every_stage_then_mining_planning_and_scoring(
-    name: str, split: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, how: str, split: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = model_file(split, name)
+    file, (ways, dtype) = model_file(split, name), HOW[how]
     model = f"model={file}"
     words = [*data(split), model, f"output_dir={split / 'fit'}"]
     run_statistics(StatisticsRun.from_config(compose(words, FIT)))
     if name == "world_action":
         with_actions(split / "fit" / "weights")
     FakeScorer().install(monkeypatch)  # six scenes in the middle of nowhere: no map to score on
-    last, more = "fit", [model, "trainer.params.max_steps=1", "validation.every=0"]
+    last, more = "fit", [model, "trainer.params.max_steps=1", "validation.every=0", *ways]
     for stage in ("1", "planner", "2", "3"):
         if stage == "3":
-            pool = mine(split, model, last)
+            pool = mine(split, model, last, dtype)
             more.append(f"hard_negatives.pool={pool}")
         run(config(split, stage, f"agent.init_from={split / last / 'weights'}", *more))
         last = stage
     config_of = load_model_config(file)
     trained = ReWorldModel.from_pretrained(split / "3" / "weights", config_of)
     assert trained.history == ["statistics", "1", "planner", "2", "3"]
-    first = ReWorldModel.from_pretrained(split / "1" / "weights")
+    moved = moved_between(split / "fit" / "weights", trained)
     blocks = "video_dit.blocks" if "wan" in name else "video_dit.transformer_blocks"
-    one, other = (m.state_dict()[f"{blocks}.0.attn1.to_q.weight"] for m in (first, trained))
-    assert not torch.equal(one, other)
+    assert f"{blocks}.0.attn1.to_q.weight" in moved
+    if how == "lora":
+        assert {one.split(".")[-2] for one in moved} <= {"to_q", "to_k", "to_v"}
     weights = f"agent.checkpoint_path={split / '3' / 'weights'}"
     split_words = [f"train_test_split.data_split={SPLIT}", "worker=sequential"]
-    split_words.append("train_test_split.scene_filter.frame_interval=1")
+    split_words += ["train_test_split.scene_filter.frame_interval=1", f"agent.dtype={dtype}"]
     assert main(["score", model, weights, *split_words, f"output_dir={split / 'scores'}"]) == 0
     table = pd.read_csv(split / "scores" / "pdm_scores.csv")
     assert len(table) == 7 and table["valid"].all()
-    if config_of.cameras != FRONT:
+    if config_of.cameras != FRONT and how == "plain":
         imagine(split, str(table["token"][0]), split / "3" / "weights")
+
+
+def moved_between(folder: Path, trained: ReWorldModel) -> set[str]:
+    """Names of the weights that are not what they were."""
+    start, learned = ReWorldModel.from_pretrained(folder).state_dict(), trained.state_dict()
+    return {n for n, value in start.items() if not torch.equal(value.to(learned[n]), learned[n])}
 
 
 def with_actions(folder: Path) -> None:
@@ -144,11 +136,11 @@ def imagine(split: Path, token: str, weights: Path) -> None:
     assert main(["video", "generate", f"clip={split}", "camera=cam_l0"]) == 2  # a clip shows one
 
 
-def mine(split: Path, model: str, last: str) -> Path:
+def mine(split: Path, model: str, last: str, dtype: str) -> Path:
     """The pool of three candidates a scene of the weights of a stage."""
     words = [
         *(*data(split), model, f"agent.checkpoint_path={split / last / 'weights'}"),
-        *("agent.device=cpu", "candidates.count=3", "batch_size=2"),
+        *("agent.device=cpu", f"agent.dtype={dtype}", "candidates.count=3", "batch_size=2"),
         *(f"output_dir={split / 'pool'}", f"cache_dir={split / 'caches'}"),
     ]
     pool = run_mining(MiningRun.from_config(compose(words, MINE)))

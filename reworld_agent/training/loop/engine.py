@@ -37,6 +37,7 @@ def quiet() -> None:
         "The number of training batches",
         ".*LeafSpec",
         "You're resum",
+        "You defined a `validation_step` but have no",
     )
     for text in (*known, "Checkpoint directory .* exists"):
         warnings.filterwarnings("ignore", message=text)

@@ -117,13 +117,18 @@ def fit_step(plan: StepPlan, memory: float, share: int, choose_scenes: bool = Tr
 
 
 def _fill(plan: StepPlan, one: StepMemory, usable: float, share: int) -> Fit:
-    """As many scenes as fit, of those that the share can be divided by."""
+    """As many scenes as fit, of those that the share can be divided by; what is chosen is counted.
+
+    One and two scenes say which numbers are worth it.
+    """
     level = plan.fit.gradient_checkpointing
     two = _worst(plan, 2)
     for scenes in (n for n in range(share, 1, -1) if share % n == 0):
-        guess = two if scenes == 2 else one.along(two, scenes - 1)
-        if guess.total <= usable:
-            return Fit(level, scenes, guess)
+        if scenes > 2 and one.along(two, scenes - 1).total > usable:
+            continue
+        found = _worst(plan, scenes)
+        if found.total <= usable:
+            return Fit(level, scenes, found)
     return Fit(level, 1, one)
 
 

@@ -94,7 +94,7 @@ def _weights(settings: MiningRun) -> Weights:
     checkpoint = settings.agent.checkpoint_path
     file = None if checkpoint is None else str(checkpoint.absolute())
     chosen = load_model_config(settings.model, settings.recipe, settings.agent.model_overrides)
-    return Weights(file, chosen, device)
+    return Weights(file, chosen, device, settings.agent.dtype)
 
 
 def batch_jobs(

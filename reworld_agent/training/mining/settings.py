@@ -20,7 +20,7 @@ from reworld_agent.training.choices import read_model
 
 # Of the agent's configuration: nothing that is chosen here.
 _HOSTS_WORDS = (
-    *("_target_", "_convert_", "stage", "method", "stage_applied", "purpose", "init_from", "dtype"),
+    *("_target_", "_convert_", "stage", "method", "stage_applied", "purpose", "init_from"),
     *("overrides", "hard_negatives", "split"),
 )
 
@@ -35,6 +35,7 @@ class PlannerChoice(Settings, prefix="agent"):
         exists="any",
     )
     device: str | None = setting("cpu or cuda; null = cuda where there is one", None)
+    dtype: Literal["float32", "bfloat16"] = setting("of the planner", "float32")
     model_overrides: Mapping[str, Any] = setting(
         "fields of the model to change", None, read=read_model, keys=field_names
     )
