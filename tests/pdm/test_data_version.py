@@ -120,7 +120,7 @@ def test_a_record_of_hashes_that_is_not_ours_is_not_believed(
         hashed.append(path)
         return "of this path"
 
-    monkeypatch.setattr(file_hashes, "_sha256", note)
+    monkeypatch.setattr(file_hashes, "file_sha256", note)
     assert _digest(root) == first and not hashed
     for store in (root.parent / "home" / "file_hashes").iterdir():
         change(store)
