@@ -26,7 +26,7 @@ from reworld_agent.objectives.sharded_rng import ShardedRng
 from reworld_agent.objectives.terms import PlanState, VideoState, plan_terms, video_terms
 from reworld_agent.planner.heads import ActionOutput, Learned, Memory, OwnLoss, Readout
 from reworld_agent.training.datasets.curriculum import fit_clip
-from reworld_agent.training.stages import NOISE, TrainingStage
+from reworld_agent.training.stages import LEAST_SCENES, NOISE, TrainingStage
 from reworld_agent.training.world_actions import drawn_chunk, noised_actions
 from reworld_agent.video.backbones import run_backbone
 from reworld_agent.video.conditioning import Grid, pack
@@ -35,7 +35,6 @@ from reworld_agent.video.encoding import encode_clip
 Batch = dict[str, Tensor]
 Logs = dict[str, Tensor]
 _NAME_BYTES = 64
-LEAST_SCENES = 8  # of a forward, whose mean stands for that of all
 
 
 @dataclass(frozen=True)
@@ -317,11 +316,12 @@ def _states(
 
 
 def _with_mean(states: Sequence[Tensor], dropped: Tensor) -> list[Tensor]:
-    """States [B, N, D] by block, where `dropped` [B] the mean over the scenes."""
+    """States [B, N, D] by block, where `dropped` [B] the mean over the scenes.
+
+    Too few scenes, such as the last of an epoch of the devkit's trainer, keep their own.
+    """
     if len(dropped) < LEAST_SCENES:
-        message = f"state_drop takes the mean over the {len(dropped)} scenes of one forward"
-        hint = f"give a forward {LEAST_SCENES} or more, or set +agent.overrides.state_drop=0"
-        raise ConfigError(message, hint)
+        return list(states)
     chosen = dropped[:, None, None]
     return [torch.where(chosen, state.mean(dim=0, keepdim=True), state) for state in states]
 

@@ -25,7 +25,7 @@ from reworld_agent.training.loop import engine
 from reworld_agent.training.loop.callbacks import ExportWeights, SameCode
 from reworld_agent.training.loop.ema import averages
 from reworld_agent.training.loop.fitted import stage_module
-from reworld_agent.training.loop.parallel import loading, world_size
+from reworld_agent.training.loop.parallel import loading, shares, world_size
 from reworld_agent.training.loop.records import check_settings, is_finished
 from reworld_agent.training.loop.resume import Trained, resume_state, stage_record
 from reworld_agent.training.loop.state_cache import CachedLatents, CachedStates
@@ -87,6 +87,8 @@ def _train(settings: TrainRun, drawn: Path | None) -> Trained:
     settings = fitted(settings)
     pl.seed_everything(settings.seed, verbose=False)
     stage = settings.training_stage
+    processes = world_size(settings.trainer)
+    stage.check_forward(shares(stage.batch_size, processes, settings.dataloader.batch_size)[0])
     if stage.needs_future_images and stage.recipe == PAPER and settings.text.prompts is None:
         logger.warning(ABSENT, settings.config.video.caption_channels)
     model = start_model(settings.config, stage, settings.agent.init_from, drawn)

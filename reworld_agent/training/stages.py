@@ -39,6 +39,7 @@ SCHEDULES = ("constant", "cosine")
 TIME_MODES = ("token", "frame", "sample")
 TIME_DISTRIBUTIONS = ("uniform", "logit_normal", "shifted_logit_normal")
 NOISE = "noise"  # a `video_label`: the time that pure noise has, 1
+LEAST_SCENES = 8  # of a forward, whose mean stands for that of all scenes
 
 
 @dataclass(frozen=True)
@@ -104,9 +105,10 @@ class TrainingStage:
         align_blocks: blocks (from 1) of L_align.
         noise_draws: plans denoised for each video forward.
         context_drop: share of scenes planned blind, for guided candidates (see negatives).
-        state_drop: share of scenes that plan from the mean of the batch's video states in their
-            own's place: the planner then knows what scenes have in common, and the gate's line on
-            the mean state asks what it was trained for (see training.gate).
+        state_drop: share of scenes that plan from the mean of their forward's video states in
+            their own's place, where it has LEAST_SCENES or more: the planner then knows what
+            scenes have in common, and the gate's line on the mean state asks what it was trained
+            for (see training.gate).
         caption_drop: share of scenes that see the negative sentence in their own's place, where
             the weights have both (DriveLaW).
         frozen_projectors: L_align does not train the projectors of `planner.projected_blocks`, as
@@ -294,6 +296,13 @@ class TrainingStage:
             weights = dataclasses.replace(weights, action_flow=1.0)
         found = dataclasses.replace(self, weights=weights, policy=None)
         return dataclasses.replace(found, context_drop=0.0, state_drop=0.0, caption_drop=0.0)
+
+    def check_forward(self, scenes: int) -> None:
+        """Raise ConfigError where forwards of so many scenes have no mean for `state_drop`."""
+        if self.state_drop > 0 and scenes < LEAST_SCENES:
+            message = f"state_drop takes the mean over the {scenes} scenes of one forward"
+            hint = f"give a forward {LEAST_SCENES} or more, or set +agent.overrides.state_drop=0"
+            raise ConfigError(message, hint)
 
     def check(self, config: ModelConfig) -> None:
         """Raise ConfigError where the stage asks for blocks or heads that the model lacks."""

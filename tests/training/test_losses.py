@@ -170,5 +170,12 @@ def test_dropped_states_give_way_to_the_mean_of_the_batch() -> None:
     dropped = stage_loss(model, settings, own, targets, seeded())[0]
     torch.testing.assert_close(dropped, stage_loss(model, kept, mean, targets, same)[0])
     assert not torch.isclose(dropped, stage_loss(model, kept, own, targets, seeded())[0])
+    few = {"ego": own["ego"][:4], "states": own["states"][:4]}
+    wanted = {name: values[:4] for name, values in targets.items()}
+    drawn = seeded()
+    torch.rand(4, generator=drawn)
+    alone = stage_loss(model, kept, few, wanted, drawn)[0]
+    torch.testing.assert_close(stage_loss(model, settings, few, wanted, seeded())[0], alone)
+    settings.check_forward(8)
     with pytest.raises(ConfigError, match="mean over the 4 scenes"):
-        stage_loss(model, settings, *batch(4), seeded())
+        settings.check_forward(4)
