@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import torch
+from diffusers.configuration_utils import ConfigMixin
 from diffusers.models.modeling_utils import ModelMixin
 from diffusers.schedulers.scheduling_flow_match_euler_discrete import (
     FlowMatchEulerDiscreteScheduler,
@@ -36,6 +37,8 @@ from reworld_agent.core.text import config_difference, is_file_name, shown
 from reworld_agent.model.foreign import ONE_FILE, foreign_by_folder, foreign_by_names
 from reworld_agent.model.gate_record import read_verdict
 from reworld_agent.model.tensor_files import read_state
+from reworld_agent.video.backbones import BACKBONES, build_backbone
+from reworld_agent.video.codecs import CODECS, build_codec
 
 logger = logging.getLogger(__name__)
 
@@ -92,6 +95,7 @@ class Saved(Protocol):
 
 
 Model = TypeVar("Model", bound=Saved)
+Built = TypeVar("Built")
 
 
 def save(model: Saved, folder: Path, notes: Sequence[str]) -> None:
@@ -228,8 +232,8 @@ def _tell_unverified(folder: Path) -> None:
     logger.warning(message, folder, CHECKSUMS)
 
 
-def _on_meta(build: Callable[[ModelConfig], Model], config: ModelConfig, folder: Path) -> Model:
-    """A model without memory; WeightsError where its configuration gives none."""
+def _on_meta(build: Callable[[ModelConfig], Built], config: ModelConfig, folder: Path) -> Built:
+    """A model, or a part, without memory; WeightsError where its configuration gives none."""
     try:
         with torch.device("meta"):
             return build(config)
@@ -296,7 +300,7 @@ SEEN = (
 
 def _check_built_alike(folder: Path, found: ModelConfig, config: ModelConfig) -> None:
     """WeightsError where parts are built otherwise; what they have seen otherwise is logged."""
-    other = _difference(config, found, (*FREE, *SEEN))
+    other = _difference(config, found, (*FREE, *SEEN, *_options_alike(folder, found, config)))
     if other and config.recipe != found.recipe:
         raise WeightsError(
             f"the weights at {folder} were made with recipe={found.recipe}, "
@@ -310,6 +314,40 @@ def _check_built_alike(folder: Path, found: ModelConfig, config: ModelConfig) ->
         )
     for line in _difference(config, found, FREE):
         logger.warning("%s: %s, which is used", folder, line)
+
+
+# What builds the parts that have options of their own, by the owner of these.
+_PARTS: dict[str, Callable[[ModelConfig], object]] = {
+    "codec": lambda config: build_codec(config.codec),
+    "video": lambda config: build_backbone(config.video, config.codec.latent_channels),
+}
+
+
+def _options_alike(folder: Path, found: ModelConfig, config: ModelConfig) -> list[str]:
+    """Options that differ in words alone, such as one that is left out and one at its default.
+
+    What an option is where it is left out, its implementation says: what the built parts note of
+    themselves (diffusers' `ConfigMixin`) is compared. One from outside need not note all of them.
+    """
+    ours = {
+        "codec": CODECS.is_builtin(config.codec.kind),
+        "video": BACKBONES.is_builtin(config.video.backbone),
+    }
+    alike = []
+    for owner, build in _PARTS.items():
+        if not ours[owner] or getattr(config, owner).options == getattr(found, owner).options:
+            continue
+        one, other = (_noted(_on_meta(build, side, folder)) for side in (config, found))
+        if one is not None and one == other:
+            alike.append(f"{owner}.options")
+    return alike
+
+
+def _noted(part: object) -> dict[str, Any] | None:
+    """The sizes that a part was built with; None where it notes none."""
+    if not isinstance(part, ConfigMixin):
+        return None
+    return {key: value for key, value in part.config.items() if not key.startswith("_")}
 
 
 def _difference(config: ModelConfig, found: ModelConfig, leaving: Sequence[str]) -> list[str]:

@@ -140,6 +140,7 @@ def commands(output: Path, settings: TrainDemoSettings) -> list[Command]:
     start = next((one.name for one in (*actions, *codec)), "statistics")
 
     def mined(before: str, again: str) -> list[Command]:
+        """A round: negatives of weights' plans, Stage 3 from these weights, its score."""
         weights = setting("agent.checkpoint_path", output / before / "weights")
         pool = f"pool{again}"
         words = (weights, place(pool), f"candidates.seed={seed}", *model, *sparse, *scenes)
@@ -150,10 +151,10 @@ def commands(output: Path, settings: TrainDemoSettings) -> list[Command]:
             score(f"3{again}"),
         ]
 
-    later = [f"_{number}" for number in range(2, settings.rounds + 1)]
-    rounds = zip(
-        ("stage_2", "stage_3", *(f"stage_3{k}" for k in later)), ("", *later), strict=False
-    )
+    rounds, before = [], "stage_2"
+    for again in ("", *(f"_{number}" for number in range(2, settings.rounds + 1))):
+        rounds += mined(before, again)
+        before = f"stage_3{again}"
     return [
         Command("statistics", "fit-statistics", statistics),
         *codec,
@@ -163,7 +164,7 @@ def commands(output: Path, settings: TrainDemoSettings) -> list[Command]:
         score("planner"),
         train("2", "stage_planner", *learned),
         score("2"),
-        *(command for before, again in rounds for command in mined(before, again)),
+        *rounds,
     ]
 
 

@@ -146,6 +146,34 @@ def test_parts_that_are_built_otherwise_are_refused(
             raise
 
 
+# Options of which one is left out, at its default, and otherwise: of a codec and of a backbone.
+WORDS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
+    "codec": ({"kind": "conv", "options": {"width": 8}}, {"whitening": 1.0}, {"whitening": 0.5}),
+    "video": ({"backbone": "wan"}, {"ff_dim": 96}, {"ff_dim": 95}),
+}
+
+
+@pytest.mark.parametrize("owner", WORDS)
+@pytest.mark.parametrize("named", ["config", "weights"])
+def test_an_option_left_out_is_one_at_its_default(owner: str, named: str, tmp_path: Path) -> None:
+    part, default, other = WORDS[owner]
+
+    def told(options: dict[str, Any]) -> ModelConfig:
+        return changed(**{owner: {**part, "options": part.get("options", {}) | options}})
+
+    names = (default, {}) if named == "weights" else ({}, default)
+    saved, asked = (told(options) for options in names)
+    assert saved != asked
+    model = ReWorldModel(saved)
+    model.save_pretrained(tmp_path)
+    loaded = ReWorldModel.from_pretrained(tmp_path, asked)
+    assert loaded.config == asked
+    wanted = model.state_dict()
+    assert all(torch.equal(value, wanted[key]) for key, value in loaded.state_dict().items())
+    with pytest.raises(WeightsError, match=rf"another configuration: {owner}\.options\."):
+        ReWorldModel.from_pretrained(tmp_path, told(other))
+
+
 @pytest.mark.parametrize("tables", [{}, {"codec": {"kind": "conv"}}])
 def test_weights_of_another_model_are_refused_with_the_one_to_ask_for(
     tables: dict[str, dict[str, Any]], tmp_path: Path

@@ -100,6 +100,7 @@ class _Run:
 
     @classmethod
     def of(cls, rows: pa.Table, recordings: NDArray[np.int32]) -> _Run:
+        """Rows of one length of clip and one kind of recording; `recordings` [rows] are theirs."""
         count = rows["frames"][0].as_py()
         starts = np.round(rows["start_s"].to_numpy() * rows["fps"].to_numpy()).astype(np.int64)
         files = rows["files"].combine_chunks().flatten()

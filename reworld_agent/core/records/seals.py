@@ -90,6 +90,7 @@ class _Values:
     inner: _Values | None = None
 
     def add(self, array: pa.Array) -> None:
+        """Further values of the column: lists by their lengths and their own values."""
         kind = array.type
         self.there.update(np.asarray(array.is_valid()).astype(np.uint8).tobytes())
         if pa.types.is_dictionary(kind):

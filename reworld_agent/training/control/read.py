@@ -46,6 +46,7 @@ def by_dynamics(model: ReWorldModel, actions: LatentActions) -> Imagine:
     ratio, count = model.config.codec.temporal_ratio, model.grid.future
 
     def imagine(past: Tensor, plans: Tensor, first: int) -> Tensor:
+        """See `Imagine`; there is no noise for `first` to number."""
         told = actions.raw(actions.adapted(plan_motion(plans, ratio, count)))
         seen = denormalise(model.codec, past)
         present = actions.scaled(latent_tokens(seen)[:, -1])

@@ -184,6 +184,7 @@ class _Parts:
 
     @classmethod
     def of(cls, saved: dict[str, NDArray[Any]] | None) -> _Parts:
+        """Those of a saved catalogue, see `_saved`; None has none."""
         parts = cls()
         if saved is None:
             return parts
@@ -197,9 +198,11 @@ class _Parts:
         return parts
 
     def add(self, name: str, stamp: tuple[int, ...], keys: NDArray[np.uint64]) -> None:
+        """A shard: its `file_state`, and the keys [clips] of its clips in their order."""
         self.stamps[name], self.keys[name] = stamp, keys
 
     def catalogue(self, folder: Path) -> Catalogue:
+        """One table of all clips in the shards of a folder, by key."""
         # newest first: of a clip that is in several shards, `find` takes what was made anew
         files = sorted(self.stamps, key=lambda name: (-self.stamps[name][1], name))
         stamps = np.array([self.stamps[name] for name in files], dtype=np.int64)

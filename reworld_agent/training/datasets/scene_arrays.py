@@ -328,7 +328,7 @@ def _image_paths(
 
 
 def _write_scenes(folder: Path, loader: SceneLoader, config: ModelConfig) -> list[str]:
-    """Write what is known of each scene; the name of its log."""
+    """Write what is known of each scene; returns the name of the log of each."""
     ego, trajectories, logs = [], [], []
     present = config.clip.history_frames - 1
     for token in tqdm(loader.tokens, desc="reading scenes"):

@@ -32,7 +32,10 @@ from reworld_agent.video.views import view_embedding
 
 
 class VideoBlock(LTXVideoTransformerBlock):
-    """The stock block; tokens that share a time share their modulation (see `heads.per_run`)."""
+    """The stock block; tokens that share a time share their modulation (see `heads.per_run`).
+
+    `walked` of a forward is what a backbone's blocks share beside; these share nothing.
+    """
 
     def forward(
         self,
@@ -41,15 +44,13 @@ class VideoBlock(LTXVideoTransformerBlock):
         temb: Tensor,
         image_rotary_emb: tuple[Tensor, Tensor] | None = None,
         encoder_attention_mask: Tensor | None = None,
+        walked: Any = None,
     ) -> Tensor:
         """One block on [B, N, D]; temb [B or 1, T, 6 D] of T runs of tokens."""
-        table = self.scale_shift_table[None, None] + temb.unflatten(-1, (6, -1))
-        shift, scale, gate, ff_shift, ff_scale, ff_gate = table.unbind(dim=2)
+        factors = self._table(walked, temb.size(1)) + temb.unflatten(-1, (6, -1))
+        shift, scale, gate, ff_shift, ff_scale, ff_gate = factors.unbind(dim=2)
         x = hidden_states
-        normed = modulated(self.norm1(x), shift, scale)
-        mixed = self.attn1(
-            hidden_states=normed, encoder_hidden_states=None, image_rotary_emb=image_rotary_emb
-        )
+        mixed = self._mixed(modulated(self.norm1(x), shift, scale), image_rotary_emb, walked)
         x = x + per_run(mixed, gate)
         x = x + self.attn2(
             x,
@@ -58,7 +59,23 @@ class VideoBlock(LTXVideoTransformerBlock):
             attention_mask=encoder_attention_mask,
         )
         normed = modulated(self.norm2(x), ff_shift, ff_scale)
-        return x + per_run(self.ff(normed), ff_gate)
+        return x + per_run(self._fed(normed, walked), ff_gate)
+
+    def _table(self, walked: Any, runs: int) -> Tensor:
+        """What is added to temb: [1, 1 or T, 6, D] of T runs."""
+        return cast(Tensor, self.scale_shift_table)[None, None]
+
+    def _mixed(self, x: Tensor, rope: tuple[Tensor, Tensor] | None, walked: Any) -> Tensor:
+        """Self-attention [B, N, D]."""
+        found: Tensor = self.attn1(
+            hidden_states=x, encoder_hidden_states=None, image_rotary_emb=rope
+        )
+        return found
+
+    def _fed(self, x: Tensor, walked: Any) -> Tensor:
+        """The feed-forward [B, N, D]."""
+        found: Tensor = self.ff(x)
+        return found
 
 
 class VideoDiT(LTXVideoTransformer3DModel):

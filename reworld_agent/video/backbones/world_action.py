@@ -32,7 +32,7 @@ from reworld_agent.video.backbones.ltx import VideoBlock, VideoDiT, attention_bi
 from reworld_agent.video.backbones.output import VideoOutput
 from reworld_agent.video.backbones.walk import walk
 from reworld_agent.video.conditioning import Grid, Layout
-from reworld_agent.video.heads import TIMESTEPS, modulated, per_run
+from reworld_agent.video.heads import TIMESTEPS, modulated
 
 REAL_NUMBERS = 3  # of a real action: ahead, to the left, turn
 EXPERT = ("action_ff.", "action_table")  # of a block, of action tokens' own
@@ -94,48 +94,23 @@ class WorldActionBlock(VideoBlock):
             table = nn.Parameter(torch.randn(6, width) / width**0.5)
         block.register_parameter("action_table", table)
 
-    def forward(
-        self,
-        hidden_states: Tensor,
-        encoder_hidden_states: Tensor,
-        temb: Tensor,
-        image_rotary_emb: tuple[Tensor, Tensor] | None = None,
-        encoder_attention_mask: Tensor | None = None,
-        walked: Walked | None = None,
-    ) -> Tensor:
-        """One block on [B, N + A, D]; temb [B or 1, T, 6 D] of T runs of tokens."""
-        assert walked is not None and image_rotary_emb is not None, "of a WorldActionDiT"
-        factors = self._table(walked, temb.size(1)) + temb.unflatten(-1, (6, -1))
-        shift, scale, gate, ff_shift, ff_scale, ff_gate = factors.unbind(dim=2)
-        x = hidden_states
-        mixed = self._mixed(modulated(self.norm1(x), shift, scale), image_rotary_emb, walked)
-        x = x + per_run(mixed, gate)
-        x = x + self.attn2(
-            x,
-            encoder_hidden_states=encoder_hidden_states,
-            image_rotary_emb=None,
-            attention_mask=encoder_attention_mask,
-        )
-        normed = modulated(self.norm2(x), ff_shift, ff_scale)
-        return x + per_run(self._fed(normed, walked), ff_gate)
-
     def _table(self, walked: Walked, runs: int) -> Tensor:
         """[1, 1 or T, 6, D]; the T runs are single tokens where there are action tokens."""
-        table, videos = self.scale_shift_table[None, None], walked.videos
+        table, videos = super()._table(walked, runs), walked.videos
         if self.action_table is None or walked.joint or runs <= videos:
             return table
         actions = self.action_table[None, None].expand(-1, runs - videos, -1, -1)
         return torch.cat([table.expand(-1, videos, -1, -1), actions], dim=1)
 
-    def _fed(self, normed: Tensor, walked: Walked) -> Tensor:
+    def _fed(self, x: Tensor, walked: Walked) -> Tensor:
         videos = walked.videos
-        if self.action_ff is None or walked.joint or normed.size(1) == videos:
-            found: Tensor = self.ff(normed)
-            return found
-        return torch.cat([self.ff(normed[:, :videos]), self.action_ff(normed[:, videos:])], dim=1)
+        if self.action_ff is None or walked.joint or x.size(1) == videos:
+            return super()._fed(x, walked)
+        return torch.cat([self.ff(x[:, :videos]), self.action_ff(x[:, videos:])], dim=1)
 
-    def _mixed(self, x: Tensor, rope: tuple[Tensor, Tensor], walked: Walked) -> Tensor:
+    def _mixed(self, x: Tensor, rope: tuple[Tensor, Tensor] | None, walked: Walked) -> Tensor:
         """Self-attention of all tokens, to the past's keys and values too."""
+        assert rope is not None, "of a WorldActionDiT"
         attn = self.attn1
         query = apply_rotary_emb(attn.norm_q(attn.to_q(x)), rope)
         key = apply_rotary_emb(attn.norm_k(attn.to_k(x)), rope)

@@ -82,7 +82,7 @@ class ConvCodec(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers' ba
 
     @classmethod
     def build(cls, config: CodecConfig) -> ConvCodec:
-        """The codec of a configuration, to be fitted and trained; `options`: width, blocks."""
+        """The codec of a configuration, to be fitted and trained; `options`: see the class."""
         sizes = (config.latent_channels, config.spatial_ratio, config.temporal_ratio)
         return cls(*sizes, **config.options)
 
