@@ -19,6 +19,7 @@ from reworld_agent.analysis.player import page, recordings, rerun_file
 from reworld_agent.analysis.player.contract import ROLLOUT, MovingScene, notes_of
 from reworld_agent.analysis.player.scenes import SceneTask, gather_all, open_beside
 from reworld_agent.analysis.player.settings import HTML, PAGE_SCENES, RERUN, LookSettings
+from reworld_agent.analysis.tables.files import run_folder
 from reworld_agent.analysis.tables.runs import Run, open_run
 from reworld_agent.analysis.tables.score_tables import read_table
 from reworld_agent.core.atomic import write_atomically
@@ -66,12 +67,14 @@ def look(settings: LookSettings) -> Looked:
         ReWorldError: a run or the scene cannot be had, the runs are not alike, the file cannot be
             written, or a library that the view needs is not installed.
     """
-    if settings.view == HTML and recordings.are_in(settings.run):
+    if settings.view == RERUN:
+        require_installed("rerun")
+    elif settings.view != HTML:
+        require_installed("matplotlib", "cv2")
+    if recordings.are_in(run_folder(settings.run)):
         return _recorded(settings)
     if settings.view not in (HTML, RERUN):
         return _one_file(settings)
-    if settings.view == RERUN:
-        require_installed("rerun")
     run, other = _opened(settings)
     found = compare_tables(run.table, other.table, common=True) if other is not None else None
     tasks = _tasks(settings, run, other, found)
@@ -89,7 +92,13 @@ def look(settings: LookSettings) -> Looked:
 
 def _recorded(settings: LookSettings) -> Looked:
     """Rollouts and imagined futures of a folder."""
-    scenes = recordings.read(settings.run, settings.token, settings.show, settings.beside)
+    folder = run_folder(settings.run)
+    beside = None if settings.beside is None else run_folder(settings.beside)
+    scenes = recordings.read(folder, settings.token, settings.show, beside)
+    if settings.view != HTML:
+        _write_recorded(settings, folder.name, scenes)
+        size = settings.file.stat().st_size
+        return Looked((settings.file,), size, len(scenes), _notes(scenes))
     kinds = sorted({str(own.packed["kind"]) for own in scenes})
     lines = [f"{len(scenes):,} recorded: {', '.join(kinds)}"]
     if settings.beside is not None:
@@ -98,7 +107,18 @@ def _recorded(settings: LookSettings) -> Looked:
             lines += _difference(compare_tables(first, second, common=True))
     parts = _pages(scenes)
     rules = metrics.protocol(DRIVE_V1) if ROLLOUT in kinds else None
-    return _written(settings.file, settings.run.name, lines, parts, [*map(len, parts)], rules)
+    return _written(settings.file, folder.name, lines, parts, [*map(len, parts)], rules)
+
+
+def _write_recorded(settings: LookSettings, title: str, scenes: Sequence[MovingScene]) -> None:
+    """Recordings for Rerun's viewer, or the one that was asked for as a picture or film."""
+    if settings.view == RERUN:
+        rerun_file.write(settings.file, title, scenes)
+        return
+    # pages need no extra, pictures need `figures`
+    from reworld_agent.analysis.player import recorded_pictures  # noqa: PLC0415
+
+    recorded_pictures.write(settings.file, scenes[0])
 
 
 def _pages(items: Sequence[_T]) -> list[Sequence[_T]]:
@@ -170,7 +190,7 @@ def _tokens(settings: LookSettings, run: Run) -> list[str]:
 def _opened(settings: LookSettings) -> tuple[Run, Run | None]:
     """The run, and the other one."""
     run = open_run(settings)
-    return (run, None) if settings.beside is None else open_beside(settings, settings.beside, run)
+    return (run, None) if settings.beside is None else open_beside(settings.beside, run)
 
 
 def _lines(run: Run, count: int) -> list[str]:
@@ -213,7 +233,6 @@ def _told(notes: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
 
 def _one_file(settings: LookSettings) -> Looked:
     """A picture or film of one scene."""
-    require_installed("matplotlib", "cv2")
     # pages need no extra, pictures need `figures`
     from reworld_agent.analysis.figures.picture import write_picture  # noqa: PLC0415
 

@@ -13,7 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from reworld_agent.analysis import Run, RunSettings, explain_run
+from reworld_agent.analysis import Run, explain_run
 from reworld_agent.analysis.explanation.explain import explain_scene
 from reworld_agent.analysis.figures import animation, bev, charts, gallery, picture
 from reworld_agent.analysis.figures.bev import names_of
@@ -113,10 +113,7 @@ def slow(caches: SceneCaches, tokens: list[str], tmp_path_factory: pytest.TempPa
 def test_two_agents_in_one_picture(
     opened: Run, slow: Path, run: Path, caches: SceneCaches, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
-    settings = RunSettings(
-        run=run, data_root=caches.data_root, maps_root=caches.maps_root, cache_dir=caches.root
-    )
-    both = open_beside(settings, slow, opened)
+    both = open_beside(slow, opened)
     labels = [own.table.label for own in both]
     assert labels == [f"straight ({run.name})", f"straight ({slow.name})"]  # one name, told apart
     for token in rows["token"].drop_duplicates().head(3):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
@@ -19,7 +20,7 @@ from reworld_agent.analysis.player.packing import deflated, inflated
 from reworld_agent.analysis.player.scenes import SceneTask, gather
 from reworld_agent.cli.main import main
 from reworld_agent.pdm.cache_io.folder import SceneCaches
-from reworld_agent.pdm.metrics import metric, protocol
+from reworld_agent.pdm.metrics import columns, metric, protocol
 from reworld_agent.pdm.simulate.rollout import reference_rollout, rollout
 from reworld_agent.pdm.world.ego_frame import ego_box, poses_to_ego, to_ego
 from tests.analysis import runs
@@ -257,3 +258,26 @@ def test_names_with_html_in_them_stay_text(
     found = replace(found, token=evil, summary={**found.summary, "class": evil})
     text = page.render(evil, [evil], [found], opened.table.protocol)
     assert "<img src=x" not in text and text.count("</script>") == text.count("<script")
+
+
+def test_a_run_of_another_split_is_named(
+    run: Path, caches: SceneCaches, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its scenes are not looked for: what it lacks is this run's scenes."""
+    rows = pd.DataFrame([{"token": "x", "reason": "", **dict.fromkeys(columns("pdms_v1"), 1.0)}])
+    other = runs.write_run(tmp_path / "other", rows, {"x": np.zeros((8, 3))}, "navtest")
+    out = f"output={tmp_path / 'look.html'}"
+    assert main(["look", str(run), f"beside={other}", out, *runs.where(caches)]) == 2
+    said = capsys.readouterr().err
+    assert "the other of navtest" in said and "OPENSCENE" not in said
+
+
+def test_drives_without_recordings_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = pd.DataFrame([{"token": "x", "reason": "", **dict.fromkeys(columns("drive_v1"), 1.0)}])
+    folder = runs.write_run(tmp_path / "run", rows, {}, "town6_test", "drive_v1")
+    (folder / "pdm_scores.parquet").rename(folder / "drive_scores.parquet")
+    (folder / "pdm_scores.csv").unlink()
+    assert main(["look", str(folder)]) == 1
+    assert "no recording of one" in capsys.readouterr().err

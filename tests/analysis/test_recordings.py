@@ -14,7 +14,7 @@ import pytest
 from reworld_agent.analysis import LookSettings, look_runs
 from reworld_agent.analysis.player import recordings
 from reworld_agent.analysis.player.films import read_film
-from reworld_agent.analysis.player.packing import deflated
+from reworld_agent.analysis.player.packing import deflated, unpack_path
 from reworld_agent.analysis.player.rollouts import Rollout
 from reworld_agent.analysis.player.scenes import SceneTask, gather
 from reworld_agent.cli.main import main
@@ -157,6 +157,25 @@ def test_signals_and_a_second_map(tmp_path: Path) -> None:
     assert (tmp_path / "far" / "scene_2.npz").is_file()
 
 
+def test_crosswalks_of_a_rollout(tmp_path: Path) -> None:
+    """As recorded, each once; who has not looked for them says so, and no outline is cut."""
+    made = recorded(tmp_path / "drive")
+    (found,) = recordings.read(tmp_path)
+    assert "this recording has no crosswalks" in found.notes
+    ring = moved(np.array([[20.0, -3.0], [23.0, -3.0], [23.0, 3.0], [20.0, 3.0]]), POSE)
+    starts, outlines = np.array([0, 4, 8]), np.concatenate([ring, ring])
+    crossed = replace(made, crosswalk_start=starts, crosswalk_xy=outlines)
+    crossed.save(tmp_path / "drive", scene())
+    (found,) = recordings.read(tmp_path)
+    (drawn,) = found.packed["ground"]["crosswalk"]
+    corners = unpack_path(drawn)
+    assert np.allclose([corners.min(0), corners.max(0)], [[20, -3], [23, 3]], atol=0.02)
+    assert not any("crosswalk" in note for note in found.notes)
+    replace(crossed, crosswalk_start=starts[:2]).save(tmp_path / "drive", scene())
+    with pytest.raises(DataError, match="crosswalk_start"):
+        recordings.read(tmp_path)
+
+
 def test_rollouts_come_worst_first(tmp_path: Path) -> None:
     made = recorded(tmp_path / "a")
     for name, score in {"b": 0.4, "c": None, "d": 0.2}.items():
@@ -257,6 +276,19 @@ def test_a_recording_of_rerun(run: Path, caches: SceneCaches, tmp_path: Path) ->
     said = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
     for entity in ("boxes/agent", "boxes/objects", "cameras/cam_f0", "metrics/NC", "plans/human"):
         assert entity in said
+
+
+def test_recordings_for_rerun(tmp_path: Path) -> None:
+    pytest.importorskip("rerun")
+    recorded(tmp_path / "drives" / "drive")
+    futures(tmp_path / "futures")
+    wanted = {"drives": ("boxes/agent", "films/cam_f0", "metrics/NC"), "futures": ("films/real",)}
+    for folder, entities in wanted.items():
+        out = tmp_path / f"{folder}.rrd"
+        assert main(["look", str(tmp_path / folder), "view=rerun", f"output={out}"]) == 0
+        asked = [sys.executable, "-m", "rerun", "rrd", "stats", str(out)]
+        said = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+        assert all(entity in said for entity in entities)
 
 
 def test_rerun_that_is_not_installed(

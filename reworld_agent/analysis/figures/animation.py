@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -64,11 +65,26 @@ def write(
     path = Path(path)
     require_kind("path", path, MOVING)
     pictures = list(frames(cache, poses, annotation, title, interval_s, protocol, beside))
+    save(path, pictures, FPS, annotation.step if annotation else 0)
+
+
+def save(path: Path, pictures: list[Picture], fps: float, most_colourful: int = 0) -> None:
+    """Write pictures uint8 [H, W, 3], H and W even, as `.gif` or `.mp4`.
+
+    Args:
+        path: of the file.
+        pictures: in their order.
+        fps: how many a second.
+        most_colourful: number of one whose colours a GIF's palette must have.
+
+    Raises:
+        ConfigError: PyAV is not installed. DataError: the file cannot be written.
+    """
     if kind_of(path) == "mp4":
-        write_atomically(path, lambda partial: _save_mp4(partial, pictures))
+        write_atomically(path, lambda partial: _save_mp4(partial, pictures, fps))
         return
-    colourful = [*pictures[:: len(pictures) // 3], pictures[annotation.step if annotation else 0]]
-    write_atomically(path, lambda partial: _save_gif(partial, pictures, colourful))
+    colourful = [*pictures[:: max(len(pictures) // 3, 1)], pictures[most_colourful]]
+    write_atomically(path, lambda partial: _save_gif(partial, pictures, colourful, fps))
 
 
 def frames(
@@ -158,7 +174,7 @@ def _draw_step(
         artist.remove()
 
 
-def _save_gif(path: Path, pictures: list[Picture], colourful: list[Picture]) -> None:
+def _save_gif(path: Path, pictures: list[Picture], colourful: list[Picture], fps: float) -> None:
     """One palette for all frames, taken from the colourful ones."""
     palette = Image.fromarray(np.concatenate(colourful)).quantize(96)
     images = [
@@ -166,11 +182,16 @@ def _save_gif(path: Path, pictures: list[Picture], colourful: list[Picture]) -> 
         for picture in pictures
     ]
     images[0].save(
-        path, format="gif", save_all=True, append_images=images[1:], duration=1000 // FPS, loop=0
+        path,
+        format="gif",
+        save_all=True,
+        append_images=images[1:],
+        duration=round(1000 / fps),
+        loop=0,
     )
 
 
-def _save_mp4(path: Path, pictures: list[Picture]) -> None:
+def _save_mp4(path: Path, pictures: list[Picture], fps: float) -> None:
     try:
         import av  # noqa: PLC0415 - an extra; a gif does without
 
@@ -181,7 +202,7 @@ def _save_mp4(path: Path, pictures: list[Picture]) -> None:
             "pip install 'reworld-agent[video]', or write a .gif",
         ) from error
     with path.open("wb") as stream, av.open(stream, "w", format="mp4") as container:
-        video = container.add_stream("libx264", rate=FPS)
+        video = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
         video.height, video.width = pictures[0].shape[:2]
         video.pix_fmt, video.options = "yuv420p", dict(REPEATABLE)
         for picture in pictures:

@@ -335,7 +335,7 @@ def label(
     boxes = [track_box(cache, track, step) for track in range(cache.track_pose.shape[1])]
     boxes += [ego_box(own[step]) for own in who.values()]
     boxes += _projected(cache, who[_failing(beside)], annotation) if annotation else []
-    visible = np.concatenate([*map(_filled, boxes), *(own[:, :2] for own in who.values())])
+    visible = np.concatenate([*map(filled, boxes), *(own[:, :2] for own in who.values())])
     visible = visible[np.isfinite(visible).all(axis=1)]
     if annotation is None or target is None or not np.isfinite(target).all():
         place(axes, names, visible, taken)
@@ -344,7 +344,7 @@ def label(
     return place(axes, [failure, *names], visible, taken)[0]
 
 
-def _filled(corners: Array) -> Array:
+def filled(corners: Array) -> Array:
     """Points [25, 2] all over a box of corners [4, 2]."""
     u, v = (w.reshape(-1, 1) for w in np.meshgrid(*[np.linspace(0.0, 1.0, 5)] * 2))
     a, b, c, d = corners

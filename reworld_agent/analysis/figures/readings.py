@@ -55,14 +55,17 @@ def readings(cache: SceneCache, states: NDArray[np.float64], protocol: str) -> l
         if row.explainer is not None and row.explainer.trace is not None:
             trace = row.explainer.trace(cache, states)
             columns.append((row.short, trace.values, trace.unit, trace.bound, trace.fails_above))
-    return ["  ".join(_reading(*column, step) for column in columns) for step in range(41)]
+    return [
+        "  ".join(
+            reading(name, float(values[step]), unit, bound, above)
+            for name, values, unit, bound, above in columns
+        )
+        for step in range(41)
+    ]
 
 
-def _reading(
-    name: str, values: NDArray[np.float64], unit: str, bound: float, above: bool, step: int
-) -> str:
+def reading(name: str, value: float, unit: str, bound: float, above: bool) -> str:
     """A value with its unit; `!` where it is beyond its bound."""
-    value = float(values[step])
     if not np.isfinite(value):
         return f"{name} none"
     beyond = value > bound if above else value <= bound

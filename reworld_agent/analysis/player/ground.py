@@ -29,6 +29,8 @@ from reworld_agent.scenes.maps.store import GeometryStore
 
 Array = NDArray[np.float64]
 Window = tuple[float, float, float, float]
+Crosswalks = tuple[NDArray[np.object_], str]
+"""Global polygons, and why there are none."""
 _SIMPLER_M = 0.04
 _REACH_M = 100.0  # of the map around the ego
 _AROUND_M = 45.0  # of what is drawn around the drives
@@ -49,7 +51,7 @@ def window_of(points: Array) -> Window:
 
 
 def pack_ground(
-    caches: Sequence[SceneCache], ego: Array, window: Window, maps_root: Path | None
+    caches: Sequence[SceneCache], ego: Array, window: Window, crosswalks: Crosswalks
 ) -> dict[str, Any]:
     """Rings of each layer in the window (low x, low y, high x, high y), ego frame; the route.
 
@@ -59,15 +61,15 @@ def pack_ground(
         caches: scenes that hold the map, the first of the start.
         ego: [3] pose of the frame.
         window: what is seen.
-        maps_root: where crosswalks are looked up; None for none.
+        crosswalks: of `crosswalks_near`.
     """
-    crosswalks, note = _crosswalks(caches[0], maps_root)
+    shapes, note = crosswalks
     layers = {
         "road": _joined(caches, (ROADBLOCK, INTERSECTION)),
         "park": _joined(caches, (CARPARK,)),
         "lane": _shapes(caches, (LANE,)),
         "connector": _shapes(caches, (LANE_CONNECTOR,)),
-        "crosswalk": crosswalks,
+        "crosswalk": shapes,
     }
     found: dict[str, Any] = {name: _rings(own, ego, window) for name, own in layers.items()}
     routes = [to_ego(part, ego) for part in _routes(caches)]
@@ -157,18 +159,24 @@ def _rings(shapes: NDArray[np.object_], ego: Array, window: Window) -> list[list
     return [pack_path(shapely.get_coordinates(ring)[:-1]) for ring in rings]
 
 
-def _crosswalks(cache: SceneCache, maps_root: Path | None) -> tuple[NDArray[np.object_], str]:
-    """Crosswalks around the ego, and why there are none."""
+def crosswalks_near(caches: Sequence[SceneCache], maps_root: Path | None) -> Crosswalks:
+    """Crosswalks around the ego of scenes of one city, global, each once.
+
+    Args:
+        caches: the scenes.
+        maps_root: where they are looked up; None for nowhere.
+    """
     nothing = np.empty(0, np.object_)
     if maps_root is None:
         return nothing, "no map: no crosswalks"
     try:
-        store = _crosswalk_store(open_city_map(maps_root, cache.map_name).path)
+        store = _crosswalk_store(open_city_map(maps_root, caches[0].map_name).path)
         if store is None:
             return nothing, "the map has no crosswalks"
-        ids = store.near(float(cache.ego_state[0]), float(cache.ego_state[1]), _REACH_M)
-        shapes = np.empty(len(ids), np.object_)
-        shapes[:] = [store.get(number) for number in ids.tolist()]
+        where = [(float(own.ego_state[0]), float(own.ego_state[1])) for own in caches]
+        found = dict.fromkeys(id_ for x, y in where for id_ in store.near(x, y, _REACH_M).tolist())
+        shapes = np.empty(len(found), np.object_)
+        shapes[:] = [store.get(id_) for id_ in found]
         return shapes, ""
     except ReWorldError as error:
         return nothing, f"no crosswalks: {error.message}"

@@ -6,6 +6,7 @@ The page's `decode.js` undoes all of it.
 from __future__ import annotations
 
 import base64
+import io
 import json
 import zlib
 from typing import Any
@@ -31,6 +32,19 @@ def pack_poses(poses: Array) -> list[list[int]]:
     return [column.tolist() for column in steps.T]
 
 
+def unpack_path(packed: list[int]) -> Array:
+    """Points [n, 2] (m) of what `pack_path` made of them."""
+    points: Array = np.array(packed, np.float64).reshape(-1, 2).cumsum(axis=0) / _PER_METRE
+    return points
+
+
+def unpack_poses(packed: list[list[int]]) -> Array:
+    """Poses [n, 3] (m, m, rad) of what `pack_poses` made of them."""
+    whole = np.cumsum(np.array(packed, np.float64), axis=1).T
+    poses: Array = whole / (_PER_METRE, _PER_METRE, _PER_RADIAN)
+    return poses
+
+
 def pack_values(values: Array, digits: int = 3) -> list[float | None]:
     """Numbers of a line, null where there is none."""
     return [round(float(x), digits) if np.isfinite(x) else None for x in values]
@@ -47,3 +61,10 @@ def deflated(content: Any) -> str:
 def inflated(text: str) -> Any:
     """What `deflated` made a text of."""
     return json.loads(zlib.decompress(base64.b64decode(text), -15))
+
+
+def pixels(image: str) -> NDArray[np.uint8]:
+    """uint8 [H, W, 3] of a picture of a page."""
+    from PIL import Image  # noqa: PLC0415 - there is no picture without Pillow
+
+    return np.array(Image.open(io.BytesIO(base64.b64decode(image))).convert("RGB"))

@@ -6,8 +6,7 @@ The bird's eye is in 2-D, x forward and y left of the ego frame of t0 (m); y poi
 
 from __future__ import annotations
 
-import base64
-import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.analysis.player.contract import MovingScene
+from reworld_agent.analysis.player.packing import pixels, unpack_path, unpack_poses
 from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.extras import require_installed
 from reworld_agent.pdm.world.margins import corners_of, ego_corners
@@ -54,7 +54,7 @@ def _log(rerun: Any, stream: Any, name: str, scene: MovingScene) -> None:
     said = "\n\n".join([*scene.summary.get("sentences", ()), *scene.notes])
     stream.log(f"{name}/why", rerun.TextDocument(said), static=True)
     for layer in ("road", "lane", "crosswalk"):
-        lines = [_closed(_path(ring)) for ring in packed["ground"].get(layer, ())]
+        lines = [_closed(unpack_path(ring) * (1, -1)) for ring in packed["ground"].get(layer, ())]
         if lines:
             look = {"colors": (150, 150, 150), "radii": 0.05}
             stream.log(f"{name}/map/{layer}", rerun.LineStrips2D(lines, **look), static=True)
@@ -66,22 +66,26 @@ def _log(rerun: Any, stream: Any, name: str, scene: MovingScene) -> None:
     for step in range(packed["steps"]):
         stream.set_time(TIME, duration=step * packed["dt"])
         for who, poses in drivers.items():
-            box = [_closed(ego_corners(poses[step]) * (1, -1))]
+            pose = poses[min(step, len(poses) - 1)]  # of two drives, one may end before the other
+            box = [_closed(ego_corners(pose) * (1, -1))]
             stream.log(f"{name}/boxes/{who}", rerun.LineStrips2D(box, colors=_COLOURS[who]))
         _log_tracks(rerun, stream, name, packed, step)
         _log_metrics(rerun, stream, name, packed, step)
     _log_cameras(rerun, stream, name, scene)
+    _log_films(rerun, stream, name, scene)
 
 
 def _log_tracks(rerun: Any, stream: Any, name: str, packed: dict[str, Any], step: int) -> None:
     boxes, labels, colours = [], [], []
     for track in packed["tracks"]:
         if track["from"] <= step <= track["to"]:
-            poses = _poses(track["poses"])
+            poses = unpack_poses(track["poses"])
             pose = poses[min(step - track["from"], len(poses) - 1)]
             boxes.append(_closed(corners_of(pose, np.array(track["size"])) * (1, -1)))
             labels.append(track["id"][:4])
             colours.append(_CLASSES[min(track["type"], 3)])
+    if not packed["tracks"]:
+        return
     drawn = rerun.LineStrips2D(boxes, labels=labels, colors=colours, show_labels=False)
     stream.log(f"{name}/boxes/objects", drawn)
 
@@ -89,7 +93,8 @@ def _log_tracks(rerun: Any, stream: Any, name: str, packed: dict[str, Any], step
 def _log_metrics(rerun: Any, stream: Any, name: str, packed: dict[str, Any], step: int) -> None:
     for drive in packed["drives"]:
         for own in drive["metrics"]:
-            value = own["trace"]["values"][step] if own["trace"] else None
+            values = own["trace"]["values"] if own["trace"] else []
+            value = values[step] if step < len(values) else None
             if value is not None:
                 place = f"{name}/metrics/{own['short']}/{drive['label']}"
                 stream.log(place, rerun.Scalars(value))
@@ -102,32 +107,28 @@ def _log_cameras(rerun: Any, stream: Any, name: str, scene: MovingScene) -> None
     for camera in scene.packed["cameras"]:
         for number, image in camera["frames"]:
             stream.set_time(TIME, duration=number * _FRAME_S)
-            picture = _pixels(scene.images[image])
+            picture = pixels(scene.images[image])
             stream.log(f"{name}/cameras/{camera['name']}", rerun.Image(picture).compress())
 
 
-def _pixels(image: str) -> NDArray[np.uint8]:
-    """uint8 [H, W, 3] of a picture of the page."""
-    from PIL import Image  # noqa: PLC0415 - there is no picture without Pillow
-
-    return np.array(Image.open(io.BytesIO(base64.b64decode(image))).convert("RGB"))
+def _log_films(rerun: Any, stream: Any, name: str, scene: MovingScene) -> None:
+    """Pictures of rollouts and futures; a film that is an error has its number on a line."""
+    for film in scene.packed["films"]:
+        place = re.sub(r"\W+", "_", film["name"])
+        numbers = film.get("numbers", ())
+        for count, (step, image) in enumerate(film["frames"]):
+            stream.set_time(TIME, duration=step * scene.packed["dt"])
+            picture = rerun.Image(pixels(scene.images[image])).compress()
+            stream.log(f"{name}/films/{place}", picture)
+            if count < len(numbers):
+                stream.log(f"{name}/psnr/{place}", rerun.Scalars(numbers[count]))
 
 
 def _drivers(packed: dict[str, Any]) -> dict[str, Array]:
     """Poses [S, 3] by driver."""
     found = dict(zip(("agent", "beside"), (own["poses"] for own in packed["drives"]), strict=False))
     found |= {"human": packed["human"], "PDM-Closed": packed["reference"]}
-    return {name: _poses(poses) for name, poses in found.items() if poses}
-
-
-def _poses(packed: list[list[int]]) -> Array:
-    poses: Array = np.cumsum(np.array(packed, float), axis=1).T / (100.0, 100.0, 1000.0)
-    return poses
-
-
-def _path(packed: list[int]) -> Array:
-    points: Array = np.array(packed, float).reshape(-1, 2).cumsum(axis=0) / 100.0 * (1, -1)
-    return points
+    return {name: unpack_poses(poses) for name, poses in found.items() if poses}
 
 
 def _closed(corners: Array) -> Array:

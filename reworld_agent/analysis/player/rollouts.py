@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 from reworld_agent.analysis.player.contract import ROLLOUT, MovingScene, empty_scene
 from reworld_agent.analysis.player.films import picture_of
-from reworld_agent.analysis.player.ground import pack_ground, pack_lights, window_of
+from reworld_agent.analysis.player.ground import Crosswalks, pack_ground, pack_lights, window_of
 from reworld_agent.analysis.player.packing import pack_path, pack_poses, pack_values
-from reworld_agent.analysis.tables.driven import ROLLOUTS
+from reworld_agent.analysis.tables.files import ROLLOUTS
 from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.images import load_image
@@ -53,6 +54,8 @@ class Rollout:
         traces: [S] values of a metric's line, by its short name.
         light_id, light_red: [K] lane connectors with a signal; [F, K] every 0.5 s 1 where it is
             red, 0 where not, -1 where that is not known.
+        crosswalk_start, crosswalk_xy: [C + 1], [n, 2] outlines of the crosswalks, each from one
+            start to the next; None where nobody has looked for them.
     """
 
     header: Mapping[str, Any]
@@ -67,6 +70,8 @@ class Rollout:
     traces: Mapping[str, Array] = field(default_factory=dict)
     light_id: NDArray[np.str_] = field(default_factory=lambda: np.empty(0, np.str_))
     light_red: NDArray[np.int8] = field(default_factory=lambda: np.empty((0, 0), np.int8))
+    crosswalk_start: NDArray[np.int64] | None = None
+    crosswalk_xy: Array = field(default_factory=lambda: np.empty((0, 2)))
 
     def save(self, folder: Path, *scenes: SceneCache) -> None:
         """Write the rollout and the scenes that hold its map, the first of its start.
@@ -76,6 +81,8 @@ class Rollout:
         """
         text = json.dumps({**self.header, "format": FORMAT}).encode()
         arrays: dict[str, Any] = {name: getattr(self, name) for name in _ARRAYS}
+        if self.crosswalk_start is not None:
+            arrays |= {name: getattr(self, name) for name in _OF_CROSSWALKS}
         arrays |= {f"trace_{name}": values for name, values in self.traces.items()}
         arrays["header"] = np.frombuffer(text, np.uint8)
         for number, scene in enumerate(scenes, 1):
@@ -122,6 +129,13 @@ class Rollout:
         for name, shape in wanted.items():
             if getattr(self, name).shape != shape:
                 return f"{name} has shape {getattr(self, name).shape}, not {shape}"
+        starts = self.crosswalk_start
+        if starts is not None and (
+            self.crosswalk_xy.shape[1:] != (2,)
+            or list(starts[[0, -1]]) != [0, len(self.crosswalk_xy)]
+            or (np.diff(starts) < 3).any()
+        ):
+            return "crosswalk_start does not cut crosswalk_xy into outlines"
         if self.header.get("format") != FORMAT:
             return f"format {self.header.get('format')!r}, not {FORMAT!r}"
         if steps < 2 or not np.isfinite(self.ego).all():
@@ -134,6 +148,7 @@ _ARRAYS = (
     *("track_token", "track_type", "track_size", "track_pose"),
     *("light_id", "light_red"),
 )
+_OF_CROSSWALKS = ("crosswalk_start", "crosswalk_xy")
 
 
 def scene_file(number: int) -> str:
@@ -173,7 +188,7 @@ def rollout(folder: Path, other: Path | None = None) -> MovingScene:
         )
     window = window_of(np.concatenate([poses_to_ego(own.ego, start) for own in both]))
     scenes = [scene for path in (folder, other) if path is not None for scene in _scenes(path)]
-    packed["ground"] = pack_ground(scenes, start, window, None)
+    packed["ground"] = pack_ground(scenes, start, window, _crosswalks(both))
     states = zip(recorded.light_id, recorded.light_red.T, strict=True)
     lights = {str(name): "".join(_STATES[int(x)] for x in red) for name, red in states}
     packed["lights"] = pack_lights(scenes, start, lights, window)
@@ -188,6 +203,20 @@ def rollout(folder: Path, other: Path | None = None) -> MovingScene:
         "sentences": [str(own["failed"]["sentence"]) for own in lost] or ["passes every metric"],
     }
     return MovingScene(folder.name, packed, tuple(images), summary, tuple(packed["notes"]))
+
+
+def _crosswalks(both: list[Rollout]) -> Crosswalks:
+    """The crosswalks of all recordings, and why there are none."""
+    rings: dict[bytes, Array] = {}
+    for own in both:
+        if own.crosswalk_start is None:
+            return np.empty(0, np.object_), "this recording has no crosswalks"
+        for ring in np.split(own.crosswalk_xy, own.crosswalk_start[1:-1]):
+            if len(ring):
+                rings[ring.tobytes()] = ring
+    shapes = np.empty(len(rings), np.object_)
+    shapes[:] = [shapely.polygons(ring) for ring in rings.values()]
+    return shapes, ""
 
 
 _UNLIKE = "name a run of the same scenarios, of the same seed"

@@ -23,6 +23,7 @@ from reworld_agent.analysis.player.contract import (
 from reworld_agent.analysis.player.drives import Drive, Row, ego_poses, pack_drive
 from reworld_agent.analysis.player.ground import (
     Window,
+    crosswalks_near,
     pack_ground,
     pack_lights,
     red_of_route,
@@ -32,7 +33,8 @@ from reworld_agent.analysis.player.packing import pack_poses
 from reworld_agent.analysis.tables.runs import Run, open_run
 from reworld_agent.analysis.tables.score_tables import ScoreTable
 from reworld_agent.analysis.tables.settings import RunSettings
-from reworld_agent.core.errors import ReWorldError
+from reworld_agent.core.errors import ReWorldError, UsageError
+from reworld_agent.core.text import shown
 from reworld_agent.core.vocabulary import PDMS_V1
 from reworld_agent.core.workers import run_tasks
 from reworld_agent.pdm.metrics import SCORE, short_name
@@ -118,6 +120,7 @@ def _pack(
         shown.append(ego_poses(cache, reference))
         packed["reference"] = pack_poses(shown[-1])
     window = window_of(np.concatenate(shown))
+    crosswalks = crosswalks_near([cache], run.caches.maps_root)
     lights = pictures.lights if pictures.lights is not None else red_of_route(cache)
     return {
         **packed,
@@ -125,7 +128,7 @@ def _pack(
         "city": cache.map_name,
         "drives": [drive.packed for drive in drives],
         "tracks": list(_tracks(cache, ego, window)),
-        "ground": pack_ground([cache], ego, window, run.caches.maps_root),
+        "ground": pack_ground([cache], ego, window, crosswalks),
         "lights": pack_lights([cache], ego, lights, window),
         "cameras": list(pictures.cameras),
     }
@@ -197,13 +200,20 @@ def gather_all(tasks: Sequence[SceneTask], workers: int | None = None) -> list[M
     return [found[task.token] for task in tasks]
 
 
-def open_beside(settings: RunSettings, folder: Path, run: Run) -> tuple[Run, Run]:
-    """A run and another, read with its settings, their labels told apart; raises as `open_run`."""
-    same = {
-        name: getattr(settings, name)
-        for name in ("data_split", "data_root", "maps_root", "cache_dir", "synthetic_scenes")
-    }
-    other = open_run(RunSettings(run=folder, protocol=run.table.protocol.name, **same))
+def open_beside(folder: Path, run: Run) -> tuple[Run, Run]:
+    """A run and another, shown in its scenes, their labels told apart.
+
+    Raises:
+        UsageError: the other is of other scenes. Else as `open_run`.
+    """
+    other = open_run(RunSettings(run=folder, protocol=run.table.protocol.name), run.caches)
+    if not run.poses.index.isin(other.poses.index).any():
+        splits = [own.table.provenance.get("split", "unknown") for own in (run, other)]
+        raise UsageError(
+            f"beside={shown(folder)}: has no scene of this run; the run is of the split "
+            f"{splits[0]}, the other of {splits[1]}",
+            "name a run of the same split",
+        )
     labels = told_apart(run.table, other.table)
     first, second = (
         replace(own, table=replace(own.table, label=label))

@@ -25,12 +25,11 @@ from reworld_agent.analysis.reporting.contents import Explained
 from reworld_agent.analysis.reporting.settings import ReportSettings
 from reworld_agent.analysis.tables.completeness import Check, checks
 from reworld_agent.analysis.tables.driven import (
-    ROLLOUTS,
     driven_failures,
     driven_run,
     is_driven,
 )
-from reworld_agent.analysis.tables.files import EXPLANATIONS
+from reworld_agent.analysis.tables.files import EXPLANATIONS, ROLLOUTS
 from reworld_agent.analysis.tables.raw_tables import open_table
 from reworld_agent.analysis.tables.runs import Run, open_run
 from reworld_agent.analysis.tables.sanity import notices
@@ -128,7 +127,7 @@ def _scenes(
     other = None
     if settings.beside is not None:
         with suppress(ReWorldError):
-            run, other = open_beside(settings, settings.beside, run)
+            run, other = open_beside(settings.beside, run)
     outcomes = _outcomes(found)
     tasks = [
         SceneTask(

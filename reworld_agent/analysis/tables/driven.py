@@ -14,7 +14,6 @@ from reworld_agent.core.vocabulary import DRIVE_V1
 from reworld_agent.pdm.cache_io.folder import SceneCaches
 
 _WORLD = ("world", "town_version", "seconds")  # of a table's provenance
-ROLLOUTS = "rollouts"  # folder of a run's recordings, one a scenario
 
 
 def is_driven(table: ScoreTable) -> bool:

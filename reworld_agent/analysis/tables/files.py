@@ -10,6 +10,7 @@ SCORES = ("pdm_scores.parquet", "pdm_scores.csv", DRIVE_SCORES, "drive_scores.cs
 
 TRAJECTORIES, INFERENCE = "trajectories.parquet", "inference.parquet"
 EXPLANATIONS = "explanations.parquet"
+ROLLOUTS = "rollouts"  # folder of a drive run's recordings, one a scenario
 
 
 def run_tables(path: Path) -> list[Path]:
@@ -18,3 +19,8 @@ def run_tables(path: Path) -> list[Path]:
         return [path]
     own = [path / name for name in (*SCORES, TRAJECTORIES, INFERENCE, DRIVE_FAILURES)]
     return [*own, *path.glob("*.csv")]
+
+
+def run_folder(path: Path) -> Path:
+    """The folder of a run that is named by it or by its table of scores."""
+    return path.parent if path.name in SCORES and not path.is_dir() else path

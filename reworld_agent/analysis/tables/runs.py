@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from reworld_agent.analysis.tables.files import TRAJECTORIES
+from reworld_agent.analysis.tables.files import ROLLOUTS, TRAJECTORIES
 from reworld_agent.analysis.tables.raw_tables import open_table
 from reworld_agent.analysis.tables.score_tables import ScoreTable, read_table
 from reworld_agent.analysis.tables.settings import RunSettings
 from reworld_agent.core.errors import ConfigError, DataError, SceneError
 from reworld_agent.core.text import shown
-from reworld_agent.core.vocabulary import PDMS_V1
+from reworld_agent.core.vocabulary import DRIVE_V1, PDMS_V1
 from reworld_agent.pdm.cache_io.folder import SceneCaches
 from reworld_agent.pdm.metrics import short_name
 from reworld_agent.pdm.poses import INTERVAL, intervals_of, pose_fault
@@ -73,11 +73,16 @@ class Run:
         return replace(self, poses=kept, intervals=own, table=table)
 
 
-def open_run(settings: RunSettings) -> Run:
+def open_run(settings: RunSettings, scenes: SceneCaches | None = None) -> Run:
     """Read a run's tables.
 
+    Args:
+        settings: which run, and where its scenes lie.
+        scenes: another run's, in which this one is shown; None for its own.
+
     Raises:
-        DataError: a table is missing or damaged, or has no column of a metric that is explained.
+        DataError: a table is missing or damaged, has no column of a metric that is explained, or is
+            of drives, whose recordings are missing.
         ConfigError: the protocol or the split is not known.
     """
     asked = settings.protocol
@@ -87,6 +92,11 @@ def open_run(settings: RunSettings) -> Run:
             f"{shown(table.path)} is scored by {table.protocol.name}, not by {asked}",
             f"leave protocol={asked} out, or score the trajectories again",
         )
+    if table.protocol.name == DRIVE_V1:
+        raise DataError(
+            f"{shown(table.path)}: drives, but no recording of one lies beside it in {ROLLOUTS}",
+            "name a folder of `reworld drive` with its recordings, or drive again",
+        )
     missing = [short_name(name) for name in table.protocol.explained if name not in table.frame]
     if missing:
         raise DataError(
@@ -94,7 +104,7 @@ def open_run(settings: RunSettings) -> Run:
             "score the run again with this version",
         )
     poses, intervals = _poses(table.path.parent / TRAJECTORIES)
-    return Run(table, poses, find_scenes(table, settings), intervals)
+    return Run(table, poses, scenes or find_scenes(table, settings), intervals)
 
 
 def _poses(path: Path) -> tuple[pd.Series, dict[str, float]]:

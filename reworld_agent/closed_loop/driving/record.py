@@ -14,7 +14,7 @@ from reworld_agent.closed_loop.contacts import OFF_MAP
 from reworld_agent.closed_loop.driving.loop import Driven
 from reworld_agent.closed_loop.driving.tracks import tracks_of
 from reworld_agent.closed_loop.judging.failures import failures
-from reworld_agent.closed_loop.judging.lines import maps, mark, signals, traces
+from reworld_agent.closed_loop.judging.lines import crosswalks, maps, mark, signals, traces
 from reworld_agent.closed_loop.judging.verdict import Verdict, drive_score, judge
 from reworld_agent.closed_loop.replay.scenarios import LOGGED, LogScenario
 from reworld_agent.closed_loop.replay.stage_scenarios import STAGED
@@ -23,6 +23,7 @@ from reworld_agent.closed_loop.replay.verdict import LOG_COLUMNS, judge_log
 from reworld_agent.closed_loop.replay.world import LOST, LogWorld
 from reworld_agent.closed_loop.scenarios import Scenario
 from reworld_agent.closed_loop.stage import TICK
+from reworld_agent.closed_loop.world import World, maps_root
 from reworld_agent.core.atomic import write_atomically
 from reworld_agent.pdm.metrics import SCORE, Trace, metric
 from reworld_agent.pdm.metrics.table import DRIVE, MP
@@ -150,6 +151,7 @@ def _save(
     by_metric = {row["metric"]: mark(verdict, row) for row in lost}
     lines = traces(verdict, len(states))
     light_id, light_red = signals(verdict, len(states))
+    scenes = maps(verdict)
     header = {
         "token": driven.scenario.name,
         "label": label,
@@ -170,9 +172,17 @@ def _save(
         traces={name: line.values for name, line in lines.items()},
         light_id=light_id,
         light_red=light_red,
-    ).save(folder, *maps(verdict))
+        **crosswalks(scenes, _maps_root(world)),
+    ).save(folder, *scenes)
     for tick, picture in driven.pictures:
         write_atomically(folder / "cam_f0" / f"{tick:05d}.jpg", _jpeg(picture))
+
+
+def _maps_root(world: World | LogWorld | StagedWorld) -> Path:
+    """Where the maps of a world lie."""
+    if isinstance(world, World):
+        return maps_root()
+    return world.first.maps_root if isinstance(world, StagedWorld) else world.maps_root
 
 
 def _metric(

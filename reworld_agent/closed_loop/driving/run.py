@@ -12,13 +12,14 @@ from typing import Any
 
 from tqdm import tqdm
 
-from reworld_agent.analysis.tables.driven import ROLLOUTS
+from reworld_agent.analysis.tables.files import ROLLOUTS
 from reworld_agent.closed_loop.driving.loop import RECORDED, Pace, drive_scenario, same_class
 from reworld_agent.closed_loop.driving.record import row_of, source_of, unusable
 from reworld_agent.closed_loop.driving.settings import DriveRun
 from reworld_agent.closed_loop.driving.tables import Driving, write_tables
 from reworld_agent.closed_loop.replay.scenarios import LogScenario, of_logs
 from reworld_agent.closed_loop.replay.stage_scenarios import of_groups
+from reworld_agent.closed_loop.replay.stages import STAGE_S
 from reworld_agent.closed_loop.scenarios import Scenario, of_split
 from reworld_agent.closed_loop.sight import Sight
 from reworld_agent.closed_loop.world import maps_root
@@ -74,7 +75,7 @@ def drive(settings: DriveRun) -> Driving:
         **_world_of(settings),
         "replan_hz": settings.replan_hz,
         "latency_s": settings.latency,
-        "seconds": settings.seconds,
+        "seconds": 2 * STAGE_S if settings.world == "stages" else settings.seconds,
         "recorded_driver": agent.name() == RECORDED,
     }
     named = {CHECKPOINT} if origin["weights_sha256"] else set()

@@ -84,7 +84,7 @@ class Driving:
             lines.append(f"{DRIVE.total} by kind: {', '.join(each)}")
         lines.append(
             f"{DRIVE.title} ({DRIVE.conditions}), split {self.origin['split']}, "
-            f"{self.origin['replan_hz']} plans a second"
+            f"{self.origin['seconds']:g} s, {self.origin['replan_hz']} plans a second"
         )
         if len(self.timings):
             spent = self.timings.drop(columns="scenario").sum()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 from reworld_agent.analysis.explanation.annotation import annotation_of
+from reworld_agent.analysis.player.ground import crosswalks_near
 from reworld_agent.closed_loop.judging.verdict import Verdict
 from reworld_agent.closed_loop.judging.windows import Window
 from reworld_agent.closed_loop.sight import FRAME_TICKS
@@ -96,6 +99,15 @@ def signals(verdict: Verdict, ticks: int) -> tuple[NDArray[np.str_], NDArray[np.
             elif names[column] in window.cache.polygon_id:
                 part[:, column] = np.maximum(part[:, column], 0)
     return np.array(names, np.str_), states
+
+
+def crosswalks(scenes: list[SceneCache], maps_root: Path) -> dict[str, Any]:
+    """The crosswalks around scenes, as `analysis.player.rollouts.Rollout` takes them."""
+    shapes = crosswalks_near(scenes, maps_root)[0]
+    rings = [shapely.get_coordinates(shapely.get_exterior_ring(own))[:-1] for own in shapes]
+    starts = np.cumsum([0, *map(len, rings)], dtype=np.int64)
+    found = np.concatenate([np.empty((0, 2)), *rings])
+    return {"crosswalk_start": starts, "crosswalk_xy": found}
 
 
 def maps(verdict: Verdict) -> list[SceneCache]:

@@ -217,7 +217,7 @@ DRIVE = _protocol(
     vocabulary.DRIVE_V1,
     "DS",
     "drive score",
-    "closed loop, 20 s, all driven windows of 4 s; progress against the recorded driver",
+    "closed loop, all driven windows of 4 s; progress against the recorded driver",
     navsim="",
     multipliers=(NC, DAC, DDC, TLC, MP),
     weights=((EP, 5.0), (TTC, 5.0), (COMFORT, 2.0)),
