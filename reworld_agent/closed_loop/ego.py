@@ -88,7 +88,7 @@ def interval_of_action(action: Any) -> float:
 def _poses(action: Any) -> Array:
     try:
         poses = np.asarray(getattr(action, "poses", action), np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # the last: a tensor with a gradient
         raise DataError(f"a {type(action).__name__} is no plan ({error})", _GIVE) from error
     if poses.ndim != 2 or poses.shape[1] != 3:
         raise DataError(f"a plan has shape {list(poses.shape)}, not [L, 3]", _GIVE)

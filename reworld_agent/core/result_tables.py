@@ -18,6 +18,7 @@ from reworld_agent.core.guards.csv_cells import quoted, unquoted
 from reworld_agent.core.records import as_shown, parse_json, read_record, write_record
 from reworld_agent.core.records.seals import ColumnHashes, Seal, hash_of, seal_in
 from reworld_agent.core.text import shown
+from reworld_agent.core.vocabulary import RUN_TABLES
 
 METADATA_KEY = b"reworld"
 REMAKE = "write it again"
@@ -43,7 +44,11 @@ def _write_parquet(path: Path, frame: pd.DataFrame, provenance: dict[str, Any], 
 
 
 def write_arrow(
-    path: Path, table: pa.Table, provenance: dict[str, Any] | None = None, csv: str = ""
+    path: Path,
+    table: pa.Table,
+    provenance: dict[str, Any] | None = None,
+    csv: str = "",
+    compression: str = "snappy",
 ) -> None:
     """Write a table with hashes of its columns, of its provenance and of its csv twin.
 
@@ -52,6 +57,7 @@ def write_arrow(
         table: the rows.
         provenance: of them; None where the folder's records tell it.
         csv: hash of the twin; "" where there is none.
+        compression: of parquet.
 
     Raises:
         DataError: it cannot be written.
@@ -63,7 +69,7 @@ def write_arrow(
 
     def write(partial: Path) -> None:
         with partial.open("wb") as stream:  # pyarrow itself takes only paths that are UTF-8
-            pq.write_table(table, stream, **CHECKED)
+            pq.write_table(table, stream, compression=compression, **CHECKED)
 
     write_atomically(path, write)
 
@@ -333,12 +339,22 @@ def keep_settings(
         )
 
 
-def check_writable(folder: Path) -> None:
-    """Make `folder` and try to write into it.
+def check_writable(folder: Path, table: str) -> None:
+    """Make a run's folder and try to write into it.
+
+    Args:
+        folder: of the run.
+        table: of `RUN_TABLES`, which the run will write there.
 
     Raises:
-        ConfigError: it cannot be made or written.
+        ConfigError: it cannot be made or written, or holds a run of another command.
     """
+    for other, command in RUN_TABLES.items():
+        if other != table and (folder / other).is_file():
+            raise ConfigError(
+                f"output_dir={shown(folder)} holds a run of `{command}` ({other})",
+                "choose another output_dir: of two runs in one folder only one would be read",
+            )
     probe = partial_path(folder / "write_test")
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -21,8 +21,13 @@ FLUSH_S = 2.0  # at most this much finished work is lost by kill -9
 IDENTITY = "identity.json"
 
 
-def check_identity(folder: Path, identity: dict[str, Any]) -> None:
+def check_identity(folder: Path, identity: dict[str, Any], run: Path) -> None:
     """Note in `folder` what its rows depend on.
+
+    Args:
+        folder: of the rows.
+        identity: what they depend on.
+        run: its output folder, which a message names.
 
     Raises:
         ConfigError: rows of another identity lie there.
@@ -37,7 +42,7 @@ def check_identity(folder: Path, identity: dict[str, Any]) -> None:
     if known != identity:
         names = sorted(key for key in known | identity if known.get(key) != identity.get(key))
         raise ConfigError(
-            f"{folder.parent} holds an unfinished run with another {', '.join(names)}",
+            f"{run} holds an unfinished run with another {', '.join(names)}",
             "choose another output_dir, or set resume=false to start over there",
         )
 
@@ -60,7 +65,7 @@ class PartStore:
     """A growing table in a folder of numbered parquet files.
 
     Args:
-        folder: of the parts; made where it is absent.
+        folder: of the parts, RUN/parts/NAME; made where it is absent.
         keys: columns that name a row; of rows with the same keys the latest counts.
         identity: what the rows depend on; rows of another identity are never mixed in.
         resume: False forgets the rows that are there.
@@ -81,7 +86,7 @@ class PartStore:
             for path in self._paths():
                 path.unlink(missing_ok=True)
             forget_identity(folder)
-        check_identity(folder, identity)
+        check_identity(folder, identity, folder.parent.parent)
 
     def add(self, rows: list[dict[str, Any]]) -> None:
         """Take rows; they are written at the latest with the first `add` after two seconds."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 _LONGEST = 100  # letters of one value
+_LONGEST_ERROR = 400  # letters that are shown of an error of somebody's code
 
 
 def is_file_name(text: str) -> bool:
@@ -17,6 +18,13 @@ def is_file_name(text: str) -> bool:
 def shown(path: str | Path) -> str:
     """A path as text that any terminal can print, whatever bytes its name holds."""
     return os.fsencode(path).decode("utf-8", "replace")
+
+
+def said(error: BaseException) -> str:
+    """An error of somebody's code in one line of bounded length."""
+    text = " ".join(str(error).split())
+    short = text if len(text) <= _LONGEST_ERROR else f"{text[:_LONGEST_ERROR]} ..."
+    return f"{type(error).__name__}: {short}" if short else type(error).__name__
 
 
 def config_difference(wanted: Any, found: Any, path: str = "") -> list[str]:

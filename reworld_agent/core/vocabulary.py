@@ -13,6 +13,10 @@ PROTOCOL_CHOICES = (*PROTOCOL_NAMES, BOTH)
 LOG_REPLAY, REACTIVE = TRAFFIC = ("log_replay", "reactive")
 """How other road users drive beside a plan: as logged, or answering to it."""
 
+SCORES_FILE, DRIVE_SCORES_FILE = "pdm_scores.parquet", "drive_scores.parquet"
+RUN_TABLES = {SCORES_FILE: "reworld score", DRIVE_SCORES_FILE: "reworld drive"}
+"""The table that a run's folder is known by, and the command that writes it."""
+
 DEVICES = ("cpu", "cuda")
 GROUP_SCORES = "group_scores"  # in the provenance of two-stage tables: by present frame
 

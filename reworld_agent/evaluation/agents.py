@@ -15,14 +15,15 @@ from omegaconf.errors import OmegaConfBaseException
 from reworld_agent.core.configs import plain
 from reworld_agent.core.errors import ConfigError, ReWorldError, UsageError, WeightsError
 from reworld_agent.core.settings import did_you_mean
+from reworld_agent.core.text import said
 from reworld_agent.evaluation.agent_choice import AgentChoice
 from reworld_agent.evaluation.compose import CONFIG_MODULE, SCORE
+from reworld_agent.scenes.sensors import cameras_of
 
 logger = logging.getLogger(__name__)
 
 CHECKPOINT = "checkpoint_path"  # an argument of every agent with weights, by the devkit's habit
 _CHECK_WEIGHTS = "check that its weights are those of this class and these arguments"
-_LONGEST = 400  # characters that are shown of an error of somebody's code
 
 
 def named_agents(names: Any, but: str = "") -> tuple[AgentChoice, ...]:
@@ -92,11 +93,11 @@ def build_agents(choices: Sequence[AgentChoice]) -> dict[str, Any]:
 def _check_interface(choice: AgentChoice, agent: Any) -> None:
     """Ask an agent for what is asked of it before the first scene; raises ConfigError."""
     try:
-        agent.get_sensor_config()
+        cameras_of([agent.get_sensor_config()])
         _ = agent.requires_scene, agent.compute_trajectory
     except Exception as error:  # whatever the code of others raises
         raise ConfigError(
-            f"the agent '{choice.name}' cannot be asked for its plans: {_said(error)}",
+            f"the agent '{choice.name}' cannot be asked for its plans: {said(error)}",
             f"{choice.target} needs get_sensor_config(), compute_trajectory() and requires_scene, "
             "which the constructor of AbstractAgent sets",
         ) from error
@@ -108,13 +109,13 @@ def _initialize(choice: AgentChoice, agent: Any) -> None:
         agent.initialize()
     except ReWorldError:
         raise
-    except Exception as error:  # whatever the code of others raises
+    except (Exception, SystemExit) as error:  # whatever the code of others raises
         given = choice.config.get(CHECKPOINT)
         missing = CHECKPOINT in choice.config and given is None
         logger.debug("agent %s", choice.name, exc_info=True)
         raise WeightsError(
             f"the agent '{choice.name}' cannot be initialised"
-            f"{f' from {given}' if given else ''}: {_said(error)}",
+            f"{f' from {given}' if given else ''}: {said(error)}",
             f"name its weights: agent.{CHECKPOINT}=FILE" if missing else _CHECK_WEIGHTS,
         ) from error
 
@@ -128,7 +129,7 @@ def build_agent(choice: AgentChoice) -> Any:
         if isinstance(cause, ReWorldError):
             raise cause from error
         # Hydra's own line says where it was called, and not why it failed
-        reason = _first_line(error) if cause is None else _said(cause)
+        reason = _first_line(error) if cause is None else said(cause)
         raise ConfigError(
             f"the agent '{choice.name}' cannot be built: {reason}", _hint_of(choice, cause)
         ) from error
@@ -142,13 +143,6 @@ def _hint_of(choice: AgentChoice, cause: BaseException | None) -> str:
     if missing and not f"{choice.target}.".startswith(f"{missing}."):
         return f"install {missing.partition('.')[0]}, which the code of {choice.target} imports"
     return f"check agent.NAME= of {choice.target}"
-
-
-def _said(error: BaseException) -> str:
-    """An error of somebody's code in one line of bounded length."""
-    text = " ".join(str(error).split())
-    short = text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."
-    return f"{type(error).__name__}: {short}" if short else type(error).__name__
 
 
 def _first_line(error: Exception) -> str:

@@ -144,8 +144,8 @@ def read_trajectories(path: Path, interval_s: float | None = None) -> pd.DataFra
         interval_s: of every row, where the file has no column of that name.
 
     Raises:
-        DataError: no such file, not parquet, columns missing, no rows, tokens that are no text, or
-            intervals that are no numbers or are given twice.
+        DataError: no such file, not parquet, columns missing, no rows, tokens that are no text,
+            candidates without a name, or intervals that are no numbers or are given twice.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file", "name a parquet file with trajectories=")
@@ -164,10 +164,16 @@ def read_trajectories(path: Path, interval_s: float | None = None) -> pd.DataFra
             f"leave {INTERVAL}= out, or drop the column",
         )
     if table.empty:
-        raise DataError(f"{path}: no rows")
+        raise DataError(f"{path}: no rows", "write one row for each trajectory")
     table = table.reset_index(drop=True)
     if "candidate" not in table:
         table["candidate"] = 0
+    nameless = table.index[table["candidate"].isna()]
+    if len(nameless):
+        raise DataError(
+            f"{path}: the candidate of row {nameless[0]} is empty",
+            "name every candidate, or leave the column out where a scene has one trajectory",
+        )
     poses = pd.Series([_flat(value) for value in table["poses"]], dtype=object)
     table["poses"] = poses
     column = [interval_s] * len(table) if INTERVAL not in table else table[INTERVAL]

@@ -18,6 +18,7 @@ from reworld_agent.core.errors import DataError, ReWorldError
 from reworld_agent.core.records.file_hashes import file_hashes
 from reworld_agent.core.result_tables import write_parquet
 from reworld_agent.core.shards import PartStore
+from reworld_agent.core.text import said
 from reworld_agent.evaluation.modes import MODE_SCORES, MODES, has_modes, modes_row
 from reworld_agent.pdm.poses import INTERVAL, intervals_of, pose_fault, usual
 from reworld_agent.scenes.loader import SceneLoader
@@ -181,8 +182,8 @@ def _plan_batch(agent: Any, batch: list[Loaded]) -> list[dict[str, Any]]:
     good = [item for item in batch if not item.reason]
     if len(good) > 1 and hasattr(agent, "compute_trajectories") and not agent.requires_scene:
         inputs = [item.agent_input for item in good]
-        planned = _attempt(lambda: agent.compute_trajectories(inputs))
-        if not isinstance(planned[0], Exception):
+        planned = _attempt(lambda: _one_each(agent.compute_trajectories(inputs), len(inputs)))
+        if not isinstance(planned[0], BaseException):
             notes = _fallback_reasons(agent, len(good))
             return rows + [
                 _row(item.token, trajectory, note, planned[1] / len(good))
@@ -191,10 +192,18 @@ def _plan_batch(agent: Any, batch: list[Loaded]) -> list[dict[str, Any]]:
     return rows + [_plan_one(agent, item) for item in good]
 
 
+def _one_each(trajectories: Any, count: int) -> list[Any]:
+    """The trajectories of a batch; raises DataError where there is not one for each scene."""
+    if trajectories is None or len(trajectories) != count:
+        given = "None" if trajectories is None else f"{len(trajectories)} trajectories"
+        raise DataError(f"compute_trajectories returned {given} for {count} scenes")
+    return list(trajectories)
+
+
 def _plan_one(agent: Any, item: Loaded) -> dict[str, Any]:
     arguments = (item.agent_input, item.scene) if agent.requires_scene else (item.agent_input,)
     trajectory, milliseconds = _attempt(lambda: agent.compute_trajectory(*arguments))
-    if isinstance(trajectory, Exception):
+    if isinstance(trajectory, BaseException):
         return _row(item.token, None, _reason(trajectory), milliseconds)
     return _row(item.token, trajectory, _fallback_reasons(agent, 1)[0], milliseconds)
 
@@ -204,7 +213,7 @@ def _attempt(call: Callable[[], Any]) -> tuple[Any, float]:
     started = time.perf_counter()
     try:
         result = call()
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # whatever the code of others raises
         result = error
     return result, 1e3 * (time.perf_counter() - started)
 
@@ -220,7 +229,7 @@ def _row(token: str, trajectory: Any, reason: str, milliseconds: float) -> dict[
     poses: NDArray[np.float64] | None = None
     interval_s: float | None = None
     modes: dict[str, list[float]] = {}
-    if trajectory is not None:
+    if trajectory is not None or not reason:
         try:
             poses, interval_s = plan_of(trajectory)
             fault = pose_fault(poses, interval_s)
@@ -246,21 +255,24 @@ def plan_of(trajectory: Any) -> tuple[NDArray[np.float64], float]:
     Raises:
         DataError: it is no trajectory of NAVSIM: without poses [L, 3] or without its sampling.
     """
+    if trajectory is None:
+        raise DataError("the agent returned no trajectory")
     try:
         sampling = trajectory.trajectory_sampling
         interval_s = float(sampling.interval_length)
-        poses = np.asarray(trajectory.poses, dtype=np.float64)
-    except (AttributeError, TypeError, ValueError) as error:
+    except Exception as error:  # whatever the code of others gives
         kind = type(trajectory).__name__
-        message = f"the agent returned a {kind}, no Trajectory with its sampling ({error})"
+        message = f"the agent returned a {kind}, no Trajectory with its sampling ({said(error)})"
         raise DataError(message) from error
+    try:
+        poses = np.asarray(trajectory.poses, dtype=np.float64)
+    except Exception as error:  # such as a tensor with a gradient, or rows of several lengths
+        raise DataError(f"the poses are no array of numbers ({said(error)})") from error
     if poses.shape != (sampling.num_poses, 3):
         wanted = [sampling.num_poses, 3]
         raise DataError(f"poses have shape {list(poses.shape)}, their sampling says {wanted}")
     return poses.ravel(), interval_s
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, ReWorldError):
-        return error.message
-    return f"{type(error).__name__}: {error}"
+def _reason(error: BaseException) -> str:
+    return error.message if isinstance(error, ReWorldError) else said(error)

@@ -15,7 +15,7 @@ from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.provenance import provenance
 from reworld_agent.core.result_tables import check_writable, write_csv, write_parquet
 from reworld_agent.core.shards import PartStore
-from reworld_agent.core.vocabulary import REACTIVE
+from reworld_agent.core.vocabulary import REACTIVE, SCORES_FILE
 from reworld_agent.core.workers import cores
 from reworld_agent.evaluation.agent_choice import AgentChoice
 from reworld_agent.evaluation.agents import CHECKPOINT, build_agents
@@ -109,7 +109,7 @@ def evaluate(settings: EvaluationRun) -> Evaluation:
         ReWorldError: the run cannot start, or cannot write; finished work is kept. Also where
             another process writes the same folder.
     """
-    check_writable(settings.output_dir)
+    check_writable(settings.output_dir, SCORES_FILE)
     require_trust(settings.moving, bool(settings.two_stage))
     chosen = [settings.agent, *settings.beside]
     agents = build_agents(chosen)

@@ -12,6 +12,7 @@ import pandas as pd
 
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.result_tables import read_csv, write_with_twin
+from reworld_agent.core.vocabulary import SCORES_FILE
 from reworld_agent.pdm.metrics import (
     BOTH,
     PROTOCOL_NAMES,
@@ -77,7 +78,7 @@ def write_score_table(
     folder: Path, table: pd.DataFrame, provenance: dict[str, Any]
 ) -> tuple[Path, Path]:
     """Write `pdm_scores.parquet`, provenance inside, and its csv twin; raises DataError."""
-    parquet, csv = folder / "pdm_scores.parquet", folder / "pdm_scores.csv"
+    parquet, csv = folder / SCORES_FILE, folder / "pdm_scores.csv"
     write_with_twin(parquet, table, provenance)
     return parquet, csv
 

@@ -37,7 +37,7 @@ class BatchFiles:
             for file in folder.glob("batch-*.parquet"):
                 file.unlink()
             forget_identity(folder)
-        check_identity(folder, identity)
+        check_identity(folder, identity, folder.parent)
 
     def write(self, batch: ScoredBatch) -> None:
         """Keep a batch; raises DataError where the disk is full."""

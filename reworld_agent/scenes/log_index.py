@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from tqdm import tqdm
@@ -246,10 +246,15 @@ def _entry_of(path: Path, load: Callable[[Path], LogFrames]) -> LogEntry:
     with paused():
         frames = load(path)
         tokens = tuple(str(frame["token"]) for frame in frames)
-        routed = tuple(len(frame["roadblock_ids"]) > 0 for frame in frames)
+        routed = tuple(_has_route(frame.get("roadblock_ids")) for frame in frames)
         named = (frame.get("map_location") for frame in frames)
         cities = tuple(dict.fromkeys(city for city in named if isinstance(city, str)))
         return LogEntry(path, stamp, tokens, routed, cities, frames.reading())
+
+
+def _has_route(blocks: Any) -> bool:
+    """Whether blocks are named; what is no list counts too: its scenes fail, and say why."""
+    return not hasattr(blocks, "__len__") or len(blocks) > 0
 
 
 def _or_error(entry: Callable[[Path], LogEntry], path: Path) -> LogEntry | DataError:

@@ -203,11 +203,8 @@ def read_log(path: Path) -> LogFrames:
     if not isinstance(frames, list) or not all(isinstance(frame, dict) for frame in frames):
         raise DataError(f"{path}: a log must be a list of frame dicts", DAMAGED)
     for index, frame in enumerate(frames):
-        for key in ("token", "roadblock_ids"):
-            if key not in frame:
-                raise DataError(f"{path}: frame {index} has no '{key}'", DAMAGED)
+        if "token" not in frame:
+            raise DataError(f"{path}: frame {index} has no 'token'", DAMAGED)
         if not isinstance(frame["token"], str):
             raise DataError(f"{path}: the token of frame {index} is no text", DAMAGED)
-        if not hasattr(frame["roadblock_ids"], "__len__"):
-            raise DataError(f"{path}: roadblock_ids of frame {index} is no list", DAMAGED)
     return LogFrames(frames, path, content.sha256, content.plain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 
 import numpy as np
@@ -14,6 +15,8 @@ from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.scenes.splits import split_loader
 from reworld_agent.vocabularies.files import write_vocabulary
 from reworld_agent.vocabularies.settings import BuildVocabularyRun
+
+logger = logging.getLogger(__name__)
 
 _POSES = 8  # at 2 Hz, 4 s
 _ROUNDS = 30  # of k-means
@@ -32,6 +35,11 @@ def build_vocabulary(settings: BuildVocabularyRun) -> NDArray[np.float32]:
             file cannot be written.
     """
     futures = logged_futures(settings)
+    if not len(futures):
+        raise DataError(
+            f"no scene of {settings.train_test_split.data_split} has a logged future of 4 s",
+            "widen train_test_split.scene_filter, or choose another split",
+        )
     different = len(np.unique(futures.round(_EQUAL), axis=0))
     if different < settings.count:
         raise DataError(
@@ -48,11 +56,18 @@ def build_vocabulary(settings: BuildVocabularyRun) -> NDArray[np.float32]:
 def logged_futures(settings: BuildVocabularyRun) -> NDArray[np.float64]:
     """Futures [M, 8, 3] of all scenes whose log goes on for 4 s."""
     loader = split_loader(settings.train_test_split)
-    futures = []
+    futures, faults = [], []
     for token in tqdm(loader.tokens, desc="futures", unit="scene", delay=2.0):
-        scene = loader.get_scene_from_token(token)
+        try:
+            scene = loader.get_scene_from_token(token)
+        except DataError as error:
+            faults.append(f"scene {token}: {error.message}")
+            continue
         if scene.scene_metadata.num_future_frames >= _POSES:
             futures.append(scene.get_future_trajectory(_POSES).poses)
+    if faults:
+        count = f"{len(faults)} of {len(loader.tokens)} scenes are left out"
+        logger.warning("%s: they cannot be read; first %s", count, faults[0])
     found = np.array(futures, np.float64).reshape(-1, _POSES, 3)
     return found[np.isfinite(found).all(axis=(1, 2))]
 

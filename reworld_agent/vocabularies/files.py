@@ -25,7 +25,7 @@ class Vocabulary:
     Attributes:
         poses: float64 [V, L, 3], x, y [m], heading [rad], ego frame at t0.
         interval_s: seconds between poses.
-        digest: of the numbers.
+        digest: of the numbers, to float32's digits.
     """
 
     poses: NDArray[np.float64]
@@ -79,5 +79,7 @@ def read_vocabulary(path: Path, interval_s: float | None = None) -> Vocabulary:
         interval = interval_of(poses.shape[1], interval_s)
     except DataError as error:
         raise DataError(f"{name}: {error.message}", error.hint) from error
-    digest = hashlib.sha256(poses.tobytes() + str(interval).encode()).hexdigest()[:16]
+    with np.errstate(over="ignore"):
+        content = poses.astype(np.float32).tobytes()  # as a folder of scores keeps them
+    digest = hashlib.sha256(content + str(interval).encode()).hexdigest()[:16]
     return Vocabulary(poses, interval, digest)

@@ -17,10 +17,11 @@ from reworld_agent.core.shards import IDENTITY
 from reworld_agent.core.text import shown
 from reworld_agent.pdm.metrics.registry import score_columns
 from reworld_agent.vocabularies.files import Vocabulary, read_vocabulary
-from reworld_agent.vocabularies.scene_files import LOGGED, paths, scenes_of
+from reworld_agent.vocabularies.scene_files import LOGGED, paths, scenes_in, scenes_of
 from reworld_agent.vocabularies.score import VOCABULARY
 from reworld_agent.vocabularies.settings import OracleSettings
 
+_GO_ON = "start the same reworld vocabulary score again: what is finished is kept"
 _FIX = "name the output folder of reworld vocabulary score"
 
 
@@ -33,17 +34,20 @@ class OracleTable:
             `<score>_best`, its `<score>_best_index`, `<score>_nearest_<N>` (the best of the N
             trajectories that are nearest to the logged one), `<score>_mean`.
         size: trajectories of the vocabulary.
+        missing: scenes without scores, which have no row.
     """
 
     rows: pd.DataFrame
     size: int
+    missing: int = 0
 
     def text(self) -> str:
         """Means over the scenes, a line a column."""
         numbers = self.rows.drop(columns=["token"])
         means = numbers[[name for name in map(str, numbers) if not name.endswith("_index")]].mean()
         width = max(map(len, means.index))
-        lines = [f"{len(self.rows)} scenes, {self.size} trajectories"]
+        without = f", {self.missing} without scores left out" if self.missing else ""
+        lines = [f"{len(self.rows)} scenes{without}, {self.size} trajectories"]
         return "\n".join(lines + [f"  {name:<{width}}  {one:.4f}" for name, one in means.items()])
 
 
@@ -52,13 +56,21 @@ def oracle(settings: OracleSettings) -> OracleTable:
     """Read scores of a vocabulary, and write what the best choices would score.
 
     Raises:
-        DataError: the folder holds no scores of a vocabulary, or damaged ones.
+        DataError: the folder holds no scores of a vocabulary, not those of all scenes, or damaged
+            or changed ones.
     """
     folder = settings.scores
     record: dict[str, Any] = read_record(folder / IDENTITY, dict[str, Any], _FIX)
     if not paths(folder) or "interval_s" not in record:
         raise DataError(f"{shown(folder)}: no scores of a vocabulary", _FIX)
     vocabulary = read_vocabulary(folder / VOCABULARY, float(record["interval_s"]))
+    if vocabulary.digest != record.get("vocabulary"):
+        message = f"{shown(folder / VOCABULARY)} is not the vocabulary that was scored"
+        raise DataError(message, _GO_ON)
+    scenes, asked = scenes_in(folder), record.get("scenes")
+    if scenes != asked:
+        message = f"{shown(folder)}: {scenes} of {asked} scenes are there, the run is unfinished"
+        raise DataError(message, _GO_ON)
     totals = score_columns(str(record["protocol"]))
     positions = positions_at_2_hz(vocabulary)
     top = [number for number in settings.top if number <= len(vocabulary)]
@@ -71,7 +83,7 @@ def oracle(settings: OracleSettings) -> OracleTable:
     table = pd.DataFrame(rows)
     write_parquet(settings.output, table, {"scores": record})
     write_csv(settings.output.with_suffix(".csv"), table)
-    return OracleTable(table, len(vocabulary))
+    return OracleTable(table, len(vocabulary), scenes - len(table))
 
 
 def positions_at_2_hz(vocabulary: Vocabulary) -> NDArray[np.float64]:

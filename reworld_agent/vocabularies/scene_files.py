@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,12 +10,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import DataError, ReWorldError
-from reworld_agent.core.result_tables import CHECKED, METADATA_KEY, read_arrow
+from reworld_agent.core.result_tables import read_arrow, write_arrow
 from reworld_agent.core.text import shown
 from reworld_agent.pdm.api import score
 from reworld_agent.pdm.cache_io.folder import SceneCaches
@@ -29,6 +26,7 @@ from reworld_agent.vocabularies.files import Vocabulary
 logger = logging.getLogger(__name__)
 
 LOGGED = "logged_poses"  # column of the logged future, 24 numbers, NaN where the log ends
+_AGAIN = "delete {}, and start reworld vocabulary score again"
 _Scores = dict[str, NDArray[np.float32]]
 
 
@@ -61,7 +59,7 @@ def known_failures(task: FileTask) -> list[dict[str, str]] | None:
     if not task.path.is_file():
         return None
     try:
-        table = read_arrow(task.path, columns=["token", "reason"])
+        table = read_arrow(task.path, columns=["token", "reason"], ours=True)
     except DataError as error:
         logger.warning("%s: its scenes are scored again", error.message)
         return None
@@ -85,14 +83,7 @@ def score_file(task: FileTask) -> tuple[int, list[dict[str, str]]]:
     }
     for name in names:
         arrays[name] = _lists([scores.get(name) for scores, _, _ in found], size)
-    metadata = {METADATA_KEY: json.dumps(task.provenance).encode()}
-    table = pa.table(arrays).replace_schema_metadata(metadata)
-
-    def write(partial: Path) -> None:
-        with partial.open("wb") as stream:
-            pq.write_table(table, stream, compression="zstd", **CHECKED)
-
-    write_atomically(task.path, write)
+    write_arrow(task.path, pa.table(arrays), task.provenance, compression="zstd")
     failed = [
         {"token": token, "reason": reason}
         for token, (_, reason, _) in zip(task.tokens, found, strict=True)
@@ -134,10 +125,16 @@ def _lists(rows: Sequence[NDArray[np.float32] | None], size: int) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(pa.array(flat), size, mask=missing)
 
 
+def scenes_in(folder: Path) -> int:
+    """Scenes that the files of a folder hold, those without scores too."""
+    read = (read_arrow(path, _AGAIN.format(shown(path)), ["token"]) for path in paths(folder))
+    return sum(table.num_rows for table in read)
+
+
 def scenes_of(folder: Path, columns: Sequence[str]) -> Iterator[tuple[str, _Scores]]:
     """Token and columns of every scene that has scores, file by file."""
     for path in paths(folder):
-        table = read_arrow(path, f"delete {shown(path)} and start again", ["token", *columns])
+        table = read_arrow(path, _AGAIN.format(shown(path)), ["token", *columns], ours=True)
         for number, token in enumerate(table["token"].to_pylist()):
             cells = {name: table[name][number] for name in columns}
             if all(cell.is_valid for cell in cells.values()):

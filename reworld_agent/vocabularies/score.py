@@ -91,12 +91,13 @@ def _scored(
         "scoring code": code_digest() + added_digest(),
         "tokens": hashlib.sha256("\n".join(tokens).encode()).hexdigest()[:16],
         "scenes_per_file": count,
+        "scenes": len(tokens),
     }
     if not settings.resume:
         forget_identity(folder)
         for path in paths(folder):
             path.unlink()
-    check_identity(folder, identity)
+    check_identity(folder, identity, folder)
     write_vocabulary(folder / VOCABULARY, vocabulary.poses)
     groups = [tuple(tokens[i : i + count]) for i in range(0, len(tokens), count)]
     provenance = {**identity, "code_version": code_version(), "split": caches.data_split}

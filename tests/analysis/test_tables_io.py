@@ -161,6 +161,13 @@ def test_folders_without_a_table(tmp_path: Path) -> None:
         read_table(tmp_path)
 
 
+def test_of_two_runs_in_one_folder_none_is_guessed(tmp_path: Path) -> None:
+    for name in ("pdm_scores.parquet", "drive_scores.parquet"):
+        (tmp_path / name).touch()
+    with pytest.raises(DataError, match=r"two runs: pdm_scores\.parquet and drive_scores\.parquet"):
+        read_table(tmp_path)
+
+
 def test_path_that_is_not_utf8(tmp_path: Path) -> None:
     folder = tmp_path / os.fsdecode(b"r\xfcn")
     try:

@@ -56,6 +56,30 @@ class Leaves(ConstantVelocityAgent):
         return make_trajectory(poses, self.sampling)
 
 
+class ReturnsNone(ConstantVelocityAgent):
+    """Forgets to return its second plan."""
+
+    plans = 0
+
+    def compute_trajectory(self, agent_input: AgentInput) -> Any:
+        self.plans += 1
+        return super().compute_trajectory(agent_input) if self.plans == 1 else None
+
+
+class ReturnsPoses(ConstantVelocityAgent):
+    """Returns poses, and not when they are."""
+
+    def compute_trajectory(self, agent_input: AgentInput) -> Any:
+        return super().compute_trajectory(agent_input).poses
+
+
+class Exits(ConstantVelocityAgent):
+    """Ends the program, as a script would."""
+
+    def compute_trajectory(self, agent_input: AgentInput) -> Any:
+        raise SystemExit(0)
+
+
 class NoPlan(ConstantVelocityAgent):
     """Returns something else."""
 

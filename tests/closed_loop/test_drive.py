@@ -37,6 +37,9 @@ def test_the_recorded_driver_keeps_everything_and_pdm_closed_the_rules() -> None
         (agents.PlansNothing, "NaN"),
         (agents.Teleports, "teleports"),
         (agents.NoPlan, "no plan"),
+        (agents.ReturnsNone, "no plan: the agent returned no trajectory"),
+        (agents.ReturnsPoses, "no plan: the agent returned a ndarray, no Trajectory"),
+        (agents.Exits, "the agent raised SystemExit: 0"),
     ],
 )
 def test_an_agent_that_gives_no_plan_ends_its_scenario(

@@ -18,6 +18,7 @@ import pytest
 from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.core.result_tables import check_writable, read_provenance, write_parquet
 from reworld_agent.core.shards import PartStore, remove_stores
+from reworld_agent.core.vocabulary import DRIVE_SCORES_FILE, SCORES_FILE
 
 WRITER = """
 import sys
@@ -46,12 +47,14 @@ def test_the_latest_row_of_a_key_counts(tmp_path: Path) -> None:
 
 
 def test_rows_of_another_run_are_not_mixed(tmp_path: Path) -> None:
-    store = PartStore(tmp_path / "parts", ("token",), {"weights": "1", "split": "s"})
+    store = PartStore(tmp_path / "parts" / "rows", ("token",), {"weights": "1", "split": "s"})
     store.add([{"token": "x"}])
     store.flush()
-    with pytest.raises(ConfigError, match="unfinished run with another weights"):
-        PartStore(tmp_path / "parts", ("token",), {"weights": "2", "split": "s"})
-    fresh = PartStore(tmp_path / "parts", ("token",), {"weights": "2"}, resume=False)
+    with pytest.raises(
+        ConfigError, match=f"{tmp_path} holds an unfinished run with another weights"
+    ):
+        PartStore(tmp_path / "parts" / "rows", ("token",), {"weights": "2", "split": "s"})
+    fresh = PartStore(tmp_path / "parts" / "rows", ("token",), {"weights": "2"}, resume=False)
     assert fresh.rows().empty
 
 
@@ -124,5 +127,9 @@ def test_a_full_disk_keeps_the_old_file(
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"output_dir=.*file/out is not writable"):
-        check_writable(tmp_path / "file" / "out")
-    check_writable(tmp_path / "new" / "folder")
+        check_writable(tmp_path / "file" / "out", SCORES_FILE)
+    check_writable(tmp_path / "new" / "folder", SCORES_FILE)
+    (tmp_path / "new" / "folder" / SCORES_FILE).touch()
+    check_writable(tmp_path / "new" / "folder", SCORES_FILE)
+    with pytest.raises(ConfigError, match=r"folder holds a run of `reworld score`"):
+        check_writable(tmp_path / "new" / "folder", DRIVE_SCORES_FILE)

@@ -64,6 +64,13 @@ class Unfinished(AbstractAgent):
         return SensorConfig.build_no_sensors()
 
 
+class Blind(ConstantVelocityAgent):
+    """Forgets to return what it wants to see."""
+
+    def get_sensor_config(self) -> SensorConfig:
+        return None  # type: ignore[return-value]
+
+
 class Learned(ConstantVelocityAgent):
     """Takes weights as the devkit's agents do: from a torch file with a state_dict."""
 
@@ -106,10 +113,15 @@ def test_weights_count_by_what_they_are_and_not_by_their_file(
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({}, "has no attribute 'requires_scene'"), ({"sensors": False}, "TypeError: .*nothing")],
+    [
+        ({}, "has no attribute 'requires_scene'"),
+        ({"sensors": False}, "TypeError: .*nothing"),
+        ({"_target_": f"{HERE}.Blind"}, "'NoneType' object has no attribute 'cam_f0'"),
+    ],
 )
 def test_an_agent_that_lacks_what_is_asked_of_it(arguments: dict[str, Any], message: str) -> None:
-    choice = AgentChoice("unfinished", {"_target_": f"{HERE}.Unfinished", **arguments})
+    given = {"_target_": f"{HERE}.Unfinished", **arguments}
+    choice = AgentChoice("unfinished", given)
     with pytest.raises(ConfigError, match=f"cannot be asked for its plans.*{message}"):
         build_agents([choice])
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from reworld_agent.baselines import ConstantVelocityAgent, HumanAgent
 from reworld_agent.compat import AgentInput, Trajectory
@@ -86,6 +87,45 @@ def test_a_failing_scene_is_recorded_and_tried_again(loader: SceneLoader, tmp_pa
     assert agent.batches == [7]
     assert planned["token"].tolist() == loader.tokens
     assert set(record["status"]) == {"ok"}
+
+
+class _Careless(ConstantVelocityAgent):
+    """Returns nothing, poses alone, a tensor with a gradient; ends the program."""
+
+    calls = 0
+
+    def compute_trajectory(self, agent_input: AgentInput) -> Any:
+        self.calls += 1
+        plan = super().compute_trajectory(agent_input)
+        if self.calls == 4:
+            raise SystemExit(0)
+        if self.calls == 3:
+            plan.poses = torch.tensor(plan.poses, requires_grad=True)  # type: ignore[assignment]
+        return {1: None, 2: plan.poses}.get(self.calls, plan)
+
+
+def test_whatever_an_agent_returns_costs_its_scene_alone(
+    loader: SceneLoader, tmp_path: Path
+) -> None:
+    planned, record = _plan(_Careless(), loader, tmp_path, batch_size=1)
+    said = ["returned no trajectory", "returned a ndarray", "no array of numbers", "SystemExit: 0"]
+    for reason, words in zip(record["reason"], said, strict=False):
+        assert words in reason
+    assert record["status"].tolist() == ["failed"] * 4 + ["ok"] * 10 and len(planned) == 10
+
+
+class _Short(BatchAgent):
+    """Has no plan for the last scene of a batch."""
+
+    def compute_trajectories(self, agent_inputs: list[AgentInput]) -> list[Trajectory]:
+        return super().compute_trajectories(agent_inputs)[:-1]
+
+
+def test_a_batch_that_lacks_a_plan_is_planned_one_by_one(
+    loader: SceneLoader, tmp_path: Path
+) -> None:
+    planned, record = _plan(_Short(), loader, tmp_path, batch_size=14)
+    assert planned["token"].tolist() == loader.tokens and set(record["status"]) == {"ok"}
 
 
 class _Odd(BatchAgent):

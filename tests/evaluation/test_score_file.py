@@ -258,6 +258,10 @@ def test_files_that_are_wrong(tmp_path: Path) -> None:
     pd.DataFrame({"token": [], "poses": []}).to_parquet(tmp_path / "empty.parquet")
     with pytest.raises(DataError, match="no rows"):
         read_trajectories(tmp_path / "empty.parquet")
+    rows = {"token": ["a", "a"], "poses": [[0.0] * 24] * 2, "candidate": ["x", None]}
+    pd.DataFrame(rows).to_parquet(tmp_path / "nameless.parquet")
+    with pytest.raises(DataError, match="the candidate of row 1 is empty"):
+        read_trajectories(tmp_path / "nameless.parquet")
 
 
 def test_nested_poses_and_degrees(tmp_path: Path) -> None:

@@ -62,6 +62,7 @@ FAULTS: dict[str, tuple[Callable[[Frames], Any], str]] = {
     "cameras of no kind": (lambda f: f[20].update(cams={"CAM_F0": 3}), "cams is no dict"),
     "lights": (lambda f: f[20].update(traffic_lights=[1]), "traffic_lights is no list"),
     "route": (lambda f: f[20].update(roadblock_ids=[0.5]), "roadblock_ids is no list"),
+    "no route": (lambda f: f[20].update(roadblock_ids=None), "roadblock_ids is no list"),
     "time": (lambda f: f[20].update(timestamp="now"), "timestamp is now, no time"),
     "rotation": (lambda f: f[20].update(ego2global_rotation=[0.0] * 4), "all zeros, no rotation"),
     "command": (lambda f: f[20].update(driving_command=[[1]]), "driving_command"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,9 @@ def test_a_file_from_a_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         vocabularies.build_vocabulary(
             BuildVocabularyRun(train_test_split=split, output=output, count=2)
         )
+    nothing = replace(split, scene_filter=replace(split.scene_filter, tokens=("none",)))
+    with pytest.raises(DataError, match=r"no scene of .* has a logged future of 4 s"):
+        vocabularies.build_vocabulary(BuildVocabularyRun(train_test_split=nothing, output=output))
     log = small_scene.frames(n=16)
     for k, frame in enumerate(log):
         frame["ego2global_translation"][0] += 0.25 * k * k  # 2 m/s² more
@@ -65,3 +69,16 @@ def test_a_file_from_a_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     np.testing.assert_allclose(np.sort(made[:, -1, 0]), expected, atol=1e-3)
     with pytest.raises(UsageError, match=r"is no FILE\.npy"):
         BuildVocabularyRun(train_test_split=split, output=tmp_path / "made.csv")
+
+
+def test_a_damaged_frame_costs_its_scenes_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = small_scene.frames(n=16)
+    for k, frame in enumerate(log):
+        frame["ego2global_translation"][0] += 0.25 * k * k
+    log[0]["ego_dynamic_state"] = [np.nan] * 4  # of the first scene alone
+    split = small_split.split(monkeypatch, tmp_path, log)
+    settings = BuildVocabularyRun(train_test_split=split, output=tmp_path / "v.npy", count=4)
+    assert vocabularies.build_vocabulary(settings).shape == (4, 8, 3)
+    assert "1 of 5 scenes are left out" in caplog.text and "ego_dynamic_state" in caplog.text

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from reworld_agent import pdm, vocabularies
@@ -16,6 +18,7 @@ from reworld_agent.core.result_tables import write_parquet
 from reworld_agent.pdm.cache_io.folder import SceneCaches
 from reworld_agent.pdm.metrics.records import Records
 from reworld_agent.vocabularies import OracleSettings, gtrs
+from reworld_agent.vocabularies.files import write_vocabulary
 from reworld_agent.vocabularies.scene_files import paths
 from tests.pdm import small_scene
 from tests.vocabularies import small_split
@@ -73,7 +76,7 @@ def test_a_folder_holds_scores_of_one_kind(tmp_path: Path, monkeypatch: pytest.M
     small_split.vocabulary(tmp_path / "vocabulary.npy")
     vocabularies.score_vocabulary(small_split.run(split, tmp_path))
     np.save(tmp_path / "vocabulary.npy", np.zeros((4, 8, 3)))
-    with pytest.raises(ConfigError, match="another vocabulary"):
+    with pytest.raises(ConfigError, match=f"{tmp_path}/scores holds .* another vocabulary"):
         vocabularies.score_vocabulary(small_split.run(split, tmp_path))
     again = vocabularies.score_vocabulary(small_split.run(split, tmp_path, resume=False))
     assert again.scenes == 5
@@ -96,10 +99,32 @@ def test_the_oracle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert row["score_nearest_1"] == scores[2]  # the logged car keeps 5 m/s
         assert row["score_nearest_2"] == scores[2:].max()
         assert row["min_ade_m"] == pytest.approx(0.0, abs=1e-4)
+    _refuses_what_is_not_whole(settings, poses)
     assert "score_nearest_99" not in found.rows
     assert "5 scenes, 4 trajectories" in found.text()
     with pytest.raises(DataError, match="name the output folder"):
         vocabularies.oracle(OracleSettings(scores=tmp_path, output=tmp_path / "o.parquet"))
+
+
+def _refuses_what_is_not_whole(settings: OracleSettings, poses: np.ndarray) -> None:
+    first = paths(settings.scores)[0]
+    content = first.read_bytes()
+    table = pq.read_table(first)
+    better = pa.array([[1.0] * len(poses)] * len(table), table.schema.field("score").type)
+    edited = table.set_column(table.schema.get_field_index("score"), "score", better)
+    for told in (edited, edited.replace_schema_metadata(None)):
+        pq.write_table(told, first)
+        with pytest.raises(DataError, match="is not what was written"):
+            vocabularies.oracle(settings)
+    first.unlink()
+    with pytest.raises(DataError, match="4 of 5 scenes are there, the run is unfinished"):
+        vocabularies.oracle(settings)
+    first.write_bytes(content)
+    write_vocabulary(settings.scores / "vocabulary.npy", 2.0 * poses)
+    with pytest.raises(DataError, match=r"vocabulary\.npy is not the vocabulary"):
+        vocabularies.oracle(settings)
+    write_vocabulary(settings.scores / "vocabulary.npy", poses)
+    vocabularies.oracle(settings)
 
 
 @pytest.mark.parametrize(

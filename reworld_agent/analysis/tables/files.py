@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-DRIVE_SCORES, DRIVE_FAILURES = "drive_scores.parquet", "drive_failures.parquet"
-SCORES = ("pdm_scores.parquet", "pdm_scores.csv", DRIVE_SCORES, "drive_scores.csv")
+from reworld_agent.core.vocabulary import DRIVE_SCORES_FILE, SCORES_FILE
+
+DRIVE_SCORES, DRIVE_FAILURES = DRIVE_SCORES_FILE, "drive_failures.parquet"
+SCORES = (SCORES_FILE, "pdm_scores.csv", DRIVE_SCORES, "drive_scores.csv")
 """A run's score table; the first that is there is read."""
 
 TRAJECTORIES, INFERENCE = "trajectories.parquet", "inference.parquet"

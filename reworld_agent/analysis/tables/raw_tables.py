@@ -17,6 +17,7 @@ from reworld_agent.core.errors import DataError
 from reworld_agent.core.guards.csv_cells import unquoted
 from reworld_agent.core.result_tables import check_twin, provenance_in, read_frame
 from reworld_agent.core.text import shown
+from reworld_agent.core.vocabulary import RUN_TABLES
 
 _ABSENT = ("", "nan", "NaN", "NAN", "NA", "N/A", "n/a", "#N/A", "null", "NULL", "None", "<NA>")
 _TEXT = ("token", "log")  # columns whose values stay text although they may look like numbers
@@ -35,12 +36,15 @@ def find_file(path: Path) -> Path:
     """The score table that a path names: itself, or the one in a run's folder.
 
     Raises:
-        DataError: there is none, or there are several csv files to choose from.
+        DataError: there is none, or there are several runs or csv files to choose from.
     """
     if path.is_file():
         return path
     if not path.is_dir():
         raise DataError(f"{shown(path)}: no such file or folder", "name a run folder or a table")
+    runs = [name for name in RUN_TABLES if (path / name).is_file()]
+    if len(runs) > 1:
+        raise DataError(f"{shown(path)} holds two runs: {' and '.join(runs)}", "name one of them")
     for name in SCORES:
         if (path / name).is_file():
             return path / name

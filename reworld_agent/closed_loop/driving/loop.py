@@ -18,7 +18,8 @@ from reworld_agent.closed_loop.replay.stages import StagedWorld
 from reworld_agent.closed_loop.replay.world import LogWorld
 from reworld_agent.closed_loop.scenarios import Scenario
 from reworld_agent.closed_loop.world import World
-from reworld_agent.core.errors import ReWorldError, SceneError
+from reworld_agent.core.errors import DataError, ReWorldError, SceneError
+from reworld_agent.evaluation.inference import plan_of
 from reworld_agent.scenes.types import AgentInput, SensorConfig
 
 RECORDED = "HumanAgent"  # the devkit's name of the agent that replays the log: here, the drive
@@ -111,14 +112,18 @@ def drive_scenario(
 def _planned(driven: Driven, agent: Any, seen: AgentInput) -> Any:
     """The agent's plan; None, with the reason noted, where it gives none."""
     try:
-        if agent.requires_scene:
-            return agent.compute_trajectory(seen, driven.world.scene())
-        return agent.compute_trajectory(seen)
-    except Exception as error:  # whatever the code of others raises
+        scene = (driven.world.scene(),) if agent.requires_scene else ()
+        plan = agent.compute_trajectory(seen, *scene)
+    except (Exception, SystemExit) as error:  # whatever the code of others raises
         text = error.message if isinstance(error, ReWorldError) else str(error)
         driven.reason = f"the agent raised {type(error).__name__}: {' '.join(text.split())}"
         driven.reason = driven.reason[:_LONGEST]
         return None
+    try:
+        plan_of(plan)  # as `reworld score` takes it: without a plan a world goes on with the last
+    except DataError as error:
+        driven.reason = f"no plan: {error.message}"[:_LONGEST]
+    return plan
 
 
 def _go(driven: Driven, plan: Any, pace: Pace) -> None:

@@ -28,7 +28,7 @@ from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.provenance import provenance
 from reworld_agent.core.result_tables import check_writable
 from reworld_agent.core.shards import PartStore
-from reworld_agent.core.vocabulary import DRIVE_V1
+from reworld_agent.core.vocabulary import DRIVE_SCORES_FILE, DRIVE_V1
 from reworld_agent.core.workers import run_tasks
 from reworld_agent.evaluation.agent_choice import AgentChoice
 from reworld_agent.evaluation.agents import CHECKPOINT, build_agents
@@ -63,7 +63,7 @@ def drive(settings: DriveRun) -> Driving:
         ReWorldError: the run cannot start, or cannot write; what was driven is kept. Also where
             another process writes the same folder.
     """
-    check_writable(settings.output_dir)
+    check_writable(settings.output_dir, DRIVE_SCORES_FILE)
     require_trust()
     agent = build_agents([settings.agent])[settings.agent.name]
     if settings.world == "stages" and agent.name() == RECORDED:

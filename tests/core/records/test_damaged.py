@@ -62,7 +62,7 @@ class Kind:
 
 
 def _identity(folder: Path) -> str:
-    check_identity(folder, {"agent": "a", "weights_sha256": "12", "split": "s"})
+    check_identity(folder, {"agent": "a", "weights_sha256": "12", "split": "s"}, folder)
     return "kept"
 
 
