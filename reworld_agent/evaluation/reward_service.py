@@ -14,6 +14,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import math
 import threading
 import zlib
 from collections.abc import Iterator
@@ -22,13 +23,14 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
-from numpy.lib.npyio import NpzFile
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from reworld_agent.core.errors import DataError, ReWorldError, UsageError
+from reworld_agent.core.settings import did_you_mean
 from reworld_agent.evaluation.reward_settings import ServeRewardRun
 from reworld_agent.pdm.cache_io.folder import SceneCaches
 from reworld_agent.pdm.golden.finding import require_trust
@@ -37,6 +39,7 @@ from reworld_agent.scenes.splits import resolve_split
 
 logger = logging.getLogger(__name__)
 
+_FIELDS = ("tokens", "poses", "interval_s")
 _BYTES = 24 * 40 * 4  # of a plan of 40 poses as JSON writes it, at most
 _PATIENCE_S = 60  # with a client that says nothing more
 _JSON, _NPZ = "application/json", "application/octet-stream"
@@ -48,6 +51,9 @@ _UNREADABLE = (
     KeyError,
     EOFError,
     RecursionError,
+    MemoryError,
+    NotImplementedError,
+    RuntimeError,
     zlib.error,
     BadZipFile,
 )
@@ -113,9 +119,14 @@ class Answers:
         self.reward, self.settings = reward, settings
         self._one = threading.Lock()
 
+    @property
+    def most_bytes(self) -> int:
+        """What no allowed request is larger than, packed or not."""
+        return self.settings.most_candidates * _BYTES
+
     def check_size(self, length: int) -> None:
         """Raise Refused for a body that no allowed request has, before it is read."""
-        if length > self.settings.most_candidates * _BYTES:
+        if length > self.most_bytes:
             raise self._too_many(f"{length:,} bytes")
 
     def score(self, asked: dict[str, Any]) -> tuple[dict[str, NDArray[Any]], list[dict[str, Any]]]:
@@ -123,13 +134,16 @@ class Answers:
         for name in ("tokens", "poses"):
             if name not in asked:
                 raise Refused(HTTPStatus.BAD_REQUEST, f"{name} is missing", "send tokens and poses")
+        for name in asked.keys() - set(_FIELDS):
+            hint = did_you_mean(name, _FIELDS, f"send {', '.join(_FIELDS)}")
+            raise Refused(HTTPStatus.BAD_REQUEST, f"{name} is unknown", hint)
         shape = np.shape(asked["poses"]) if isinstance(asked["poses"], np.ndarray) else None
         count = shape[0] * shape[1] if shape and len(shape) > 1 else _counted(asked["poses"])
         if count > self.settings.most_candidates:
             raise self._too_many(f"{count:,} candidates")
         interval = asked.get("interval_s")
         try:
-            tokens = [str(token) for token in asked["tokens"]]
+            tokens = _texts(asked["tokens"])
             interval_s = None if interval is None else float(interval)
             with self._one:
                 found = self.reward(tokens, asked["poses"], interval_s)
@@ -147,6 +161,15 @@ class Answers:
             f"{what} in one request: at most {limit:,} candidates",
             f"ask in parts, or start reworld serve reward most_candidates={2 * limit}",
         )
+
+
+def _texts(tokens: Any) -> list[str]:
+    """Tokens as they are; raises DataError where one is no text, or there is none."""
+    found = [tokens] if isinstance(tokens, str) else list(tokens)
+    if isinstance(tokens, str) or not found or not all(isinstance(one, str) for one in found):
+        hint = "send [B] texts: as numbers they lose leading zeros and digits"
+        raise DataError("tokens are no list of texts, of one scene or more", hint)
+    return [str(one) for one in found]
 
 
 def _counted(poses: Any) -> int:
@@ -220,7 +243,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise Refused(HTTPStatus.BAD_REQUEST, "the request broke off", "send it again")
         kind = _JSON if _JSON in self.headers.get("Content-Type", "") else _NPZ
         try:
-            return kind, _read(body, kind)
+            return kind, _read(body, kind, self.server.answers.most_bytes)
         except _UNREADABLE as error:
             hint = f"send {_JSON}, or an .npz as {_NPZ}"
             raise Refused(HTTPStatus.BAD_REQUEST, f"it cannot be read: {error}", hint) from error
@@ -233,17 +256,33 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-def _read(body: bytes, kind: str) -> dict[str, Any]:
+def _read(body: bytes, kind: str, most: int) -> dict[str, Any]:
     if kind == _JSON:
         content = json.loads(body)
         if not isinstance(content, dict):
             raise DataError("the JSON is no object")
         return content
-    arrays = np.load(io.BytesIO(body), allow_pickle=False)
-    if not isinstance(arrays, NpzFile):
-        raise DataError("it is one array, and no archive")
-    with arrays:
-        return {name: arrays[name] for name in arrays.files}
+    with ZipFile(io.BytesIO(body)) as archive:
+        whole = sum(info.file_size for info in archive.infolist())
+        if whole > most:
+            raise DataError(f"unpacked it has {whole:,} bytes: at most {most:,}")
+        names = archive.namelist()
+        return {name.removesuffix(".npy"): _array(archive.read(name)) for name in names}
+
+
+def _array(content: bytes) -> NDArray[Any]:
+    """An array of numbers or text; no more memory is asked for than its file is long."""
+    stream = io.BytesIO(content)
+    version = npy.read_magic(stream)
+    header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, _, dtype = header(stream)
+    if dtype.hasobject:
+        raise DataError("it holds a pickle")
+    if math.prod(shape) * dtype.itemsize != len(content) - stream.tell():
+        raise DataError(f"an array is not of the shape {list(shape)} that it names")
+    stream.seek(0)
+    array: NDArray[Any] = npy.read_array(stream, allow_pickle=False)
+    return array
 
 
 def _plain(values: NDArray[Any]) -> list[Any]:

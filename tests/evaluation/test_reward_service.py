@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import socket
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,16 @@ def test_answers_are_the_digits_of_the_scorer(url: str) -> None:
         assert json.loads(told.read())["most_candidates"] == 100
 
 
+def _bomb(shape: tuple[int, ...], size: int) -> bytes:
+    """A small archive of an array that says it is large, or is."""
+    packed, array = io.BytesIO(), io.BytesIO()
+    header = {"descr": "<f8", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(array, header)
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("poses.npy", array.getvalue() + bytes(size))
+    return packed.getvalue()
+
+
 def test_what_cannot_be_answered_is_refused_and_the_server_goes_on(url: str) -> None:
     many = ask(url, packed(tokens=["s0"], poses=np.zeros((1, 101, 8, 3), np.float32)))
     assert many["status"] == 413 and many["error"] == (
@@ -87,6 +98,12 @@ def test_what_cannot_be_answered_is_refused_and_the_server_goes_on(url: str) -> 
         (one_array.getvalue(), "cannot be read"),
         (packed(tokens=np.array(0), poses=plans(1)), "0-d array"),
         (packed(tokens=["s0"], poses=plans(1), interval_s=np.zeros(2)), "Python scalars"),
+        (packed(tokens=["s0"], poses=plans(1), interval=0.25), "interval is unknown"),
+        (packed(tokens=[7], poses=plans(1)), "no list of texts"),
+        (packed(tokens=[b"s0"], poses=plans(1)), "no list of texts"),
+        (packed(tokens=np.array([], str), poses=np.zeros((0, 1, 8, 3))), "no list of texts"),
+        (_bomb((1, 10**9, 8, 3), 10), "not of the shape"),
+        (_bomb((1, 1, 8, 3), 10**7), "unpacked it has 10,000"),
     ]
     for body, said in refused:
         answer = ask(url, body)
