@@ -22,20 +22,35 @@ from tests.analysis.overlaps import drawn_texts, faults
 from tests.analysis.runs import constant_velocity
 
 
-def view(caches: SceneCaches, token: str, factor: float) -> picture.SceneView | None:
-    """A scene driven straight on at a multiple of its speed; None where nothing fails."""
+def view(
+    caches: SceneCaches, token: str, factor: float, slower: float | None = None
+) -> picture.SceneView | None:
+    """A scene driven straight on at a multiple of its speed, and beside it at another one.
+
+    None where nothing fails.
+    """
     cache = caches.get(token)
     plan = factor * constant_velocity(cache)
     rows = explain_scene(cache, plan)
     scores = {"NC": 1.0, "DAC": 0.0, "EP": 0.123, "TTC": 1.0, "Comf": 1.0, "DDC": 0.5, "score": 0.0}
-    return picture.SceneView(cache, plan, tuple(rows), scores=scores) if rows else None
+    if not rows:
+        return None
+    if slower is None:
+        return picture.SceneView(cache, plan, tuple(rows), scores=scores)
+    other = slower * constant_velocity(cache)
+    lost = tuple(explain_scene(cache, other))
+    beside = bev.Beside(other, "an agent of some name", "another agent")
+    both = {"beside": beside, "beside_rows": lost, "beside_scores": scores}
+    return picture.SceneView(cache, plan, tuple(rows), scores=scores, **both)
 
 
-def views(caches: SceneCaches, step: int) -> Iterator[picture.SceneView]:
+def views(
+    caches: SceneCaches, step: int, slower: float | None = None
+) -> Iterator[picture.SceneView]:
     """Every failing scene of a split."""
     roots = DataRoots(caches.data_root, caches.maps_root, caches.data_split)
     for token in roots.loader(SceneFilter(frame_interval=step)).tokens:
-        found = view(caches, token, 1.3)
+        found = view(caches, token, 1.3, slower)
         if found is not None:
             yield found
 
@@ -67,21 +82,23 @@ def test_the_foot_of_a_film(caches: SceneCaches, tokens: list[str]) -> None:
 
 
 @pytest.mark.slow
-def test_every_failing_scene_of_the_town(tmp_path: Path) -> None:
+@pytest.mark.parametrize("slower", [None, 0.7])
+def test_every_failing_scene_of_the_town(slower: float | None, tmp_path: Path) -> None:
     roots = resolve_split("town_test", ())
     caches = SceneCaches(roots.data_root, roots.maps_root, roots.data_split, tmp_path)
-    found = {own.cache.token: faults(picture.compose(own)) for own in views(caches, 1)}
+    found = {own.cache.token: faults(picture.compose(own)) for own in views(caches, 1, slower)}
     assert len(found) > 40
     assert {token: own for token, own in found.items() if own} == {}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("split", "step"), [("av2", 1), ("nuscenes", 3)])
+@pytest.mark.parametrize("slower", [None, 0.7])
 def test_every_failing_scene_of_real_roads(
-    split: str, step: int, real_reference: Path, tmp_path: Path
+    slower: float | None, split: str, step: int, real_reference: Path, tmp_path: Path
 ) -> None:
     caches = SceneCaches(real_reference, real_reference / "maps", split, tmp_path)
-    found = {own.cache.token: faults(picture.compose(own)) for own in views(caches, step)}
+    found = {own.cache.token: faults(picture.compose(own)) for own in views(caches, step, slower)}
     assert len(found) > 10
     assert {token: own for token, own in found.items() if own} == {}
 
