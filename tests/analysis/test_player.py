@@ -272,6 +272,19 @@ def test_a_run_of_another_split_is_named(
     assert "the other of navtest" in said and "OPENSCENE" not in said
 
 
+def test_a_run_of_another_protocol_is_named(
+    run: Path,
+    run_v2: Path,
+    caches: SceneCaches,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = f"output={tmp_path / 'look.html'}"
+    assert main(["look", str(run), f"beside={run_v2}", out, *runs.where(caches)]) == 2
+    said = capsys.readouterr().err
+    assert "scored by epdms_v2, the run by pdms_v1" in said and "protocol=" not in said
+
+
 def test_drives_without_recordings_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -200,6 +200,16 @@ def test_rollouts_that_are_damaged(tmp_path: Path) -> None:
         recordings.read(tmp_path)
 
 
+def test_a_damaged_picture_of_a_rollout_is_noted(tmp_path: Path) -> None:
+    recorded(tmp_path / "drive")
+    for step in (0, 40):
+        (tmp_path / "drive" / "cam_f0" / f"{step:05d}.jpg").write_bytes(b"no picture")
+    (found,) = recordings.read(tmp_path)
+    assert [frame for frame, _ in found.packed["films"][0]["frames"]] == [20, 60]
+    (note,) = [own for own in found.notes if "00000.jpg" in own]
+    assert "is damaged" in note and note.endswith("(and 1 more)")
+
+
 def futures(folder: Path, codec: bool = True) -> None:
     """Two futures of eight pictures as `reworld video generate` leaves them, without loss."""
     av = pytest.importorskip("av")

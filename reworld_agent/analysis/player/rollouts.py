@@ -179,7 +179,7 @@ def rollout(folder: Path, other: Path | None = None) -> MovingScene:
             raise DataError(f"{shown(path)}: does not begin where {shown(folder)} does", _UNLIKE)
         packed["drives"].append(_drive(own, start, label))
         whose = f"{label}: " if other is not None else ""
-        packed["films"] += _films(path, images, whose)
+        packed["films"] += _films(path, images, whose, packed["notes"])
     packed["tracks"] = _tracks(recorded, start)
     if other is not None:
         packed["drives"][1]["tracks"] = _tracks(both[1], start)
@@ -300,14 +300,24 @@ def _tracks(recorded: Rollout, start: Array) -> list[dict[str, Any]]:
     return found
 
 
-def _films(folder: Path, images: list[str], whose: str) -> list[dict[str, Any]]:
-    """Camera pictures of a rollout, a film a camera; they are added to the page's images."""
+def _films(folder: Path, images: list[str], whose: str, notes: list[str]) -> list[dict[str, Any]]:
+    """Camera pictures of a rollout, a film a camera; they are added to the page's images.
+
+    What cannot be read is noted, the first picture of a camera and how many more.
+    """
     films = []
     for camera in sorted(path for path in folder.glob("cam_*") if path.is_dir()):
-        frames = []
+        frames, faults = [], []
         for file in sorted(camera.glob("[0-9]*.jpg")):
+            try:
+                picture = load_image(file, "a picture of the rollout", _AGAIN, _AGAIN)
+            except DataError as error:
+                faults.append(error.message)
+                continue
             frames.append([int(file.stem), len(images)])
-            images.append(picture_of(load_image(file, "a picture of the rollout", _AGAIN, _AGAIN)))
+            images.append(picture_of(picture))
         if frames:
             films.append({"name": f"{whose}{camera.name}", "frames": frames})
+        if faults:
+            notes.append(faults[0] + (f" (and {len(faults) - 1} more)" if faults[1:] else ""))
     return films

@@ -31,7 +31,7 @@ from reworld_agent.analysis.player.ground import (
 )
 from reworld_agent.analysis.player.packing import pack_poses
 from reworld_agent.analysis.tables.runs import Run, open_run
-from reworld_agent.analysis.tables.score_tables import ScoreTable
+from reworld_agent.analysis.tables.score_tables import ScoreTable, read_table
 from reworld_agent.analysis.tables.settings import RunSettings
 from reworld_agent.core.errors import ReWorldError, UsageError
 from reworld_agent.core.text import shown
@@ -204,8 +204,17 @@ def open_beside(folder: Path, run: Run) -> tuple[Run, Run]:
     """A run and another, shown in its scenes, their labels told apart.
 
     Raises:
-        UsageError: the other is of other scenes. Else as `open_run`.
+        UsageError: the other is of other scenes, or of another protocol. Else as `open_run`.
     """
+    wanted, found = (
+        run.table.protocol.name,
+        read_table(folder, of_both=run.table.protocol.name).protocol,
+    )
+    if found.name != wanted:
+        raise UsageError(
+            f"beside={shown(folder)}: scored by {found.name}, the run by {wanted}",
+            "name a run of the same protocol, or score its trajectories by that",
+        )
     other = open_run(RunSettings(run=folder, protocol=run.table.protocol.name), run.caches)
     if not run.poses.index.isin(other.poses.index).any():
         splits = [own.table.provenance.get("split", "unknown") for own in (run, other)]
