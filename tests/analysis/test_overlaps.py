@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def view(
     other = slower * constant_velocity(cache)
     lost = tuple(explain_scene(cache, other))
     beside = bev.Beside(other, "an agent of some name", "another agent")
-    both = {"beside": beside, "beside_rows": lost, "beside_scores": scores}
+    both: dict[str, Any] = {"beside": beside, "beside_rows": lost, "beside_scores": scores}
     return picture.SceneView(cache, plan, tuple(rows), scores=scores, **both)
 
 
