@@ -69,11 +69,12 @@ class ScenePickle:
     def present_frame(self) -> dict[str, Any]:
         """The frame of t0 with the keys of a log's: token, timestamp, cams, anns, lights."""
         entry = self.frames[-1]
-        cameras = {key: _plain(value) for key, value in entry["camera_dict"].items()}
+        boxes = entry["annotations"]
         return {
             **{key: entry[key] for key in ("token", "timestamp", "traffic_lights")},
-            "cams": {key: value for key, value in cameras.items() if value},
-            "anns": {"gt_boxes": entry["annotations"]["boxes"]},
+            # a camera that was not rendered is there, without an image
+            "cams": {key: _plain(value) for key, value in entry["camera_dict"].items()},
+            "anns": {"gt_boxes": boxes["boxes"], "track_tokens": boxes["track_tokens"]},
         }
 
     def scene(self, sensor_blobs_path: Path, sensor_config: SensorConfig) -> Scene:

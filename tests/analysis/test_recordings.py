@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from reworld_agent.analysis import LookSettings, look_runs
+from reworld_agent.analysis.figures import picture
 from reworld_agent.analysis.player import recordings
 from reworld_agent.analysis.player.films import read_film
 from reworld_agent.analysis.player.packing import deflated, unpack_path
@@ -36,8 +38,6 @@ HIT = {"step": 60, "text": "hit: vehicle a", "track": "a", "sentence": "hits a a
 
 def recorded(folder: Path) -> Rollout:
     """Eight seconds on a straight road, a plan every half second, a car that is hit."""
-    from PIL import Image
-
     along = 0.8 * np.arange(STEPS)
     ego = np.column_stack([moved(np.column_stack([along, 0 * along]), POSE), 0 * along + POSE[2]])
     starts = np.arange(0, STEPS, 5)
@@ -327,7 +327,12 @@ def test_a_scene_of_stage_two(
 ) -> None:
     log = sorted((devkit_reference / "navsim_logs" / "toy").glob("*.pkl"))[0]
     token, pickles = f"00{'f' * 15}", tmp_path / "synthetic"
-    write_scene_pickle(NuPlan(monkeypatch), pickles, load_log(log), 13, token, (0.5, 0.2))
+    shift, cameras = (0.5, 0.2), ("cam_f0",)  # the others were not rendered
+    write_scene_pickle(NuPlan(monkeypatch), pickles, load_log(log), 13, token, shift, cameras)
+    for number in range(4):
+        path = tmp_path / "sensor_blobs" / token / "cam_f0" / f"{number}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((90, 160, 3), 90, np.uint8)).save(path)
     caches = SceneCaches(
         devkit_reference, devkit_reference / "maps", "toy", tmp_path / "caches", pickles
     )
@@ -337,6 +342,8 @@ def test_a_scene_of_stage_two(
     found = gather(SceneTask(run.alone(token), token, cameras=("cam_f0",)))
     assert found.packed["kind"] == "stage two" and found.packed["human"] is None
     assert found.packed["reference"] is not None
+    assert len(found.images) == 1 and not any("camera" in note for note in found.notes)
+    assert picture.open_view(run, token).front is not None
     failed = [own["failed"] for own in found.packed["drives"][0]["metrics"] if own["failed"]]
     assert failed and found.summary["score"] < 1.0
     words = [f"data_root={devkit_reference}", f"maps_root={devkit_reference / 'maps'}"]

@@ -28,6 +28,7 @@ from reworld_agent.pdm.scene_cache import SceneCache
 from reworld_agent.pdm.world.geometry import LENGTH, REAR_AXLE_TO_CENTER, WIDTH
 from reworld_agent.scenes.log_index import find_frame
 from reworld_agent.scenes.logs import load_log
+from reworld_agent.scenes.scene_pickles import load_scene_pickle
 from reworld_agent.scenes.sensors import Camera, Cameras
 
 Array = NDArray[np.float64]
@@ -72,10 +73,20 @@ def load_front(data_root: Path, data_split: str, token: str) -> FrontView:
         DataError: the image or its calibration is missing or damaged.
     """
     log, index = find_frame(data_root / "navsim_logs" / data_split, token)
-    frame = load_log(log)[index]
-    blobs = data_root / "sensor_blobs" / data_split
+    return _front_of(load_log(log)[index], data_root / "sensor_blobs" / data_split, log)
+
+
+def load_front_of_stage_two(path: Path) -> FrontView:
+    """The same of a synthetic scene, its pictures in `sensor_blobs` beside the scenes' folder."""
+    frame = load_scene_pickle(path).present_frame()
+    return _front_of(frame, path.parent.parent / "sensor_blobs", path)
+
+
+def _front_of(frame: dict[str, Any], blobs: Path, source: Path) -> FrontView:
+    """The front camera of one frame that was read from a file."""
+    token = str(frame["token"])
     cameras = Cameras.from_camera_dict(blobs, frame.get("cams") or {}, [FRONT], token)
-    check_calibration(cameras.cam_f0, FRONT, log, token)
+    check_calibration(cameras.cam_f0, FRONT, source, token)
     anns: dict[str, Any] = frame.get("anns") or {"gt_boxes": [], "track_tokens": []}
     boxes = np.asarray(anns["gt_boxes"], np.float64).reshape(-1, 7)
     named = dict(zip(map(str, anns["track_tokens"]), boxes, strict=True))

@@ -23,9 +23,11 @@ from reworld_agent.analysis.picture_kinds import MOVING, STILLS, kind_of, requir
 from reworld_agent.analysis.tables.runs import Run
 from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import ReWorldError
+from reworld_agent.pdm.cache_io.folder import SceneCaches
 from reworld_agent.pdm.metrics import FailureAnnotation
 from reworld_agent.pdm.scene_cache import SceneCache
 from reworld_agent.pdm.simulate.rollout import rollout
+from reworld_agent.scenes.scene_pickles import scene_pickle_path
 
 _LINE = 112  # letters
 _SMALLER_LINE = 132  # letters, of two agents' sentences
@@ -118,7 +120,7 @@ def open_view(
     front, reason = None, "not asked for"
     if images:
         try:
-            front = camera.load_front(run.caches.data_root, run.caches.data_split, token)
+            front = _front(run.caches, token)
         except ReWorldError as error:
             reason = error.message
     scores = run.scores(token)
@@ -126,6 +128,14 @@ def open_view(
     return SceneView(
         cache, poses, tuple(rows), front, reason, scores, interval, beside, lost, other_scores
     )
+
+
+def _front(caches: SceneCaches, token: str) -> camera.FrontView:
+    """The front camera of a scene of either stage; raises ReWorldError where it has no image."""
+    second = caches.synthetic_scenes and scene_pickle_path(caches.synthetic_scenes, token)
+    if second and second.is_file():
+        return camera.load_front_of_stage_two(second)
+    return camera.load_front(caches.data_root, caches.data_split, token)
 
 
 def compose(view: SceneView) -> Figure:
