@@ -86,6 +86,8 @@ def _own(name: str | Path) -> Table:
     """All that a file says."""
     path = Path(name).expanduser()
     if path.suffix not in SUFFIXES:
+        kinds = " or ".join(SUFFIXES)
+        require(not path.exists(), f"model={name} is no file that ends with {kinds}", "name one")
         choice("model", str(name), (*CONFIG_NAMES, "FILE.yaml"))
     return _read(path)
 

@@ -335,7 +335,7 @@ def keep_settings(
         raise ConfigError(
             f"{path.parent} holds results with another {other[0]} "
             f"({as_shown(known.get(other[0]))}, not {as_shown(about[other[0]])})",
-            "choose another output=",
+            "choose another output folder",
         )
 
 

@@ -56,6 +56,12 @@ class FitSettings(Settings):
         name = self.gradient_checkpointing
         return words[name] if name in words else int(name)
 
+    def check_blocks(self, blocks: int) -> None:
+        """Raise UsageError where no block of so many would be computed twice."""
+        if self.every > blocks:
+            message = f"gradient_checkpointing={self.every}, but a DiT has {blocks} blocks"
+            raise UsageError(message, "none of them would be computed twice: use none, 2 or all")
+
 
 @dataclass(frozen=True, kw_only=True)
 class LoraSettings(Settings, prefix="lora"):

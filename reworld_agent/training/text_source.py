@@ -14,6 +14,7 @@ from pathlib import Path
 
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.paths import cache_home
+from reworld_agent.core.setting_paths import require
 from reworld_agent.core.text import shown
 from reworld_agent.training.choices import ClipChoice
 
@@ -47,9 +48,12 @@ def text_source(clips: ClipChoice, channels: int, automatic: bool) -> TextSource
         automatic: also what is at hand without being named.
 
     Raises:
-        UsageError: REWORLD_T5 names no folder of T5.
+        UsageError: `prompts` names no folder and there is no T5 to fill one; REWORLD_T5 names no
+            folder of T5.
     """
     cache = cache_home() / "prompts"
+    if clips.prompts and not clips.t5:
+        require("prompts", clips.prompts, "folder")
     if clips.prompts or clips.t5:
         return TextSource(clips.prompts or cache, clips.t5)
     if not automatic:

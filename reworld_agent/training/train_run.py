@@ -269,6 +269,7 @@ class TrainRun(TrainingSettings):
         if self.of_table2 and (self.fit != FitSettings() or self.lora.rank is not None):
             hint = "they are for protocol=paper: leave them out"
             raise UsageError(f"settings of memory or LoRA with protocol={TABLE2}", hint)
+        self.fit.check_blocks(self.config.video.num_layers)
         if self.trainer.precision == "bf16-true" and self.training_stage.ema_decay:
             decay = f"ema_decay={self.training_stage.ema_decay:g}"
             hint = "use bf16-mixed, or +agent.overrides.ema_decay=null"

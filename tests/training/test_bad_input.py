@@ -75,6 +75,9 @@ def test_a_model_file(
     [
         (["stage=1", "lora.rank=2", "lora.targets=[to_x]"], "is named to_x"),
         (["stage=1", "memory_gb=0.01"], "the smallest that fits is memory_gb="),
+        (["stage=2", "gradient_checkpointing=5"], "=5, but a DiT has 4 blocks"),
+        (["stage=1", "prompts=nowhere"], "prompts=nowhere: no such folder"),
+        (["stage=1", "model=docs/models"], "model=docs/models is no file that ends with"),
         (["stage=3"], "reworld mine agent.checkpoint_path=WEIGHTS"),
         (["stage=1", "prompts=nowhere", "t5=nowhere"], "nowhere"),
         (["stage=2", "+agent.overrides.align_blocks=[9]"], "block"),

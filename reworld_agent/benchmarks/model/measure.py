@@ -209,6 +209,7 @@ def stage_rows(bench: Bench) -> Iterator[Row]:
     fit = FitSettings(gradient_checkpointing=bench.checkpointing)
     precision = "32-true" if bench.dtype == torch.float32 else "bf16-mixed"
     config = bench.config
+    fit.check_blocks(config.video.num_layers)
     for name in STAGES:
         stage = load_stage(name, config.recipe, config.name)
         phases = phases_of(stage, config)

@@ -82,15 +82,29 @@ def read_record(file: Path, kind: type[T], fix: str, error: type[ReWorldError] =
         raise error(f"{shown(file)} is damaged ({cause})", fix) from cause
 
 
+class _Loader(yaml.SafeLoader):
+    """PyYAML's, which takes the last of equal keys without a word, with an error for them."""
+
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        node = super().compose_mapping_node(anchor)
+        seen: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise ValueError(f"the key {key.value} stands twice{key.start_mark}")
+            seen.add(key.value)
+        return node
+
+
 def read_yaml(file: Path) -> Any:
     """What a YAML (or JSON) file holds, in plain types.
 
     Raises:
-        ValueError: it is none, is nested too deeply or holds itself. OSError: it cannot be read.
+        ValueError: it is none, a key stands twice, it is nested too deeply or holds itself.
+        OSError: it cannot be read.
     """
     try:
         require_plain(file)
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = yaml.load(file.read_text(encoding="utf-8"), _Loader)
         _check_size([content], 0)
         return content
     except OSError:

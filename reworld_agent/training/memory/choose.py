@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 
 import torch
@@ -64,7 +65,7 @@ def fitted(settings: TrainRun) -> TrainRun:
         *(strategy, sharing),
     )
     found = fit_step(plan, memory, share, open_batch)
-    message = "gradient_checkpointing=%s, %d scenes per forward: %.1f of %.1f GB"
+    message = "gradient_checkpointing=%s, %d scenes per forward: %.3g of %.3g GB"
     numbers = found.memory.total / GB, memory / GB
     logger.info(message, found.checkpointing, found.scenes, *numbers)
     return settings.replaced(
@@ -106,14 +107,20 @@ def fit_step(plan: StepPlan, memory: float, share: int, choose_scenes: bool = Tr
                 return Fit(level, scenes, found)
             return _fill(tried, found, USABLE * memory, share)
         least = min(least, found, key=lambda one: one.total)
-    smallest = least.total / USABLE / GB
+    smallest = _rounded_up(least.total / USABLE / GB)
     raise NotFitting(
-        f"stage {plan.stage.name} needs {smallest:.1f} GB a device with {scenes} "
+        f"stage {plan.stage.name} needs {smallest:g} GB a device with {scenes} "
         f"{'scene' if scenes == 1 else 'scenes'} per forward, and has {memory / GB:g}",
-        f"the smallest that fits is memory_gb={smallest + 0.05:.1f}; "
+        f"the smallest that fits is memory_gb={smallest:g}; "
         "trainer.params.strategy=fsdp2, lora.rank= and fewer scenes take less",
         least,
     )
+
+
+def _rounded_up(value: float) -> float:
+    """The next number of three digits."""
+    unit = 10.0 ** (math.floor(math.log10(value)) - 2)
+    return round(math.ceil(value / unit) * unit, 12)
 
 
 def _fill(plan: StepPlan, one: StepMemory, usable: float, share: int) -> Fit:

@@ -17,7 +17,13 @@ from reworld_agent.clips.index import ClipIndex, read_index, write_index
 from reworld_agent.clips.splits import split_rule
 from reworld_agent.config import load_model_config
 from reworld_agent.core.errors import DataError, ReWorldError
-from reworld_agent.core.records import SEAL, read_record, record_bytes, write_record
+from reworld_agent.core.records import (
+    SEAL,
+    read_record,
+    read_yaml,
+    record_bytes,
+    write_record,
+)
 from reworld_agent.core.result_tables import (
     keep_settings,
     read_frame,
@@ -218,6 +224,7 @@ ODD_YAML = (
         b"!!timestamp z",
     ),
     *(b"a: 1\n---\nb: 2", b"!!int x", b"!!binary '*'", b"\xff\xfe\x00"),
+    b"base: tiny\nbase: tiny\nreactive_all_mapping: []\n",
 )
 RUN = (
     b"train_test_split:\n  data_split: none\n  scene_filter:\n    num_history_frames: 4\n"
@@ -228,6 +235,15 @@ YAML: dict[str, tuple[bytes, Callable[[Path], object]]] = {
     "mapping": (b"reactive_all_mapping: [[a, b, [[c, d], [e, f]]]]\n", read_mapping),
     "run": (RUN, _of_config),
 }
+
+
+def test_a_key_of_yaml_that_stands_twice_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text("a: &a {x: 1}\nb: {<<: *a, x: 2}\nc: {<<: [*a, *a]}\n")
+    assert read_yaml(file) == {"a": {"x": 1}, "b": {"x": 2}, "c": {"x": 1}}
+    file.write_text("a: {x: 1}\nb:\n  y: 1\n  z: 1\n  y: 1\n")
+    with pytest.raises(ValueError, match=r"the key y stands twice.*line 5"):
+        read_yaml(file)
 
 
 @pytest.mark.parametrize("name", YAML)
