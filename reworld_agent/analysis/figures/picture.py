@@ -142,9 +142,10 @@ def compose(view: SceneView) -> Figure:
     """Bird's eye left, camera right, the sentence above; 10 × 4.1 inches."""
     figure = Figure(figsize=(10, 4.1), dpi=110, facecolor="white")
     annotation = view.annotation
-    left = figure.add_axes((0.065, 0.115, 0.52, 0.72))
+    top = 0.835 if view.beside is None else 0.8  # under up to four lines of two agents
+    left = figure.add_axes((0.065, 0.115, 0.52, top - 0.115))
     bev.draw(left, view.cache, annotation=annotation, **view.plan)
-    right = figure.add_axes((0.6, 0.26, 0.39, 0.575))
+    right = figure.add_axes((0.6, 0.26, 0.39, top - 0.26))
     right.set_anchor("N")
     if view.front is not None:
         camera.draw(right, view.front, view.cache, annotation=annotation, **view.plan)
@@ -155,9 +156,10 @@ def compose(view: SceneView) -> Figure:
     said = [own.replace(" %", "\u00a0%") for own in view.sentences]
     lines = [line for own in said for line in textwrap.wrap(own, width)[:2]]
     figure.text(0.012, 0.975, "\n".join(lines), va="top", fontsize=size, fontweight="bold")
-    letters, count, size = (66, 5, 8.0) if view.beside is None else (76, 6, 7.0)
+    letters, count, size = (66, 5, 8.0) if view.beside is None else (76, 6, 6.6)
     small = [part for line in _small_print(view) for part in textwrap.wrap(line, letters)]
-    look: dict[str, Any] = {"va": "top", "fontsize": size, "linespacing": 1.4}
+    spacing = 1.4 if view.beside is None else 1.2
+    look: dict[str, Any] = {"va": "top", "fontsize": size, "linespacing": spacing}
     figure.text(0.6, 0.215, "\n".join(small[:count]), **look)
     return figure
 
