@@ -112,7 +112,7 @@ class ReWorldAgent(AbstractAgent):
     """World action model as a NAVSIM agent.
 
     Args:
-        model: name of the model configuration, `tiny` or `paper`.
+        model: name of the model configuration, `tiny`, `small` or `paper`.
         recipe: `paper` or `release` (how the authors' own code differs).
         stage: training stage, `1`, `planner`, `2`, `3` or `4`; of no effect on planning.
         method: of Stage 4, see `training.policy_settings`.

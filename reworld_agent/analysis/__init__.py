@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from reworld_agent.analysis.comparison.comparison import Comparison
     from reworld_agent.analysis.comparison.hierarchical import Hierarchical, hierarchical_interval
     from reworld_agent.analysis.comparison.settings import CompareSettings
+    from reworld_agent.analysis.comparison.stated import state_intervals
     from reworld_agent.analysis.explain_runs import explain, explain_run
     from reworld_agent.analysis.explanation.explanation import Explanation
     from reworld_agent.analysis.explanation.settings import ExplainSettings
@@ -46,6 +47,7 @@ __all__ = [
     "open_run",
     "read_table",
     "report",
+    "state_intervals",
 ]
 
 __getattr__, __dir__ = lazy_face(
@@ -55,6 +57,7 @@ __getattr__, __dir__ = lazy_face(
         "comparison.comparison": ["Comparison"],
         "comparison.hierarchical": ["Hierarchical", "hierarchical_interval"],
         "comparison.settings": ["CompareSettings"],
+        "comparison.stated": ["state_intervals"],
         "explanation.explanation": ["Explanation"],
         "explain_runs": ["explain", "explain_run"],
         "explanation.settings": ["ExplainSettings"],

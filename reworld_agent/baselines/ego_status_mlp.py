@@ -83,7 +83,7 @@ class EgoStatusMLPAgent(AbstractAgent):
         hidden_size: width of the hidden layers.
         learning_rate: of Adam, in training.
         checkpoint_path: safetensors file, or the `agent.ckpt` of a training; None takes the one
-            shipped, trained on `town_train`.
+            shipped, trained on `town6_train`.
     """
 
     requires_scene = False

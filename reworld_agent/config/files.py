@@ -14,7 +14,8 @@ from reworld_agent.config.model import RECIPES, ModelConfig
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.records import read_yaml
 
-CONFIG_NAMES = ("tiny", "paper")
+CONFIG_NAMES = ("tiny", "small", "paper")
+BASES = ("tiny", "paper")  # with training settings of their own; `small` is a tiny with changes
 SUFFIXES = (".yaml", ".yml", ".json")
 Table = dict[str, Any]
 
@@ -22,10 +23,10 @@ Table = dict[str, Any]
 def load_model_config(
     name: str | Path, recipe: str = "paper", overrides: Mapping[str, Any] | None = None
 ) -> ModelConfig:
-    """The shipped configuration `tiny` or `paper`, or that of a file.
+    """The shipped configuration `tiny`, `small` or `paper`, or that of a file.
 
     Args:
-        name: `tiny`, `paper`, or a YAML or JSON file with the fields of ModelConfig. A file with
+        name: one of those, or a YAML or JSON file with the fields of ModelConfig. A file with
             `base: tiny` (or `paper`) has only what differs from that one, and its `name` is by
             default that of the file; `recipes: {release: {...}}` has what a recipe changes, and
             `stages` how its training differs (see `stage_settings`).
@@ -46,17 +47,14 @@ def shipped_base(name: str | Path) -> str:
 
     A file without a base is taken to be of the paper's size.
     """
-    base, _ = _table(name)
-    return str(name) if base is None and name in CONFIG_NAMES else base or "paper"
+    return _base(name, _own(name)) or (str(name) if name in BASES else "paper")
 
 
 def stage_settings(name: str | Path) -> dict[str, Table]:
-    """What a file says under `stages`, by stage: how the training of its model differs.
+    """What a model says under `stages`, by stage: how its training differs from its base's.
 
-    Nothing of a shipped configuration. UsageError where it is no table of tables.
+    UsageError where it is no table of tables.
     """
-    if name in CONFIG_NAMES:
-        return {}
     found = _own(name).get("stages") or {}
     tables = isinstance(found, Mapping) and all(isinstance(t, Mapping) for t in found.values())
     require(tables, f"stages = {found!r}", 'give stages: {"1": {steps: 3000}}')
@@ -65,25 +63,29 @@ def stage_settings(name: str | Path) -> dict[str, Table]:
 
 def _table(name: str | Path) -> tuple[str | None, Table]:
     """The base that a configuration starts from, None for none, and its own fields."""
-    if name in CONFIG_NAMES:
-        return None, _shipped(str(name))
-    path, table = Path(name).expanduser(), _own(name)
-    table.pop("stages", None)
-    base = table.pop("base", None)
+    table = _own(name)
+    base = _base(name, table)
+    for key in ("stages", "base"):
+        table.pop(key, None)
     if base is not None:
-        choice(f"{path}: base", str(base), CONFIG_NAMES)
-        table.setdefault("name", path.stem)
+        table.setdefault("name", Path(name).expanduser().stem)
     return base, table
 
 
-def _shipped(name: str) -> Table:
-    file = resources.files("reworld_agent.config").joinpath("defaults", f"{name}.yaml")
-    table: Table = yaml.safe_load(file.read_text(encoding="utf-8"))
-    return table
+def _base(name: str | Path, table: Table) -> str | None:
+    """The shipped configuration that a table of settings names as its base."""
+    base = table.get("base")
+    if base is not None:
+        choice(f"{name}: base", str(base), BASES)
+    return base
 
 
 def _own(name: str | Path) -> Table:
-    """All that a file says."""
+    """All that a shipped configuration or a file says."""
+    if name in CONFIG_NAMES:
+        file = resources.files("reworld_agent.config").joinpath("defaults", f"{name}.yaml")
+        table: Table = yaml.safe_load(file.read_text(encoding="utf-8"))
+        return table
     path = Path(name).expanduser()
     if path.suffix not in SUFFIXES:
         kinds = " or ".join(SUFFIXES)
@@ -106,7 +108,7 @@ def _read(path: Path) -> Table:
 
 def _under_recipe(base: str | None, table: Table, recipe: str) -> Table:
     """All fields: those of the base under the recipe, then the table's own under it."""
-    start = {} if base is None else _under_recipe(None, _shipped(base), recipe)
+    start = {} if base is None else _under_recipe(None, _own(base), recipe)
     start.pop("recipe", None)
     own = dict(table)
     changes = own.pop("recipes", {}) or {}

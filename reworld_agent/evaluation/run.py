@@ -59,10 +59,11 @@ class Planned:
 class Result:
     """What phase two gave for an agent: its line of the table, or its two stages; its failures.
 
-    Of a split without scores, what is said of its plans.
+    Of a split without scores, what is said of its plans. All of it lies in `folder`.
     """
 
     name: str
+    folder: Path
     failures: pd.DataFrame
     missing: str
     summary: AgentSummary | None = None
@@ -162,7 +163,7 @@ def _plan_only(settings: EvaluationRun, agents: Mapping[str, Any], roots: DataRo
         missing = f"{len(failures)} of {len(item.record)}" if len(failures) else ""
         _write_failures(item.folder, failures)
         plans = text_of(item.name, item.record, roots.data_split)
-        results.append(Result(item.name, failures, missing, plans=plans))
+        results.append(Result(item.name, item.folder, failures, missing, plans=plans))
     return Evaluation(settings, roots.data_split, tuple(results))
 
 
@@ -250,7 +251,7 @@ def _write(
         [unplanned.assign(phase="planning"), unscored.assign(phase="scoring")], ignore_index=True
     )
     missing = f"{len(failures)} of {len(tokens)}" if len(failures) else ""
-    result = Result(item.name, failures, missing)
+    result = Result(item.name, item.folder, failures, missing)
     if settings.two_stage:
         result.stages = staged(own, item.trajectories, caches, groups)
         table = result.stages.table

@@ -20,12 +20,13 @@ logger = logging.getLogger(__name__)
 
 EMBEDDED_SPLITS = (
     *("town_train", "town_val", "town_test"),
-    *("town6_train", "town6_val", "town6_test", "town6_evidence"),  # version 6 of the town
+    # version 6 of the town
+    *("town6_train", "town6_val", "town6_test", "town6_evidence", "town6_test_wide"),
 )
 DATA_VARIABLE, MAPS_VARIABLE = "OPENSCENE_DATA_ROOT", "NUPLAN_MAPS_ROOT"
 # `test` and `val` as whole words (town_test, private_test_hard), NAVSIM's navtest, navhard, ...;
 # `trainval`, the split of navtrain, is for training.
-HELD_OUT = re.compile(r"(^|[_-])(test|val)([_-]|$)|^nav(test|hard)|warmup")
+HELD_OUT = re.compile(r"(^|[_-])(test|val|evidence)([_-]|$)|^nav(test|hard)|warmup")
 _SHOWN = 8
 
 

@@ -34,7 +34,9 @@ class TrainDemoSettings(Settings):
         "training scenes, for a trial", None, least=1, old_names=("--max-scenes",)
     )
     model: str = setting(
-        "configuration: tiny, or a FILE.yaml, whose `stages` count", "tiny", metavar="NAME|FILE"
+        "configuration: tiny, small, or a FILE.yaml, whose `stages` count",
+        "tiny",
+        metavar="NAME|FILE",
     )
     rounds: int = setting(
         "of mining and Stage 3; later ones mine the plans of the weights before them (self-play)",

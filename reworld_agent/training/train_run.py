@@ -73,7 +73,7 @@ class TrainRun(TrainingSettings):
         choices=ALL_STAGES,
     )
     recipe: str = setting("paper, or release: the authors' own code", "paper", choices=RECIPES)
-    model: str = setting("tiny, paper, or a file of your own: FILE.yaml", "tiny")
+    model: str = setting("tiny, small, paper, or a file of your own: FILE.yaml", "tiny")
     agent: StageChoice = section(StageChoice)
     hard_negatives: NegativeSettings = section(NegativeSettings)
     clips: ClipChoice = section(ClipChoice)

@@ -71,5 +71,7 @@ def test_missing_field_and_unknown_name() -> None:
     del values["video"]["num_layers"]
     with pytest.raises(ConfigError, match=r"model\.video lacks: num_layers"):
         ModelConfig.from_dict(values)
-    with pytest.raises(ConfigError, match=r"model=huge does not exist[\s\S]*tiny \| paper"):
+    with pytest.raises(
+        ConfigError, match=r"model=huge does not exist[\s\S]*tiny \| small \| paper"
+    ):
         load_model_config("huge")

@@ -174,7 +174,17 @@ def test_mistakes_are_named(weights: Path, scorer: FakeScorer) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["test", "town_test", "town_val", "navtest", "navhard_two_stage", "private_test_hard", "val"],
+    [
+        "test",
+        "town_test",
+        "town_val",
+        "town6_evidence",
+        "town6_test_wide",
+        "navtest",
+        "navhard_two_stage",
+        "private_test_hard",
+        "val",
+    ],
 )
 def test_held_out_splits_are_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="held out"):

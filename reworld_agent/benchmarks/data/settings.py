@@ -23,7 +23,10 @@ class DataBenchmarkSettings(Settings):
         choices=PARTS,
     )
     model: str = setting(
-        "whose clips and codec: tiny, paper or a FILE.yaml", "tiny", choices=CONFIG_NAMES, open=True
+        "whose clips and codec: tiny, small, paper or a FILE.yaml",
+        "tiny",
+        choices=CONFIG_NAMES,
+        open=True,
     )
     clips: int = setting("of parts=index", 20_000, least=1)
     frames: int = setting("of parts=index: of a clip", 121, least=2)

@@ -24,7 +24,9 @@ class OracleRun(Settings):
         "control",
         "oracle",
     )
-    model: str = setting("configuration whose planner it is: tiny, paper or FILE.yaml", "tiny")
+    model: str = setting(
+        "configuration whose planner it is: tiny, small, paper or FILE.yaml", "tiny"
+    )
     data_split: str = setting("folder of logs to learn from", "town6_train")
     test_split: str = setting("folder of logs to plan on", "town6_test")
     frame_interval: int = setting("frames between the starts of two training scenes", 2, least=1)

@@ -33,7 +33,7 @@ class EvidenceRun(Settings):
     pool: Path | None = setting(
         "hard negatives of `reworld mine`", None, exists="any", metavar="FILE"
     )
-    model: str = setting("configuration: tiny, paper or FILE.yaml", "tiny")
+    model: str = setting("configuration: tiny, small, paper or FILE.yaml", "tiny")
     gate: bool = setting(
         "refuse weights that `reworld video gate` has not passed; false = run, and mark the table",
         True,

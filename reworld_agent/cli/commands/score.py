@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from reworld_agent import evaluation
+from reworld_agent import analysis, evaluation
 from reworld_agent.cli.command import FAILED, OK
 from reworld_agent.cli.commands import score_trajectories
 from reworld_agent.cli.hydra_command import SPLITS, HydraCommand
-from reworld_agent.evaluation import EvaluationRun
+from reworld_agent.evaluation import Evaluation, EvaluationRun
+from reworld_agent.pdm.metrics import BOTH, PROTOCOL_NAMES
 
 _SHOWN = 5  # scenes without a score
 
@@ -54,6 +55,8 @@ def run(settings: EvaluationRun) -> int:
     found = evaluation.evaluate(settings)
     output = settings.output_dir.absolute()
     print(found.text())
+    for line in _intervals(found):
+        print(line)
     print(f"results in {output}")
     for result in found.incomplete:
         print(f"error: {result.name}: {result.missing} scenes have no score", file=sys.stderr)
@@ -67,3 +70,14 @@ def run(settings: EvaluationRun) -> int:
         file=sys.stderr,
     )
     return FAILED
+
+
+def _intervals(found: Evaluation) -> Iterator[str]:
+    """How sure the scores are, where every scene of a split of one stage has one."""
+    first, *others = found.results
+    if found.incomplete or first.summary is None:
+        return
+    both = found.settings.protocol == BOTH
+    beside = [(result.name, result.folder) for result in others]
+    for protocol in PROTOCOL_NAMES if both else (found.settings.protocol,):
+        yield from analysis.state_intervals(first.folder, beside, protocol)

@@ -76,7 +76,7 @@ def train_codec(settings: CodecTrainSettings) -> TrainedCodec:
         kind = model.config.codec.kind
         message = f"the codec of {settings.checkpoint_path} (codec.kind={kind}) is not trained"
         raise ConfigError(
-            message, "use a model with codec.kind=conv or repwam, such as docs/models/small.yaml"
+            message, "use a model with codec.kind=conv or repwam, such as model=small"
         )
     _keep(settings, weights_hash(model))
     if (folder / TABLE).is_file() and weights.is_dir():

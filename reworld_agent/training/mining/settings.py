@@ -57,7 +57,7 @@ class MiningRun(Settings):
     )
     experiment_name: str = setting("of the default output_dir", "hard_negatives")
     recipe: str = setting("paper, or release: the authors' own code", "paper", choices=RECIPES)
-    model: str = setting("tiny, paper, or a file of your own: FILE.yaml", "tiny")
+    model: str = setting("tiny, small, paper, or a file of your own: FILE.yaml", "tiny")
     agent: PlannerChoice = section(PlannerChoice)
     candidates: CandidateSettings = section(CandidateSettings)
     hard_negatives: NegativeSettings = section(NegativeSettings)

@@ -23,7 +23,7 @@ class StatisticsRun(ComposedSettings):
     )
     experiment_name: str = setting("of the default output_dir", "statistics")
     recipe: str = setting("paper, or release: the authors' own code", "paper", choices=RECIPES)
-    model: str = setting("tiny, paper, or a file of your own: FILE.yaml", "tiny")
+    model: str = setting("tiny, small, paper, or a file of your own: FILE.yaml", "tiny")
     seed: int = setting("of the scenes that the codec is fitted to", 42, least=0, most=2**32 - 1)
     cache_path: Path | None = setting("decoded frames; null = ~/.cache/reworld/training", None)
 

@@ -21,7 +21,7 @@ and written with the rest of the model. The statistics of its latents are those 
 A run that was stopped goes on, to the same weights.
 """,
     examples=(
-        "reworld fit-statistics model=docs/models/small.yaml output_dir=outputs/statistics",
+        "reworld fit-statistics model=small output_dir=outputs/statistics",
         "reworld video train-codec checkpoint_path=outputs/statistics/weights "
         "output_dir=outputs/codec",
         "reworld video train-codec checkpoint_path=outputs/repwam/weights output_dir=outputs/vitok "
