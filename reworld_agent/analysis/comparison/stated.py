@@ -1,4 +1,4 @@
-"""How sure a run's scores are: the interval of the first agent's, and of what the others differ by."""
+"""How sure a run's scores are: intervals of the first agent's and of the differences."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def state_intervals(
         ReWorldError: a table cannot be read, or the agents' tables cannot be compared.
     """
     table = read_table(first, protocol)
-    count = 0 if table.logs is None else int(table.logs.nunique())
-    if count <= 1:
+    logs = table.logs
+    if logs is None or (count := int(logs.nunique())) <= 1:
         return
     scores = table.frame[SCORE].to_numpy(np.float64)
-    pieces = pd.factorize(table.logs)[0]
+    pieces = pd.factorize(logs)[0]
     found = mean_intervals(scores[:, None], pieces, confidence=_CONFIDENCE)
     rough = ", too few to be sure of it" if count < FEW_LOGS else ""
     yield (
