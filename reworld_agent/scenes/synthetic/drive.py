@@ -75,7 +75,7 @@ SPLITS = {
         SplitPlan("town6_val", _of_six("val"), 602, 32, 38, "6", CAST6),
         SplitPlan("town6_test", _of_six("test"), 603, 64, 38, "6", CAST6),
         SplitPlan("town6_evidence", _of_six("evidence"), 604, 240, 38, "6", CAST6),
-        # the test towns again, on three times as many drives: means over few scenes of each are surer
+        # the test towns again, on three times as many drives: means are surer so
         SplitPlan("town6_test_wide", _of_six("test"), 605, 192, 38, "6", CAST6),
     )
 }
