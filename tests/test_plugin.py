@@ -64,6 +64,14 @@ def test_stage_settings_reach_the_trainer(program: Path) -> None:
     assert cfg["trainer"]["params"]["max_steps"] == load_stage("3").steps
 
 
+@pytest.mark.parametrize("key", ["model", "agent.model"])
+def test_the_stage_is_that_of_the_model_however_it_is_named(program: Path, key: str) -> None:
+    assert launch(program, "agent=reworld", f"{key}=small", "agent.stage=planner").returncode == 0
+    cfg = config(program)
+    assert cfg["agent"]["stage_applied"] == "planner"
+    assert cfg["trainer"]["params"]["max_steps"] == load_stage("planner", model="small").steps
+
+
 def test_command_line_wins_over_the_stage(program: Path) -> None:
     assert launch(program, "agent=reworld", "trainer.params.gradient_clip_val=0.3").returncode == 0
     assert config(program)["trainer"]["params"]["gradient_clip_val"] == 0.3

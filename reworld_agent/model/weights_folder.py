@@ -381,6 +381,7 @@ def _tensors(model: Saved) -> list[tuple[str, Tensor]]:
 def load_part(part: nn.Module, file: Path, fresh: str = "") -> None:
     """Fill one part from one file, or from its shards; every key that disagrees is named.
 
+    Half precision is how a file is kept small: nothing computes in it, so it becomes float32.
     Tensors whose name begins with `fresh`, where that is given, are zero: no file need have them.
     """
     wanted = part.state_dict() if fresh else {}
@@ -390,7 +391,8 @@ def load_part(part: nn.Module, file: Path, fresh: str = "") -> None:
         if name.startswith(fresh)
     }
     for shard in shards(file):
-        state |= read_tensors(shard)
+        tensors = read_tensors(shard)
+        state |= {k: v.float() if v.dtype == torch.float16 else v for k, v in tensors.items()}
     faults = key_difference(part.state_dict(), state)
     if faults:
         raise WeightsError(

@@ -101,6 +101,18 @@ def test_shipped_weights_carry_hashes(tmp_path: Path) -> None:
         EgoStatusMLPAgent(checkpoint_path=str(copy)).initialize()
 
 
+def test_weights_kept_in_half_precision_are_read_as_float32(tmp_path: Path) -> None:
+    model = micro_model()
+    for part in model.parts().values():
+        part.half()
+    model.save_pretrained(tmp_path / "half")
+    again = ReWorldModel.from_pretrained(tmp_path / "half")
+    assert {tensor.dtype for tensor in again.parameters()} == {torch.float32}
+    wanted = {name: tensor.float() for name, tensor in model.state_dict().items()}
+    found = again.state_dict()
+    assert all(torch.equal(found[name], tensor) for name, tensor in wanted.items())
+
+
 def test_an_index_of_shards_may_name_only_its_neighbours(folder: Path) -> None:
     (folder / CHECKSUMS).unlink()
     part = folder / "action_dit" / "diffusion_pytorch_model.safetensors"
