@@ -35,6 +35,7 @@ from reworld_agent.evaluation.tables import (
 from reworld_agent.evaluation.two_stage import Staged, format_staged, groups_of, staged
 from reworld_agent.pdm.cache_io.folder import SceneCaches
 from reworld_agent.pdm.golden.finding import require_trust
+from reworld_agent.core.vocabulary import BOTH, PROTOCOL_NAMES
 from reworld_agent.pdm.protocols.aggregate import Group, read_groups
 from reworld_agent.scenes.frame_checks import gaps_are_scored
 from reworld_agent.scenes.preflight import Preflight, preflight
@@ -89,6 +90,12 @@ class Evaluation:
     def incomplete(self) -> list[Result]:
         """Agents of which a scene has no score."""
         return [result for result in self.results if result.missing]
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """Under which the plans were scored."""
+        protocol = self.settings.protocol
+        return PROTOCOL_NAMES if protocol == BOTH else (protocol,)
 
     def text(self) -> str:
         """The table of all agents, or the two stages of each."""

@@ -9,8 +9,7 @@ from reworld_agent import analysis, evaluation
 from reworld_agent.cli.command import FAILED, OK
 from reworld_agent.cli.commands import score_trajectories
 from reworld_agent.cli.hydra_command import SPLITS, HydraCommand
-from reworld_agent.evaluation import Evaluation, EvaluationRun
-from reworld_agent.pdm.metrics import BOTH, PROTOCOL_NAMES
+from reworld_agent.evaluation import EvaluationRun
 
 _SHOWN = 5  # scenes without a score
 
@@ -72,12 +71,11 @@ def run(settings: EvaluationRun) -> int:
     return FAILED
 
 
-def _intervals(found: Evaluation) -> Iterator[str]:
+def _intervals(found: evaluation.Evaluation) -> Iterator[str]:
     """How sure the scores are, where every scene of a split of one stage has one."""
     first, *others = found.results
     if found.incomplete or first.summary is None:
         return
-    both = found.settings.protocol == BOTH
     beside = [(result.name, result.folder) for result in others]
-    for protocol in PROTOCOL_NAMES if both else (found.settings.protocol,):
+    for protocol in found.protocols:
         yield from analysis.state_intervals(first.folder, beside, protocol)
