@@ -15,7 +15,7 @@ from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.provenance import provenance
 from reworld_agent.core.result_tables import check_writable, write_csv, write_parquet
 from reworld_agent.core.shards import PartStore
-from reworld_agent.core.vocabulary import REACTIVE, SCORES_FILE
+from reworld_agent.core.vocabulary import BOTH, PROTOCOL_NAMES, REACTIVE, SCORES_FILE
 from reworld_agent.core.workers import cores
 from reworld_agent.evaluation.agent_choice import AgentChoice
 from reworld_agent.evaluation.agents import CHECKPOINT, build_agents
@@ -35,7 +35,6 @@ from reworld_agent.evaluation.tables import (
 from reworld_agent.evaluation.two_stage import Staged, format_staged, groups_of, staged
 from reworld_agent.pdm.cache_io.folder import SceneCaches
 from reworld_agent.pdm.golden.finding import require_trust
-from reworld_agent.core.vocabulary import BOTH, PROTOCOL_NAMES
 from reworld_agent.pdm.protocols.aggregate import Group, read_groups
 from reworld_agent.scenes.frame_checks import gaps_are_scored
 from reworld_agent.scenes.preflight import Preflight, preflight

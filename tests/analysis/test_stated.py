@@ -49,6 +49,7 @@ def test_scenes_of_a_log_count_as_one_piece(tmp_path: Path) -> None:
     (line,) = state_intervals(a, [])
     _, low, high = numbers(line)
     table = read_table(a)
+    assert table.logs is not None
     means = table.frame["score"].groupby(table.logs).mean()
     error = float(means.std()) / np.sqrt(LOGS)
     assert (high - low) / 2 == pytest.approx(1.96 * error, rel=0.15)
