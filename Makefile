@@ -39,7 +39,7 @@ install: $(DEV) ## make .venv with the pinned dependencies, tools included
 
 evaluate: $(MODEL) ## score agent=reworld (and four baselines) on two towns that nobody learned from
 	$(PY) run_pdm_score.py agent=reworld model=small train_test_split=town6_test_wide \
-	    'beside=[constant_velocity,ego_status_mlp,pdm_closed,human]'
+	    'beside=[constant_velocity,ego_status_mlp_town6,pdm_closed,human]'
 
 train-demo: $(TRAIN) ## retrain the shipped tiny weights on the embedded split
 	$(PY) train/train_demo.py

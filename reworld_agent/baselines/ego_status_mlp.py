@@ -24,11 +24,17 @@ from reworld_agent.compat import (
     TrajectorySampling,
     init_agent,
 )
+from reworld_agent.config.fields import choice
 from reworld_agent.core.errors import WeightsError
 from reworld_agent.core.records.checksums import verify_checksums
 
 INPUT_SIZE = 8  # velocity 2, acceleration 2, command 4
-SHIPPED_WEIGHTS = Path(__file__).parents[1] / "weights" / "ego_status_mlp" / "model.safetensors"
+_WEIGHTS = Path(__file__).parents[1] / "weights"
+SHIPPED = {  # by the split that they have learned from
+    "town_train": _WEIGHTS / "ego_status_mlp" / "model.safetensors",
+    "town6_train": _WEIGHTS / "ego_status_mlp_town6" / "model.safetensors",
+}
+SHIPPED_WEIGHTS = SHIPPED["town_train"]
 
 
 def build_mlp(hidden_size: int, num_poses: int) -> nn.Sequential:
@@ -82,8 +88,12 @@ class EgoStatusMLPAgent(AbstractAgent):
     Args:
         hidden_size: width of the hidden layers.
         learning_rate: of Adam, in training.
-        checkpoint_path: safetensors file, or the `agent.ckpt` of a training; None takes the one
-            shipped, trained on `town6_train`.
+        checkpoint_path: safetensors file, or the `agent.ckpt` of a training; None takes one that is
+            shipped.
+        learned_from: which of the shipped ones: that of `town_train` or of `town6_train`.
+
+    Raises:
+        ConfigError: none is shipped that has learned from that split.
     """
 
     requires_scene = False
@@ -93,11 +103,13 @@ class EgoStatusMLPAgent(AbstractAgent):
         hidden_size: int = 512,
         learning_rate: float = 1e-4,
         checkpoint_path: str | None = None,
+        learned_from: str = "town_train",
     ) -> None:
+        choice("learned_from", learned_from, tuple(SHIPPED))
         self.sampling = TrajectorySampling(time_horizon=4, interval_length=0.5)
         init_agent(self, self.sampling)
         self.learning_rate = learning_rate
-        self.checkpoint_path = Path(checkpoint_path) if checkpoint_path else SHIPPED_WEIGHTS
+        self.checkpoint_path = Path(checkpoint_path or SHIPPED[learned_from])
         self.mlp = build_mlp(hidden_size, self.sampling.num_poses or 0)
 
     def name(self) -> str:

@@ -14,7 +14,7 @@ class TrainEgoStatusSettings(Settings):
     """The blind planner and its split; see `baselines.train_ego_status_mlp`."""
 
     data_split: str = setting(
-        "folder of logs to learn from", "town6_train", old_names=("--data-split",)
+        "folder of logs to learn from", "town_train", old_names=("--data-split",)
     )
     epochs: int = setting("passes over the split", 100, least=1, old_names=("--epochs",))
     seed: int = setting("of weights and order", 0, least=0, old_names=("--seed",))

@@ -46,7 +46,7 @@ def train_ego_status_mlp(settings: TrainEgoStatusSettings) -> float:
 
 
 def train(
-    data_split: str = "town6_train",
+    data_split: str = "town_train",
     epochs: int = 100,
     batch_size: int = 64,
     learning_rate: float = 1e-3,

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from reworld_agent.baselines.ego_status_mlp import SHIPPED_WEIGHTS, EgoStatusMLPAgent
-from reworld_agent.core.errors import ReWorldError, WeightsError
+from reworld_agent.baselines.ego_status_mlp import SHIPPED, SHIPPED_WEIGHTS, EgoStatusMLPAgent
+from reworld_agent.core.errors import ConfigError, ReWorldError, WeightsError
 from reworld_agent.core.records.checksums import CHECKSUMS, verify_checksums
 from reworld_agent.model import ReWorldModel
 from reworld_agent.model.shipped import shipped_folder
@@ -91,7 +91,13 @@ def test_damaged_records_of_weights(folder: Path, name: str, bare: bool) -> None
 
 
 def test_shipped_weights_carry_hashes(tmp_path: Path) -> None:
-    assert verify_checksums(shipped_folder("tiny"), "")
+    for name in ("tiny", "small"):
+        assert verify_checksums(shipped_folder(name), "")
+    for learned_from, file in SHIPPED.items():
+        assert verify_checksums(file.parent, "")
+        EgoStatusMLPAgent(learned_from=learned_from).initialize()
+    with pytest.raises(ConfigError, match="learned_from=mini does not exist"):
+        EgoStatusMLPAgent(learned_from="mini")
     copy = Path(shutil.copytree(SHIPPED_WEIGHTS.parent, tmp_path / "mlp")) / SHIPPED_WEIGHTS.name
     EgoStatusMLPAgent(checkpoint_path=str(copy)).initialize()
     data = bytearray(copy.read_bytes())

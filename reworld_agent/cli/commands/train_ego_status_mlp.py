@@ -9,7 +9,7 @@ from reworld_agent.core.text import shown
 
 COMMAND = Command(
     name="train-ego-status-mlp",
-    summary="train the blind baseline, some 10 minutes of a core",
+    summary="train the blind baseline, a minute on one core",
     settings=TrainEgoStatusSettings,
     run="reworld_agent.cli.commands.train_ego_status_mlp:run",
     examples=("reworld train-ego-status-mlp epochs=100 output=outputs/blind.safetensors",),
