@@ -17,6 +17,10 @@ ROOT = Path(__file__).resolve().parents[2]
 ABSENT = sorted({*EXTRA_OF, "geopandas", "rich", "sentencepiece"})
 NEED_AN_EXTRA = (  # what in these packages draws, or runs agents
     "reworld_agent.analysis.figures",
+    *(
+        f"reworld_agent.analysis.player.{name}_pictures"
+        for name in ("future", "recorded", "rollout")
+    ),
     "reworld_agent.analysis.reporting",
     "reworld_agent.evaluation.agents",
     "reworld_agent.evaluation.compose",
