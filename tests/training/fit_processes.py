@@ -68,8 +68,12 @@ def cut_by_sigterm(root: Path, name: str, *more: str) -> None:
     words = (*more, "trainer.params.max_steps=5", "checkpoint_steps=100")
     step = StageModule.training_step
 
+    sent: list[int] = []
+
     def asked(self: Any, batch: Any, batch_idx: int) -> Any:
-        if self.global_step == 1 and self.global_rank == self.trainer.world_size - 1:
+        last = self.global_rank == self.trainer.world_size - 1
+        if self.global_step == 1 and last and not sent:  # a step may have two forwards
+            sent.append(batch_idx)
             os.kill(os.getpid(), signal.SIGTERM)
         return step(self, batch, batch_idx)
 

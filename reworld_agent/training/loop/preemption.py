@@ -48,6 +48,8 @@ class Preemption(Callback):
 
     def _ask(self, number: int, frame: object) -> None:
         if self._asked:  # sent again: the step is not waited for
+            if self._group is not None:  # Lightning's own waits for the others, which are in it
+                self._before = signal.SIG_DFL
             self._take_effect()
         self._asked = True
 
