@@ -50,7 +50,7 @@ def _clear_write_errors(path: Path) -> Iterator[None]:
         reason = "the disk is full" if full else f"cannot write ({error.strerror or error})"
         raise DataError(
             f"{path}: {reason}; what was written before is intact",
-            "free space, then start again with the same output_dir: the run goes on"
+            "free space, then start again; a run with the same output_dir goes on"
             if full
             else "choose another output_dir; the same command goes on where it stopped",
         ) from error
