@@ -44,7 +44,8 @@ class EvaluationRun(Settings):
     """
 
     agent: AgentChoice = setting(
-        "reworld, constant_velocity, human, ego_status_mlp, pdm_closed, habit or your own; "
+        "reworld, constant_velocity, human, ego_status_mlp, ego_status_mlp_town6, pdm_closed, "
+        "habit or your own; "
         "agent.NAME=VALUE are its arguments, such as agent.checkpoint_path=FOLDER",
         read=read_agent,
         keys=lambda: None,

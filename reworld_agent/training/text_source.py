@@ -14,7 +14,6 @@ from pathlib import Path
 
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.paths import cache_home
-from reworld_agent.core.setting_paths import require
 from reworld_agent.core.text import shown
 from reworld_agent.training.choices import ClipChoice
 
@@ -52,8 +51,9 @@ def text_source(clips: ClipChoice, channels: int, automatic: bool) -> TextSource
             folder of T5.
     """
     cache = cache_home() / "prompts"
-    if clips.prompts and not clips.t5:
-        require("prompts", clips.prompts, "folder")
+    if clips.prompts and not clips.t5 and not clips.prompts.is_dir():
+        command = f"reworld video prompts index=... output_dir={shown(clips.prompts)} t5=PATH"
+        raise UsageError(f"prompts={shown(clips.prompts)}: no such folder", f"make it: {command}")
     if clips.prompts or clips.t5:
         return TextSource(clips.prompts or cache, clips.t5)
     if not automatic:

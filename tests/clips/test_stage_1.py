@@ -12,7 +12,7 @@ from safetensors import safe_open
 
 from reworld_agent.cli.main import main
 from reworld_agent.config import load_model_config
-from reworld_agent.core.errors import ConfigError, DataError, WeightsError
+from reworld_agent.core.errors import ConfigError, DataError, UsageError, WeightsError
 from reworld_agent.core.records import read_record, write_record
 from reworld_agent.evaluation.compose import TRAIN, compose
 from reworld_agent.model import ReWorldModel
@@ -182,9 +182,11 @@ def test_prompts_reach_the_video_dit(
     table: Path, latents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, kept = write_t5(tmp_path / "t5", width=32), tmp_path / "prompts"
-    with pytest.raises(WeightsError, match="1 prompts are not embedded") as caught:
-        run(config(table, tmp_path / "bare", f"prompts={kept}"))
-    assert f"reworld video prompts index=... output_dir={kept} t5=PATH" in str(caught.value)
+    for error, fault in ((UsageError, "no such folder"), (WeightsError, "1 prompts are not embed")):
+        with pytest.raises(error, match=fault) as caught:
+            run(config(table, tmp_path / "bare", f"prompts={kept}"))
+        assert f"reworld video prompts index=... output_dir={kept} t5=PATH" in str(caught.value)
+        kept.mkdir(exist_ok=True)
     words = ["video", "prompts", f"index={table}", "split=train", f"output={kept}", f"t5={folder}"]
     assert main(words) == 0 and len(list(kept.glob("*.safetensors"))) == 1  # a circle: all alike
     plain = losses(monkeypatch, table, tmp_path / "plain")

@@ -30,9 +30,9 @@ class DriveRun(Settings):
     """
 
     agent: AgentChoice = setting(
-        "reworld, constant_velocity, human (the recorded driver), ego_status_mlp, pdm_closed, "
-        "habit or your own; agent.NAME=VALUE are its arguments, such as "
-        "agent.checkpoint_path=FOLDER",
+        "reworld, constant_velocity, human (the recorded driver), ego_status_mlp, "
+        "ego_status_mlp_town6, pdm_closed, habit or your own; "
+        "agent.NAME=VALUE are its arguments, such as agent.checkpoint_path=FOLDER",
         read=read_agent,
         keys=lambda: None,
     )

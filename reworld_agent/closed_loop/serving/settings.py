@@ -44,8 +44,8 @@ class ServeDriverRun(Settings):
 
     agent: AgentChoice = setting(
         "reworld, constant_velocity, human and pdm_closed (which no simulator can drive), "
-        "ego_status_mlp, habit or your own; agent.NAME=VALUE are its arguments, such as "
-        "agent.checkpoint_path=FOLDER",
+        "ego_status_mlp, ego_status_mlp_town6, habit or your own; "
+        "agent.NAME=VALUE are its arguments, such as agent.checkpoint_path=FOLDER",
         read=read_agent,
         keys=lambda: None,
     )
