@@ -41,7 +41,7 @@ class ArrayFile:
         if not shape[0]:
             raise DataError(f"{path}: the array has no frames", _LAYOUT)
         self._range = stored.range
-        if kind != np.uint8 and self._range is None:
+        if self.floats and self._range is None:
             known = ", ".join(map(range_text, RANGES))
             raise DataError(
                 f"{path}: holds {kind}, and nothing says which numbers are black and white",
@@ -65,6 +65,11 @@ class ArrayFile:
                 f"declare it: layout={TCHW} or layout={THWC}",
             )
         return stored.layout or possible[0]
+
+    @property
+    def floats(self) -> bool:
+        """Whether it holds floats, whose range must be declared."""
+        return self._array.dtype != np.uint8
 
     def __len__(self) -> int:
         return len(self._array)

@@ -60,6 +60,12 @@ def open_reader(path: Path | str, stored: Stored | None = None) -> FrameReader:
     return open_video(path)
 
 
+def holds_floats(path: Path, stored: Stored) -> bool:
+    """Whether a clip is an array of floats, whose range must be declared; all others are uint8."""
+    is_array = path.suffix.lower() in ARRAY_SUFFIXES and not path.is_dir()
+    return is_array and ArrayFile(path, stored).floats
+
+
 def open_video(path: Path) -> FrameReader:
     """The reader of a video file; ConfigError where PyAV, an extra of the package, is not there."""
     try:

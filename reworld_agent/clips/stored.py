@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reworld_agent.core.errors import UsageError
+from reworld_agent.core.errors import DataError, UsageError
 
 Range = tuple[float, float]
-RANGES: tuple[Range, ...] = ((-1.0, 1.0), (0.0, 1.0), (0.0, 255.0))
+UINT8: Range = (0.0, 255.0)
+RANGES: tuple[Range, ...] = ((-1.0, 1.0), (0.0, 1.0), UINT8)
 TCHW, THWC = "TCHW", "THWC"
 LAYOUTS = (TCHW, THWC)
 
@@ -58,3 +59,12 @@ def read_range(value: Any) -> Range | None:
             return known
     wanted = ", ".join(map(range_text, RANGES))
     raise UsageError(f"range={value} must be one of {wanted}", "say what black and white are")
+
+
+def no_floats(name: str, value: Range, clips: str) -> DataError:
+    """The error of a range that is declared of `clips`, none of which holds floats."""
+    return DataError(
+        f"{name}={range_text(value)}, and {clips} no floats: uint8 arrays, images and videos are "
+        f"{range_text(UINT8)}",
+        f"leave {name}= out, or store floats",
+    )

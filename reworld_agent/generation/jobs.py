@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from reworld_agent.clips.decode import frame_times, open_reader
+from reworld_agent.clips.decode import frame_times, holds_floats, open_reader
 from reworld_agent.clips.index import ClipIndex, read_index
-from reworld_agent.clips.stored import Stored
+from reworld_agent.clips.stored import UINT8, Stored, no_floats
 from reworld_agent.config import FRONT, ClipConfig
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.guards.file_names import file_name, file_names
@@ -71,6 +71,8 @@ def asked_for(
 
 def _of_file(settings: GenerateSettings, file: Path, clip: ClipConfig) -> Job:
     start, stored = settings.start or 0, Stored(range=settings.range)
+    if settings.range is not None and settings.range != UINT8 and not holds_floats(file, stored):
+        raise no_floats("range", settings.range, f"{file} holds")
     if frame_times(open_reader(file, stored), stored) is None and settings.fps is None:
         raise DataError(
             f"{file}: its frames carry no times, and nothing says their rate",

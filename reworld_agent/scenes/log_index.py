@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,7 +28,16 @@ from reworld_agent.core.paths import cache_home
 from reworld_agent.core.records import read_record, write_record
 from reworld_agent.core.unpickle.collector import paused
 from reworld_agent.core.workers import run_in_order
-from reworld_agent.scenes.logs import LogFrames, Reading, load_log, log_state, read_log, remember
+from reworld_agent.scenes.logs import (
+    FRAME,
+    FrameDict,
+    LogFrames,
+    Reading,
+    load_log,
+    log_state,
+    read_log,
+    remember,
+)
 
 WORTH_KEEPING_S = 0.5
 _WORTH_PROCESSES, _PORTION = 32 << 20, 4 << 20  # bytes of logs: a second's work, and 0.1 s of it
@@ -47,6 +57,8 @@ class LogEntry:
         tokens: tokens of its frames, in order.
         routed: for each frame, whether it has a route.
         cities: `map_location` of its frames, each once.
+        blocks: blocks of the routes of its frames, each once.
+        corners: (low x, low y) and (high x, high y) [m] of its car; none where no frame serves.
         reading: what was found of its bytes.
     """
 
@@ -55,6 +67,8 @@ class LogEntry:
     tokens: tuple[str, ...]
     routed: tuple[bool, ...]
     cities: tuple[str, ...]
+    blocks: tuple[str, ...]
+    corners: tuple[tuple[float, float], ...]
     reading: Reading
 
     @cached_property
@@ -73,6 +87,8 @@ class _Row:
     tokens: tuple[str, ...]
     routed: tuple[bool, ...]
     cities: tuple[str, ...]
+    blocks: tuple[str, ...]
+    corners: tuple[tuple[float, float], ...]
     reading: Reading
 
     def __post_init__(self) -> None:
@@ -249,7 +265,21 @@ def _entry_of(path: Path, load: Callable[[Path], LogFrames]) -> LogEntry:
         routed = tuple(_has_route(frame.get("roadblock_ids")) for frame in frames)
         named = (frame.get("map_location") for frame in frames)
         cities = tuple(dict.fromkeys(city for city in named if isinstance(city, str)))
-        return LogEntry(path, stamp, tokens, routed, cities, frames.reading())
+        reading = frames.reading()
+        blocks, corners = _ground(frames, frozenset(reading.unfit[FRAME]))
+        return LogEntry(path, stamp, tokens, routed, cities, blocks, corners, reading)
+
+
+def _ground(
+    frames: Sequence[FrameDict], unfit: frozenset[int]
+) -> tuple[tuple[str, ...], tuple[tuple[float, float], ...]]:
+    """Blocks and corners of the frames that serve; see `LogEntry`."""
+    fit = [frame for number, frame in enumerate(frames) if number not in unfit]
+    blocks = dict.fromkeys(chain.from_iterable(frame["roadblock_ids"] for frame in fit))
+    places = [frame["ego2global_translation"] for frame in fit]
+    xs, ys = [float(place[0]) for place in places], [float(place[1]) for place in places]
+    corners = ((min(xs), min(ys)), (max(xs), max(ys))) if fit else ()
+    return tuple(dict.fromkeys(map(str, blocks))), corners
 
 
 def _has_route(blocks: Any) -> bool:

@@ -21,8 +21,17 @@ from reworld_agent.core.unpickle.collector import paused
 from reworld_agent.scenes.downloads import BLOBS, command, find_download, maps_hint
 from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.log_index import LogEntry, are_many, over_logs
-from reworld_agent.scenes.logs import CAMERAS, LogFrames, Reading, load_log, read_log, remember
+from reworld_agent.scenes.logs import (
+    CAMERAS,
+    FrameDict,
+    LogFrames,
+    Reading,
+    load_log,
+    read_log,
+    remember,
+)
 from reworld_agent.scenes.maps.city import city_map_path
+from reworld_agent.scenes.maps.ground import open_outline
 from reworld_agent.scenes.sensors import (
     SensorConfig,
     camera_entries,
@@ -225,6 +234,7 @@ def preflight(
         SCORED_FRAMES if maps else 0,
         whole_scene or maps,
         loader.one_drive,
+        loader.maps_root if maps else None,
     )
     cities: dict[str, None] = {}
     starts: dict[Path, list[int]] = {}
@@ -300,12 +310,13 @@ class _Asked(NamedTuple):
     scored: int  # frames from the present one on; 0 = nothing is scored
     annotations: bool
     one_drive: bool
+    maps_root: Path | None  # None = no map is opened
 
     def is_known_to_serve(
         self, entry: LogEntry, starts: Sequence[int], loader: SceneLoader
     ) -> bool:
         """Whether it is known of a log that no file and no frame of its windows is wanting."""
-        if any(self.sensors) or len(entry.cities) != 1:
+        if any(self.sensors) or len(entry.cities) != 1 or not self._has_ground(entry, starts):
             return False
         sole = (loader.is_sole(entry.tokens[start + self.history - 1]) for start in starts)
         windows = ((start, self._end(start)) for start in starts)
@@ -314,6 +325,21 @@ class _Asked(NamedTuple):
             and entry.reading.fit(CAMERAS, start, start + len(self.sensors))
             for start, end in windows
         )
+
+    def _has_ground(self, entry: LogEntry, starts: Sequence[int]) -> bool:
+        """Whether the city's map is known to serve all windows of a log."""
+        outline = open_outline(self.maps_root, entry.cities[0]) if self.maps_root else None
+        if outline is None:
+            return True
+        routed = all(entry.routed[start + self.history - 1] for start in starts)
+        return routed and outline.holds(entry.blocks, entry.corners)
+
+    def check_ground(self, now: FrameDict) -> None:
+        """Raise SceneError where the city's map cannot serve the present frame of a scene."""
+        outline = open_outline(self.maps_root, now["map_location"]) if self.maps_root else None
+        if outline is not None:
+            x, y = now["ego2global_translation"][:2]
+            outline.check(now["roadblock_ids"], float(x), float(y), now["token"])
 
     def check(self, frames: LogFrames, start: int) -> None:
         """Raise DataError where the window cannot be planned, or not be scored."""
@@ -375,6 +401,7 @@ def _look_at(
                 raise windows.refused[start]
             asked.check(frames, start)
             wanted |= asked.files(frames, start)
+            asked.check_ground(now)
         except ReWorldError as error:
             found.faults.append((now["token"], error))
     listings: dict[str, set[str]] = {}

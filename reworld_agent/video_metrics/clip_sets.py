@@ -21,6 +21,7 @@ from reworld_agent.clips.decode import (
     VIDEO_SUFFIXES,
     frame_indices,
     frame_times,
+    holds_floats,
     open_reader,
     read_frames,
 )
@@ -55,6 +56,9 @@ class Clip(Protocol):
 
     def identity(self) -> list[Any]:
         """What changes when the clip does: file names, sizes, times of change."""
+
+    def holds_floats(self) -> bool:
+        """Whether its pixels are floats of a declared range; raises DataError."""
 
     def read(self, start: int, count: int) -> Frames:
         """Frames uint8 [count, 3, H, W] from `start` on; raises DataError."""
@@ -96,6 +100,10 @@ class FileClip:
         files = sorted(self.path.iterdir()) if self.path.is_dir() else [self.path]
         return [_stamp(files), self.fps, *dataclasses.astuple(self.stored)]
 
+    def holds_floats(self) -> bool:
+        """Whether it is an array of floats."""
+        return holds_floats(self.path, self.stored)
+
     def read(self, start: int, count: int) -> Frames:
         """Frames uint8 [count, 3, H, W]."""
         return read_frames(self.path, start, count, self.fps, stored=self.stored)
@@ -127,6 +135,10 @@ class IndexClip:
         names = [self.row["video"]] if self.row["video"] else list(self.row["files"])
         frames = np.asarray(self.row["indices"]).tolist()
         return [_stamp([self.root / str(name) for name in names]), frames]
+
+    def holds_floats(self) -> bool:
+        """No: an index says itself how its frames are stored."""
+        return False
 
     def read(self, start: int, count: int) -> Frames:
         """Frames uint8 [count, 3, H, W]."""

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from reworld_agent.clips.stored import UINT8, no_floats
 from reworld_agent.core.errors import ConfigError, DataError, UsageError
 from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.provenance import code_version
@@ -57,6 +58,7 @@ def score(settings: ScoreSettings) -> Score:
         name: list_clips(side.path, fps, split, side.root, side.stored)
         for name, side in sides.items()
     }
+    _check_ranges(settings, clips)
     _check_number(settings, {name: len(group) for name, group in clips.items()})
     paired = sorted(c.name for c in clips["real"]) == sorted(c.name for c in clips["generated"])
     if settings.wants(*PAIR_METRICS) and not paired:
@@ -128,6 +130,18 @@ def _generator(text: str) -> str:
     except (OSError, ValueError) as error:
         message = f"generator={text} cannot be read ({error})"
         raise ConfigError(message, "name a JSON file") from error
+
+
+def _check_ranges(settings: ScoreSettings, clips: dict[str, list[Clip]]) -> None:
+    """A declared range is that of some floats: of the set's own clips, or of either set's."""
+    own = {name: getattr(settings, f"{name}_range") for name in clips}
+    declared = {f"{name}_range": (value, [name]) for name, value in own.items()}
+    declared["range"] = settings.range, [name for name, value in own.items() if value is None]
+    for setting, (value, names) in declared.items():
+        if value in (None, UINT8) or not names:
+            continue
+        if not any(clip.holds_floats() for name in names for clip in clips[name]):
+            raise no_floats(setting, value, f"the {' and '.join(names)} clips hold")
 
 
 def _check_number(settings: ScoreSettings, numbers: dict[str, int]) -> None:

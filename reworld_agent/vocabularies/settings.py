@@ -107,6 +107,11 @@ class OracleSettings(Settings):
         "of the N trajectories nearest to the logged one, the best", (1, 5, 20, 64, 256), least=1
     )
 
+    def check(self) -> None:
+        """There is a number of trajectories."""
+        if not self.top:
+            raise UsageError("top= names nothing", "use top=1,5,20,64,256, the default")
+
     def inputs(self) -> list[tuple[str, Path]]:
         """The folder, and the tables in it: they are ours, and are read all the same."""
         tables = (("scores", path) for path in self.scores.glob("scores-*.parquet"))

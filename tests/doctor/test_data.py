@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reworld_agent.core.errors import ConfigError, DataError
+from reworld_agent.core.errors import ConfigError, DataError, SceneError
 from reworld_agent.core.findings import FAIL, OK, Finding, run_checks
 from reworld_agent.doctor.data import check_data
 from reworld_agent.evaluation.compose import compose
+from reworld_agent.pdm.cache_io.build import build_scene_cache
 from reworld_agent.scenes import log_index, logs
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.maps.city import CityMap
@@ -19,9 +20,10 @@ from reworld_agent.scenes.preflight import preflight
 from reworld_agent.scenes.splits import DataRoots
 from reworld_agent.scenes.types import SensorConfig
 from tests.scenes.small_logs import CAMERAS, SPLIT, make_log, write_images, write_split
-from tests.scenes.small_map import layers, write_map
+from tests.scenes.small_map import ORIGIN, layers, write_map
 
 WORDS = [f"train_test_split.data_split={SPLIT}", "train_test_split.scene_filter.frame_interval=1"]
+ON_MAP = {"start_x": ORIGIN[0] + 5.0, "start_y": ORIGIN[1] - 2.0}  # on roadblock 1
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +38,7 @@ def frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, city: bytes) -> list
     monkeypatch.setenv("OPENSCENE_DATA_ROOT", str(tmp_path))
     monkeypatch.setenv("NUPLAN_MAPS_ROOT", str(tmp_path / "maps"))
     monkeypatch.setenv("REWORLD_HOME", str(tmp_path / "home"))
-    frames = make_log("a", 20)
+    frames = make_log("a", 20, **ON_MAP)
     write_split(tmp_path, {"a": frames})
     write_images(tmp_path, frames)
     (tmp_path / "maps" / "us-ma-boston" / "1").mkdir(parents=True)
@@ -173,12 +175,54 @@ def test_scenes_that_a_run_will_record_as_failed(tmp_path: Path, frames: list[di
     assert "1 scenes of 7" in _by_name("agent=human")["scene data"].what
 
 
+def _on_another_map(frames: list[dict]) -> tuple[str, str]:
+    """A block and a place that the map does not have, in two present frames; the words of it."""
+    frames[5]["roadblock_ids"] = ["1", "77"]
+    frames[6]["ego2global_translation"] = np.array([1e10, 0.0, 0.0])
+    block = f"scene {frames[5]['token']}: block '77' of the route is not in "
+    return block, f"scene {frames[6]['token']}: no road within 100 m of the ego in "
+
+
+@pytest.mark.parametrize("agent", ["human", "reworld"])
+def test_scenes_that_the_map_does_not_hold(tmp_path: Path, frames: list[dict], agent: str) -> None:
+    words = _on_another_map(frames)
+    frames[0]["roadblock_ids"] = ["78"]  # no present frame
+    frames[1]["ego2global_translation"] = frames[6]["ego2global_translation"]
+    write_split(tmp_path, {"a": frames})
+    found = _by_name(f"agent={agent}")["scene data"]
+    assert found.status == FAIL and found.what.startswith("2 scenes of 7 cannot be used: ")
+    assert all(text in found.what for text in words) and "NAVSIM's devkit fails" in found.what
+    assert "check that the maps belong to these logs" in found.fix
+    assert "scene data" not in _by_name("agent=reworld", stage="planner")  # which opens no map
+
+
+def test_the_doctor_says_of_a_map_what_scoring_says(tmp_path: Path, frames: list[dict]) -> None:
+    _on_another_map(frames)
+    frames[7]["roadblock_ids"] = []
+    frames[8]["roadblock_ids"] = [np.str_("1"), "three"]
+    frames[9]["ego2global_translation"] += (0.0, -200.0, 0.0)
+    write_split(tmp_path, {"a": frames})
+    roots = DataRoots(tmp_path, tmp_path / "maps", SPLIT)
+    wish = SensorConfig.build_no_sensors()
+    report = preflight(roots.loader(SceneFilter(frame_interval=1, has_route=False), wish), wish)
+    said = {token: error.message for token, error in report.faults.first}
+    scored = {}
+    for frame in frames[3:10]:
+        try:
+            build_scene_cache(tmp_path, tmp_path / "maps", SPLIT, frame["token"])
+        except SceneError as error:
+            scored[frame["token"]] = error.message
+    assert report.faults.count == len(scored) == 5
+    assert said == {token: scored[token] for token in said}
+
+
 def test_processes_find_the_same_in_the_same_order(
     tmp_path: Path, frames: list[dict], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    many = {name: make_log(name, 20) for name in ("b", "c", "d")}
+    many = {name: make_log(name, 20, **ON_MAP) for name in ("b", "c", "d")}
     many["c"][12]["anns"]["gt_boxes"][0, 0] = np.nan
     del many["d"][5]["cams"]["CAM_B0"]
+    many["b"][7]["roadblock_ids"] = ["77"]
     many["d"][8]["token"] = many["b"][8]["token"]
     write_split(tmp_path, many)
     for log in many.values():
@@ -189,9 +233,9 @@ def test_processes_find_the_same_in_the_same_order(
     found = [list(check_data([*WORDS, "agent=reworld"], workers=count)) for count in (1, 2, 3)]
     assert found[0] == found[1] == found[2]
     text = " ".join(finding.what for finding in found[0])
-    assert "27 scenes of 4 logs" in text and "11 scenes of 27 cannot be used" in text
+    assert "27 scenes of 4 logs" in text and "12 scenes of 27 cannot be used" in text
     assert "1 images of" in text and "names more than one frame" in text
-    assert "no camera 'CAM_B0'" in text and "and 8 more" in text
+    assert "no camera 'CAM_B0'" in text and "and 9 more" in text
     (tmp_path / "navsim_logs" / SPLIT / "c.pkl").write_bytes(b"no pickle")
     broken = [list(check_data([*WORDS, "agent=reworld"], workers=count)) for count in (1, 2)]
     assert broken[0] == broken[1] and "1 logs of" in broken[0][0].what

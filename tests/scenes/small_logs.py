@@ -13,7 +13,14 @@ SPLIT = "small"
 CAMERAS = ("CAM_F0", "CAM_L0", "CAM_L1", "CAM_L2", "CAM_R0", "CAM_R1", "CAM_R2", "CAM_B0")
 
 
-def make_frame(log_name: str, index: int, speed: float = 5.0, yaw_rate: float = 0.0) -> dict:
+def make_frame(
+    log_name: str,
+    index: int,
+    speed: float = 5.0,
+    yaw_rate: float = 0.0,
+    start_x: float = 1000.0,
+    start_y: float = 2000.0,
+) -> dict:
     """Frame number `index` of a car at constant speed [m/s] and yaw rate [rad/s], 2 Hz."""
     time = 0.5 * index
     yaw = yaw_rate * time
@@ -34,7 +41,7 @@ def make_frame(log_name: str, index: int, speed: float = 5.0, yaw_rate: float = 
         "log_name": log_name,
         "scene_token": f"scene-{log_name}",
         "map_location": "us-ma-boston",
-        "ego2global_translation": np.array([1000.0 + x, 2000.0 + y, 0.0]),
+        "ego2global_translation": np.array([start_x + x, start_y + y, 0.0]),
         "ego2global_rotation": np.array([np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)]),
         "ego_dynamic_state": [speed, 0.0, 0.0, 0.0],
         "driving_command": np.array([0, 1, 0, 0]),

@@ -142,6 +142,21 @@ def test_the_range_of_floats_is_declared(room: Room) -> None:
     assert room.run(floats, *words, "range=[0,2]")[0] == 2
 
 
+def test_a_range_of_clips_without_floats_is_refused(room: Room) -> None:
+    uint8 = _folder(room.path / "uint8", dict(room.clips))
+    floats = _folder(room.path / "unit", {n: c / 255.0 for n, c in room.clips.items()})
+    words = ("metrics=psnr", "pair_size=native")
+    for generated, word, clips in (
+        (uint8, "range=[0,1]", "the real and generated clips"),
+        (uint8, "generated_range=[-1,1]", "the generated clips"),
+        (floats, "real_range=[0,1]", "the real clips"),
+    ):
+        code, text = room.run(generated, *words, word)
+        assert code == 1 and f"{word}, and {clips} hold no floats" in text
+        assert not (room.path / "out").exists()
+    assert room.run(uint8, *words, "range=[0,255]")[0] == 0
+
+
 def test_sets_of_two_rates_are_not_compared_frame_by_frame(room: Room) -> None:
     slow, fast = room.path / "slow", room.path / "fast"
     for folder, rate in ((slow, 8), (fast, 24)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,8 @@ def test_the_oracle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _refuses_what_is_not_whole(settings, poses)
     assert "score_nearest_99" not in found.rows
     assert "5 scenes, 4 trajectories" in found.text()
+    with pytest.raises(UsageError, match="top= names nothing"):
+        replace(settings, top=())
     with pytest.raises(DataError, match="name the output folder"):
         vocabularies.oracle(OracleSettings(scores=tmp_path, output=tmp_path / "o.parquet"))
 

@@ -13,7 +13,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from reworld_agent.core.errors import DataError, SceneError
+from reworld_agent.core.errors import DataError
 from reworld_agent.pdm.compiling import ensure_compiled
 from reworld_agent.pdm.pdm_closed.forecast import Forecast, forecast
 from reworld_agent.pdm.pdm_closed.lane_search import (
@@ -24,7 +24,7 @@ from reworld_agent.pdm.pdm_closed.lane_search import (
 )
 from reworld_agent.pdm.pdm_closed.planner import choose, make_proposals, sampled
 from reworld_agent.pdm.pdm_closed.proposals import SAMPLE_STEPS
-from reworld_agent.pdm.pdm_closed.route import correct_route, route_blocks
+from reworld_agent.pdm.pdm_closed.route import correct_route
 from reworld_agent.pdm.scene_cache import SceneCache
 from reworld_agent.pdm.simulate.sampling import sample_times_us
 from reworld_agent.pdm.simulate.tracker import simulate
@@ -35,6 +35,7 @@ from reworld_agent.pdm.world.frames import Moment, ParsedLog, open_log
 from reworld_agent.pdm.world.lights import Lights, logged_lights, red_lanes, steady_lights
 from reworld_agent.scenes.log_index import find_frame
 from reworld_agent.scenes.maps.city import CityMap, open_city_map
+from reworld_agent.scenes.maps.ground import no_road, route_blocks
 
 N_HUMAN = 8  # future poses at 2 Hz
 N_PAST = 4  # frames up to t0
@@ -93,15 +94,12 @@ def build_from_moments(past: list[Moment], window: list[Moment], city: CityMap) 
     frames = [moment.frame for moment in window]
     tracks = observation.replay([moment.boxes for moment in window])
 
-    logged_route = route_blocks(now["roadblock_ids"], city, token)
+    logged_route = route_blocks(now["roadblock_ids"], city.graph.is_block, city.path, token)
     route = correct_route(logged_route, state[:3], city)
     on_route = route_lanes(route, city)
     ground = drivable_map(ego_center(state[:3]), city)
     if not len(ground.kind):
-        raise SceneError(
-            f"scene {token}: no road within 100 m of the ego in {city.path}",
-            "check that the maps belong to these logs (map_location, version)",
-        )
+        raise no_road(city.path, token)
     start = starting_lane(state[:3], on_route, ground, city)
     line = centerline_states(centerline(start, route, on_route, city), city)
     known = set(on_route)

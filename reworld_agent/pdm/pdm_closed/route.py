@@ -38,29 +38,6 @@ class _Fit(NamedTuple):
         return self.heading_error < _MAX_HEADING_ERROR and self.distance < _MAX_DISTANCE
 
 
-def route_blocks(roadblock_ids: list[str], city: CityMap, token: str) -> list[int]:
-    """Parse the logged route: ids in driving order, repetitions dropped.
-
-    Raises:
-        SceneError: there is no route, or the map does not know one of its blocks.
-    """
-    if not len(roadblock_ids):
-        raise SceneError(
-            f"scene {token}: no route (roadblock_ids is empty)",
-            "leave the scene out: SceneFilter(has_route=True)",
-        )
-    route: list[int] = []
-    for name in dict.fromkeys(roadblock_ids):
-        block = int(name) if str(name).isdigit() else -1
-        if not city.graph.is_block(block):
-            raise SceneError(
-                f"scene {token}: block '{name}' of the route is not in {city.path}",
-                "check that the maps belong to these logs (map_location, version)",
-            )
-        route.append(block)
-    return route
-
-
 def correct_route(route: list[int], pose: NDArray[np.float64], city: CityMap) -> list[int]:
     """The route repaired for a car at `pose` (x, y [m], heading [rad], global rear axle)."""
     start, candidates = _current_block(route, pose, city)

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from reworld_agent.pdm import scene_cache as cache
 from reworld_agent.pdm.world.rings import Rings, flatten
 from reworld_agent.scenes.maps import city as maps
-
-RADIUS = 100.0  # m
+from reworld_agent.scenes.maps.ground import RADIUS
 
 
 class DrivableMap(NamedTuple):

@@ -146,13 +146,15 @@ class CityMap:
 
 
 def city_map_path(maps_root: Path, city: str) -> Path:
-    """Where the map of `city` lies: `<maps_root>/<city>/<version>/map.gpkg`.
+    """Where the map of `city` lies, "las_vegas" too: `<maps_root>/<city>/<version>/map.gpkg`.
 
     The version is the one that `nuplan-maps-v1.0.json` names; without that file, the only one.
 
     Raises:
         DataError: the folder or the city is missing, or the index is no JSON.
     """
+    if city == "las_vegas":
+        city = "us-nv-las-vegas-strip"
     index = maps_root / INDEX_FILE
     folder = maps_root / city
     if index.is_file():
@@ -199,8 +201,6 @@ def open_city_map(maps_root: str | Path, city: str) -> CityMap:
     Raises:
         DataError: see `CityMap` and `city_map_path`.
     """
-    if city == "las_vegas":
-        city = "us-nv-las-vegas-strip"
     path = city_map_path(Path(maps_root), city).absolute()
     return _open(path, file_state(path) if path.is_file() else ())
 

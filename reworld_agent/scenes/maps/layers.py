@@ -11,6 +11,7 @@ import math
 import re
 import sqlite3
 import warnings
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ import shapely
 from numpy.typing import NDArray
 
 from reworld_agent.core.errors import DataError
-from reworld_agent.scenes.maps.sqlite_rows import Database, NoColumn
+from reworld_agent.scenes.maps.sqlite_rows import Database, NoColumn, NoIndex
 
 STORED_CRS = "EPSG:4326"
 _REGION_MARGIN = 1e-4  # degrees, about 10 m: reading too much is harmless
@@ -107,6 +108,27 @@ class GeoPackage:
         bounds = (low_x - margin, low_y - margin, high_x + margin, high_y + margin)
         return self._read(layer, columns, box=bounds)
 
+    def bounds(self, layers: Sequence[str]) -> tuple[float, float, float, float] | None:
+        """x_min, y_min, x_max, y_max [m] of these layers; None where one has no index of it."""
+        found = []
+        for layer in layers:
+            try:
+                found += self._database.bounds(layer)
+            except NoIndex:
+                return None
+            except sqlite3.Error as error:
+                raise self._unreadable(layer, error) from error
+        if not found:
+            return None
+        low_x, low_y, high_x, high_y = zip(*found, strict=True)
+        box = min(low_x), min(low_y), max(high_x), max(high_y)
+        if self.projection == STORED_CRS:
+            return box
+        try:
+            return self._to_metres.transform_bounds(*box, densify_pts=_EDGE_POINTS)
+        except pyproj.exceptions.ProjError:
+            return None
+
     def rows(self, layer: str, fids: NDArray[np.int64], columns: list[str]) -> Table:
         """The rows of `layer` with these fids."""
         return self._read(layer, columns, fids=fids.tolist())
@@ -133,12 +155,14 @@ class GeoPackage:
                 "the map is of another format; download nuPlan's maps, version 1.0",
             ) from error
         except (sqlite3.Error, OverflowError) as error:
-            raise DataError(
-                f"{self.path}: layer '{layer}' cannot be read ({error})", "download the map again"
-            ) from error
+            raise self._unreadable(layer, error) from error
         fids = np.array(rows.fids, np.int64)
         shapes = None if rows.wkb is None else self._in_metres(layer, fids, rows.wkb)
         return Table(fids, {name: _column(v) for name, v in rows.columns.items()}, shapes)
+
+    def _unreadable(self, layer: str, error: Exception) -> DataError:
+        what = f"{self.path}: layer '{layer}' cannot be read ({error})"
+        return DataError(what, "download the map again")
 
     def _in_metres(
         self, layer: str, fids: NDArray[np.int64], wkb: list[bytes | None]

@@ -29,6 +29,10 @@ class NoColumn(Exception):
     """The layer has no such column, or no geometry."""
 
 
+class NoIndex(Exception):
+    """The bounds of the layer's geometries are not indexed."""
+
+
 class Database:
     """One file, opened when it is first read and kept open.
 
@@ -100,6 +104,24 @@ class Database:
         names = {name: [row[k] for row in found] for k, name in enumerate(columns, 1)}
         wkb = [_wkb(row[-1]) for row in found] if shape else None
         return Rows([row[0] for row in found], names, wkb)
+
+    def bounds(self, layer: str) -> list[tuple[float, float, float, float]]:
+        """Low x, low y, high x, high y of all geometries of a layer, as stored; [] of none.
+
+        Raises:
+            NoIndex: they would have to be read.
+            sqlite3.Error: the file is damaged.
+        """
+        base = self._base()
+        query = "SELECT column_name FROM gpkg_geometry_columns WHERE table_name = ?"
+        row = base.execute(query, (layer,)).fetchone()
+        if row is None or not _has_index(base, layer, str(row[0])):
+            raise NoIndex(layer)
+        index = _quoted(f"rtree_{layer}_{row[0]}")
+        ends = "min(minx), min(miny), max(maxx), max(maxy)"
+        return [
+            tuple(box) for box in base.execute(f"SELECT {ends} FROM {index}") if None not in box
+        ]
 
     def _base(self) -> sqlite3.Connection:
         """This process's connection: read-only, and never a journal beside data.
