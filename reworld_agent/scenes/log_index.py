@@ -92,9 +92,9 @@ class _Row:
     reading: Reading
 
     def __post_init__(self) -> None:
-        """Raise DataError where the frames' tokens and routes are not as many."""
-        if len(self.tokens) != len(self.routed):
-            raise DataError("a frame without token or route", "delete the record")
+        """Raise DataError where the frames' tokens and routes are not as many, or no corner is."""
+        if len(self.tokens) != len(self.routed) or any(len(at) != 2 for at in self.corners):
+            raise DataError("a frame without token, route or place", "delete the record")
 
 
 @dataclass(frozen=True)

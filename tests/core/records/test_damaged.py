@@ -112,6 +112,7 @@ def _make_log_index(folder: Path) -> None:
     (folder / "log.pkl").write_bytes(b"x")
     reading = {"sha256": "0", "plain": True, "unfit": dict.fromkeys(CHECKS, ())}
     row = {"stamp": [1, 2, 3], "tokens": ["a", "b"], "routed": [True, False], "cities": ["c"]}
+    row |= {"blocks": ["1"], "corners": [[0.0, 1.0], [2.0, 3.0]]}
     rows = {"log.pkl": {**row, "reading": reading}}
     write_record(folder / "logs.json", {"rules": rules(), "logs": rows})
 
