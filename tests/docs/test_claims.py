@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,30 @@ def test_the_pages_print_what_is_recorded(capsys: pytest.CaptureFixture[str]) ->
     assert main() == 0, capsys.readouterr().out
 
 
+COLUMNS = ["no_at_fault_collisions", "drivable_area_compliance", "time_to_collision_within_bound"]
+COLUMNS += ["comfort", "ego_progress", "score"]
+
+
+@pytest.mark.slow
+def test_make_evaluate_prints_what_is_recorded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known, _ = records()
+    makefile = (RECORDS.parents[1] / "Makefile").read_text(encoding="utf-8")
+    command = makefile.partition("run_pdm_score.py ")[2].partition("\n\n")[0].replace("\\\n", " ")
+    assert cli.main(["score", *shlex.split(command), f"output_dir={tmp_path}"]) == 0
+    _, *names = [name.removeprefix("wide.") for name in known if name.startswith("wide.")]
+    for name, folder in (("reworld", tmp_path), *((name, tmp_path / name) for name in names)):
+        means = read_table(folder).frame[COLUMNS].mean().tolist()
+        assert means == pytest.approx(known[f"wide.{name}"], abs=5e-5)
+    said = capsys.readouterr().out
+    own, low, high = known["wide_own"]
+    assert f"PDMS {own:.4f} [{low:.4f}, {high:.4f}]" in said
+    for name in names:
+        numbers = "{:+.4f} [{:+.4f}, {:+.4f}]".format(*known[f"wide_minus.{name}"])
+        assert f"  minus {name}: {numbers}" in said
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("split", ["town_test", "town_val"])
 def test_the_shipped_weights_score_and_compare_as_recorded(split: str, tmp_path: Path) -> None:
@@ -94,17 +119,15 @@ def test_the_shipped_weights_score_and_compare_as_recorded(split: str, tmp_path:
     names = ["constant_velocity", "ego_status_mlp", "human"]
     words = [f"beside=[{','.join(names)}]", f"train_test_split={split}", "workers=1"]
     assert cli.main(["score", "agent=reworld", *words, f"output_dir={tmp_path}"]) == 0
-    columns = ["no_at_fault_collisions", "drivable_area_compliance"]
-    columns += ["time_to_collision_within_bound", "comfort", "ego_progress", "score"]
     run = read_table(tmp_path)
     if split == "town_test":
-        means = run.frame[columns].mean().tolist()
+        means = run.frame[COLUMNS].mean().tolist()
         assert means == pytest.approx(known["town_test.reworld"], abs=5e-5)
     for name in names:
         record = known.get(f"{split}_minus.{name}")
         other = read_table(tmp_path / name)
         if split == "town_test":
-            means = other.frame[columns].mean().tolist()
+            means = other.frame[COLUMNS].mean().tolist()
             assert means == pytest.approx(known[f"town_test.{name}"], abs=5e-5)
         if record:
             rows = compare_tables(run, other).metrics.set_index("metric")
