@@ -96,6 +96,7 @@ def write_tables(
     """
 
     def write(partial: Path) -> None:
+        """All row groups, then the provenance with the columns' hashes."""
         # with a schema of Arrow's beside it, pyarrow would not read what is added at the end
         options = {**CHECKED, "store_schema": False}
         hashes = ColumnHashes(schema.names)

@@ -102,6 +102,7 @@ def _open_csv(path: Path) -> RawTable:
     columns = next(csv.reader([head.rstrip("\r\n")], delimiter=separator), [])
 
     def read(names: Sequence[str]) -> pd.DataFrame:
+        """The named columns; DataError where they cannot be read."""
         text = {name: str for name in names if any(word in name.lower() for word in _TEXT)}
         absent = {name: list(_ABSENT) for name in names if name not in text}
         try:

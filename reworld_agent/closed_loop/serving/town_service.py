@@ -152,6 +152,7 @@ def _answering(answer: Callable[[Any], Any] | None, name: str) -> Callable[[Any,
     """A method as gRPC calls it: what it cannot do is INVALID_ARGUMENT or UNIMPLEMENTED."""
 
     def call(request: Any, context: Any) -> Any:
+        """The answer to one request, or the call's end with its status and reason."""
         if answer is None:
             context.abort(grpc.StatusCode.UNIMPLEMENTED, f"the town does not serve {name}")
         try:
