@@ -28,7 +28,8 @@ from reworld_agent.training.loop.fitted import stage_module
 from reworld_agent.training.loop.parallel import loading, shares, world_size
 from reworld_agent.training.loop.records import check_settings, is_finished
 from reworld_agent.training.loop.resume import Trained, resume_state, stage_record
-from reworld_agent.training.loop.state_cache import CachedLatents, CachedStates
+from reworld_agent.training.loop.state_cache import CachedLatents, CachedStates, compute_states
+from reworld_agent.training.loop.state_store import stored_states
 from reworld_agent.training.memory.choose import fitted
 from reworld_agent.training.prepare import start_model
 from reworld_agent.training.reinforcement.learner import PolicyLearner
@@ -111,12 +112,9 @@ def _train(settings: TrainRun, drawn: Path | None) -> Trained:
     message = "%s: %d samples, steps %d to %d; %d to be validated on"
     watched = 0 if held_out is None else len(held_out)
     logger.info(message, title, len(learned), plan.done, plan.steps, watched)
-    kept: type[CachedStates | CachedLatents] | None = CachedStates if stage.cache_states else None
-    if stage.cache_latents and settings.clips.index is None:
-        kept = CachedLatents
-    if kept is not None:
-        learned = kept(learned, model)
-        held_out = None if held_out is None else kept(held_out, model)
+    if stage.cache_states or (stage.cache_latents and settings.clips.index is None):
+        learned = _kept(stage, learned, model)
+        held_out = None if held_out is None else _kept(stage, held_out, model)
     phases = () if settings.clips.index is None else stage.phases
     load, count = loading(settings.dataloader, settings.trainer), settings.validation.samples
     data = StageData(learned, plan, settings.seed, load, phases, held_out, count)
@@ -130,6 +128,14 @@ def _train(settings: TrainRun, drawn: Path | None) -> Trained:
     if policy is not None and held_out is not None:
         callbacks.append(RewardWatch(model, _held_out_reward(settings, policy)))
     return engine.train(session, settings, module, callbacks, datamodule=data)
+
+
+def _kept(stage: TrainingStage, samples: Samples, model: ReWorldModel) -> Samples:
+    """Samples with what a frozen part makes of them in their images' place."""
+    if not stage.cache_states:
+        return CachedLatents(samples, model)
+    made = stored_states if stage.store_states else compute_states
+    return CachedStates(samples, made(samples, model))
 
 
 def _drawn_weights(settings: TrainRun) -> Path | None:

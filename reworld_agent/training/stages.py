@@ -118,7 +118,8 @@ class TrainingStage:
         ema_inv_gamma, ema_start: the decay warms up as 1 - (1 + n / ema_inv_gamma)^-.75, n steps
             after `ema_start`; until then the average is the weights themselves.
         cache_states: keep the states of the frozen Video DiT in memory (see state_cache).
-        cache_latents: likewise, of Stage 1 on scenes, the latents of history and future.
+        store_states: keep them on disk instead, for further runs too (see state_store).
+        cache_latents: keep in memory, of Stage 1 on scenes, the latents of history and future.
         phases: of Stage 1's resolution curriculum; none = the model's clip throughout.
         policy: of Stage 4, how it learns from the score; None = it does not.
     """
@@ -152,6 +153,7 @@ class TrainingStage:
     ema_inv_gamma: float = 1.0
     ema_start: int = 0
     cache_states: bool = False
+    store_states: bool = False
     cache_latents: bool = False
     phases: tuple[ClipPhase, ...] = ()
     policy: PolicySettings | None = None
@@ -220,6 +222,9 @@ class TrainingStage:
             raise ConfigError(
                 message, f"use cache_states: false, or video_label: {NOISE} and caption_drop: 0"
             )
+        if self.store_states and not self.cache_states:
+            message = f"stage {self.name}: store_states=true, but cache_states=false"
+            raise ConfigError(message, "use store_states: false, or cache_states: true")
         if self.cache_latents and (not self.needs_future_images or self.phases):
             what = "has clips of several sizes" if self.phases else "does not read latents"
             message = f"stage {self.name}: cache_latents=true, but the stage {what}"

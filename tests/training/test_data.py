@@ -25,8 +25,9 @@ from reworld_agent.scenes.sensors import SensorConfig
 from reworld_agent.training.datasets import scene_arrays as data
 from reworld_agent.training.datasets.future_images import check_host_config
 from reworld_agent.training.datasets.scene_arrays import SceneArrays, SceneDataset, scene_arrays
-from reworld_agent.training.loop import state_cache
-from reworld_agent.training.loop.state_cache import CachedLatents, CachedStates
+from reworld_agent.training.loop import state_cache, state_store
+from reworld_agent.training.loop.state_cache import CachedLatents, CachedStates, compute_states
+from reworld_agent.training.loop.state_store import stored_states
 from reworld_agent.training.losses import stage_loss
 from reworld_agent.training.stages import load_stage
 from tests.model.micro import micro_config, micro_model
@@ -209,7 +210,7 @@ def test_a_host_without_future_images_is_told_before_it_loads_a_scene(tmp_path: 
 def test_kept_states_are_those_of_planning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loader, model = small_loader(tmp_path), micro_model().eval()
     scenes = SceneDataset(scene_arrays(loader, CONFIG, False, tmp_path / "cache"), 4)
-    kept = CachedStates(scenes, model)
+    kept = CachedStates(scenes, compute_states(scenes, model))
     features, _, token = kept[3]
     images = scenes[3][0]["images"][None]
     with torch.no_grad():
@@ -223,7 +224,45 @@ def test_kept_states_are_those_of_planning(tmp_path: Path, monkeypatch: pytest.M
     assert torch.isfinite(loss)
     monkeypatch.setattr(state_cache, "MEMORY_SHARE", 1e-9)
     with pytest.raises(ConfigError, match=r"what is kept of 6 scenes takes [\d,]+ bytes"):
-        CachedStates(scenes, model)
+        compute_states(scenes, model)
+
+
+def test_stored_states_are_made_once_for_all_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REWORLD_HOME", str(tmp_path))
+    loader, model = small_loader(tmp_path), micro_model().eval()
+    scenes = SceneDataset(scene_arrays(loader, CONFIG, False, tmp_path / "cache"), 4)
+    first = stored_states(scenes, model)
+    torch.testing.assert_close(first, compute_states(scenes, model), rtol=0, atol=0)
+    first.zero_()  # whoever changes them does not change the file
+    with monkeypatch.context() as patch:
+        patch.setattr(state_store, "fill_states", None)  # a second run makes nothing
+        with torch.no_grad():  # another planner sees the same states
+            next(model.action_dit.parameters()).add_(1)
+        again = stored_states(scenes, model)
+    assert again.any()
+    (file,) = tmp_path.glob("training/states_*/states.npy")
+    with torch.no_grad():  # another Video DiT does not
+        next(model.video_dit.parameters()).add_(1)
+    assert not torch.equal(stored_states(scenes, model), again)
+    scenes.arrays = scenes.arrays.where(np.arange(6) > 0)
+    assert len(stored_states(scenes, model)) == 5
+    assert len(list(tmp_path.glob("training/states_*/states.npy"))) == 3
+    with torch.no_grad():
+        next(model.video_dit.parameters()).sub_(1)
+    scenes.arrays = scene_arrays(loader, CONFIG, False, tmp_path / "cache")
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    with pytest.raises(DataError, match=r"states\.npy is not as it was made"):
+        stored_states(scenes, model)
+    file.with_name("states.json").unlink()
+    usage = type("Usage", (), {"free": 10})
+    monkeypatch.setattr(data.shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(DataError, match="10 bytes left, the video states need"):
+        stored_states(scenes, model)
+    assert not list(tmp_path.glob("training/draft_*"))
+    with pytest.raises(ConfigError, match="store_states=true, but cache_states=false"):
+        load_stage("2", overrides={"cache_states": False, "store_states": True})
 
 
 def test_kept_latents_are_those_that_stage_1_encodes(tmp_path: Path) -> None:

@@ -232,7 +232,7 @@ def _write(folder: Path, loader: SceneLoader, config: ModelConfig, future_images
     kept = f"{size:,} bytes" if raw else "left in their images"
     logger.info(message, len(loader), len(slots), kept, folder)
     if raw:
-        _check_space(folder.parent, size)
+        check_space(folder.parent, size, "the training arrays", "set cache_path= to another disk")
     draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix="draft_"))
     try:
         logs = _write_scenes(draft, loader, config)  # it checks every frame of every window
@@ -272,11 +272,12 @@ def _settle(draft: Path, folder: Path) -> None:
             raise
 
 
-def _check_space(folder: Path, size: int) -> None:
+def check_space(folder: Path, size: int, what: str, hint: str) -> None:
+    """DataError where the disk of a folder has not `size` bytes left for `what`."""
     free = shutil.disk_usage(folder).free
     if free < size:
-        message = f"{folder} has {free:,} bytes left, the training arrays need {size:,}"
-        raise DataError(message, "free disk space, or set cache_path= to another disk")
+        message = f"{folder} has {free:,} bytes left, {what} need {size:,}"
+        raise DataError(message, f"free disk space, or {hint}")
 
 
 def _decode(

@@ -30,15 +30,11 @@ class CachedStates(Dataset[Sample]):
 
     Args:
         dataset: the scenes, with their images.
-        model: its Video DiT is frozen; on the device that computes the states.
-
-    Raises:
-        ConfigError: the states of all scenes do not fit in memory.
+        states: of their Video DiT, see `compute_states` and `state_store.stored_states`.
     """
 
-    def __init__(self, dataset: Samples, model: ReWorldModel) -> None:
-        self.dataset = dataset
-        self.states = compute_states(dataset, model)
+    def __init__(self, dataset: Samples, states: Tensor) -> None:
+        self.dataset, self.states = dataset, states
 
     def __len__(self) -> int:
         return len(self.states)
@@ -74,17 +70,37 @@ class CachedLatents(Dataset[Sample]):
         return {"ego": features["ego"], "latents": self.latents[number].float()}, {}, token
 
 
+def compute_states(dataset: Samples, model: ReWorldModel) -> Tensor:
+    """States float16 [S, blocks, N, D] of all scenes, on the CPU.
+
+    Raises:
+        ConfigError: they do not fit in memory.
+    """
+    states = _empty(states_shape(dataset, model))
+    fill_states(states, dataset, model)
+    return states
+
+
+def states_shape(dataset: Samples, model: ReWorldModel) -> tuple[int, int, int, int]:
+    """S, blocks, N and D of the states of all scenes."""
+    video = model.config.video
+    return len(dataset), video.num_layers, model.grid.tokens, video.width
+
+
 @torch.no_grad()
-def compute_states(dataset: Any, model: ReWorldModel) -> Tensor:
-    """States float16 [S, blocks, N, D] of all scenes, on the CPU."""
-    shape = (len(dataset), model.config.video.num_layers, model.grid.tokens)
-    states = _empty((*shape, model.config.video.width))
+def fill_states(states: Tensor, dataset: Any, model: ReWorldModel) -> None:
+    """Write the states of all scenes into `states` float16 [S, blocks, N, D].
+
+    Args:
+        states: on the CPU.
+        dataset: the scenes, with their images.
+        model: its Video DiT is frozen; on the device that computes the states.
+    """
     row = 0
     for features, _, _ in tqdm(DataLoader(dataset, BATCH), desc="video states", delay=5.0):
         found = torch.stack(model.planning_states(features), dim=1)
         states[row : row + len(found)] = found.half()
         row += len(found)
-    return states
 
 
 @torch.no_grad()
