@@ -19,7 +19,7 @@ from reworld_agent.core.provenance import code_hash, weights_hash
 from reworld_agent.model import ReWorldModel
 from reworld_agent.training.choices import PAPER
 from reworld_agent.training.datasets.held_out import validation_split
-from reworld_agent.training.datasets.loading import StageData
+from reworld_agent.training.datasets.loading import Samples, StageData
 from reworld_agent.training.datasets.run_samples import run_samples
 from reworld_agent.training.loop import engine
 from reworld_agent.training.loop.callbacks import ExportWeights, SameCode

@@ -31,7 +31,7 @@ from reworld_agent.core.records import read_record, write_record
 from reworld_agent.core.records.file_hashes import file_hashes, file_sha256
 from reworld_agent.model import ReWorldModel
 from reworld_agent.training.datasets.loading import Samples
-from reworld_agent.training.datasets.scene_arrays import check_space, default_cache
+from reworld_agent.training.datasets.scene_arrays import Sample, check_space, default_cache
 from reworld_agent.training.loop.state_cache import BATCH, fill_states, states_shape
 
 logger = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ def _key(dataset: Samples, model: ReWorldModel) -> str:
     digest = hashlib.sha256(json.dumps(made_by, sort_keys=True).encode())
     if model.planning_prompt is not None:
         digest.update(model.planning_prompt.cpu().float().numpy().tobytes())
-    loader = DataLoader(dataset, BATCH)  # type: ignore[arg-type]
+    loader: DataLoader[Sample] = DataLoader(dataset, BATCH)  # type: ignore[arg-type]
     for features, _, _ in tqdm(loader, desc="looking for video states", delay=5.0):
         for name in sorted(features):
             digest.update(f"{name}{tuple(features[name].shape)}".encode())
