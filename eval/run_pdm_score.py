@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
-from reworld_agent.cli.commands.score import COMMAND
+from reworld_agent.cli.main import run_script
 
 
 def main() -> None:
     """Entry point; exits 0 when every scene was scored, 1 otherwise, 2 on wrong usage."""
-    sys.exit(COMMAND.call(sys.argv[1:]))
+    run_script("score")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from reworld_agent.model import ReWorldModel
 from reworld_agent.video.backbones.action_tokens import ActionTokens
 from reworld_agent.video.backbones.world_action import WorldActionDiT
 from reworld_agent.video.chunks import NO_CHUNKS, ChunkSampler
-from reworld_agent.video.conditioning import Grid, pack, unpack
+from reworld_agent.video.conditioning import Grid, Layout, pack, unpack
 from reworld_agent.video.encoding import decode_future
 from reworld_agent.video.sampler import (
     Guidance,
@@ -68,6 +68,25 @@ class Sampling:
             )
 
 
+@dataclass(frozen=True)
+class Conditions:
+    """What the futures of a batch of clips are imagined under, beside their history.
+
+    Attributes:
+        features: what else the model is conditioned on, see `ReWorldModel.context`: `ego` [B, 8]
+            for context tokens, `prompt` and `prompt_mask` for prompts; None = nothing.
+        negative: the prompt that classifier-free guidance leads away from.
+        plans: [B, L, 3] (m, m, rad; ego frame), of a model with actions; None = none.
+    """
+
+    features: Features | None = None
+    negative: Features | None = None
+    plans: Tensor | None = None
+
+
+UNCONDITIONED = Conditions()
+
+
 def resized(config: ModelConfig, clip: ClipConfig, **changes: Any) -> ClipConfig:
     """A clip of a model with other sizes or lengths; UsageError where its codec cannot cut it.
 
@@ -92,10 +111,8 @@ def generate(
     clip: ClipConfig,
     sampling: Sampling,
     first: int = 0,
-    features: Features | None = None,
-    negative: Features | None = None,
+    conditions: Conditions = UNCONDITIONED,
     progress: bool = False,
-    plans: Tensor | None = None,
 ) -> Tensor:
     """Futures uint8 [B, T_future, 3, H, W] of histories uint8 [B, T_history, 3, H, W].
 
@@ -105,12 +122,8 @@ def generate(
         clip: sizes and lengths, see `resized`.
         sampling: see there.
         first: number of the first clip, for its noise.
-        features: what else the model is conditioned on, see `ReWorldModel.context`: `ego` [B, 8]
-            for context tokens, `prompt` and `prompt_mask` for prompts.
-        negative: the prompt that classifier-free guidance leads away from.
+        conditions: see there.
         progress: show a bar of the steps.
-        plans: [B, L, 3] (m, m, rad; ego frame) that the future is imagined under, of a model with
-            actions; None = none.
 
     Raises:
         ConfigError: plans for a model without actions, or chunks of one without.
@@ -119,7 +132,7 @@ def generate(
     """
     _check_history(history, clip)
     past = model.encode(history, clip=clip)
-    latents = imagined(model, past, clip, sampling, first, features, negative, progress, plans)
+    latents = imagined(model, past, clip, sampling, first, conditions, progress)
     return decode_latents(model, clip, latents, sampling.tile)
 
 
@@ -130,10 +143,8 @@ def imagined(
     clip: ClipConfig,
     sampling: Sampling,
     first: int = 0,
-    features: Features | None = None,
-    negative: Features | None = None,
+    conditions: Conditions = UNCONDITIONED,
     progress: bool = False,
-    plans: Tensor | None = None,
 ) -> Tensor:
     """Normalised latents [B, C, F, h, w] of history and future; `past` are those of the history.
 
@@ -144,12 +155,11 @@ def imagined(
     condition = torch.cat([past, torch.zeros_like(noise)], dim=2)
     tokens = [pack(x).to(model.video_dit.dtype) for x in (condition, _padded(past, noise))]
     how = (sampling.steps, model.config.sampling.sigmas)
-    actions = None if plans is None else planned_actions(model, plans, model.layout(clip))
     if sampling.chunked:
-        chunks = _chunks(model, clip, sampling, features, actions, len(past))
+        chunks = _chunks(model, clip, sampling, conditions, len(past))
         found = chunks.sample(tokens[0], tokens[1], *how)
     else:
-        velocity = _velocity(model, clip, sampling, len(past), features, negative, actions)
+        velocity = _velocity(model, clip, sampling, conditions, len(past))
         future = grid.future_mask(model.device)
         found = sample_video(velocity, tokens[0], future, tokens[1], *how, progress)
     latents = unpack(found, grid).to(past.dtype)
@@ -165,8 +175,7 @@ def _chunks(
     model: ReWorldModel,
     clip: ClipConfig,
     sampling: Sampling,
-    features: Features | None,
-    actions: ActionTokens | None,
+    conditions: Conditions,
     batch: int,
 ) -> ChunkSampler:
     """Imagines chunk after chunk, self-guided."""
@@ -175,8 +184,9 @@ def _chunks(
     if not isinstance(model.video_dit, WorldActionDiT):
         raise ConfigError("chunked=true, but the model is not of chunks", NO_CHUNKS)
     guidance = Guidance.of(replace(model.config.sampling, gamma=sampling.gamma))
-    context, rounded = model.context(batch, features), model.config.video.round_times
+    context, rounded = model.context(batch, conditions.features), model.config.video.round_times
     layout = model.layout(clip)
+    actions = _actions(model, conditions, layout)
     return ChunkSampler(model.video_dit, context, layout, guidance, rounded, actions)
 
 
@@ -184,14 +194,14 @@ def _velocity(
     model: ReWorldModel,
     clip: ClipConfig,
     sampling: Sampling,
+    conditions: Conditions,
     batch: int,
-    features: Features | None,
-    negative: Features | None,
-    actions: ActionTokens | None,
 ) -> Velocity:
     """Self-guided, and led away from the negative prompt where cfg is not 1."""
     guidance = Guidance.of(replace(model.config.sampling, gamma=sampling.gamma))
     layout = model.layout(clip)
+    actions = _actions(model, conditions, layout)
+    features, negative = conditions.features, conditions.negative
 
     def conditioned(words: Features | None) -> Velocity:
         rounded, condition = model.config.video.round_times, model.context(batch, words)
@@ -204,6 +214,11 @@ def _velocity(
     return cfg_velocity(
         conditioned(features), conditioned({**(features or {}), **negative}), sampling.cfg
     )
+
+
+def _actions(model: ReWorldModel, conditions: Conditions, layout: Layout) -> ActionTokens | None:
+    plans = conditions.plans
+    return None if plans is None else planned_actions(model, plans, layout)
 
 
 def _check_history(history: Tensor, clip: ClipConfig) -> None:

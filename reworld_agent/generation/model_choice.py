@@ -25,15 +25,19 @@ def config_of(settings: ModelSettings) -> ModelConfig:
     return read_config(weights_folder_of(settings))
 
 
-def load_model(settings: ModelSettings) -> ReWorldModel:
+def load_model(settings: ModelSettings, config: ModelConfig | None = None) -> ReWorldModel:
     """The model on its device, in evaluation mode.
+
+    Args:
+        settings: say which.
+        config: where it is used otherwise than its weights say; None = as they do.
 
     Raises:
         UsageError: the device is not there.
         WeightsError: the weights are not there, or damaged.
     """
     device = device_of(settings.device)
-    return ReWorldModel.from_pretrained(weights_folder_of(settings)).to(device).eval()
+    return ReWorldModel.from_pretrained(weights_folder_of(settings), config).to(device).eval()
 
 
 def device_of(name: str | None) -> str:

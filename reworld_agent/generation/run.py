@@ -22,7 +22,7 @@ from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.provenance import code_version, weights_hash
 from reworld_agent.core.result_tables import keep_settings
 from reworld_agent.generation.floors import write_floors
-from reworld_agent.generation.futures import Sampling, generate
+from reworld_agent.generation.futures import Conditions, Sampling, generate
 from reworld_agent.generation.jobs import Job, asked_for
 from reworld_agent.generation.manifest import DONE, MISSING, OTHER_PANELS, Manifest
 from reworld_agent.generation.model_choice import clip_of, config_of, load_model
@@ -197,21 +197,13 @@ def _run(
     clip, samples = conditioning.clip, [job.read() for job in batch]
     others = [_other(manifest.other, sample, clip) for sample in samples]
     history = torch.from_numpy(np.stack([sample.history for sample in samples]))
-    features, negative = (
+    conditions = Conditions(
         conditioning.features(samples),
         conditioning.negative(len(samples), sampling.cfg),
+        None if plan is None else plan[None],
     )
-    futures = generate(
-        conditioning.model,
-        history,
-        clip,
-        sampling,
-        batch[0].number,
-        features,
-        negative,
-        progress=True,
-        plans=None if plan is None else plan[None],
-    )
+    model, first = conditioning.model, batch[0].number
+    futures = generate(model, history, clip, sampling, first, conditions, progress=True)
     for job, sample, future, other in zip(batch, samples, futures.numpy(), others, strict=True):
         write_sample(manifest.output, sample.of_view(view), view.of(future), clip, other)
         manifest.note(job.name, job.source)

@@ -16,8 +16,9 @@ from reworld_agent.core.errors import ConfigError, DataError, UsageError, Weight
 from reworld_agent.core.records import read_record, write_record
 from reworld_agent.evaluation.compose import TRAIN, compose
 from reworld_agent.model import ReWorldModel
-from reworld_agent.model.shipped import load_checkpoint
+from reworld_agent.model.shipped import load_checkpoint, shipped_folder
 from reworld_agent.training import TrainRun, run
+from reworld_agent.training.datasets.latent_samples import latents_command
 from reworld_agent.training.loop.module import StageModule
 from reworld_agent.training.losses import stage_loss
 from reworld_agent.training.stages import load_stage, on_clips
@@ -148,6 +149,33 @@ def test_a_folder_of_latents_for_each_phase(
     assert shapes == [(5, 2, 3), (6, 4, 7)]
     with pytest.raises(ConfigError, match=r"2 phases \(48 x 32 x 8, .*names 1 of them"):
         run(config(table, tmp_path / "one", curriculum, f"latents={latents}"))
+
+
+def test_latents_of_the_other_recipe_are_refused_with_the_command_that_makes_them(
+    table: Path, latents: Path, tmp_path: Path
+) -> None:
+    """Weights of one recipe may start a run of the other, and do not encode as it does."""
+    folder, more = tmp_path / "made", ["recipe=release", "agent.model_overrides.video.text=none"]
+    for start in ([], [f"agent.init_from={shipped_folder('tiny')}"]):
+        with pytest.raises(ConfigError, match=r"another posterior \(None, not sample\)") as caught:
+            run(config(table, tmp_path / "out", f"latents={latents}", *more, *start))
+        said = str(caught.value.hint).partition("fill it: reworld ")[2].split()
+        assert ("posterior=sample" in said) and not any(w.startswith("tiled") for w in said)
+        made = [f"output_dir={folder}" if w.startswith("output_dir=") else w for w in said]
+        assert main(made) == 0
+        run(config(table, tmp_path / f"run{len(start)}", f"latents={folder}", *more, *start))
+    with pytest.raises(ConfigError, match=r"another posterior \(sample, not mode\)"):
+        run(config(table, tmp_path / "out", f"latents={folder}"))
+
+
+def test_the_command_names_the_weights_shipped_for_the_model(tmp_path: Path) -> None:
+    small = load_model_config("small")
+    said = latents_command(*(Path("i.parquet"), "train", tmp_path, small.world_clip, small), None)
+    assert f"checkpoint_path={shipped_folder('small')} " in said and "posterior" not in said
+    unknown = latents_command(
+        *(Path("i.parquet"), "train", tmp_path, small.world_clip, small), tmp_path / "last.ckpt"
+    )
+    assert unknown.endswith("posterior=mode tiled=false")
 
 
 def test_latents_that_are_missing_damaged_or_others(

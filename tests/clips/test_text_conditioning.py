@@ -18,7 +18,7 @@ from reworld_agent.clips.splits import split_rule
 from reworld_agent.clips.windows import ClipShape
 from reworld_agent.config import load_model_config
 from reworld_agent.core.errors import ConfigError, DataError, WeightsError
-from reworld_agent.generation.futures import Sampling, generate
+from reworld_agent.generation.futures import Conditions, Sampling, generate
 from reworld_agent.generation.samples import Sample, conditioning_of_rows, from_index
 from reworld_agent.generation.text_conditioning import TextConditioning
 from reworld_agent.model import ReWorldModel
@@ -82,9 +82,9 @@ def test_ego_reaches_the_video_dit(sample: Sample, tmp_path: Path) -> None:
     assert set(features) == {"ego"} and features["ego"].shape == (1, 8)
     past = torch.from_numpy(sample.history)[None]
     sampling = Sampling(steps=2)
-    conditioned = generate(model, past, CONFIG.world_clip, sampling, features=features)
-    other = generate(
-        model, past, CONFIG.world_clip, sampling, features={"ego": -5 * features["ego"]}
+    conditioned, other = (
+        generate(model, past, CONFIG.world_clip, sampling, conditions=Conditions(given))
+        for given in (features, {"ego": -5 * features["ego"]})
     )
     assert not torch.equal(conditioned, other)
     with pytest.raises(DataError, match="context tokens"):
@@ -104,10 +104,10 @@ def test_sentences(sample: Sample, tmp_path: Path) -> None:
     for number, words in enumerate((sentence, NEGATIVE_PROMPT)):
         tokens = torch.randn(5 + number, 32, generator=torch.manual_seed(number))
         save_file({"tokens": tokens}, conditioning.book.file(words))
-    features, negative = conditioning.features([sample]), conditioning.negative(1, 3.0)
+    given = Conditions(conditioning.features([sample]), conditioning.negative(1, 3.0))
     past = torch.from_numpy(sample.history)[None]
     plain, led = (
-        generate(model, past, CONFIG.world_clip, Sampling(steps=2, cfg=cfg), 0, features, negative)
+        generate(model, past, CONFIG.world_clip, Sampling(steps=2, cfg=cfg), conditions=given)
         for cfg in (1.0, 3.0)
     )
     assert not torch.equal(plain, led)

@@ -20,6 +20,10 @@ from tests.scenes.small_logs import SPLIT
 from tests.training.test_run import config
 
 CHAIN = ("1", "planner", "2", "3")
+WAYS = {
+    "lora": ("lora.rank=2", "gradient_checkpointing=all"),
+    "bf16": ("trainer.params.precision=bf16-mixed",),
+}
 
 
 def train_stage(root: Path, stage: str, recipe: str, before: Path, to: Path, *more: str) -> None:
@@ -45,21 +49,21 @@ def train_chain(root: Path, recipe: str, name: str, *more: str) -> None:
         before = to
 
 
-def cut_by_kill(root: Path, name: str, *more: str) -> None:
-    """Stage 3 that the kernel ends before its third step, or that goes on after that."""
-    before, to = root / "ddp_release_2", root / name
-    words = (*more, "trainer.params.max_steps=4", "checkpoint_steps=1")
+def train_killed(root: Path, recipe: str, name: str, *more: str) -> None:
+    """As `train_chain`; in each stage the kernel ends one process once, before its third step."""
     step = StageModule.training_step
 
     def killed(self: Any, batch: Any, batch_idx: int) -> Any:
-        if batch_idx >= 4:  # two forwards a step
+        mark = Path(self.trainer.default_root_dir) / "killed"
+        meant = CHAIN.index(self.stage.name) % self.trainer.world_size == self.global_rank
+        if batch_idx >= 4 and meant and not mark.exists():  # two forwards a step
+            mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return step(self, batch, batch_idx)
 
     with pytest.MonkeyPatch.context() as cut:
-        if not (to / "checkpoints" / "last.ckpt").exists() and "straight" not in name:
-            cut.setattr(StageModule, "training_step", killed)
-        train_stage(root, "3", "release", before, to, *words)
+        cut.setattr(StageModule, "training_step", killed)
+        train_chain(root, recipe, name, *more)
 
 
 def cut_by_sigterm(root: Path, name: str, *more: str) -> None:
@@ -91,13 +95,21 @@ def main() -> None:
     if what == "chains":
         for strategy in ("ddp", "fsdp2"):
             for recipe in ("paper", "release"):
-                train_chain(root, recipe, strategy, *words, f"trainer.params.strategy={strategy}")
-        words += ["trainer.params.strategy=fsdp2", "lora.rank=2", "gradient_checkpointing=all"]
-        train_stage(root, "3", "paper", root / "ddp_paper_2", root / "fsdp2_lora", *words)
+                more = [*words, f"trainer.params.strategy={strategy}"]
+                train_chain(root, recipe, strategy, *more)
+                before = root / f"{strategy}_{recipe}_2"
+                for name, ways in WAYS.items():
+                    to = root / f"{strategy}_{recipe}_{name}"
+                    train_stage(root, "3", recipe, before, to, *more, *ways)
         return
-    words.append(f"trainer.params.strategy={what.partition('_')[0]}")
-    cut = cut_by_sigterm if what.startswith("hsdp") else cut_by_kill
-    cut(root, what, *words)
+    strategy, *recipe, name = what.split("_")
+    words.append(f"trainer.params.strategy={strategy}")
+    if not recipe:
+        cut_by_sigterm(root, what, *words)
+        return
+    words += ["trainer.params.max_steps=4", "checkpoint_steps=1"]
+    train = train_killed if name == "killed" else train_chain
+    train(root, recipe[0], f"{strategy}_{name}", *words)
 
 
 if __name__ == "__main__":

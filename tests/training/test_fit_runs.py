@@ -16,10 +16,10 @@ from reworld_agent.core.extras import is_installed
 from reworld_agent.model import ReWorldModel
 from reworld_agent.training.loop.resume import finished_steps
 from reworld_agent.training.memory.account import run_counted
-from tests.training.fit_processes import CHAIN, train_chain, train_stage
-from tests.training.test_data import small_loader
+from tests.evaluation.fakes import FakeScorer
+from tests.training.fit_processes import CHAIN, WAYS, train_chain, train_stage
 from tests.training.test_run import pool
-from tests.training.variants import add_side_cameras, model_file
+from tests.training.variants import mine, model_file, scores, split_of_three
 
 ROOT = Path(__file__).resolve().parents[2]
 # every run imports torch and Lightning, and trains
@@ -29,11 +29,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The small split, a pool, and weights of both recipes that have passed the statistics."""
-    torch.set_num_threads(1)
-    small_loader(tmp_path)
-    add_side_cameras(tmp_path)
-    monkeypatch.setenv("OPENSCENE_DATA_ROOT", str(tmp_path))
-    monkeypatch.setenv("NUPLAN_MAPS_ROOT", str(tmp_path))
+    split_of_three(tmp_path, monkeypatch)
     pool(tmp_path)
     start_weights(tmp_path, "tiny")
     return tmp_path
@@ -82,32 +78,70 @@ def test_every_stage_in_one_process(root: Path, recipe: str, precision: str) -> 
     assert (root / f"one_{recipe}_3" / "weights_ema").is_dir() == averaged
 
 
+def of_model(root: Path, model: str) -> list[str]:
+    """Words that say which model; random weights of it, if it is a file of ours."""
+    if model == "tiny":
+        return []
+    file = model_file(root, model)
+    start_weights(root, str(file))
+    return [f"model={file}"]
+
+
 @pytest.mark.parametrize("model", ["tiny", "wan_three"])
-def test_every_stage_in_two_processes_and_a_kill(root: Path, model: str) -> None:
-    words = []
-    if model != "tiny":
-        file = model_file(root, model)
-        start_weights(root, str(file))
-        words.append(f"model={file}")
-    done = launch(root, "chains", *words)
+def test_every_stage_in_two_processes(
+    root: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = of_model(root, model)
+    done = launch(root, "chains", *chosen)
     assert done.returncode == 0, done.stderr
+    FakeScorer().install(monkeypatch)  # six scenes in the middle of nowhere: no map to score on
     for strategy in ("ddp", "fsdp2"):
         for recipe in ("paper", "release"):
-            assert passed(root / f"{strategy}_{recipe}_3") == ["statistics", *CHAIN]
-        assert (root / f"{strategy}_release_3" / "weights_ema").is_dir()
-    assert (root / "fsdp2_lora" / "adapter" / "video_dit" / "adapter_model.safetensors").is_file()
-    for strategy in ("ddp", "fsdp2"):
-        assert launch(root, f"{strategy}_straight", *words).returncode == 0
-        assert launch(root, f"{strategy}_killed", *words).returncode != 0
-        assert not (root / f"{strategy}_killed" / "weights").exists()
-        done = launch(root, f"{strategy}_killed", *words)
-        assert done.returncode == 0, done.stderr
-        for folder in ("weights", "weights_ema"):
-            states = [
-                ReWorldModel.from_pretrained(root / f"{strategy}_{name}" / folder).state_dict()
-                for name in ("straight", "killed")
-            ]
-            assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+            runs = [root / f"{strategy}_{recipe}_{name}" for name in ("3", *WAYS)]
+            assert [passed(run) for run in runs] == [["statistics", *CHAIN]] * len(runs)
+            assert all((run / "weights_ema").is_dir() == (recipe == "release") for run in runs)
+            adapter = root / f"{strategy}_{recipe}_lora" / "adapter" / "video_dit"
+            assert (adapter / "adapter_model.safetensors").is_file()
+            for run in runs:
+                used = *chosen, f"recipe={recipe}"
+                mine(root, run / "weights", *used)
+                scores(root, run / "weights", *used)
+
+
+@pytest.mark.parametrize(
+    ("model", "strategy", "recipe"),
+    [
+        ("tiny", "ddp", "paper"),
+        ("tiny", "fsdp2", "release"),
+        ("wan_three", "ddp", "release"),
+        ("wan_three", "fsdp2", "paper"),
+    ],
+)
+def test_every_stage_goes_on_after_a_kill(
+    root: Path, model: str, strategy: str, recipe: str
+) -> None:
+    words = of_model(root, model)
+    name = f"{strategy}_{recipe}"
+    done = launch(root, f"{name}_straight", *words)
+    assert done.returncode == 0, done.stderr
+    for stage in CHAIN:
+        assert launch(root, f"{name}_killed", *words).returncode != 0
+        killed = root / f"{strategy}_killed_{recipe}_{stage}"
+        assert (killed / "checkpoints" / "last.ckpt").is_file()
+        assert not (killed / "weights").exists()
+    done = launch(root, f"{name}_killed", *words)
+    assert done.returncode == 0, done.stderr
+    for stage in CHAIN:
+        runs = [root / f"{strategy}_{kind}_{recipe}_{stage}" for kind in ("straight", "killed")]
+        same(*(run / "weights" for run in runs))
+        if recipe == "release" and stage != "1":
+            same(*(run / "weights_ema" for run in runs))
+
+
+def same(one: Path, other: Path) -> None:
+    """Two folders hold the same weights, bit for bit."""
+    states = [ReWorldModel.from_pretrained(folder).state_dict() for folder in (one, other)]
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
 
 
 @pytest.mark.parametrize(("group", "processes"), [(1, 2), (2, 4)])
@@ -122,11 +156,8 @@ def test_copies_of_shards_and_a_preemption(root: Path, group: int, processes: in
     assert finished_steps(asked / "checkpoints" / "last.ckpt") in (2, 3)  # no multiple of 100
     done = launch(root, f"{name}_asked", processes=processes)
     assert done.returncode == 0, done.stderr
-    straight = root / f"{folder.name}_straight"
     for weights in ("weights", "weights_ema"):
-        states = [ReWorldModel.from_pretrained(run / weights) for run in (straight, asked)]
-        one, other = (model.state_dict() for model in states)
-        assert all(torch.equal(value, other[name]) for name, value in one.items())
+        same(root / f"{folder.name}_straight" / weights, asked / weights)
 
 
 @pytest.mark.parametrize("word", ["lora.rank=2", "compile=true", "optimizer=adamw8bit"])

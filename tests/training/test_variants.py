@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -16,21 +15,18 @@ from reworld_agent.cli.main import main
 from reworld_agent.clips.decode import read_frames
 from reworld_agent.config import FRONT, load_model_config
 from reworld_agent.core.errors import WeightsError
-from reworld_agent.evaluation.compose import FIT, MINE, compose
+from reworld_agent.evaluation.compose import FIT, compose
 from reworld_agent.model import ReWorldModel
 from reworld_agent.model.shipped import load_checkpoint
 from reworld_agent.training import run
-from reworld_agent.training.mining.run import run_mining
-from reworld_agent.training.mining.settings import MiningRun
 from reworld_agent.training.statistics.fit import run_statistics
 from reworld_agent.training.statistics.settings import StatisticsRun
 from tests.evaluation.fakes import FakeScorer
 from tests.model.micro import micro_config
 from tests.scenes.small_logs import SPLIT
-from tests.training.test_data import small_loader
 from tests.training.test_run import config
 from tests.training.test_run import words as words_of
-from tests.training.variants import add_side_cameras, model_file
+from tests.training.variants import mine, model_file, scores, split_of_three
 
 ROOT = Path(__file__).resolve().parents[2]
 TERMS = ("loss", "action_flow", "gradient_norm", "gradient_norm_video_dit")
@@ -38,15 +34,7 @@ TERMS = ("loss", "action_flow", "gradient_norm", "gradient_norm_video_dit")
 
 @pytest.fixture
 def split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The small split, with images of the side cameras too."""
-    torch.set_num_threads(1)
-    small_loader(tmp_path)
-    add_side_cameras(tmp_path)
-    monkeypatch.setenv("OPENSCENE_DATA_ROOT", str(tmp_path))
-    city = tmp_path / "maps" / "us-ma-boston" / "1"
-    city.mkdir(parents=True)
-    (city / "map.gpkg").touch()
-    monkeypatch.setenv("NUPLAN_MAPS_ROOT", str(tmp_path / "maps"))
+    split_of_three(tmp_path, monkeypatch)
     return tmp_path
 
 
@@ -62,33 +50,37 @@ HOW: dict[str, tuple[list[str], str]] = {
     "lora": (["lora.rank=2", "gradient_checkpointing=all"], "float32"),
 }
 SLOW = [
-    pytest.param(name, how, marks=pytest.mark.slow)
-    for name, how in (
-        *((name, "plain") for name in ("wan", "three", "world_action")),
-        *((name, how) for name in ("ltx", "wan_three") for how in HOW if how != "plain"),
+    pytest.param(*one, marks=pytest.mark.slow)
+    for one in (
+        *((name, "plain", "paper") for name in ("wan", "three", "world_action")),
+        *((name, "plain", "release") for name in ("ltx", "wan", "three", "wan_three")),
+        *((n, how, "paper") for n in ("ltx", "wan_three") for how in HOW if how != "plain"),
+        *((n, how, "release") for n in ("ltx", "wan_three") for how in HOW if how != "plain"),
     )
 ]
 
 
-@pytest.mark.parametrize(("name", "how"), [("wan_three", "plain"), *SLOW])
+@pytest.mark.parametrize(("name", "how", "recipe"), [("wan_three", "plain", "paper"), *SLOW])
 def test_every_stage_then_mining_planning_and_scoring(
-    name: str, how: str, split: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, how: str, recipe: str, split: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file, (ways, dtype) = model_file(split, name), HOW[how]
-    model = f"model={file}"
-    words = [*data(split), model, f"output_dir={split / 'fit'}"]
+    model = f"model={file}", f"recipe={recipe}"
+    words = [*data(split), *model, f"output_dir={split / 'fit'}"]
     run_statistics(StatisticsRun.from_config(compose(words, FIT)))
     if name == "world_action":
         with_actions(split / "fit" / "weights")
     FakeScorer().install(monkeypatch)  # six scenes in the middle of nowhere: no map to score on
-    last, more = "fit", [model, "trainer.params.max_steps=1", "validation.every=0", *ways]
+    last, more = "fit", [*model, "trainer.params.max_steps=1", "validation.every=0", *ways]
+    if how == "bf16-true":
+        more.append("+agent.overrides.ema_decay=null")  # no average of weights in bfloat16
+    used = *model, f"agent.dtype={dtype}"
     for stage in ("1", "planner", "2", "3"):
         if stage == "3":
-            pool = mine(split, model, last, dtype)
-            more.append(f"hard_negatives.pool={pool}")
+            more.append(f"hard_negatives.pool={mine(split, split / last / 'weights', *used)}")
         run(config(split, stage, f"agent.init_from={split / last / 'weights'}", *more))
         last = stage
-    config_of = load_model_config(file)
+    config_of = load_model_config(file, recipe)
     trained = ReWorldModel.from_pretrained(split / "3" / "weights", config_of)
     assert trained.history == ["statistics", "1", "planner", "2", "3"]
     moved = moved_between(split / "fit" / "weights", trained)
@@ -96,12 +88,9 @@ def test_every_stage_then_mining_planning_and_scoring(
     assert f"{blocks}.0.attn1.to_q.weight" in moved
     if how == "lora":
         assert {one.split(".")[-2] for one in moved} <= {"to_q", "to_k", "to_v"}
-    weights = f"agent.checkpoint_path={split / '3' / 'weights'}"
-    split_words = [f"train_test_split.data_split={SPLIT}", "worker=sequential"]
-    split_words += ["train_test_split.scene_filter.frame_interval=1", f"agent.dtype={dtype}"]
-    assert main(["score", model, weights, *split_words, f"output_dir={split / 'scores'}"]) == 0
-    table = pd.read_csv(split / "scores" / "pdm_scores.csv")
-    assert len(table) == 7 and table["valid"].all()
+    if recipe == "release" and how != "bf16-true":
+        scores(split, split / "3" / "weights_ema", *used)
+    table = scores(split, split / "3" / "weights", *used)
     if config_of.cameras != FRONT and how == "plain":
         imagine(split, str(table["token"][0]), split / "3" / "weights")
 
@@ -134,18 +123,6 @@ def imagine(split: Path, token: str, weights: Path) -> None:
         assert abs(int(frames[0, 0, 0, 0]) - level) <= 20
     assert main(["video", "generate", *words, "camera=cam_b0", f"output_dir={split / 'b'}"]) == 2
     assert main(["video", "generate", f"clip={split}", "camera=cam_l0"]) == 2  # a clip shows one
-
-
-def mine(split: Path, model: str, last: str, dtype: str) -> Path:
-    """The pool of three candidates a scene of the weights of a stage."""
-    words = [
-        *(*data(split), model, f"agent.checkpoint_path={split / last / 'weights'}"),
-        *("agent.device=cpu", f"agent.dtype={dtype}", "candidates.count=3", "batch_size=2"),
-        *(f"output_dir={split / 'pool'}", f"cache_dir={split / 'caches'}"),
-    ]
-    pool = run_mining(MiningRun.from_config(compose(words, MINE)))
-    assert "18 candidates of 6 scenes" in pool.statistics.text()
-    return split / "pool" / "pool.parquet"
 
 
 @pytest.mark.slow  # two processes import torch and Lightning, twice

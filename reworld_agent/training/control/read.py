@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reworld_agent.generation.futures import Sampling, imagined
+from reworld_agent.generation.futures import Conditions, Sampling, imagined
 from reworld_agent.model import ReWorldModel
 from reworld_agent.training.latent_actions.probe import Reader
 from reworld_agent.video.encoding import denormalise, normalise
@@ -36,7 +36,7 @@ def by_video(model: ReWorldModel, sampling: Sampling) -> Imagine:
     clip = model.config.clip
 
     def imagine(past: Tensor, plans: Tensor, first: int) -> Tensor:
-        return imagined(model, past, clip, sampling, first, plans=plans)
+        return imagined(model, past, clip, sampling, first, Conditions(plans=plans))
 
     return imagine
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import torch
 
@@ -59,8 +60,11 @@ def encode_latents(settings: LatentSettings) -> Encoded:
 
 
 def _cache_of(settings: LatentSettings, check: bool = True) -> LatentCache:
-    config, index = config_of(settings), _index_of(settings)
-    clip, model = clip_of(settings, config, config.world_clip), load_model(settings)
+    index, config = _index_of(settings), config_of(settings)
+    chosen = {"posterior": settings.posterior, "tiled": settings.tiled}
+    changes: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
+    config = replace(config, codec=replace(config.codec, **changes))
+    clip, model = clip_of(settings, config, config.world_clip), load_model(settings, config)
     number = settings.clips_per_shard
     return LatentCache(settings.output_dir, model, clip, index, None, check, number)
 

@@ -21,6 +21,14 @@ class LatentSettings(IndexedSettings):
         metavar="DIR",
         old_names=("output",),
     )
+    posterior: Literal["mode", "sample"] | None = setting(
+        "what is taken of the codec's distribution; recipe=release trains on samples (of the "
+        "weights)",
+        None,
+    )
+    tiled: bool | None = setting(
+        "encode large frames in tiles, as recipe=release does (of the weights)", None
+    )
     forecast: bool = setting("say how much disk they take, and stop", False)
     worker: Literal["sequential", "processes", "ray"] = setting("who encodes", "sequential")
     workers: int | None = setting(

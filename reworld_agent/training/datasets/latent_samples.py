@@ -7,10 +7,12 @@ from pathlib import Path
 from torch.utils.data import Dataset
 
 from reworld_agent.clips.index import ClipIndex
-from reworld_agent.config import ClipConfig
-from reworld_agent.core.errors import ConfigError, DataError
+from reworld_agent.config import ClipConfig, CodecConfig, ModelConfig
+from reworld_agent.core.errors import ConfigError, DataError, WeightsError
 from reworld_agent.core.text import shown
 from reworld_agent.model import ReWorldModel
+from reworld_agent.model.shipped import shipped_folder
+from reworld_agent.model.weights_folder import read_config
 from reworld_agent.training.datasets.clip_samples import ego_state
 from reworld_agent.training.datasets.latents import MANIFEST, LatentCache
 from reworld_agent.training.datasets.scene_arrays import Sample
@@ -72,11 +74,38 @@ def open_latents(
 
 
 def latents_command(
-    table: Path, split: str, folder: Path, clip: ClipConfig, checkpoint: str | None
+    table: Path,
+    split: str,
+    folder: Path,
+    clip: ClipConfig,
+    config: ModelConfig,
+    checkpoint: Path | None,
 ) -> str:
-    """The command that encodes one split of an index for a clip."""
+    """The command that encodes one split of an index for a clip, as a run of this model does.
+
+    Args:
+        table: the index.
+        split: of it.
+        folder: for the latents.
+        clip: frames and size.
+        config: of the run's model.
+        checkpoint: weights that the run starts from; None = those shipped for its model.
+    """
+    weights = checkpoint or shipped_folder(config.name)
     arguments = [f"index={shown(table)}", f"split={split}", f"output_dir={shown(folder)}"]
-    arguments += [f"checkpoint_path={checkpoint}"] if checkpoint else []
+    if weights != shipped_folder("tiny"):  # which the command takes by itself
+        arguments.append(f"checkpoint_path={shown(weights)}")
     arguments += [f"size={clip.height}x{clip.width}"]
     arguments += [f"history={clip.history_frames}", f"future={clip.future_frames}"]
+    arguments += _unlike_the_weights(config.codec, weights)
     return " ".join(["reworld video latents", *arguments])
+
+
+def _unlike_the_weights(codec: CodecConfig, weights: Path) -> list[str]:
+    """Arguments for what a run encodes otherwise than its weights say."""
+    wanted = {"posterior": codec.posterior, "tiled": str(codec.tiled).lower()}
+    try:
+        own = read_config(weights).codec
+    except WeightsError:  # a checkpoint without a configuration
+        return [f"{name}={value}" for name, value in wanted.items()]
+    return [f"{n}={v}" for n, v in wanted.items() if getattr(own, n) != getattr(codec, n)]

@@ -107,10 +107,9 @@ def _of_clips(
     start: Path | None,
 ) -> tuple[Samples, Samples | None]:
     assert clips.index is not None
-    checkpoint = None if start is None else str(start)
 
     def samples(split: str) -> Samples:
-        return phased_clips(clips, split, stage, model, book, checkpoint)
+        return phased_clips(clips, split, stage, model, book, start)
 
     # latents and sentences may have been made of the training clips alone
     whole = not clips.latents and book is None
@@ -125,7 +124,7 @@ def phased_clips(
     stage: TrainingStage,
     model: ReWorldModel,
     book: PromptBook | None = None,
-    checkpoint: str | None = None,
+    checkpoint: Path | None = None,
 ) -> PhasedSamples:
     """Samples of one split of an index, cut and sized for every phase of a stage.
 
@@ -134,7 +133,7 @@ def phased_clips(
         split: of the index.
         stage, model: of the run.
         book: embedded sentences, for models conditioned on them; None = they are not.
-        checkpoint: names the codec in errors; None = the shipped one.
+        checkpoint: has the codec, for errors; None = the one shipped for the model.
 
     Raises:
         ConfigError: the clips are too short for a phase, or of another rate; there is not one
@@ -151,7 +150,8 @@ def phased_clips(
         samples: Any
         if clips.latents:
             folder = clips.latents[number]
-            command = latents_command(clips.index, split, folder, clip, checkpoint)
+            config = model.config
+            command = latents_command(clips.index, split, folder, clip, config, checkpoint)
             samples = open_latents(folder, model, clip, index, command)
         else:
             samples = ClipSamples(index, clip)

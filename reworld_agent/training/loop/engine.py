@@ -20,7 +20,7 @@ from reworld_agent.training.datasets.loading import BatchPlan
 from reworld_agent.training.loop.callbacks import KeepStopped, SpikeWatch, ValidationTable
 from reworld_agent.training.loop.checkpoints import Checkpoints
 from reworld_agent.training.loop.parallel import shares, strategy, world_size
-from reworld_agent.training.loop.preemption import Preemption
+from reworld_agent.training.loop.preemption import Preemption, ended_while_waiting
 from reworld_agent.training.loop.records import CHECKPOINT
 from reworld_agent.training.loop.resume import STOPPED, Trained, finish
 from reworld_agent.training.settings import LightningSettings, LoaderSettings, TrainingSettings
@@ -69,7 +69,8 @@ def batch_plan(
 def fit(trainer: pl.Trainer, module: pl.LightningModule, **given: Any) -> None:
     """Lightning's `fit`, in which an interruption stays one: it makes of it an exit with code 1."""
     try:
-        trainer.fit(module, **given)
+        with ended_while_waiting(trainer):
+            trainer.fit(module, **given)
     except SystemExit as end:
         if trainer.interrupted:
             came = end.__context__  # Ctrl-C or a scheduler's signal

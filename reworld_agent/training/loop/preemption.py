@@ -1,4 +1,7 @@
-"""A scheduler takes the machines back: the run is saved at the end of its step, and ends."""
+"""A scheduler takes the machines back: the run is saved at the end of its step, and ends.
+
+Before there is a step, there is nothing to save: it ends at once.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +19,46 @@ from lightning.pytorch import Callback
 from torch import Tensor
 
 logger = logging.getLogger(__name__)
+
+
+class _Start(Callback):
+    """Gives SIGTERM back what it did, when the processes of a run have found each other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._before: Any = None
+
+    def take(self) -> None:
+        """Let the kernel end this process where it is sent SIGTERM."""
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
+        """Lightning's hook, before it looks at which handlers there are."""
+        self.give_back()
+
+    def give_back(self) -> None:
+        """Undo `take`."""
+        if self._before is not None:
+            signal.signal(signal.SIGTERM, self._before)
+            self._before = None
+
+
+@contextmanager
+def ended_while_waiting(trainer: Any) -> Iterator[None]:
+    """Let SIGTERM end a process that still waits for the others of its run.
+
+    A handler in Python would not be heard: that wait is one call into torch, of half an hour where
+    another process has failed.
+    """
+    start = _Start()
+    if trainer.world_size > 1:
+        trainer.callbacks.append(start)
+        start.take()
+    try:
+        yield
+    finally:
+        start.give_back()
 
 
 class Preemption(Callback):

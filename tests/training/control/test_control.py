@@ -13,7 +13,7 @@ import torch
 from reworld_agent.cli.main import main
 from reworld_agent.core.errors import ConfigError, DataError, UsageError
 from reworld_agent.core.result_tables import read_provenance
-from reworld_agent.generation.futures import Sampling, generate, imagined
+from reworld_agent.generation.futures import Conditions, Sampling, generate, imagined
 from reworld_agent.generation.plans import plan_digest, planned_actions, read_plan
 from reworld_agent.model import ReWorldModel
 from reworld_agent.training.control import run
@@ -60,12 +60,13 @@ def test_futures_follow_the_plan_and_only_their_own(chunked: bool) -> None:
     how = Sampling(gamma=1.4, steps=2, chunked=chunked)
     past = model.encode(features["images"])
     free = imagined(model, past, clip, how)
-    first = imagined(model, past, clip, how, plans=plans)
-    other = imagined(model, past, clip, how, plans=torch.stack([plans[0], plans[1] + 5]))
+    first = imagined(model, past, clip, how, conditions=Conditions(plans=plans))
+    moved = Conditions(plans=torch.stack([plans[0], plans[1] + 5]))
+    other = imagined(model, past, clip, how, conditions=moved)
     assert not torch.allclose(free, first)
     torch.testing.assert_close(first[0], other[0])
     assert not torch.allclose(first[1], other[1])
-    frames = generate(model, features["images"], clip, how, plans=plans)
+    frames = generate(model, features["images"], clip, how, conditions=Conditions(plans=plans))
     assert frames.shape == (2, 8, 3, 32, 48) and frames.dtype == torch.uint8
 
 
