@@ -22,6 +22,7 @@ from reworld_agent.core.vocabulary import RUN_TABLES
 
 METADATA_KEY = b"reworld"
 REMAKE = "write it again"
+REMADE = "delete the folder: it is made again"
 _CHANGED = "is not what was written"
 _AS_YOURS = "save it without the metadata of ours, as pandas does, to use it as a table of your own"
 CHECKED: dict[str, Any] = {"write_page_checksum": True}  # for every parquet file of ours
@@ -330,7 +331,7 @@ def keep_settings(
     if not path.is_file():
         write_record(path, {**about, **(notes or {})})
     # also after writing: two processes may begin at once
-    known: dict[str, Any] = read_record(path, dict[str, Any], "delete the folder: it is made again")
+    known: dict[str, Any] = read_record(path, dict[str, Any], REMADE)
     other = [key for key in about if known.get(key) != about[key]]
     if other:
         raise ConfigError(

@@ -7,6 +7,7 @@ import hashlib
 import multiprocessing
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from reworld_agent.clips.splits import split_rule
 from reworld_agent.clips.windows import ClipShape
 from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.core.extras import is_installed
+from reworld_agent.core.records import read_record, write_record
 from reworld_agent.model import ReWorldModel
 from reworld_agent.model.shipped import shipped_folder
 from reworld_agent.training.datasets.latent_shards import checksum
@@ -90,6 +92,21 @@ def test_goes_on_where_it_stopped(cache: LatentCache) -> None:
     assert [name[-5:] for name in later.absent()] == ["00004", "00006"]
     assert later.fill(progress=False) == 3
     assert path_of(later, 0).stat().st_mtime_ns == stamp and not later.missing()
+
+
+def test_a_cache_that_says_nothing_of_the_posterior_has_its_mode(cache: LatentCache) -> None:
+    manifest = cache.folder / "latents.json"
+    known = read_record(manifest, dict, "")
+    write_record(manifest, {k: v for k, v in known.items() if k not in ("posterior", "tiled")})
+    again(cache)
+    config = cache.model.config
+    release = replace(config, codec=replace(config.codec, posterior="sample"))
+    model = ReWorldModel.from_pretrained(shipped_folder("tiny"), release)
+    with pytest.raises(ConfigError, match=r"another posterior \(None, not 'sample'\)"):
+        LatentCache(cache.folder, model, cache.clip, cache.index)
+    made = LatentCache(cache.folder.with_name("made"), model, cache.clip, cache.index)
+    with pytest.raises(ConfigError, match=r"another posterior \('sample', not 'mode'\)"):
+        LatentCache(made.folder, cache.model, cache.clip, cache.index)
 
 
 def test_a_shard_cut_short_is_named(cache: LatentCache) -> None:

@@ -102,14 +102,14 @@ def main() -> None:
                     to = root / f"{strategy}_{recipe}_{name}"
                     train_stage(root, "3", recipe, before, to, *more, *ways)
         return
-    strategy, *recipe, name = what.split("_")
+    strategy, *recipe_of, name = what.split("_")
     words.append(f"trainer.params.strategy={strategy}")
-    if not recipe:
+    if not recipe_of:
         cut_by_sigterm(root, what, *words)
         return
     words += ["trainer.params.max_steps=4", "checkpoint_steps=1"]
     train = train_killed if name == "killed" else train_chain
-    train(root, recipe[0], f"{strategy}_{name}", *words)
+    train(root, recipe_of[0], f"{strategy}_{name}", *words)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,8 @@ from reworld_agent.config import ClipConfig
 from reworld_agent.core.atomic import NO_LOCKS_HERE
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.provenance import weights_hash
-from reworld_agent.core.result_tables import keep_settings
+from reworld_agent.core.records import read_record
+from reworld_agent.core.result_tables import REMADE, keep_settings
 from reworld_agent.model import ReWorldModel
 from reworld_agent.planner.sampler import scene_noise
 from reworld_agent.training.datasets.clip_samples import check_rate
@@ -50,6 +51,7 @@ from reworld_agent.training.datasets.latent_shards import (
 from reworld_agent.video.encoding import Draw, encode_clip
 
 MANIFEST, LOCK = "latents.json", "latents.lock"
+_EARLIER = {"posterior": "mode", "tiled": False}
 _HEADER = 200  # bytes that a shard's header needs for a clip, about
 _MOST, _LARGEST = 64, 32 << 20  # clips of a shard, and its bytes
 
@@ -284,10 +286,19 @@ class LatentCache:
             "future_frames": clip.future_frames,
             "encoding": clip.encoding,
         }
-        codec = self.model.config.codec
-        if codec.posterior != "mode" or codec.tiled:  # earlier caches say nothing of either
-            about |= {"posterior": codec.posterior, "tiled": codec.tiled}
-        keep_settings(self.folder / MANIFEST, about)
+        codec, path = self.model.config.codec, self.folder / MANIFEST
+        taken = {"posterior": codec.posterior, "tiled": codec.tiled}
+        if taken != _EARLIER or not _of_earlier_versions(path):
+            about |= taken
+        keep_settings(path, about)
+
+
+def _of_earlier_versions(manifest: Path) -> bool:
+    """Whether a cache says nothing of how its latents were taken: then as `_EARLIER`."""
+    if not manifest.is_file():
+        return False
+    known: dict[str, Any] = read_record(manifest, dict[str, Any], REMADE)
+    return not _EARLIER.keys() & known.keys()
 
 
 @contextmanager
