@@ -20,7 +20,7 @@ from reworld_agent.core.result_tables import write_parquet
 from reworld_agent.core.shards import PartStore
 from reworld_agent.core.text import said
 from reworld_agent.evaluation.modes import MODE_SCORES, MODES, has_modes, modes_row
-from reworld_agent.pdm.poses import INTERVAL, intervals_of, pose_fault, usual
+from reworld_agent.pdm.poses import INTERVAL, as_numbers, intervals_of, pose_fault, usual
 from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.scene import AgentInput, Scene
 
@@ -265,7 +265,7 @@ def plan_of(trajectory: Any) -> tuple[NDArray[np.float64], float]:
         message = f"the agent returned a {kind}, no Trajectory with its sampling ({said(error)})"
         raise DataError(message) from error
     try:
-        poses = np.asarray(trajectory.poses, dtype=np.float64)
+        poses = as_numbers(trajectory.poses)
     except Exception as error:  # such as a tensor with a gradient, or rows of several lengths
         raise DataError(f"the poses are no array of numbers ({said(error)})") from error
     if poses.shape != (sampling.num_poses, 3):

@@ -34,6 +34,7 @@ from reworld_agent.core.settings import did_you_mean
 from reworld_agent.evaluation.reward_settings import ServeRewardRun
 from reworld_agent.pdm.cache_io.folder import SceneCaches
 from reworld_agent.pdm.golden.finding import require_trust
+from reworld_agent.pdm.poses import interval_of
 from reworld_agent.pdm.reward import Reward
 from reworld_agent.scenes.splits import resolve_split
 
@@ -144,7 +145,7 @@ class Answers:
         interval = asked.get("interval_s")
         try:
             tokens = _texts(asked["tokens"])
-            interval_s = None if interval is None else float(interval)
+            interval_s = None if interval is None else interval_of(1, interval)
             with self._one:
                 found = self.reward(tokens, asked["poses"], interval_s)
                 faults = [vars(fault) for fault in self.reward.faults]

@@ -143,7 +143,7 @@ def evaluate(settings: EvaluationRun) -> Evaluation:
         groups = groups_of(groups, loaders[main].tokens)
         for name, loader in loaders.items():
             both = StagedLoader(loader, synthetic, groups, wanted[name])
-            both.preflight().raise_if_missing()
+            _warn(both.preflight())
             sources[name] = both
     planned = [
         _plan(settings, roots.data_split, choice, agents[choice.name], sources[choice.name])

@@ -65,7 +65,7 @@ def write_verdict(folder: Path, verdict: str, split: str, scenes: int, code_vers
     record = GateRecord(verdict, split, scenes, code_version, checksums_hash(folder))
     write_record(folder / FILE, record)
     card = folder / CARD
-    known = card.read_text(encoding="utf-8").splitlines() if card.is_file() else []
+    known = card.read_text("utf-8", "replace").splitlines() if card.is_file() else []
     kept = [line for line in known if not line.startswith(_LINE)]
     text = "\n".join([*kept, f"{_LINE}{verdict} ({split}, {scenes} scenes)", ""])
     write_atomically(card, lambda partial: partial.write_text(text, encoding="utf-8"))

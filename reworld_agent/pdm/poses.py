@@ -30,8 +30,8 @@ def interval_of(count: int, interval_s: float | None = None) -> float:
     if count < 1:
         raise DataError("a trajectory without poses", "give at least one")
     try:
-        found = USUAL_INTERVALS_S.get(count) if interval_s is None else float(interval_s)
-    except (TypeError, ValueError) as error:
+        found = USUAL_INTERVALS_S.get(count) if interval_s is None else _one_number(interval_s)
+    except (TypeError, ValueError, OverflowError) as error:
         message = f"{INTERVAL}={interval_s!r} is no number"
         raise DataError(message, "give seconds, such as 0.25") from error
     if found is None:
@@ -43,6 +43,25 @@ def interval_of(count: int, interval_s: float | None = None) -> float:
     if not (math.isfinite(found) and found > 0.0 and found * count < _LONGEST_S):
         raise DataError(f"{INTERVAL}={found:g} is no time between poses", "give seconds, above 0")
     return found
+
+
+def _one_number(value: Any) -> float:
+    found = as_numbers(value)
+    if found.ndim:
+        raise TypeError("it is a list")
+    return float(found)
+
+
+def as_numbers(values: Any) -> NDArray[np.float64]:
+    """Numbers as float64; what NumPy would read as some is refused: text, truth, a complex number.
+
+    Raises:
+        TypeError, ValueError, OverflowError: they are none, of several lengths, or too large.
+    """
+    given = np.asarray(values)
+    if given.dtype.kind not in "fiuO":  # objects: None is NaN, and what is no number raises
+        raise TypeError(f"they are of type {given.dtype}")
+    return given.astype(np.float64, copy=False)
 
 
 def usual(count: int, interval_s: float | None) -> bool:
@@ -84,8 +103,8 @@ def check_poses(
     """
     name = f"scene {token}: " if token else ""
     try:
-        array = np.ascontiguousarray(poses, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+        array = np.ascontiguousarray(as_numbers(poses))
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError(f"{name}poses are not an array of numbers ({error})", _GIVE) from error
     if array.size == 0:
         raise DataError(f"{name}no candidate trajectory was given", _GIVE)

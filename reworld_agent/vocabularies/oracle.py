@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.guards.writers import one_writer
-from reworld_agent.core.records import read_record
+from reworld_agent.core.records import Mistyped, read_record
+from reworld_agent.core.records.typed import typed
 from reworld_agent.core.result_tables import write_csv, write_parquet
 from reworld_agent.core.shards import IDENTITY
 from reworld_agent.core.text import shown
@@ -51,6 +52,16 @@ class OracleTable:
         return "\n".join(lines + [f"  {name:<{width}}  {one:.4f}" for name, one in means.items()])
 
 
+@dataclass(frozen=True)
+class _Scored:
+    """What must be known of scores: the vocabulary's digest, its sampling, how and how many."""
+
+    vocabulary: str
+    interval_s: float
+    protocol: Literal["pdms_v1", "epdms_v2", "both"]
+    scenes: int
+
+
 @one_writer
 def oracle(settings: OracleSettings) -> OracleTable:
     """Read scores of a vocabulary, and write what the best choices would score.
@@ -63,15 +74,20 @@ def oracle(settings: OracleSettings) -> OracleTable:
     record: dict[str, Any] = read_record(folder / IDENTITY, dict[str, Any], _FIX)
     if not paths(folder) or "interval_s" not in record:
         raise DataError(f"{shown(folder)}: no scores of a vocabulary", _FIX)
-    vocabulary = read_vocabulary(folder / VOCABULARY, float(record["interval_s"]))
-    if vocabulary.digest != record.get("vocabulary"):
+    try:
+        known = typed(_Scored, {key: record[key] for key in _Scored.__annotations__ if key in record})
+    except Mistyped as error:
+        message = f"{shown(folder / IDENTITY)}: {error.message}; {error.hint}"
+        raise DataError(message, _FIX) from error
+    vocabulary = read_vocabulary(folder / VOCABULARY, known.interval_s)
+    if vocabulary.digest != known.vocabulary:
         message = f"{shown(folder / VOCABULARY)} is not the vocabulary that was scored"
         raise DataError(message, _GO_ON)
-    scenes, asked = scenes_in(folder), record.get("scenes")
-    if scenes != asked:
-        message = f"{shown(folder)}: {scenes} of {asked} scenes are there, the run is unfinished"
+    scenes = scenes_in(folder)
+    if scenes != known.scenes:
+        message = f"{shown(folder)}: {scenes} of {known.scenes} scenes are there, the run is unfinished"
         raise DataError(message, _GO_ON)
-    totals = score_columns(str(record["protocol"]))
+    totals = score_columns(known.protocol)
     positions = positions_at_2_hz(vocabulary)
     top = [number for number in settings.top if number <= len(vocabulary)]
     rows = [

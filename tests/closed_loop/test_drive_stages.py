@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,16 @@ import pytest
 from reworld_agent.baselines import ConstantVelocityAgent, PDMClosedAgent
 from reworld_agent.cli.main import main
 from reworld_agent.closed_loop import from_split
-from reworld_agent.closed_loop.driving.loop import drive_scenario
+from reworld_agent.closed_loop.driving.loop import Pace, drive_scenario
 from reworld_agent.closed_loop.driving.record import row_of
+from reworld_agent.closed_loop.driving.run import DriveTask, _task, drive_one
+from reworld_agent.closed_loop.driving.settings import DriveRun
+from reworld_agent.closed_loop.replay import stages
 from reworld_agent.closed_loop.replay.stage_scenarios import StagedScenario, of_groups
+from reworld_agent.closed_loop.replay.world import LogWorld
 from reworld_agent.closed_loop.world import maps_root
 from reworld_agent.core.errors import DataError
+from reworld_agent.evaluation.agent_choice import AgentChoice
 from reworld_agent.evaluation.two_stage import read_mapping
 from reworld_agent.scenes.logs import load_log
 from reworld_agent.scenes.splits import DataRoots
@@ -88,6 +94,36 @@ def test_agents_with_bad_habits_end_either_stage(scenarios: Sequence[StagedScena
     assert "second stage" in late["reason"] and late["score"] == 0.0
     soon = row_of(drive_scenario(scenarios[0], agents.Teleports()), None, "soon")
     assert "teleports" in soon["reason"] and np.isnan(soon["stage_two_away_m"])
+
+
+def test_what_is_wrong_with_the_data_is_not_the_agents(
+    scenarios: Sequence[StagedScenario], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such scenarios have no score, whoever drives."""
+    choice = AgentChoice("oracle", {"_target_": "reworld_agent.baselines.PDMClosedAgent"})
+    task = DriveTask(scenarios[0], choice, Pace(), False, tmp_path)
+
+    def damaged(*_: object) -> None:
+        raise DataError("the data are damaged")
+
+    for owner, name in ((stages, "build_from_scene_pickle"), (LogWorld, "scene")):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, damaged)
+            row = drive_one(task)
+        assert row["reason"] == "the data are damaged", name
+        assert not row["valid"] and np.isnan(row["score"])
+
+
+def test_recordings_stay_in_their_folder(
+    scenarios: Sequence[StagedScenario], tmp_path: Path
+) -> None:
+    settings = DriveRun(
+        agent=AgentChoice("cv", {"_target_": "reworld_agent.baselines.ConstantVelocityAgent"}),
+        output_dir=tmp_path,
+    )
+    for token in ("../../x", "/tmp/x", "..", "a/b"):
+        folder = _task(settings, replace(scenarios[0], name=token)).folder
+        assert folder.parent == tmp_path / "rollouts" and folder.name not in ("..", "x")
 
 
 def test_the_command(

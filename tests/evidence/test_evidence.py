@@ -26,6 +26,7 @@ from reworld_agent.core.errors import ConfigError, ReWorldError, UsageError
 from reworld_agent.core.result_tables import read_provenance, write_csv, write_parquet
 from reworld_agent.model.gate_record import write_verdict
 from reworld_agent.training.chain import Command
+from tests.core.records.mutations import of_bytes, of_values
 
 GAIN = {"with": 0.05, "without": 0.0, "harmful": -0.1}
 SCORE = {"file": "score/pdm_scores.parquet", "column": "score"}
@@ -310,6 +311,20 @@ def test_bad_words_are_refused(
         ({"arms": {"../one": {}}}, "an arm's name cannot be"),
         ({"needs": ["luck"]}, "needs cannot be luck"),
         ({"seeds": [1, 1]}, "seeds, each once, cannot be 1"),
+        ({"seeds": []}, "what it has none of cannot be seeds"),
+        ({"arms": {}}, "what it has none of cannot be arms"),
+        ({"commands": [[]]}, "commands cannot be"),
+        ({"measures": {"pdms": {**SCORE, "file": "../x.parquet"}}}, "a file of its runs cannot be"),
+        ({"contrasts": {"x": {"measure": "pdms", "arms": {}}}}, "arms of linear cannot be"),
+        ({"contrasts": {"x": {"measure": "pdms", "arms": {"chosen": 1}}}}, "arms cannot be chosen"),
+        (
+            {"contrasts": {"x": {"measure": "pdms", "arms": {"chosen": 1}, "choose": "pdms"}}},
+            "choose, among nothing, cannot be pdms",
+        ),
+        (
+            {"contrasts": {"x": {"measure": "pdms", "arms": {"one": 1}, "kind": "speedup"}}},
+            "arms of speedup cannot be",
+        ),
     ],
 )
 def test_designs_that_name_what_is_not_there_are_refused(
@@ -322,6 +337,23 @@ def test_designs_that_name_what_is_not_there_are_refused(
     (place / "designs.yaml").write_text(yaml.safe_dump(changed, sort_keys=False))
     with pytest.raises(UsageError, match=message):
         read_designs(place / "designs.yaml")
+
+
+@pytest.mark.parametrize("name", ["evidence.json", "chain.json"])
+def test_damaged_records_of_runs_are_one_error(place: Path, name: str) -> None:
+    run_evidence(settings(place), Machine())
+    file = place / "evidence" / "gain" / name
+    whole, taken = file.read_bytes(), 0
+    for damaged in [*of_bytes(whole, 40), *of_values(whole, 80)]:
+        file.write_bytes(damaged)
+        try:
+            tabled(place)
+            taken += 1  # such as another time
+        except ReWorldError:
+            pass
+    assert taken < 60
+    file.write_bytes(whole)
+    tabled(place)
 
 
 def test_the_shipped_designs_have_the_thresholds_of_the_plan() -> None:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import random
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
 from PIL import Image
 
-from reworld_agent.core.errors import DataError, ReWorldError
-from reworld_agent.pdm.cache_io.from_scene_pickle import moments_of
+from reworld_agent.core.errors import DataError, ReWorldError, SceneError
+from reworld_agent.pdm.cache_io.from_scene_pickle import build_from_scene_pickle, moments_of
 from reworld_agent.scenes.pickle_preflight import preflight_pickles
 from reworld_agent.scenes.scene_pickles import load_scene_pickle
 from reworld_agent.scenes.sensors import SensorConfig
+from tests.pdm import small_scene
 from tests.scenes import scene_pickle_files as files
 from tests.scenes.mutations import mutate
 from tests.scenes.scene_pickle_files import NuPlan, write_scene_pickle
 from tests.scenes.small_logs import make_log
+from tests.scenes.small_map import write_map
 
 NO_SENSORS = SensorConfig.build_no_sensors()
 FRONT = replace(NO_SENSORS, cam_f0=[2, 3])
@@ -58,6 +61,26 @@ def test_what_an_agent_looks_at_is_counted(tmp_path: Path, paths: list[Path]) ->
         preflight_pickles(paths, tmp_path / "elsewhere", FRONT).raise_if_missing()
     with pytest.raises(DataError, match="1 city maps of 1 are missing"):
         preflight_pickles(paths[:1], blobs, FRONT, tmp_path / "nowhere").raise_if_missing()
+
+
+def test_scenes_that_the_map_cannot_serve_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nuplan, log, maps = NuPlan(monkeypatch), small_scene.frames(n=20), tmp_path / "maps"
+    write_map(maps)
+    far, found = "f" * 17, []
+    for token, route in zip((*TOKENS, far), (["1"], ["77"], [], ["1"]), strict=True):
+        frames = [{**frame, "roadblock_ids": route} for frame in log]
+        shift = (1e6 if token == far else 0.0, 0.0)
+        found.append(
+            write_scene_pickle(nuplan, tmp_path, frames, 9, token, shift, cameras=("cam_f0",))
+        )
+    report = preflight_pickles(found, tmp_path / "blobs", FRONT, maps)
+    assert [token for token, _ in report.faults.first] == [*TOKENS[1:], far]
+    assert report.faults.count == 3 and "block '77' of the route" in report.faults.summary(4)
+    for path, fails in zip(found, (False, True, True, True), strict=True):  # as scoring finds
+        with pytest.raises(SceneError) if fails else nullcontext():
+            build_from_scene_pickle(path, maps)
 
 
 def test_sensors_that_a_scene_lacks_are_named(tmp_path: Path, paths: list[Path]) -> None:

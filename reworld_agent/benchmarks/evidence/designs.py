@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from reworld_agent.config.fields import build_dataclass
@@ -175,12 +175,31 @@ def _check(name: str, design: Design) -> None:
     )
     _need(name, "needs", design.needs, lambda need: need in ("start", "pool"))
     _need(name, "seeds, each once,", design.seeds, lambda seed: design.seeds.count(seed) == 1)
+    each = [("seeds", design.seeds), ("arms", design.arms), ("contrasts", design.contrasts)]
+    _need(name, "what it has none of", [what for what, own in each if not own], lambda _: False)
+    _need(name, "commands", [*design.before, *design.commands], bool)
+    files = [file for one in design.measures.values() for file in (one.file, one.logs) if file]
+    _need(name, "a file of its runs", files, _is_below)
     for key, contrast in design.contrasts.items():
-        where = f"{name}.{key}"
-        named = [contrast.measure, *([contrast.choose] if contrast.choose else [])]
-        _need(where, "measure", named, lambda one: one in design.measures)
-        chosen = [*contrast.arms, *contrast.among]
-        _need(where, "arms", chosen, lambda one: one in design.arms or one == "chosen")
+        _check_contrast(f"{name}.{key}", contrast, design)
+
+
+def _is_below(file: str) -> bool:
+    """Whether a path stays in the folder that it is looked for in."""
+    return bool(file) and all(map(is_file_name, PurePosixPath(file).parts))
+
+
+def _check_contrast(where: str, contrast: Contrast, design: Design) -> None:
+    named = [contrast.measure, *([contrast.choose] if contrast.choose else [])]
+    _need(where, "measure", named, lambda one: one in design.measures)
+    known = [*design.arms, *(["chosen"] if contrast.choose else [])]
+    _need(where, "arms", contrast.arms, lambda one: one in known)
+    _need(where, "among", contrast.among, lambda one: one in design.arms)
+    pair = sorted(contrast.arms.values()) == [-1, 1]
+    enough = pair if contrast.kind == "speedup" else bool(contrast.arms)
+    _need(where, f"arms of {contrast.kind}", [] if enough else [contrast.arms], lambda _: False)
+    lost = bool(contrast.choose) and not contrast.among
+    _need(where, "choose, among nothing,", [contrast.choose] if lost else [], lambda _: False)
 
 
 def _need(where: str, what: str, values: Iterable[Any], fits: Callable[[Any], bool]) -> None:

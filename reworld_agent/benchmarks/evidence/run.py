@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from reworld_agent.benchmarks.evidence.designs import Design, World, read_designs
@@ -22,6 +22,28 @@ from reworld_agent.training.chain import Command, in_a_process, run_chain
 logger = logging.getLogger(__name__)
 RECORD = "evidence.json"
 IN_THE_RUNS = "in the runs"  # where the weights are judged of a design that trains from scratch
+
+
+@dataclass(frozen=True)
+class Begun:
+    """`evidence.json`: what the runs of a design are made with.
+
+    Attributes:
+        design: digest of it; world: that it is about.
+        model: the configuration's name, or the hash of its file.
+        start: hash of the checksums of the weights that it starts from.
+        pool: hash of the file of negatives.
+        gate: the verdict on `start`, or IN_THE_RUNS.
+        code_version: that began.
+    """
+
+    design: str
+    world: World
+    model: str | None
+    start: str | None
+    pool: str | None
+    gate: str
+    code_version: str = ""
 
 
 def run_home(home: Path, arm: str, seed: int) -> Path:
@@ -86,15 +108,12 @@ def run_evidence(
     check_town(found.world)
     design = found.designs[settings.design]
     verdict = _verdict(settings, design)
-    about = {
-        "design": design.digest,
-        "world": asdict(found.world),
-        "model": _identity(settings.model),
-        "start": None if settings.start is None else checksums_hash(settings.start),
-        "pool": _identity(settings.pool),
-        "gate": verdict,
-    }
-    keep_settings(settings.home / RECORD, about, {"code_version": code_version()})
+    start = None if settings.start is None else checksums_hash(settings.start)
+    named = _identity(settings.model), start, _identity(settings.pool)
+    begun = Begun(design.digest, found.world, *named, verdict, code_version())
+    about = asdict(begun)
+    notes = {"code_version": about.pop("code_version")}
+    keep_settings(settings.home / RECORD, about, notes)
     chain = commands(design, found.world, settings)
     run_chain(chain, settings.home, run if settings.gate else _past_the_gate(run))
     return chain

@@ -21,7 +21,7 @@ from reworld_agent.benchmarks.evidence.measured import (
     speedup,
 )
 from reworld_agent.benchmarks.evidence.page import write_page
-from reworld_agent.benchmarks.evidence.run import IN_THE_RUNS, RECORD, gate_of_runs
+from reworld_agent.benchmarks.evidence.run import IN_THE_RUNS, RECORD, Begun, gate_of_runs
 from reworld_agent.benchmarks.evidence.settings import EvidenceTable
 from reworld_agent.core.errors import ConfigError
 from reworld_agent.core.guards.writers import one_writer
@@ -30,6 +30,7 @@ from reworld_agent.core.records import read_record
 from reworld_agent.core.result_tables import write_with_twin
 from reworld_agent.core.setting_paths import with_ending
 from reworld_agent.training.chain import RECORD as TIMES
+from reworld_agent.training.chain import Timing
 
 SUPPORTED, REFUTED, UNDECIDED = "supported", "refuted", "undecided"
 INCOMPLETE, NOT_RUN = "incomplete", "not run"
@@ -107,7 +108,7 @@ def table_evidence(settings: EvidenceTable) -> Evidence:
 def _rows(name: str, found: Designs, settings: EvidenceTable) -> list[dict[str, Any]]:
     design, home = found.designs[name], settings.output_dir / name
     record = _record(design, found, home)
-    gate = str(record.get("gate", ""))
+    gate = "" if record is None else record.gate
     gate = gate_of_runs(design, home) if gate == IN_THE_RUNS else gate
     rows = []
     for key, contrast in design.contrasts.items():
@@ -123,7 +124,7 @@ def _rows(name: str, found: Designs, settings: EvidenceTable) -> list[dict[str, 
             ("seeds", "clusters", "scenes"), 0
         )
         missing = missing_runs(design, contrast, home)
-        if not record:
+        if record is None:
             row["verdict"] = NOT_RUN
         elif missing:
             row |= {"verdict": INCOMPLETE, "missing": "; ".join(missing)}
@@ -133,19 +134,16 @@ def _rows(name: str, found: Designs, settings: EvidenceTable) -> list[dict[str, 
     return rows
 
 
-def _record(design: Design, found: Designs, home: Path) -> dict[str, Any]:
-    """What the runs of a design were made with; empty where there are none."""
+def _record(design: Design, found: Designs, home: Path) -> Begun | None:
+    """What the runs of a design were made with; None where there are none."""
     file = home / RECORD
     if not file.is_file():
-        return {}
-    fix = "delete the folder, and run the design again"
-    record: dict[str, Any] = read_record(file, dict[str, Any], fix)
-    world = record.get("world", {})
-    if world.get("version") != found.world.version:
-        version = world.get("version")
-        message = f"{home}: its runs are of version {version} of the town"
+        return None
+    record = read_record(file, Begun, "delete the folder, and run the design again")
+    if record.world.version != found.world.version:
+        message = f"{home}: its runs are of version {record.world.version} of the town"
         raise ConfigError(message, f"the designs are of version {found.world.version}: run again")
-    if record.get("design") != design.digest:
+    if record.design != design.digest:
         message = f"{home}: its runs are of another design of that name"
         raise ConfigError(message, "name its file with designs=, or run the design again")
     return record
@@ -156,8 +154,7 @@ def _hours(home: Path) -> float:
     file = home / TIMES
     if not file.is_file():
         return math.nan
-    times: list[Any] = read_record(file, list[dict[str, Any]], "delete it")
-    return sum(float(one["cpu_s"]) for one in times) / 3600
+    return sum(one.cpu_s for one in read_record(file, list[Timing], "delete it")) / 3600
 
 
 def _effect(

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.closed_loop.contacts import Event
-from reworld_agent.closed_loop.ego import Plan
+from reworld_agent.closed_loop.ego import Plan, read_action
 from reworld_agent.closed_loop.replay.scenarios import LogScenario
 from reworld_agent.closed_loop.replay.stages import StagedWorld
 from reworld_agent.closed_loop.replay.world import LogWorld
 from reworld_agent.closed_loop.scenarios import Scenario
 from reworld_agent.closed_loop.world import World
-from reworld_agent.core.errors import DataError, ReWorldError, SceneError
+from reworld_agent.core.errors import DataError, ReWorldError
 from reworld_agent.evaluation.inference import plan_of
 from reworld_agent.scenes.types import AgentInput, SensorConfig
 
@@ -110,9 +110,9 @@ def drive_scenario(
 
 
 def _planned(driven: Driven, agent: Any, seen: AgentInput) -> Any:
-    """The agent's plan; None, with the reason noted, where it gives none."""
+    """The agent's plan; None, with the reason noted, where it gives none that can be driven."""
+    scene = (driven.world.scene(),) if agent.requires_scene else ()  # its faults are of the data
     try:
-        scene = (driven.world.scene(),) if agent.requires_scene else ()
         plan = agent.compute_trajectory(seen, *scene)
     except (Exception, SystemExit) as error:  # whatever the code of others raises
         text = error.message if isinstance(error, ReWorldError) else str(error)
@@ -121,6 +121,7 @@ def _planned(driven: Driven, agent: Any, seen: AgentInput) -> Any:
         return None
     try:
         plan_of(plan)  # as `reworld score` takes it: without a plan a world goes on with the last
+        read_action(plan)
     except DataError as error:
         driven.reason = f"no plan: {error.message}"[:_LONGEST]
     return plan
@@ -130,14 +131,8 @@ def _go(driven: Driven, plan: Any, pace: Pace) -> None:
     world, tick = driven.world, driven.world.tick
     rest = (world.last_tick - tick) / 10.0
     duration = min(pace.interval, rest)
-    try:
-        latency = pace.latency if pace.latency < duration else 0.0
-        driven.events += world.advance(plan, duration, latency)
-    except SceneError:  # no agent's fault
-        raise
-    except ReWorldError as error:
-        driven.reason = f"no plan: {error.message}"[:_LONGEST]
-        return
+    latency = pace.latency if pace.latency < duration else 0.0
+    driven.events += world.advance(plan, duration, latency)
     if isinstance(world.followed, Plan) and plan is not None:
         driven.plans.append((tick, world.followed.points()))
 

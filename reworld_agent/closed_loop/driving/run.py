@@ -24,6 +24,7 @@ from reworld_agent.closed_loop.scenarios import Scenario, of_split
 from reworld_agent.closed_loop.sight import Sight
 from reworld_agent.closed_loop.world import maps_root
 from reworld_agent.core.errors import DataError, SceneError, UsageError
+from reworld_agent.core.guards.file_names import file_name
 from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.provenance import provenance
 from reworld_agent.core.result_tables import check_writable
@@ -35,7 +36,6 @@ from reworld_agent.evaluation.agents import CHECKPOINT, build_agents
 from reworld_agent.evaluation.two_stage import read_mapping
 from reworld_agent.pdm.compiling import ensure_compiled
 from reworld_agent.pdm.golden.finding import require_trust
-from reworld_agent.scenes.maps.city import city_map_path
 from reworld_agent.scenes.sensors import cameras_of
 from reworld_agent.scenes.splits import resolve_split
 from reworld_agent.scenes.synthetic.drive import SPLITS
@@ -118,8 +118,6 @@ def _scenarios(settings: DriveRun, sensors: SensorConfig) -> Sequence[Scenario |
         found = of_groups(roots, groups, settings.scenarios, settings.synthetic, settings.near)
     else:
         found = of_logs(roots, settings.scenarios, settings.seconds, settings.near)
-    for city in dict.fromkeys(scenario.town for scenario in found):
-        city_map_path(roots.maps_root, city)  # refused now, and not scenario after scenario
     return found
 
 
@@ -152,7 +150,7 @@ def _rows(settings: DriveRun, tasks: list[DriveTask]) -> Iterator[dict[str, Any]
 
 def _task(settings: DriveRun, scenario: Scenario | LogScenario) -> DriveTask:
     pace = Pace(settings.interval, settings.latency)
-    folder = settings.output_dir / ROLLOUTS / scenario.name
+    folder = settings.output_dir / ROLLOUTS / file_name(scenario.name)
     return DriveTask(scenario, settings.agent, pace, settings.film, folder)
 
 

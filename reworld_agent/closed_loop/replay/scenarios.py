@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from reworld_agent.closed_loop.kinds import SECONDS
 from reworld_agent.closed_loop.replay.frames import FRAME, HISTORY
 from reworld_agent.closed_loop.replay.world import NEAR, LogWorld
 from reworld_agent.core.errors import DataError
+from reworld_agent.core.records.file_hashes import file_hashes
 from reworld_agent.scenes.log_index import LogEntry, open_index
+from reworld_agent.scenes.maps.city import city_map_path
 from reworld_agent.scenes.splits import DataRoots
 from reworld_agent.scenes.types import SensorConfig
 
@@ -29,7 +32,7 @@ class LogScenario:
         maps_root: folder of the city maps; blobs: folder that the image paths start from.
         seconds: how long it is driven, where the log does not end before.
         near: m from the logged ego within which logged pictures count as true.
-        source: SHA-256 of the log.
+        source: hash of the log and of its city's map.
     """
 
     name: str
@@ -76,7 +79,8 @@ def of_logs(
         seconds, near: of each, see LogScenario.
 
     Raises:
-        DataError: the folder has no logs, one cannot be read, or none is long enough.
+        DataError: the folder has no logs, a log or its city's map cannot be read, or none is long
+            enough.
     """
     index, length = open_index(roots.logs), max(round(seconds / FRAME), 1)
     found: list[LogScenario] = []
@@ -113,5 +117,14 @@ def scenario_of(
         roots.sensor_blobs,
         seconds,
         near,
-        entry.reading.sha256,
+        _source(entry, roots.maps_root),
     )
+
+
+def _source(entry: LogEntry, maps_root: Path) -> str:
+    """The hash of a log and of the maps that it is judged on; raises DataError."""
+    digest = hashlib.sha256(entry.reading.sha256.encode())
+    maps = [city_map_path(maps_root, city) for city in entry.cities]
+    for found in file_hashes(maps_root, maps):
+        digest.update(found.encode())
+    return digest.hexdigest()

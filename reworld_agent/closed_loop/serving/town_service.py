@@ -33,6 +33,7 @@ from reworld_agent import __version__
 from reworld_agent.closed_loop.serving.poses import read_pose, write_pose
 from reworld_agent.closed_loop.serving.town_scenes import CAPACITY, TownScene, TownScenes, declared
 from reworld_agent.core.errors import ReWorldError
+from reworld_agent.core.guards.bounds import MAX_PIXELS
 from reworld_agent.scenes.synthetic.render.cameras import CAMERAS
 
 logger = logging.getLogger(__name__)
@@ -133,6 +134,10 @@ class TownService:
 
     def _picture(self, request: Any) -> bytes:
         """The bytes of a picture, in the format and size that are asked for."""
+        width, height = int(request.resolution_w), int(request.resolution_h)
+        if width * height > MAX_PIXELS:  # refused before anything is painted
+            most = MAX_PIXELS // 10**6
+            raise ValueError(f"a picture of {width} x {height} pixels: at most {most} million")
         scene, camera = self.scenes.scene(request.scene_id), request.camera_intrinsics.logical_id
         if camera in CAMERAS:
             _require_own_lens(scene, camera, request.camera_intrinsics)
@@ -141,7 +146,6 @@ class TownService:
             one.track_id: read_pose(one.pose_pair.start_pose) for one in request.dynamic_objects
         }
         image = scene.picture(camera, pose, int(request.frame_start_us), others)
-        width, height = int(request.resolution_w), int(request.resolution_h)
         if width and height and (width, height) != (image.shape[1], image.shape[0]):
             resized: Any = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
             image = resized

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.core.errors import DataError
+from reworld_agent.pdm.poses import as_numbers
 
 _SHAPE = "give plans as [B, N, L, 3]: scenes, candidates, poses; x, y [m], heading [rad]"
 
@@ -22,8 +23,8 @@ def plans_array(poses: Any, n_scenes: int) -> NDArray[np.float64]:
     if is_tensor(poses):
         poses = poses.detach().cpu().double().numpy()
     try:
-        array = np.asarray(poses, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+        array = as_numbers(poses)
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError(
             f"the plans are no one array of numbers ({error})",
             f"plans of one sampling in one call; {_SHAPE}",
