@@ -75,7 +75,9 @@ def oracle(settings: OracleSettings) -> OracleTable:
     if not paths(folder) or "interval_s" not in record:
         raise DataError(f"{shown(folder)}: no scores of a vocabulary", _FIX)
     try:
-        known = typed(_Scored, {key: record[key] for key in _Scored.__annotations__ if key in record})
+        known = typed(
+            _Scored, {key: record[key] for key in _Scored.__annotations__ if key in record}
+        )
     except Mistyped as error:
         message = f"{shown(folder / IDENTITY)}: {error.message}; {error.hint}"
         raise DataError(message, _FIX) from error
@@ -85,7 +87,9 @@ def oracle(settings: OracleSettings) -> OracleTable:
         raise DataError(message, _GO_ON)
     scenes = scenes_in(folder)
     if scenes != known.scenes:
-        message = f"{shown(folder)}: {scenes} of {known.scenes} scenes are there, the run is unfinished"
+        message = (
+            f"{shown(folder)}: {scenes} of {known.scenes} scenes are there, the run is unfinished"
+        )
         raise DataError(message, _GO_ON)
     totals = score_columns(known.protocol)
     positions = positions_at_2_hz(vocabulary)
