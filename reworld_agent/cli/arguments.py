@@ -77,7 +77,7 @@ def _by_name(fields: Sequence[Field], arguments: Sequence[str], usage: str) -> d
             given.setdefault(known.name, []).append(argument)
             continue
         if known is None or not (equals or key.startswith("--")):
-            if equals and not Path(argument).exists():
+            if equals and not _is_there(argument):
                 raise unknown_key(key, [field.word for field in fields], usage)
             plain.append(argument)
             continue
@@ -89,6 +89,14 @@ def _by_name(fields: Sequence[Field], arguments: Sequence[str], usage: str) -> d
         given[known.name] = texts
     _take_plain([field for field in fields if field.about.positional], plain, given, usage)
     return given
+
+
+def _is_there(text: str) -> bool:
+    """Whether a text is the path of something; not where it is too long to be one."""
+    try:
+        return Path(text).exists()
+    except OSError:
+        return False
 
 
 def _collector(fields: Sequence[Field], key: str) -> Field | None:

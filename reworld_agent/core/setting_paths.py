@@ -18,6 +18,7 @@ from reworld_agent.core.text import shown
 FOLDER = "folder"
 _LOGS, _DATA = "navsim_logs", ("sensor_blobs", "maps", "synthetic_scene_pickles")
 _DATA_ROOTS = ("OPENSCENE_DATA_ROOT", "NUPLAN_MAPS_ROOT")
+_LONGEST_NAME, _LONGEST_PATH = 255, 4095  # bytes, on Linux
 _OURS = b"reworld"  # `result_tables.METADATA_KEY`, which needs pandas
 _TABLES = (".parquet", ".csv", ".json")
 _KINDS: Mapping[str, tuple[str, Callable[[Path], bool]]] = {
@@ -25,6 +26,19 @@ _KINDS: Mapping[str, tuple[str, Callable[[Path], bool]]] = {
     FOLDER: ("folder", Path.is_dir),
     "any": ("file or folder", Path.exists),
 }
+
+
+def require_storable(name: str, path: str | Path) -> None:
+    """Raise UsageError for a path that no file can have: too long, or of characters of no name."""
+    text = str(path)
+    try:
+        encoded = os.fsencode(text)
+    except UnicodeEncodeError:
+        encoded = b"\0"
+    longest = max(map(len, encoded.split(b"/")))
+    if b"\0" in encoded or longest > _LONGEST_NAME or len(encoded) > _LONGEST_PATH:
+        message = f"{name}={ascii(text)[1:60]}... cannot be the path of a file"
+        raise UsageError(message, f"names of at most {_LONGEST_NAME} bytes, without \\0")
 
 
 def require(name: str, path: Path, kind: str) -> None:

@@ -15,7 +15,7 @@ others are made of sections, see `reworld_agent.core.sections`.
 from __future__ import annotations
 
 import dataclasses
-import math
+import sys
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +25,13 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
 
 from reworld_agent.core.errors import UsageError
-from reworld_agent.core.setting_paths import FOLDER, check_output, require, written
+from reworld_agent.core.setting_paths import (
+    FOLDER,
+    check_output,
+    require,
+    require_storable,
+    written,
+)
 
 _KEY, SECTION = "reworld", "reworld_section"  # of what `setting` and `section` note
 Chosen = TypeVar("Chosen", bound="Settings")
@@ -360,9 +366,10 @@ def _typed(field: Field, value: Any) -> Any:
     if number and kind in (str, Path):  # Hydra reads stage=3 and output_dir=2026 as numbers
         value = str(value)
     if kind is Path and isinstance(value, str | Path) and str(value):
+        require_storable(field.word, value)
         return Path(value).expanduser()
     if kind is float and number:
-        if math.isfinite(value):
+        if abs(value) <= sys.float_info.max:  # an integer may be larger, and NaN is not
             return float(value)
     elif (kind is int and isinstance(value, int) and not isinstance(value, bool)) or (
         kind in (bool, str) and isinstance(value, kind) and value != ""

@@ -183,6 +183,10 @@ def _check_frame(frame: Mapping[str, Any], path: Path) -> None:
     if not isinstance(frame["token"], str) or not isinstance(frame["timestamp"], int | np.integer):
         raise DataError(f"{where}: its token is no text, or its timestamp no time", _DAMAGED)
     status, annotations = frame["ego_status"], frame["annotations"]
+    for kind, values in ((EgoStatus, status), (Annotations, annotations)):
+        unknown = set(values) - {one.name for one in fields(kind)}
+        if unknown:
+            raise DataError(f"{where}: '{min(map(str, unknown))}' is no {kind.__name__}", _DAMAGED)
     check_finite(status["ego_pose"], (3,), f"{where}: ego_pose")
     for key in ("ego_velocity", "ego_acceleration"):
         check_finite(status[key], (len(status[key]),), f"{where}: {key}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -29,6 +30,7 @@ from reworld_agent.scenes.logs import load_log
 from tests.analysis import runs
 from tests.analysis.browser import launched, opened
 from tests.analysis.test_player import unpacked
+from tests.core.records.mutations import of_values
 from tests.pdm.straight_road import POSE, moved, scene
 from tests.scenes.scene_pickle_files import NuPlan, write_scene_pickle
 
@@ -349,3 +351,53 @@ def test_a_scene_of_stage_two(
     words = [f"data_root={devkit_reference}", f"maps_root={devkit_reference / 'maps'}"]
     words += [f"cache_dir={tmp_path / 'caches'}", f"synthetic_scenes={pickles}"]
     assert main(["look", str(folder), f"output={tmp_path / 'look.html'}", *words]) == 0
+
+
+def resaved(folder: Path, **changes: Any) -> None:
+    """The recording of a folder with other arrays."""
+    with np.load(folder / "rollout.npz") as file:
+        arrays = {name: file[name] for name in file.files} | changes
+    np.savez_compressed(folder / "rollout.npz", **arrays)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"plan_step": np.array(["a"] * 16)},
+        {"plan_step": np.full(16, -1)},
+        {"track_type": np.array([99], np.int8)},
+        {"track_size": np.full((1, 2), np.inf)},
+        {"light_id": np.array(["7"]), "light_red": np.full((17, 1), 7, np.int8)},
+        {"crosswalk_start": np.array([], np.int64), "crosswalk_xy": np.zeros((0, 2))},
+        {"plans": np.zeros((16, 8, 3))},
+        {"trace_NC": np.zeros((80, 2))},
+    ],
+)
+def test_arrays_of_other_tools_are_checked(tmp_path: Path, changes: dict[str, Any]) -> None:
+    recorded(tmp_path / "drive")
+    resaved(tmp_path / "drive", **changes)
+    with pytest.raises(DataError, match=r"rollout\.npz: "):
+        recordings.read(tmp_path)
+
+
+def test_headers_of_other_tools_are_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of 150 damaged headers each is played or refused in two lines; fields more are left."""
+    made, folder = recorded(tmp_path / "run" / "drive"), tmp_path / "run" / "drive"
+    whole = {**made.header, "format": "reworld-rollout 1", "tool": "another's"}
+    played = 0
+    for text in [json.dumps(whole).encode(), *of_values(json.dumps(whole).encode(), 150)]:
+        resaved(folder, header=np.frombuffer(text, np.uint8))
+        code = main(["look", str(tmp_path / "run"), f"output={tmp_path / 'look.html'}"])
+        said = capsys.readouterr().err
+        played += code == 0
+        assert code == 0 or (code == 1 and said.startswith("error: ")), text
+    assert 1 < played < 100
+
+
+def test_pictures_of_other_names_are_left_out(tmp_path: Path) -> None:
+    recorded(tmp_path / "drive")
+    (tmp_path / "drive" / "cam_f0" / "00020.jpg").rename(tmp_path / "drive" / "cam_f0" / "0x.jpg")
+    (found,) = recordings.read(tmp_path)
+    assert [frame for frame, _ in found.packed["films"][0]["frames"]] == [0, 40, 60]

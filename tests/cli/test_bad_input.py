@@ -42,6 +42,12 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["--agent=human"], "is not a command"),
         (["explain"], "RUN is missing"),
         (["doctor", "dta"], "SUBJECT dta must be one of"),
+        (["explain", 300 * "a"], "cannot be the path of a file"),
+        (["compare", 900 * "abcd/", "b"], "cannot be the path of a file"),
+        (["evidence", "table", f"output={300 * 'a'}"], "cannot be the path of a file"),
+        (["evidence", "table", "output=a\0b"], "cannot be the path of a file"),
+        (["evidence", "table", f"resamples=1{400 * '0'}"], "resamples=1"),
+        (["video", "score", f"q{400 * 'q'}=1"], "is unknown"),
     ],
 )
 def test_commands_and_plain_arguments_that_are_none(

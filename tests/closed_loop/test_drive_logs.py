@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,14 +16,19 @@ import pytest
 from reworld_agent.baselines import HumanAgent, PDMClosedAgent
 from reworld_agent.cli.main import main
 from reworld_agent.closed_loop import from_split
-from reworld_agent.closed_loop.driving.loop import drive_scenario
+from reworld_agent.closed_loop.driving.loop import Pace, drive_scenario
 from reworld_agent.closed_loop.driving.record import row_of
+from reworld_agent.closed_loop.driving.run import DriveTask, drive_one
 from reworld_agent.closed_loop.replay.frames import reframed
 from reworld_agent.closed_loop.replay.scenarios import of_logs
 from reworld_agent.closed_loop.world import maps_root
+from reworld_agent.core.errors import DataError
 from reworld_agent.core.result_tables import write_with_twin
+from reworld_agent.evaluation.agent_choice import AgentChoice
 from reworld_agent.pdm.metrics.table import DRIVE
 from reworld_agent.pdm.world.frames import boxes, ego_state, open_log
+from reworld_agent.scenes.logs import load_log
+from reworld_agent.scenes.maps.city import city_map_path
 from reworld_agent.scenes.splits import DataRoots
 from reworld_agent.scenes.synthetic.logs import log_bytes
 from tests.closed_loop import agents
@@ -92,6 +102,51 @@ def test_who_is_lost_scores_nothing(roots: DataRoots) -> None:
     assert driven.world.reason == "lost" and row["score"] == row["alpasim_score"] == 0.0
     assert row["farthest_m"] > 60.0 and "from the logged one" in row["reason"]
     assert {event.kind for event in driven.events} == {"left_log", "lost"}
+
+
+def _no_route(frames: list[dict[str, Any]]) -> None:
+    frames[3]["roadblock_ids"] = []
+
+
+def _unknown_block(frames: list[dict[str, Any]]) -> None:
+    frames[11]["roadblock_ids"] = ["99999999"]
+
+
+def _jump(frames: list[dict[str, Any]]) -> None:
+    frames[9]["ego2global_translation"] = np.array([1e9, 0.0, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [(_no_route, "no route"), (_unknown_block, "'99999999'"), (_jump, "the logged ego jumps")],
+)
+@pytest.mark.parametrize("agent", ["ConstantVelocityAgent", "PDMClosedAgent"])
+def test_what_is_wrong_with_a_log_is_not_the_agents(
+    roots: DataRoots, tmp_path: Path, damage: Callable[[Any], None], said: str, agent: str
+) -> None:
+    """Such a piece has no score, whoever drives; before, the ego had left the map."""
+    good = of_logs(roots, 1, seconds=8.0)[0]
+    frames = [dict(frame) for frame in load_log(good.log)]
+    damage(frames)
+    bad = tmp_path / good.log.name
+    bad.write_bytes(pickle.dumps(frames))
+    choice = AgentChoice(agent, {"_target_": f"reworld_agent.baselines.{agent}"})
+    row = drive_one(DriveTask(replace(good, log=bad), choice, Pace(), False, tmp_path / "out"))
+    assert said in row["reason"] and not row["valid"] and np.isnan(row["score"])
+    assert drive_one(DriveTask(good, choice, Pace(), False, tmp_path / "out"))["valid"]
+
+
+def test_another_map_is_another_scenario(roots: DataRoots, tmp_path: Path) -> None:
+    """Rows of it are not taken for those of the first, nor where it is gone."""
+    shutil.copytree(roots.maps_root, tmp_path / "maps")
+    other = replace(roots, maps_root=tmp_path / "maps")
+    first, same = of_logs(roots, 1)[0].source, of_logs(other, 1)[0].source
+    city = city_map_path(tmp_path / "maps", of_logs(roots, 1)[0].town)
+    city.write_bytes(city.read_bytes() + b"\0")
+    assert first == same != of_logs(other, 1)[0].source
+    city.unlink()
+    with pytest.raises(DataError, match="cannot be read"):
+        of_logs(other, 1)
 
 
 @pytest.mark.slow

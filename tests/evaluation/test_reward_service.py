@@ -97,7 +97,11 @@ def test_what_cannot_be_answered_is_refused_and_the_server_goes_on(url: str) -> 
         (b"PK\x03\x04" + bytes(60), "cannot be read"),
         (one_array.getvalue(), "cannot be read"),
         (packed(tokens=np.array(0), poses=plans(1)), "0-d array"),
-        (packed(tokens=["s0"], poses=plans(1), interval_s=np.zeros(2)), "Python scalars"),
+        (packed(tokens=["s0"], poses=plans(1), interval_s=np.zeros(2)), "is no number"),
+        (packed(tokens=["s0"], poses=plans(1), interval_s=np.array(True)), "is no number"),
+        (packed(tokens=["s0"], poses=plans(1), interval_s=np.array("0.5")), "is no number"),
+        (packed(tokens=["s0"], poses=plans(1) + 1j), "of type complex"),
+        (packed(tokens=["s0"], poses=plans(1).astype(str)), "of type <U"),
         (packed(tokens=["s0"], poses=plans(1), interval=0.25), "interval is unknown"),
         (packed(tokens=[7], poses=plans(1)), "no list of texts"),
         (packed(tokens=[b"s0"], poses=plans(1)), "no list of texts"),
@@ -108,7 +112,8 @@ def test_what_cannot_be_answered_is_refused_and_the_server_goes_on(url: str) -> 
     for body, said in refused:
         answer = ask(url, body)
         assert answer["status"] == 400 and said in answer["error"] and answer["next"], answer
-    for text in ('{"tokens": 5, "poses": []}', "[" * 100_000, '"text"'):
+    huge = json.dumps({"tokens": ["s0"], "poses": [[[[10**400, 0, 0]]]]})
+    for text in (huge, '{"tokens": 5, "poses": []}', "[" * 100_000, '"text"'):
         answer = ask(url, text.encode(), "application/json")
         assert answer["status"] == 400 and answer["next"], answer
     assert ask(url, b"{}", path="/scores")["status"] == 404

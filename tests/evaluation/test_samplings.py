@@ -113,5 +113,8 @@ def test_neither_times_nor_layout_are_guessed(tmp_path: Path) -> None:
         assert "is no time between poses" in (pose_fault(plans[2], bad) or "")
     with pytest.raises(DataError, match="is no number"):
         interval_of(8, "2 Hz")  # type: ignore[arg-type]
+    for value in ("0.5", True, [0.5], 0.5 + 0j):  # NumPy and Python would read some as a number
+        with pytest.raises(DataError, match="is no number"):
+            interval_of(8, value)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="have no times of their own"):
         knot_times_us(0, 8, 1e-7)

@@ -22,12 +22,13 @@ from reworld_agent.benchmarks.evidence.designs import Rule
 from reworld_agent.benchmarks.evidence.measured import speedup
 from reworld_agent.benchmarks.evidence.run import commands
 from reworld_agent.cli.main import main
-from reworld_agent.core.errors import ConfigError, ReWorldError, UsageError
+from reworld_agent.core.errors import ConfigError, DataError, ReWorldError, UsageError
 from reworld_agent.core.result_tables import read_provenance, write_csv, write_parquet
 from reworld_agent.model.gate_record import write_verdict
 from reworld_agent.training.chain import Command
 from tests.core.records.mutations import of_bytes, of_values
 
+TOWNS_OF = measured.towns_of  # the tests' own drives are in no split
 GAIN = {"with": 0.05, "without": 0.0, "harmful": -0.1}
 SCORE = {"file": "score/pdm_scores.parquet", "column": "score"}
 BIG = {"low_above": 0.02}
@@ -354,6 +355,40 @@ def test_damaged_records_of_runs_are_one_error(place: Path, name: str) -> None:
     assert taken < 60
     file.write_bytes(whole)
     tabled(place)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("generation", "x", "generation of row 0 must be a finite number"),
+        ("generation", np.nan, "generation of row 0 must be a finite number"),
+        ("step", "x", "step of row 0 must be a finite number"),
+        ("step", 5, "no curve: two or more, rising"),
+        ("step", -1, "no curve"),
+    ],
+)
+def test_curves_that_are_none_are_refused(
+    place: Path, column: str, value: Any, message: str
+) -> None:
+    run_evidence(settings(place, "faster"), Machine())
+    file = place / "evidence" / "faster" / "fast_seed_1" / "train" / "validation.csv"
+    write_csv(file, pd.read_csv(file).assign(**{column: value}))
+    with pytest.raises(DataError, match=message):
+        tabled(place)
+
+
+@pytest.mark.parametrize("value", ["x", np.nan, np.inf])
+def test_scores_that_are_none_are_refused(place: Path, value: Any) -> None:
+    run_evidence(settings(place), Machine())
+    file = place / "evidence" / "gain" / "with_seed_1" / "score" / "pdm_scores.parquet"
+    pd.read_parquet(file).assign(score=value).to_parquet(file)
+    with pytest.raises(DataError, match="score of row 0 must be a finite number"):
+        tabled(place)
+
+
+def test_a_drive_that_is_a_path_is_refused() -> None:
+    with pytest.raises(DataError, match="the name of no log"):
+        TOWNS_OF("town6_test", ["../../elsewhere"])
 
 
 def test_the_shipped_designs_have_the_thresholds_of_the_plan() -> None:

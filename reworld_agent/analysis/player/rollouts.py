@@ -23,19 +23,23 @@ from reworld_agent.analysis.player.contract import ROLLOUT, MovingScene, empty_s
 from reworld_agent.analysis.player.films import picture_of
 from reworld_agent.analysis.player.ground import Crosswalks, pack_ground, pack_lights, window_of
 from reworld_agent.analysis.player.packing import pack_path, pack_poses, pack_values
+from reworld_agent.analysis.player.rollout_header import header_fault
 from reworld_agent.analysis.tables.files import ROLLOUTS
 from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.images import load_image
 from reworld_agent.core.text import shown
-from reworld_agent.pdm.scene_cache import SceneCache
+from reworld_agent.pdm.scene_cache import TRACK_TYPES, SceneCache
 from reworld_agent.pdm.world.ego_frame import poses_to_ego, to_ego
 
 Array = NDArray[np.float64]
 FORMAT = "reworld-rollout 1"
 SCENE_FILE, STEPS_FILE = "scene.npz", "rollout.npz"
 _STATES = {-1: "-", 0: "g", 1: "r"}  # of signals
-_DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
+_DAMAGE = (
+    *(OSError, ValueError, KeyError, TypeError, EOFError, RecursionError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 _AGAIN = "record it again with Rollout.save"
 
 
@@ -121,25 +125,48 @@ class Rollout:
         wanted = {
             "ego": (steps, 3),
             "speed": (steps,),
+            "track_token": (tracks,),
+            "track_type": (tracks,),
             "track_pose": (steps, tracks, 3),
             "track_size": (tracks, 2),
+            "plans": (*self.plans.shape[:2], 2),
             "plan_step": self.plans.shape[:1],
+            "light_id": (len(self.light_id),),
             "light_red": (*self.light_red.shape[:1], len(self.light_id)),
         }
         for name, shape in wanted.items():
-            if getattr(self, name).shape != shape:
-                return f"{name} has shape {getattr(self, name).shape}, not {shape}"
-        starts = self.crosswalk_start
+            own = getattr(self, name)
+            if own.shape != shape:
+                return f"{name} has shape {own.shape}, not {shape}"
+            if own.dtype.kind not in _KINDS.get(name, "fiu"):
+                return f"{name} is of type {own.dtype}"
+        for name, line in self.traces.items():
+            if line.ndim != 1:
+                return f"trace_{name} has shape {line.shape}, not {(steps,)}"
+        if not isinstance(self.header, Mapping) or self.header.get("format") != FORMAT:
+            return f"no header, or not of the format {FORMAT!r}"
+        if steps < 2 or not np.isfinite(self.ego).all():
+            return "the ego's poses are fewer than two, or not finite"
+        return self._fault_of_values() or header_fault(self.header)
+
+    def _fault_of_values(self) -> str:
+        starts, steps = self.crosswalk_start, len(self.ego)
         if starts is not None and (
             self.crosswalk_xy.shape[1:] != (2,)
-            or list(starts[[0, -1]]) != [0, len(self.crosswalk_xy)]
+            or starts.ndim != 1
+            or list(starts[:1]) + list(starts[-1:]) != [0, len(self.crosswalk_xy)]
             or (np.diff(starts) < 3).any()
         ):
             return "crosswalk_start does not cut crosswalk_xy into outlines"
-        if self.header.get("format") != FORMAT:
-            return f"format {self.header.get('format')!r}, not {FORMAT!r}"
-        if steps < 2 or not np.isfinite(self.ego).all():
-            return "the ego's poses are fewer than two, or not finite"
+        for name, least, most in (
+            ("plan_step", 0, steps - 1),
+            ("track_type", 0, len(TRACK_TYPES) - 1),
+            ("track_size", 0, 100),
+            ("light_red", min(_STATES), max(_STATES)),
+        ):
+            own = getattr(self, name)
+            if not ((own >= least) & (own <= most)).all():
+                return f"{name} is not within {least} and {most}"
         return ""
 
 
@@ -148,6 +175,11 @@ _ARRAYS = (
     *("track_token", "track_type", "track_size", "track_pose"),
     *("light_id", "light_red"),
 )
+# of what is no number, kinds of NumPy's types
+_KINDS = {
+    **dict.fromkeys(("track_token", "light_id"), "U"),
+    **dict.fromkeys(("plan_step", "track_type", "light_red"), "iu"),
+}
 _OF_CROSSWALKS = ("crosswalk_start", "crosswalk_xy")
 
 
@@ -308,7 +340,7 @@ def _films(folder: Path, images: list[str], whose: str, notes: list[str]) -> lis
     films = []
     for camera in sorted(path for path in folder.glob("cam_*") if path.is_dir()):
         frames, faults = [], []
-        for file in sorted(camera.glob("[0-9]*.jpg")):
+        for file in sorted(own for own in camera.glob("*.jpg") if _is_number(own.stem)):
             try:
                 picture = load_image(file, "a picture of the rollout", _AGAIN, _AGAIN)
             except DataError as error:
@@ -321,3 +353,7 @@ def _films(folder: Path, images: list[str], whose: str, notes: list[str]) -> lis
         if faults:
             notes.append(faults[0] + (f" (and {len(faults) - 1} more)" if faults[1:] else ""))
     return films
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal()

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from reworld_agent.benchmarks.evidence.designs import Contrast, Design, Measure
 from reworld_agent.benchmarks.evidence.run import run_home
 from reworld_agent.core.errors import DataError
-from reworld_agent.core.result_tables import read_csv, read_frame
+from reworld_agent.core.result_tables import NUMBER, check_cells, read_csv, read_frame
+from reworld_agent.core.text import is_file_name
 from reworld_agent.scenes.logs import load_log
 from reworld_agent.scenes.splits import resolve_split
 
@@ -67,15 +68,18 @@ def arm_values(design: Design, measure: Measure, arm: str, home: Path, split: st
 
 
 def arm_curves(design: Design, measure: Measure, arm: str, home: Path) -> list[tuple[Array, Array]]:
-    """Steps and values of every seed's curve."""
+    """Steps and values of every seed's curve; raises DataError where it is none."""
     found = []
     for seed in design.seeds:
-        table = _read(run_home(home, arm, seed) / measure.file, measure)
+        file = run_home(home, arm, seed) / measure.file
+        table = _read(file, measure)
         if "step" not in table:
-            raise DataError(f"{measure.file}: no column step", AGAIN)
-        found.append(
-            (table["step"].to_numpy(np.float64), table[measure.column].to_numpy(np.float64))
-        )
+            raise DataError(f"{file}: no column step", AGAIN)
+        check_cells(file, table, {"step": NUMBER}, AGAIN)
+        steps, values = table["step"].to_numpy(np.float64), table[measure.column]
+        if len(steps) < 2 or not (np.diff(steps, prepend=-1.0) > 0.0).all():
+            raise DataError(f"{file}: its steps are no curve: two or more, rising", AGAIN)
+        found.append((steps, values.to_numpy(np.float64)))
     return found
 
 
@@ -92,6 +96,7 @@ def _read(file: Path, measure: Measure) -> pd.DataFrame:
         table = table[table["token"] != _AVERAGE].reset_index(drop=True)
     if table.empty:
         raise DataError(f"{file}: it has no row of this measure", AGAIN)
+    check_cells(file, table, {measure.column: NUMBER}, AGAIN)
     return table
 
 
@@ -106,8 +111,11 @@ def _drives(file: Path, tokens: Sequence[str]) -> list[str]:
 
 
 def towns_of(split: str, drives: Sequence[str]) -> list[str]:
-    """Town of every drive of a split, by its log."""
+    """Town of every drive of a split, by its log; raises DataError where it is no log's name."""
     folder = resolve_split(split).logs
+    other = [drive for drive in drives if not is_file_name(drive)]
+    if other:
+        raise DataError(f"{other[0]!r} is the name of no log", AGAIN)
     known = {
         drive: str(load_log(folder / f"{drive}.pkl")[0]["map_location"])
         for drive in dict.fromkeys(drives)

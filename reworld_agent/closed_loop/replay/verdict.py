@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from reworld_agent.closed_loop.ego import FASTEST
 from reworld_agent.closed_loop.judging.scene_score import scene_score
 from reworld_agent.closed_loop.judging.verdict import Verdict, drive_score, progress
 from reworld_agent.closed_loop.judging.windows import (
@@ -15,7 +16,7 @@ from reworld_agent.closed_loop.judging.windows import (
     window_starts,
     window_states,
 )
-from reworld_agent.closed_loop.replay.frames import TICKS
+from reworld_agent.closed_loop.replay.frames import FRAME, TICKS
 from reworld_agent.closed_loop.replay.world import LOST, LogWorld
 from reworld_agent.core.errors import SceneError
 from reworld_agent.pdm.cache_io.build import build_from_moments
@@ -39,9 +40,12 @@ def judge_log(world: LogWorld) -> Verdict:
 
     Raises:
         DataError: the city's map is missing.
+        SceneError: the log itself cannot be judged, whoever drives: a frame that a window of the
+            whole piece begins with has no route on the map, or the logged ego jumps.
     """
     ensure_compiled()
     count, fault = world.tick // TICKS, ""
+    _require_judgeable(world, count)
     values = dict.fromkeys(DRIVE.official, 1.0)
     judged: list[Window] = []
     try:
@@ -71,6 +75,22 @@ def judge_log(world: LogWorld) -> Verdict:
         "farthest_m": world.farthest,
     }
     return Verdict(values, more, tuple(judged), None, fault)
+
+
+def _require_judgeable(world: LogWorld, count: int) -> None:
+    """Raise SceneError where a drive's score would say something of the log, not of the agent."""
+    whole = world.last - world.start
+    for start in {*window_starts(whole, _WINDOW), *window_starts(count, _WINDOW)}:
+        world.require_ground(start)
+    moments: list[Moment] = world.log.moments(world.start, world.last + 1)
+    steps = np.hypot(*np.diff([moment.state[:2] for moment in moments], axis=0).T)
+    if steps.max() > FASTEST * FRAME:
+        number = int(steps.argmax())
+        raise SceneError(
+            f"{world.log.path}: the logged ego jumps {steps.max():.0f} m to frame "
+            f"{moments[number + 1].frame['token']}",
+            "leave the log out",
+        )
 
 
 def _windows(world: LogWorld, count: int) -> Iterator[Window]:

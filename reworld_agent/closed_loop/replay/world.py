@@ -22,6 +22,7 @@ from reworld_agent.closed_loop.replay.frames import FRAME, HISTORY, TICKS, refra
 from reworld_agent.core.errors import DataError, SceneError, UsageError
 from reworld_agent.pdm.world.frames import Moment, open_log
 from reworld_agent.scenes.geometry import relative_poses
+from reworld_agent.scenes.maps.ground import open_outline
 from reworld_agent.scenes.scene import Scene
 from reworld_agent.scenes.types import AgentInput, Cameras, Lidar, SensorConfig
 
@@ -146,8 +147,25 @@ class LogWorld:
             lidars.append(Lidar.from_paths(blobs, Path(path) if path else None, names))
         return AgentInput(statuses, cameras, lidars)
 
+    def require_ground(self, number: int) -> None:
+        """Raise SceneError where the map lacks the route, or the place, of a frame as logged.
+
+        Args:
+            number: of the frame, since the start.
+        """
+        logged = self.log.moments(self.start + number, self.start + number + 1)[0]
+        frame, (x, y) = logged.frame, logged.state[:2]
+        outline = open_outline(self.maps_root, frame["map_location"])
+        if outline is not None:
+            outline.check(frame["roadblock_ids"], float(x), float(y), frame["token"])
+
     def scene(self) -> Scene:
-        """What a privileged agent sees now: boxes, lights, route and map too; no future."""
+        """What a privileged agent sees now: boxes, lights, route and map too; no future.
+
+        Raises:
+            SceneError: the map lacks the route of the frame.
+        """
+        self.require_ground(self.tick // TICKS)
         frames = [
             reframed(self.log.frames[self.start + number], self._driven(number))
             for number in self._history()

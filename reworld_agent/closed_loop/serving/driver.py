@@ -52,6 +52,7 @@ logger = logging.getLogger(__name__)
 REASON = "reworld-stop-reason"  # of the metadata that end a call
 _MOST_SESSIONS = 64  # that are open; runtimes that died never close theirs
 _LONGEST = 300  # characters of a reason
+_LATEST_US = 1 << 62  # a plan's times still fit into the message's 64 bits
 
 
 class DriverService(EgodriverServiceServicer):
@@ -161,6 +162,8 @@ class DriverService(EgodriverServiceServicer):
         ego: EgoState | None = None
         plan: Plan | None = None
         reason = f"there is no session '{request.session_uuid}'"
+        if now_us > _LATEST_US:
+            session, reason = None, f"{now_us} us is no time of a drive"
         if session is not None:
             ego = session.ego(now_us)
             try:
@@ -175,7 +178,8 @@ class DriverService(EgodriverServiceServicer):
         if reason:
             reason = " ".join(reason.split())[:_LONGEST]
             logger.warning("session %s stops: %s", request.session_uuid, reason)
-            plain = reason.encode("ascii", "replace").decode()
+            ascii_only = reason.encode("ascii", "replace").decode()
+            plain = "".join(one if one.isprintable() else "?" for one in ascii_only)
             context.set_trailing_metadata(((REASON, plain),))
         response = DriveResponse(trajectory=_answer(plan, ego, now_us))
         response.debug_info.unstructured_debug_info = pickle.dumps(

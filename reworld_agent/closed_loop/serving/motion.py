@@ -16,6 +16,7 @@ from reworld_agent.scenes.synthetic.town.geometry import wrap
 LEFT, STRAIGHT, RIGHT, UNKNOWN = range(4)
 _KEPT_US = 10_000_000  # of the past
 _SIDEWAYS = 2.0  # m/s; no vehicle moves more to its side than ahead at more than this
+_FASTEST, _FARTHEST = 1e4, 1e9  # m/s, m/s² and rad/s; m: beyond, a message is damaged
 _SPAN_US = 500_000  # over which a velocity that is not sent is taken
 
 
@@ -42,7 +43,8 @@ def read_states(message: Any) -> list[EgoState]:
     """The states of a message `RolloutEgoTrajectory`.
 
     Raises:
-        ValueError: a pose or a state is not finite, or there are more or fewer states than poses.
+        ValueError: a pose or a state is not finite, or none of a car on this planet, or there are
+            more or fewer states than poses.
     """
     poses, dynamics = message.trajectory.poses, message.dynamic_states
     if len(dynamics) not in (0, len(poses)):
@@ -54,8 +56,10 @@ def read_states(message: Any) -> list[EgoState]:
         velocity = _flat(sent, "linear_velocity")
         acceleration = _flat(sent, "linear_acceleration")
         yaw_rate = 0.0 if sent is None else float(sent.angular_velocity.z)
-        if not np.isfinite(yaw_rate):
-            raise ValueError("an angular velocity is not finite")
+        if not abs(yaw_rate) < _FASTEST:
+            raise ValueError(f"an angular velocity of {yaw_rate:g} rad/s")
+        if not np.abs(pose[:3]).max() < _FARTHEST:
+            raise ValueError(f"a pose at {pose[:3].tolist()} m")
         states.append(EgoState(time_us, pose, velocity, acceleration, yaw_rate))
     return states
 
@@ -65,8 +69,8 @@ def _flat(state: Any, name: str) -> Array | None:
         return None
     vector = getattr(state, name)
     found = np.array([vector.x, vector.y], np.float64)
-    if not np.isfinite(found).all():
-        raise ValueError(f"a {name.replace('_', ' ')} is not finite")
+    if not np.abs(found).max() < _FASTEST:  # also where one is not finite
+        raise ValueError(f"a {name.replace('_', ' ')} of {found.tolist()}")
     return found
 
 

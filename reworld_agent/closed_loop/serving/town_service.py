@@ -208,7 +208,10 @@ def _encoded(image: NDArray[np.uint8], kind: int, quality: float) -> bytes:
         raise ValueError(f"image_format={kind} is not PNG, JPEG or RGB_UINT8_PLANAR")
     wanted = round(min(max(quality or _QUALITY, 1.0), 100.0))
     options = [int(cv2.IMWRITE_JPEG_QUALITY), wanted] if kind == _JPEG else []
-    done, data = cv2.imencode(".jpg" if kind == _JPEG else ".png", image, options)
+    try:
+        done, data = cv2.imencode(".jpg" if kind == _JPEG else ".png", image, options)
+    except cv2.error as error:  # such as more columns than a JPEG can have
+        raise ValueError(f"the picture cannot be encoded ({error.err})") from error
     if not done:
         raise ValueError("the picture cannot be encoded")
     return data.tobytes()

@@ -7,7 +7,7 @@ tuples.
 from __future__ import annotations
 
 import dataclasses
-import math
+import sys
 import types
 import typing
 from collections.abc import Mapping
@@ -102,7 +102,7 @@ def _mapping(kind: Any, value: Any, where: str) -> dict[Any, Any]:
 def _scalar(hint: Any, value: Any, where: str) -> Any:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if hint is float:
-        fits = number and math.isfinite(value)
+        fits = number and abs(value) <= sys.float_info.max  # an int may be larger, and NaN is not
         return float(_fitting(fits, value, where, "a finite number"))
     fits = isinstance(value, hint) and not (hint is int and isinstance(value, bool))
     return _fitting(fits, value, where, f"of type {hint.__name__}")

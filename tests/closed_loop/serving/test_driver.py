@@ -218,6 +218,24 @@ def _nan_pose(simulator: Simulator) -> None:
     simulator.motion(NOW, planar_pose(np.nan, 0, 0))
 
 
+def _control_character(simulator: Simulator) -> None:
+    simulator.start(camera())
+    simulator.usual()
+    simulator.image(NOW, png(picture()), "camera\x01\x00")
+
+
+def _too_fast(simulator: Simulator) -> None:
+    simulator.start(camera())
+    simulator.usual()
+    simulator.motion(NOW, planar_pose(0, 0, 0), velocity=(3e38, 0), acceleration=(0, 0))
+
+
+def _too_far(simulator: Simulator) -> None:
+    simulator.start(camera())
+    simulator.usual()
+    simulator.motion(NOW, planar_pose(3e38, 0, 0))
+
+
 def _old_pose(simulator: Simulator) -> None:
     simulator.start(camera())
     simulator.usual()
@@ -246,6 +264,9 @@ MALFORMED = {
     "another size": (_wrong_size, "128 x 72, those before it 64 x 36"),
     "an undeclared camera": (_undeclared, "a picture of 'camera_left', which was not declared"),
     "a pose of NaN": (_nan_pose, "a pose is not finite"),
+    "a name that no terminal shows": (_control_character, "a picture of 'camera"),
+    "a speed of no car": (_too_fast, "a linear velocity of"),
+    "a place of no car": (_too_far, "a pose at"),
     "an old pose": (_old_pose, "ego's pose is 0.50 s old"),
     "unequal states": (_unequal_states, "2 dynamic states for 1 poses"),
 }
@@ -289,6 +310,17 @@ def test_without_a_pose_or_a_session_the_plan_is_empty() -> None:
         simulator.close()
         simulator.close()
         assert "no session" in simulator.drive(NOW)[1]
+
+
+@pytest.mark.parametrize("now_us", [2**63, 2**64 - 1])
+def test_a_time_that_is_none_is_answered(now_us: int) -> None:
+    with served(WatchedAgent()) as channel:
+        simulator = Simulator(channel)
+        simulator.start(camera())
+        simulator.usual()
+        reply, reason = simulator.drive(now_us)
+        assert "is no time of a drive" in reason and not reply.trajectory.poses
+        assert simulator.drive(NOW)[1] == ""
 
 
 def test_a_second_session_of_one_name_is_refused_and_the_first_goes_on() -> None:

@@ -33,6 +33,7 @@ from reworld_agent.closed_loop.serving.town_service import TownService
 from reworld_agent.scenes.synthetic.drive import Moment
 
 SCENE = "town6_test/0000"
+JPEG = sensorsim_pb2.ImageFormat.JPEG
 PNG, PLANAR = sensorsim_pb2.ImageFormat.PNG, sensorsim_pb2.ImageFormat.RGB_UINT8_PLANAR
 
 
@@ -189,6 +190,11 @@ def test_what_cannot_be_painted_is_refused_with_the_reason(
         (lens, "a pinhole of 360.5 px, no other"),
         (stranger, "there is no track 'somebody'"),
         (request(scene, ego, image_format=sensorsim_pb2.ImageFormat.AV1), "is not PNG"),
+        (request(scene, ego, resolution_w=60_000, resolution_h=60_000), "60000 x 60000 pixels: at"),
+        (
+            request(scene, ego, resolution_w=70_000, resolution_h=700, image_format=JPEG),
+            "cannot be encoded",
+        ),
     ):
         with pytest.raises(grpc.RpcError, match=said) as error:
             call(channel, "render_rgb", asked)
