@@ -141,11 +141,17 @@ def test_bad_files_of_planners_are_refused(
         (THREE, "c needs {trained}"),
         ("planners: {'../a': [agent=a]}", "no list of arguments"),
         ("a: [", "cannot be read"),
+        ("planners: {a: [agent=a]}\nshipped: 1", "no more"),
+        ("planners: {a: [agent=a]}\nbase: true", "no more"),
+        ("planners: {slow: [agent=a]}\nshipped: true", "slow is a shipped planner too"),
     ):
         file.write_text(text)
         assert main(["benchmark", "ranks", f"planners={file}", f"output_dir={tmp_path / 'o'}"]) == 2
         assert said in capsys.readouterr().err and not (tmp_path / "o").exists()
-    assert len(RanksSettings().chosen) >= 12
+    shipped = RanksSettings().chosen
+    file.write_text("planners: {a: [agent=a]}\nshipped: true")
+    assert RanksSettings(planners=file).chosen == {**shipped, "a": ("agent=a",)}
+    assert len(shipped) >= 12
 
 
 @pytest.mark.parametrize("habit", HABITS)

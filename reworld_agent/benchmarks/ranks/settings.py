@@ -50,7 +50,18 @@ class RanksSettings(Settings):
     @property
     def chosen(self) -> dict[str, tuple[str, ...]]:
         """Arguments by the name of each planner."""
-        file = self.planners or SHIPPED
+        if self.planners is None:
+            return self._listed(SHIPPED)[0]
+        found, with_shipped = self._listed(self.planners)
+        both = self._listed(SHIPPED)[0] if with_shipped else {}
+        twice = sorted(set(both) & set(found))
+        if twice:
+            message = f"planners={shown(self.planners)}: {twice[0]} is a shipped planner too"
+            raise UsageError(message, "name it otherwise")
+        return both | found
+
+    def _listed(self, file: Path) -> tuple[dict[str, tuple[str, ...]], bool]:
+        """The planners of a file, and whether it takes the shipped ones too."""
         fix = "see benchmarks/ranks/planners.yaml"
         try:
             content = read_yaml(file)
@@ -59,13 +70,17 @@ class RanksSettings(Settings):
         listed = content.get("planners") if isinstance(content, dict) else None
         if not isinstance(listed, dict):
             raise UsageError(f"planners={shown(file)} has no table `planners`", fix)
+        with_shipped = content.get("shipped", False)
+        if not isinstance(with_shipped, bool) or set(content) - {"planners", "shipped"}:
+            message = f"planners={shown(file)} may hold `planners` and `shipped: true`, no more"
+            raise UsageError(message, fix)
         found = {}
         for name, words in listed.items():
             good = isinstance(words, list) and all(isinstance(word, str) for word in words)
             if not good or not is_file_name(str(name)):
                 raise UsageError(f"planners={shown(file)}: {name} is no list of arguments", fix)
             found[str(name)] = tuple(self._filled(str(name), word) for word in words)
-        return found
+        return found, with_shipped
 
     def _filled(self, name: str, word: str) -> str:
         if _TRAINED not in word:
