@@ -117,7 +117,7 @@ def _refuse_teleports(poses: Array, interval_s: float) -> None:
     if speed.max() > FASTEST:
         k = int(speed.argmax())
         raise DataError(
-            f"the plan teleports: {speed[k] * interval_s:.0f} m within {interval_s:g} s "
+            f"the plan teleports: {speed[k] * interval_s:.6g} m within {interval_s:g} s "
             f"before its pose {k}",
             f"plan at most {FASTEST:g} m/s",
         )

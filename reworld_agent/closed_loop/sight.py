@@ -99,7 +99,8 @@ class Sight:
         for name in wanted:
             known = calibration(name.upper(), SENSORS[self.drive.plan.version])
             cameras[name] = Camera(
-                image=self.picture(number, ticks[number].moment, name.upper()),
+                # a copy: it is kept for the next plans, and an agent may write into its own
+                image=self.picture(number, ticks[number].moment, name.upper()).copy(),
                 sensor2lidar_rotation=known.rotation,
                 sensor2lidar_translation=known.translation,
                 intrinsics=known.intrinsic,

@@ -20,10 +20,19 @@ def shown(path: str | Path) -> str:
     return os.fsencode(path).decode("utf-8", "replace")
 
 
+def one_line(text: str, longest: int = _LONGEST_ERROR) -> str:
+    """Somebody's text in one line of bounded length; what no terminal or table holds is "?"."""
+    short = text[: 2 * longest]  # a long one is not read through
+    plain = "".join(c if c.isprintable() else "?" for c in " ".join(short.split()))
+    return plain if len(plain) <= longest and short == text else f"{plain[:longest]} ..."
+
+
 def said(error: BaseException) -> str:
     """An error of somebody's code in one line of bounded length."""
-    text = " ".join(str(error).split())
-    short = text if len(text) <= _LONGEST_ERROR else f"{text[:_LONGEST_ERROR]} ..."
+    try:
+        short = one_line(str(error))
+    except Exception:  # it cannot even say what it is
+        short = ""
     return f"{type(error).__name__}: {short}" if short else type(error).__name__
 
 

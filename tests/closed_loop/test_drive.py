@@ -40,6 +40,10 @@ def test_the_recorded_driver_keeps_everything_and_pdm_closed_the_rules() -> None
         (agents.ReturnsNone, "no plan: the agent returned no trajectory"),
         (agents.ReturnsPoses, "no plan: the agent returned a ndarray, no Trajectory"),
         (agents.Exits, "the agent raised SystemExit: 0"),
+        (agents.RaisesAtOnce, "the agent raised ValueError: lone ? half?xxx"),
+        (agents.RaisesTheUnsayable, "the agent raised Unsayable"),
+        (agents.LosesItsHeading, "no plan: 1 candidates hold NaN or infinite poses"),
+        (agents.FliesAway, "teleports: 1.41421e+300 m within"),
     ],
 )
 def test_an_agent_that_gives_no_plan_ends_its_scenario(
@@ -47,6 +51,27 @@ def test_an_agent_that_gives_no_plan_ends_its_scenario(
 ) -> None:
     row = row_of(drive_scenario(SHORT, agent()), None, "bad")
     assert said in row["reason"] and row["score"] == 0.0 and row["valid"]
+    assert row["reason"].isprintable() and len(row["reason"]) < 310
+
+
+@pytest.mark.parametrize(("count", "interval_s"), [(40, 0.1), (4, 1.0), (20, 0.2), (80, 0.1)])
+def test_plans_of_another_sampling_are_driven_alike(count: int, interval_s: float) -> None:
+    usual = drive_scenario(SHORT, agents.PlansAt(8, 0.5)).world.states
+    other = drive_scenario(SHORT, agents.PlansAt(count, interval_s)).world.states
+    np.testing.assert_allclose(other, usual, atol=1e-6)
+
+
+@pytest.mark.parametrize(("count", "interval_s"), [(1, 0.5), (6, 0.5)])
+def test_a_short_plan_ends_where_it_ends(count: int, interval_s: float) -> None:
+    row = row_of(drive_scenario(SHORT, agents.PlansAt(count, interval_s)), None, "short")
+    assert row["reason"] == "" and row["end_time_s"] == 6.0 and np.isfinite(row["score"])
+
+
+def test_an_agent_that_works_in_place_spoils_nothing() -> None:
+    looks, writes = (
+        drive_scenario(SHORT, own()) for own in (agents.OnlyLooks, agents.WorksInPlace)
+    )
+    np.testing.assert_array_equal(looks.world.states, writes.world.states)
 
 
 def test_standing_makes_no_progress_and_leaving_the_map_is_off_the_road() -> None:

@@ -19,6 +19,7 @@ from reworld_agent.closed_loop.replay.world import LogWorld
 from reworld_agent.closed_loop.scenarios import Scenario
 from reworld_agent.closed_loop.world import World
 from reworld_agent.core.errors import DataError, ReWorldError
+from reworld_agent.core.text import one_line, said
 from reworld_agent.evaluation.inference import plan_of
 from reworld_agent.scenes.types import AgentInput, SensorConfig
 
@@ -115,15 +116,14 @@ def _planned(driven: Driven, agent: Any, seen: AgentInput) -> Any:
     try:
         plan = agent.compute_trajectory(seen, *scene)
     except (Exception, SystemExit) as error:  # whatever the code of others raises
-        text = error.message if isinstance(error, ReWorldError) else str(error)
-        driven.reason = f"the agent raised {type(error).__name__}: {' '.join(text.split())}"
-        driven.reason = driven.reason[:_LONGEST]
+        text = f"{type(error).__name__}: {error.message}" if isinstance(error, ReWorldError) else ""
+        driven.reason = one_line(f"the agent raised {text or said(error)}", _LONGEST)
         return None
     try:
         plan_of(plan)  # as `reworld score` takes it: without a plan a world goes on with the last
         read_action(plan)
     except DataError as error:
-        driven.reason = f"no plan: {error.message}"[:_LONGEST]
+        driven.reason = one_line(f"no plan: {error.message}", _LONGEST)
     return plan
 
 

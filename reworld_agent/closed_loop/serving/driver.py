@@ -37,6 +37,7 @@ from reworld_agent.closed_loop.serving.lens import Lens, read_lens
 from reworld_agent.closed_loop.serving.motion import EgoState
 from reworld_agent.closed_loop.serving.plans import Plan, implausible, sampled, stop_plan
 from reworld_agent.closed_loop.serving.poses import placed, write_pose
+from reworld_agent.closed_loop.serving.server import detail
 from reworld_agent.closed_loop.serving.session import (
     HISTORY,
     DriveSession,
@@ -44,6 +45,7 @@ from reworld_agent.closed_loop.serving.session import (
     Wishes,
 )
 from reworld_agent.core.errors import DataError, ReWorldError
+from reworld_agent.core.text import said
 from reworld_agent.evaluation.inference import plan_of
 from reworld_agent.pdm.poses import pose_fault
 
@@ -51,7 +53,6 @@ logger = logging.getLogger(__name__)
 
 REASON = "reworld-stop-reason"  # of the metadata that end a call
 _MOST_SESSIONS = 64  # that are open; runtimes that died never close theirs
-_LONGEST = 300  # characters of a reason
 _LATEST_US = 1 << 62  # a plan's times still fit into the message's 64 bits
 
 
@@ -87,6 +88,8 @@ class DriverService(EgodriverServiceServicer):
             revision = client_revision(context, CONTRACT_REVISION)
             declared = request.rollout_spec.vehicle.available_cameras
             for camera in cameras_to_revision(declared, revision, CONTRACT_REVISION):
+                if camera.logical_id in lenses:
+                    raise ValueError(f"the camera '{camera.logical_id}' is declared twice")
                 lenses[camera.logical_id] = read_lens(camera)
         except ValueError as error:
             fault = f"the session cannot be read: {error}"
@@ -98,11 +101,12 @@ class DriverService(EgodriverServiceServicer):
                 self._sessions[uuid] = session
             while len(self._sessions) > _MOST_SESSIONS:
                 forgotten, _ = self._sessions.popitem(last=False)
-                logger.warning("session %s is forgotten: it was used longest ago", forgotten)
+                logger.warning("session %s is forgotten: used longest ago", detail(forgotten))
         if known:  # it goes on as it is
-            context.abort(grpc.StatusCode.ALREADY_EXISTS, f"session {uuid} exists already")
+            reason = detail(f"session {uuid} exists already")
+            context.abort(grpc.StatusCode.ALREADY_EXISTS, reason)
         if session.fault:
-            logger.warning("session %s will only stop: %s", uuid, session.fault)
+            logger.warning("session %s will only stop: %s", detail(uuid), detail(session.fault))
         return SessionRequestStatus()
 
     def close_session(self, request: Any, context: Any) -> Any:
@@ -144,7 +148,7 @@ class DriverService(EgodriverServiceServicer):
         session = self._session(request.session_uuid)
         if session is None:
             reason = f"there is no session '{request.session_uuid}'"
-            context.abort(grpc.StatusCode.NOT_FOUND, reason)
+            context.abort(grpc.StatusCode.NOT_FOUND, detail(reason))
             raise AssertionError("abort raises")  # pragma: no cover
         return session
 
@@ -153,8 +157,8 @@ class DriverService(EgodriverServiceServicer):
     def drive(self, request: Any, context: Any) -> Any:
         """The agent's plan, or one that stops and the reason.
 
-        Without a session or a pose of ego there is no place to start from: the plan is empty,
-        which AlpaSim takes for "hold".
+        Without a session or a pose of ego there is no place to start from, and beyond the end of
+        time none to go to: the plan is empty, which AlpaSim takes for "hold".
         """
         started = time.perf_counter()
         now_us = int(request.time_now_us)
@@ -171,16 +175,14 @@ class DriverService(EgodriverServiceServicer):
             except SessionFault as error:
                 reason = str(error)
             except Exception as error:  # whatever the code of others raises
-                reason = f"the agent raised {type(error).__name__}: {error}"
+                reason = f"the agent raised {said(error)}"
                 logger.debug("session %s", request.session_uuid, exc_info=True)
             if plan is None and ego is not None:
                 plan = stop_plan(session.speed(ego), ego.yaw_rate)
         if reason:
-            reason = " ".join(reason.split())[:_LONGEST]
-            logger.warning("session %s stops: %s", request.session_uuid, reason)
-            ascii_only = reason.encode("ascii", "replace").decode()
-            plain = "".join(one if one.isprintable() else "?" for one in ascii_only)
-            context.set_trailing_metadata(((REASON, plain),))
+            reason = detail(reason)
+            logger.warning("session %s stops: %s", detail(request.session_uuid), reason)
+            context.set_trailing_metadata(((REASON, reason),))
         response = DriveResponse(trajectory=_answer(plan, ego, now_us))
         response.debug_info.unstructured_debug_info = pickle.dumps(
             {

@@ -22,6 +22,8 @@ _RADIAL, _PRISM = 6, 4  # coefficients of OpenCV's pinhole
 _FISHEYE = 4
 _SAMPLES = 2048  # of a polynomial that is inverted
 _ASPECT = 0.02  # relative: pictures are whole, whatever their size
+_MOST_BYTES = 4096  # of a lens; a polynomial of any use has some ten numbers
+_ASIDE = 0.01  # tangent of an angle that every camera sees beside its axis
 
 
 @dataclass(frozen=True)
@@ -102,10 +104,37 @@ class Lens:
 
 
 def read_lens(message: Any) -> Lens:
-    """The camera of a message `AvailableCamera`; raises ValueError where its pose is not finite."""
+    """The camera of a message `AvailableCamera`.
+
+    Raises:
+        ValueError: its pose is not finite, or its lens has too many coefficients to be one.
+    """
     spec, pose = message.intrinsics, read_pose(message.rig_to_camera)
+    if spec.ByteSize() > _MOST_BYTES:
+        raise ValueError(f"the lens of '{message.logical_id}' has {spec.ByteSize()} bytes")
     width, height = int(spec.resolution_w), int(spec.resolution_h)
     return Lens(message.logical_id, spec, width, height, rotation_of(pose), pose[:3].copy())
+
+
+def lens_fault(lens: Lens) -> str:
+    """Why no picture can come of a declared lens; "" where one can.
+
+    Whatever its kind: what lies ahead is in the picture, and what lies to the right of it or below
+    is further right or below there.
+    """
+    if lens.spec.WhichOneof("camera_param") is None:
+        return ""
+    rays = np.array([[0.0, 0.0], [_ASIDE, 0.0], [0.0, _ASIDE]])
+    with np.errstate(all="ignore"):
+        pixels = _projected(lens.spec, rays)
+        ahead, right, below = pixels
+        steps = float(right[0] - ahead[0]), float(below[1] - ahead[1])
+    size = [lens.width or np.inf, lens.height or np.inf]
+    if not np.isfinite(pixels).all():
+        return f"the lens of {lens.name} is not finite"
+    if min(steps) <= 0.0 or (pixels < 0.0).any() or (pixels > size).any():
+        return f"the lens of {lens.name} shows nothing ahead"
+    return ""
 
 
 class Repainting:

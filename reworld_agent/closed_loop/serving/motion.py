@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
-from dataclasses import dataclass, field
+from bisect import bisect_right
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from reworld_agent.closed_loop.serving.plans import FASTEST
 from reworld_agent.closed_loop.serving.poses import Array, planar, read_pose
 from reworld_agent.scenes.synthetic.logs import COMMAND_AHEAD, COMMAND_ASIDE
 from reworld_agent.scenes.synthetic.town.geometry import wrap
@@ -16,11 +17,13 @@ from reworld_agent.scenes.synthetic.town.geometry import wrap
 LEFT, STRAIGHT, RIGHT, UNKNOWN = range(4)
 _KEPT_US = 10_000_000  # of the past
 _SIDEWAYS = 2.0  # m/s; no vehicle moves more to its side than ahead at more than this
-_FASTEST, _FARTHEST = 1e4, 1e9  # m/s, m/s² and rad/s; m: beyond, a message is damaged
 _SPAN_US = 500_000  # over which a velocity that is not sent is taken
+_MOST = 10_000  # poses of a message, points of a route
+_FARTHEST = 1e6  # m; float32, which the contract has, tells 6 cm there
+_HARDEST, _SPINNING = 1e3, 1e2  # m/s^2, rad/s: beyond what noise makes of a car's
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class EgoState:
     """Ego at one time.
 
@@ -33,45 +36,63 @@ class EgoState:
     """
 
     time_us: int
-    pose: Array = field(compare=False)
-    velocity: Array | None = field(compare=False, default=None)
-    acceleration: Array | None = field(compare=False, default=None)
-    yaw_rate: float = field(compare=False, default=0.0)
+    pose: Array
+    velocity: Array | None = None
+    acceleration: Array | None = None
+    yaw_rate: float = 0.0
 
 
 def read_states(message: Any) -> list[EgoState]:
     """The states of a message `RolloutEgoTrajectory`.
 
     Raises:
-        ValueError: a pose or a state is not finite, or none of a car on this planet, or there are
-            more or fewer states than poses.
+        ValueError: a pose or a state is not finite, or none that a car can have; there are more or
+            fewer states than poses, or more than a second can need.
     """
     poses, dynamics = message.trajectory.poses, message.dynamic_states
+    if len(poses) > _MOST:
+        raise ValueError(f"{len(poses)} poses at once, more than {_MOST}")
     if len(dynamics) not in (0, len(poses)):
         raise ValueError(f"{len(dynamics)} dynamic states for {len(poses)} poses")
     states = []
     for index, entry in enumerate(poses):
         time_us, pose = int(entry.timestamp_us), read_pose(entry.pose)
-        sent = dynamics[index] if dynamics else None
-        velocity = _flat(sent, "linear_velocity")
-        acceleration = _flat(sent, "linear_acceleration")
-        yaw_rate = 0.0 if sent is None else float(sent.angular_velocity.z)
-        if not abs(yaw_rate) < _FASTEST:
-            raise ValueError(f"an angular velocity of {yaw_rate:g} rad/s")
-        if not np.abs(pose[:3]).max() < _FARTHEST:
+        if np.abs(pose[:3]).max() > _FARTHEST:
             raise ValueError(f"a pose at {pose[:3].tolist()} m")
+        sent = dynamics[index] if dynamics else None
+        velocity = _flat(sent, "linear_velocity", FASTEST)
+        acceleration = _flat(sent, "linear_acceleration", _HARDEST)
+        yaw_rate = 0.0 if sent is None else float(sent.angular_velocity.z)
+        _require("an angular velocity", abs(yaw_rate), _SPINNING)
         states.append(EgoState(time_us, pose, velocity, acceleration, yaw_rate))
     return states
 
 
-def _flat(state: Any, name: str) -> Array | None:
+def read_route(message: Any) -> Array:
+    """Points [N, 2] (m, rig) of a message `Route`, rows of NaN among them.
+
+    Raises:
+        ValueError: there are more than a drive can need.
+    """
+    if len(message.waypoints) > _MOST:
+        raise ValueError(f"{len(message.waypoints)} points, more than {_MOST}")
+    points = [[point.x, point.y] for point in message.waypoints]
+    return np.array(points, np.float64).reshape(-1, 2)
+
+
+def _flat(state: Any, name: str, most: float) -> Array | None:
     if state is None or not state.HasField(name):
         return None
     vector = getattr(state, name)
     found = np.array([vector.x, vector.y], np.float64)
-    if not np.abs(found).max() < _FASTEST:  # also where one is not finite
-        raise ValueError(f"a {name.replace('_', ' ')} of {found.tolist()}")
+    _require(f"a {name.replace('_', ' ')}", float(np.abs(found).max()), most)
     return found
+
+
+def _require(what: str, value: float, most: float) -> None:
+    """Refuse a value that no car has; raises ValueError."""
+    if not value <= most:  # also where it is not finite
+        raise ValueError(f"{what} of {value:g}, more than {most:g}")
 
 
 class Motion:
@@ -82,16 +103,18 @@ class Motion:
 
     def add(self, states: list[EgoState]) -> None:
         """Take states; of two of one time the later one stands."""
-        for state in states:
-            place = bisect_right(self._states, state)
-            if place and self._states[place - 1].time_us == state.time_us:
-                self._states[place - 1] = state
-            else:
-                insort(self._states, state)
-        if self._states:
-            oldest = self._states[-1].time_us - _KEPT_US
-            while self._states[0].time_us < oldest:
-                self._states.pop(0)
+        by_time = {state.time_us: state for state in (*self._states, *states)}
+        times = sorted(by_time)
+        # of the last but one: a single wrong time forgets nothing
+        oldest = times[-2] - _KEPT_US if len(times) > 1 else 0
+        self._states = [by_time[time_us] for time_us in times if time_us >= oldest]
+
+    def forget_after(self, time_us: int) -> bool:
+        """Forget states of a later time; whether there was one."""
+        place = bisect_right(self._states, time_us, key=lambda state: state.time_us)
+        later = self._states[place:]
+        del self._states[place:]
+        return bool(later)
 
     def at(self, time_us: int) -> EgoState | None:
         """The last state up to a time; before all of them the first; None where there is none."""

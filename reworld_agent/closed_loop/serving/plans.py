@@ -12,7 +12,7 @@ BRAKING = 3.0  # m/s²: comfortable by nuPlan's limits, and no harsh reference f
 SECONDS, STEP_S = 4.0, 0.1  # of a stop-plan
 _SHARPEST = 0.2  # 1/m, a curve of 5 m
 _ROLLING = 1.0  # m/s: below, a yaw rate says nothing of a curve
-_FASTEST = 70.0  # m/s: a plan that goes faster is none of a car
+FASTEST = 70.0  # m/s: what goes faster is no car
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ def stop_plan(speed: float, yaw_rate: float = 0.0) -> Plan:
     """Brake to a halt on the curve that ego is on.
 
     Args:
-        speed: m/s, ahead; backwards counts as standing.
+        speed: m/s, ahead; backwards counts as standing, and more than FASTEST as that.
         yaw_rate: rad/s.
     """
-    speed = max(speed, 0.0)
+    speed = min(max(speed, 0.0), FASTEST)
     times = np.arange(1, round(SECONDS / STEP_S) + 1) * STEP_S
     braked = np.minimum(times, speed / BRAKING)
     way = speed * braked - BRAKING / 2 * braked**2
@@ -70,4 +70,4 @@ def implausible(plan: Plan) -> str:
     steps = np.diff(np.concatenate([np.zeros((1, 2)), plan.poses[:, :2]]), axis=0)
     seconds = np.diff(np.array([0, *plan.times_us])) * 1e-6
     fastest = float((np.hypot(steps[:, 0], steps[:, 1]) / seconds).max())
-    return f"the plan moves at {fastest:.0f} m/s" if fastest > _FASTEST else ""
+    return f"the plan moves at {fastest:.0f} m/s" if fastest > FASTEST else ""

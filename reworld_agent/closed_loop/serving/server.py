@@ -13,11 +13,18 @@ from carla_driver_interface.protocol import channel_options
 
 from reworld_agent.closed_loop.serving.address import Address, require_free
 from reworld_agent.core.errors import UsageError
+from reworld_agent.core.text import one_line
 
 logger = logging.getLogger(__name__)
 
 _GRACE_S = 1.0  # for calls that are being answered when the server stops
+_LONGEST = 300  # characters of a reason; gRPC drops calls whose metadata are longer than 8 KiB
 Register = Callable[[grpc.Server], None]
+
+
+def detail(text: str) -> str:
+    """A reason as gRPC can carry it beside an answer: one line of ASCII, not long."""
+    return one_line(text, _LONGEST).encode("ascii", "replace").decode()
 
 
 @contextmanager

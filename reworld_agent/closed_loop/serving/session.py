@@ -12,13 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reworld_agent.closed_loop.serving.cameras import choose_cameras
-from reworld_agent.closed_loop.serving.lens import Lens, Repainting
+from reworld_agent.closed_loop.serving.lens import Lens, Repainting, lens_fault
 from reworld_agent.closed_loop.serving.motion import (
     EgoState,
     Motion,
     command_of,
+    read_route,
     read_states,
 )
+from reworld_agent.closed_loop.serving.plans import FASTEST
 from reworld_agent.core.images import load_image
 from reworld_agent.scenes.camera_names import CAMERA_NAMES
 from reworld_agent.scenes.types import AgentInput, Camera, Cameras, EgoStatus, Lidar
@@ -27,6 +29,8 @@ HISTORY = 4  # frames of NAVSIM's history, the present one among them
 INTERVAL_US = 500_000  # between them
 _NEAR_US = 200_000  # from a frame's time: one further off is another frame
 _AHEAD_US = 100_000  # by which a frame may end after the time of a plan
+_TOLD = 3  # observations that cannot be used, of a plan
+_SMALLEST = 9  # px, of either side of a picture
 _CLOSEST_US = 60_000  # between frames that are kept
 _KEPT_US = HISTORY * INTERVAL_US + _NEAR_US
 
@@ -82,9 +86,11 @@ class DriveSession:
         self.lock = threading.Lock()
         self._wishes, self._lenses = wishes, lenses
         self._cameras, missing = choose_cameras(wishes.wanted, lenses, wishes.named)
-        self.fault = fault or missing
+        wrong = (lens_fault(lens) for lens in self._cameras.values())
+        self.fault = fault or missing or next(filter(None, wrong), "")
         self._pictures: dict[str, list[_Picture]] = {name: [] for name in self._cameras}
         self._paint: dict[tuple[str, int, int], Repainting] = {}
+        self._odd: dict[str, tuple[int, int]] = {}  # sizes of pictures that were refused for it
         self._motion = Motion()
         self._route = np.empty((0, 2))
         self._unusable: list[str] = []
@@ -116,14 +122,19 @@ class DriveSession:
 
     def add_route(self, message: Any) -> None:
         """A message `Route`: points in the rig, rows of NaN among them."""
-        points = [[point.x, point.y] for point in message.waypoints]
+        try:
+            route = read_route(message)
+        except ValueError as error:
+            self.refuse(f"a route that cannot be used: {error}")
+            return
         with self.lock:
-            self._route = np.array(points, np.float64).reshape(-1, 2)
+            self._route = route
 
     def refuse(self, reason: str) -> None:
         """Note an observation that cannot be used."""
         with self.lock:
-            self._unusable.append(reason)
+            if len(self._unusable) < _TOLD:
+                self._unusable.append(reason)
 
     def _picture(self, name: str, lens: Lens, message: Any) -> _Picture:
         """A picture of a message, painted again where its lens is not like NAVSIM's."""
@@ -134,18 +145,34 @@ class DriveSession:
         except Exception as error:  # whatever damaged bytes lead to
             raise SessionFault(f"{where} cannot be read") from error
         height, width = image.shape[:2]
+        if min(height, width) < _SMALLEST:
+            raise SessionFault(f"{where} is {width} x {height}, too small to be one")
         if not lens.fits(width, height):
             declared = f"{lens.width} x {lens.height}"
             raise SessionFault(f"{where} is {width} x {height}, of another shape than {declared}")
-        before = self._pictures[name]
-        if before and before[-1].size != (width, height):
-            old = " x ".join(map(str, before[-1].size))
-            raise SessionFault(f"{where} is {width} x {height}, those before it {old}")
+        self._require_size(name, (width, height), where)
         if lens.like_navsim() or not self._wishes.repaint:
             return _Picture(time_us, image, lens.intrinsics(width), (width, height))
         paint = self._paint.get((name, width, height)) or Repainting(lens, width, height)
         self._paint[name, width, height] = paint
         return _Picture(time_us, paint(image), paint.intrinsics, (width, height))
+
+    def _require_size(self, name: str, size: tuple[int, int], where: str) -> None:
+        """Refuse a picture of another size than those before it; the second such is a new camera.
+
+        Raises:
+            SessionFault: it is the first.
+        """
+        with self.lock:
+            before, odd = self._pictures[name], self._odd.pop(name, None)
+            if not before or before[-1].size == size:
+                return
+            if odd == size:
+                before.clear()
+                return
+            self._odd[name] = size
+        old = " x ".join(map(str, before[-1].size))
+        raise SessionFault(f"{where} is {size[0]} x {size[1]}, those before it {old}")
 
     def _keep(self, name: str, picture: _Picture) -> None:
         """Keep a picture in the order of time, and of a fast camera not all."""
@@ -154,7 +181,8 @@ class DriveSession:
             kept = sorted([*kept, picture], key=lambda one: one.time_us)
             if len(kept) > 2 and kept[-1].time_us - kept[-3].time_us < _CLOSEST_US:
                 del kept[-2]
-            oldest = kept[-1].time_us - _KEPT_US
+            # of the last but one: a single wrong time forgets nothing
+            oldest = kept[max(len(kept) - 2, 0)].time_us - _KEPT_US
             self._pictures[name] = [one for one in kept if one.time_us >= oldest]
 
     # --- what goes out --------------------------------------------------------------------------
@@ -178,17 +206,32 @@ class DriveSession:
             SessionFault: something that it wants is missing, late, damaged or of another shape.
         """
         with self.lock:
+            self._forget_later(now_us + _KEPT_US)
             unusable, self._unusable = self._unusable, []
             if self.fault or unusable:
-                raise SessionFault(self.fault or "; ".join(unusable[:3]))
+                raise SessionFault(self.fault or "; ".join(unusable[:_TOLD]))
             state = self._motion.at(now_us)
             if state is None:
                 raise SessionFault("no egomotion has been sent")
             self._require_recent("ego's pose", state.time_us, now_us)
+            speed = float(np.hypot(*self._motion.velocity(state)))
+            if speed > FASTEST:
+                raise SessionFault(f"ego moves at {speed:.0f} m/s")
             times = [now_us - k * INTERVAL_US for k in reversed(range(HISTORY))]
             return AgentInput(
                 self._statuses(state, times), self._frames(now_us), [Lidar()] * HISTORY
             )
+
+    def _forget_later(self, time_us: int) -> None:
+        """Forget what no present plan can have been sent, so that a wrong time costs one plan."""
+        if self._motion.forget_after(time_us):
+            self._unusable.append("egomotion of a later time was sent")
+        for name, pictures in self._pictures.items():
+            kept = [one for one in pictures if one.time_us <= time_us]
+            if len(kept) < len(pictures):
+                late = f"a picture of {self._cameras[name].name} of a later time was sent"
+                self._unusable.append(late)
+                self._pictures[name] = kept
 
     def _statuses(self, now: EgoState, times_us: list[int]) -> list[EgoStatus]:
         command, motion = command_of(self._route), self._motion
@@ -233,6 +276,11 @@ class DriveSession:
         is_first = nearest is pictures[0] and nearest.time_us > wanted_us
         if abs(nearest.time_us - wanted_us) > _NEAR_US and not is_first:
             raise SessionFault(f"no picture of {lens.name} was sent near {wanted_us * 1e-6:.2f} s")
+        # copies: they are kept for the next plans, and an agent may write into its own
         return Camera(
-            nearest.image, lens.rotation, lens.translation, nearest.intrinsics, lens.distortion()
+            nearest.image.copy(),
+            lens.rotation.copy(),
+            lens.translation.copy(),
+            nearest.intrinsics.copy(),
+            lens.distortion(),
         )

@@ -43,6 +43,11 @@ class TownScene:
     def _renderer(self) -> TownRenderer:
         return TownRenderer(self.drive)
 
+    def prepare(self) -> None:
+        """Paint once: what is compiled and laid out for it is done before anybody waits."""
+        with self._lock:
+            self._renderer.picture(CAMERAS[0], self.drive.moment(0))
+
     @property
     def last_us(self) -> int:
         """The time of the last moment that was recorded."""

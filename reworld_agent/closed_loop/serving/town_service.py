@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from reworld_agent import __version__
 from reworld_agent.closed_loop.serving.poses import read_pose, write_pose
+from reworld_agent.closed_loop.serving.server import detail
 from reworld_agent.closed_loop.serving.town_scenes import CAPACITY, TownScene, TownScenes, declared
 from reworld_agent.core.errors import ReWorldError
 from reworld_agent.core.guards.bounds import MAX_PIXELS
@@ -163,7 +164,7 @@ def _answering(answer: Callable[[Any], Any] | None, name: str) -> Callable[[Any,
             assert answer is not None  # abort raises
             return answer(request)
         except (ReWorldError, ValueError) as error:
-            reason = " ".join(str(error).split())
+            reason = detail(str(error))
             logger.warning("%s: %s", name, reason)
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, reason)
 
@@ -196,7 +197,8 @@ def _require_own_lens(scene: TownScene, camera: str, spec: Any) -> None:
         return
     own = declared(scene, camera)
     asked = spec.opencv_pinhole_param.focal_length_x / (spec.resolution_w or own["width"])
-    if kind != "opencv_pinhole_param" or abs(asked * own["width"] / own["focal"] - 1.0) > _SAME:
+    off = abs(asked * own["width"] / own["focal"] - 1.0)
+    if kind != "opencv_pinhole_param" or not off <= _SAME:  # NaN is not
         raise ValueError(f"{camera} of the town is a pinhole of {own['focal']:.1f} px, no other")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from reworld_agent.closed_loop.serving.address import Address
+from reworld_agent.closed_loop.serving.address import Address, require_free
 from reworld_agent.closed_loop.serving.server import listening
 from reworld_agent.closed_loop.serving.settings import ServeWorldSettings
 from reworld_agent.closed_loop.serving.town_scenes import TownScenes
@@ -23,7 +23,10 @@ def serve_world(settings: ServeWorldSettings) -> Iterator[Address]:
     Raises:
         UsageError: the address is taken.
     """
+    require_free(settings.place())  # before a town is made
     count = settings.drives or SPLITS[settings.data_split].logs
-    service = TownService(TownScenes(settings.data_split, count))
+    scenes = TownScenes(settings.data_split, count)
+    scenes.scene(scenes.names[0]).prepare()
+    service = TownService(scenes)
     with listening(service.add_to, settings.place(), settings.threads) as bound:
         yield bound

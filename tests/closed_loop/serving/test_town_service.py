@@ -180,6 +180,10 @@ def test_what_cannot_be_painted_is_refused_with_the_reason(
     nan.sensor_pose.start_pose.vec.x = np.nan
     lens = request(scene, ego)
     lens.camera_intrinsics.ftheta_param.max_angle = 1.0
+    blind = request(scene, ego)
+    blind.camera_intrinsics.opencv_pinhole_param.focal_length_x = np.nan
+    long = request(scene, ego)
+    long.scene_id = "x\x00" * 100_000  # gRPC drops an answer with so long a reason
     stranger = request(scene, ego)
     stranger.dynamic_objects.add(track_id="somebody")
     for asked, said in (
@@ -188,6 +192,8 @@ def test_what_cannot_be_painted_is_refused_with_the_reason(
         (tilted, "the pose of CAM_F0 is tilted"),
         (nan, "a pose is not finite"),
         (lens, "a pinhole of 360.5 px, no other"),
+        (blind, "a pinhole of 360.5 px, no other"),
+        (long, "there is no scene 'x.x"),
         (stranger, "there is no track 'somebody'"),
         (request(scene, ego, image_format=sensorsim_pb2.ImageFormat.AV1), "is not PNG"),
         (request(scene, ego, resolution_w=60_000, resolution_h=60_000), "60000 x 60000 pixels: at"),
