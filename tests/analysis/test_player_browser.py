@@ -118,6 +118,29 @@ def test_zoom_pan_and_toggles(browser: Any, html: Path, tokens: list[str]) -> No
     assert faults == []
 
 
+def test_long_names_break_between_their_words(
+    browser: Any, html: Path, tokens: list[str]
+) -> None:
+    page, faults = opened(browser, html, width=390)
+    page.wait_for_function("window.reworld")
+    names = ["ego_status_mlp_town6", "reworld (epdms-v2/wide.run)"]
+    rename = "n => reworld.store.scene(0).then(s => s.drives.forEach((d, i) => { d.label = n[i] }))"
+    page.evaluate(rename, names)
+    page.evaluate("window.reworld.open(0)")
+    page.wait_for_function("window.reworld.player")
+    heads = page.locator(".pair thead th")
+    assert heads.all_text_contents()[1:3] == names
+    lines = heads.evaluate_all(  # of each word, on how many it stands
+        "all => all.flatMap(h => [...h.childNodes].filter(n => n.nodeName === '#text').map(n => {"
+        "const r = document.createRange(); r.selectNode(n);"
+        "return new Set([...r.getClientRects()].map(b => b.top)).size }))"
+    )
+    assert len(lines) > 8 and set(lines) == {1}
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.locator(".scroll").first.evaluate("s => s.scrollWidth <= s.clientWidth")
+    assert faults == []
+
+
 def test_each_failing_instant_is_marked_in_its_line(browser: Any, html: Path) -> None:
     page, faults = opened(browser, html)
     page.wait_for_function("window.reworld")

@@ -142,7 +142,7 @@ def render(
         "CSS": styles(protocol),
         "PLAYER": asset("player_section.html"),
         "FILTERS": asset("filters.html"),
-        "LEGEND": html.escape(legend(scenes)),
+        "LEGEND": html.escape(" ".join([legend(scenes), *_metrics(protocol)])),
         "GALLERY_HIDDEN": "" if len(scenes) > 1 else "hidden",
         "DATA": data(scenes),
         "SCRIPT": script(),
@@ -155,6 +155,14 @@ def legend(scenes: Iterable[MovingScene]) -> str:
     """What the pictures of the gallery show."""
     kinds = {own.packed["kind"] for own in scenes}
     return FILM_LEGEND if kinds == {FUTURE} else LEGEND
+
+
+def _metrics(protocol: Protocol | None) -> list[str]:
+    """What the short names of the metrics stand for."""
+    if protocol is None:
+        return []
+    rows = (metric(name) for name in protocol.explained)
+    return [f"Metrics: {', '.join(f'{row.short} {row.title}' for row in rows)}."]
 
 
 def _links(pages: Mapping[str, str], here: str) -> str:

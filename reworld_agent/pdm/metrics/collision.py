@@ -48,7 +48,7 @@ STOPPED_EGO, STOPPED_TRACK, ACTIVE_FRONT, ACTIVE_REAR, ACTIVE_LATERAL = range(5)
 COLLISION_TYPES = ("stopped_ego", "stopped_track", "active_front", "active_rear", "active_lateral")
 _TYPES = padded(COLLISION_TYPES)
 _CONTACTS = {
-    "stopped_track": "which stands",
+    "stopped_track": "standing when first seen",  # all that the scorer asks; it may move by now
     "active_front": "active front",
     "active_lateral": "active side, off the road or in several lanes",
 }

@@ -3,7 +3,7 @@
 import { CLASS_NAMES, palette } from "./colours.js";
 import { driversOf, drawDrivers, drawTracks, nameTracks } from "./draw_actors.js";
 import { drawFailures, hitTracks, nameFailures } from "./draw_failure.js";
-import { drawGround, drawLights, drawScale } from "./draw_ground.js";
+import { drawGround, drawLights, drawScale, stateAt } from "./draw_ground.js";
 import { Labels } from "./labels.js";
 import { boxCorners, egoCorners, poseAt, trackAt } from "./motion.js";
 
@@ -96,8 +96,11 @@ function drawLegend(context, view, scene, step, colours) {
     if (x > 0 && y > 0 && x < view.width && y < view.height) types.add(Math.min(track.type, 3));
   }
   const items = [...types].sort().map((type) => [CLASS_NAMES[type], colours.classes[type]]);
-  if (scene.lights.length) items.push(["red", colours.red], ["not red", colours.green]);
-  if ((scene.ground.park || []).length) items.push(["car park", colours.park]);
+  const states = new Set(scene.lights.filter((light) => light.rings.some((ring) => view.shows(ring))).map((light) => stateAt(light, scene, step)));
+  for (const [state, name, colour] of [["r", "red", colours.red], ["g", "not red", colours.green], ["-", "signal unknown", colours.unknown]]) {
+    if (states.has(state)) items.push([name, colour]);
+  }
+  if ((scene.ground.park || []).some((ring) => view.shows(ring))) items.push(["car park", colours.park]);
   context.font = "11px system-ui, sans-serif";
   context.textAlign = "left";
   context.textBaseline = "middle";

@@ -57,11 +57,16 @@ function drawCrosswalks(context, view, rings, colours) {
   }
 }
 
-/** Turning lanes by their signal; red ones are hatched too. */
-export function drawLights(context, view, scene, step, colours) {
+/** What a signal shows at a step, as it is known every 0.5 s: r, g (not red) or - (unknown). */
+export function stateAt(light, scene, step) {
   const frame = Math.floor((step * scene.dt) / 0.5 + 1e-6);
+  return light.states[Math.min(frame, light.states.length - 1)];
+}
+
+/** Turning lanes by their signal; the outline of red ones is whole and stronger. */
+export function drawLights(context, view, scene, step, colours) {
   for (const light of scene.lights) {
-    const state = light.states[Math.min(frame, light.states.length - 1)];
+    const state = stateAt(light, scene, step);
     const colour = { r: colours.red, g: colours.green }[state] || colours.unknown;
     context.beginPath();
     light.rings.forEach((ring) => trace(context, view, ring, true));

@@ -19,6 +19,12 @@ export function svg(name, attributes = {}, text = "") {
   return made;
 }
 
+/** A name as pieces with places between them where a line may break: after _ - . and /. */
+export function breakable(name) {
+  const pieces = name.split(/([^_.\/-]*[_.\/-]+)/).filter(Boolean);
+  return pieces.flatMap((piece, i) => (i ? [document.createElement("wbr"), piece] : [piece]));
+}
+
 /** A share in percent, as everywhere on the page; "–" where it is not known. */
 export function percent(value, digits = 1) {
   return value === null || value === undefined ? "–" : (100 * value).toFixed(digits);

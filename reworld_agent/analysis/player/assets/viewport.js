@@ -53,6 +53,14 @@ export class Viewport {
     ];
   }
 
+  /** Whether something of a ring [x, y, x, y, …] may be in the picture, by the box around it. */
+  shows(ring) {
+    const xs = ring.filter((_, i) => i % 2 === 0), ys = ring.filter((_, i) => i % 2);
+    const [left, low] = this.pixel(Math.min(...xs), Math.min(...ys));
+    const [right, high] = this.pixel(Math.max(...xs), Math.max(...ys));
+    return right > 0 && left < this.width && low > 0 && high < this.height;
+  }
+
   pan(dx, dy) {
     this.shift = [this.shift[0] + dx, this.shift[1] + dy];
   }
