@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from reworld_agent.analysis.look_runs import Looked
 from reworld_agent.analysis.player import page as player_page
 from reworld_agent.analysis.player.contract import FUTURE, MovingScene, empty_scene
 from reworld_agent.cli.main import main
@@ -118,12 +119,44 @@ def test_zoom_pan_and_toggles(browser: Any, html: Path, tokens: list[str]) -> No
     assert faults == []
 
 
+def test_a_page_of_one_scene_shows_it(
+    browser: Any, run: Path, caches: SceneCaches, tokens: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "one.html"
+    words = [f"token={tokens[2]}", "cameras=[none]", f"output={path}"]
+    assert main(["look", str(run), *words, *where(caches)]) == 0
+    page, faults = opened(browser, path)
+    page.wait_for_function("window.reworld.player")
+    page.keyboard.press("Escape")
+    assert page.locator(".stage canvas").is_visible() and not page.locator("article").count()
+    assert page.locator("#player-title").inner_text() == tokens[2]
+    assert not page.locator(".player-head button:visible").count()
+    assert "Metrics: NC no at-fault collision" in page.locator("main").inner_text()
+    assert faults == []
+
+
+def test_in_the_frame_of_a_notebook(browser: Any, html: Path, tmp_path: Path) -> None:
+    outer = tmp_path / "notebook.html"
+    shown = Looked((html,), 0, 1)._repr_html_()
+    outer.write_text(f"<!doctype html><title>notebook</title>{shown}", encoding="utf-8")
+    page, faults = opened(browser, outer)
+    frame = page.frames[1]
+    frame.wait_for_function("document.querySelectorAll('article').length > 1")
+    for number, link in enumerate(("a.picture", "p a")):
+        frame.locator(f"article >> nth={number}").locator(link).click()
+        frame.wait_for_function(f"window.reworld.player && window.reworld.number === {number}")
+        page.wait_for_timeout(300)  # the address is shown a little later
+    frame.locator("#player-close").click()
+    assert frame.title() != "notebook" and not frame.locator("#player").is_visible()
+    assert faults == []
+
+
 def test_long_names_break_between_their_words(
     browser: Any, html: Path, tokens: list[str]
 ) -> None:
     page, faults = opened(browser, html, width=390)
     page.wait_for_function("window.reworld")
-    names = ["ego_status_mlp_town6", "reworld (epdms-v2/wide.run)"]
+    names = ["ego_status_mlp_town6", "reworld-epdms_v2/wide.run"]
     rename = "n => reworld.store.scene(0).then(s => s.drives.forEach((d, i) => { d.label = n[i] }))"
     page.evaluate(rename, names)
     page.evaluate("window.reworld.open(0)")

@@ -3,9 +3,9 @@
 import { polygon } from "./draw_actors.js";
 import { boxCorners, egoCorners, poseAt, trackAt } from "./motion.js";
 
-const HELD = 6; // steps for which an instant is shown
+const HELD = 10; // steps for which an instant is shown
 
-const near = (failed, step) => Math.abs(failed.step - step) <= HELD;
+const held = (failed, step) => step >= failed.step - 1e-6 && step <= failed.step + HELD;
 
 /** Ids of the objects that have been hit or threatened by now. */
 export function hitTracks(drives, step) {
@@ -21,8 +21,8 @@ export function hitTracks(drives, step) {
 export function drawFailures(context, view, scene, drive, step, colours) {
   for (const { failed } of drive.metrics) {
     if (!failed) continue;
-    if (failed.aheadSteps && near(failed, step)) drawProjection(context, view, scene, drive, failed, colours);
-    if (drive.tracks && failed.track && near(failed, step)) drawOwnTrack(context, view, scene, drive, failed, step, colours);
+    if (failed.aheadSteps && held(failed, step)) drawProjection(context, view, scene, drive, failed, colours);
+    if (drive.tracks && failed.track && held(failed, step)) drawOwnTrack(context, view, scene, drive, failed, step, colours);
     if (failed.point && step >= failed.step - 1e-6) drawCorner(context, view, failed.point, colours);
   }
 }
@@ -79,9 +79,11 @@ export function failurePlace(scene, drive, failed, step) {
 
 export function nameFailures(labels, view, scene, drive, step, colours) {
   for (const { short, failed } of drive.metrics) {
-    if (!failed || !near(failed, step)) continue;
+    if (!failed || !held(failed, step)) continue;
     const who = scene.drives.length > 1 ? `${drive.name}: ` : "";
-    const text = who + (failed.text ? `${short}: ${failed.text}` : `${short} lost`);
-    labels.place(text, view.pixel(...failurePlace(scene, drive, failed, step)), { size: 13, bold: true, clear: 12, colour: colours.mark, must: true });
+    const text = failed.text ? `${short}: ${failed.text}` : `${short} lost`;
+    const place = view.pixel(...failurePlace(scene, drive, failed, step));
+    const look = { size: 13, bold: true, clear: 12, colour: colours.mark, must: true };
+    if (!labels.place(who + text, place, look)) labels.place(text, place, look); // too wide for a phone
   }
 }

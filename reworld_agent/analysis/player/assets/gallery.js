@@ -8,8 +8,8 @@ import { Viewport } from "./viewport.js";
 const PAGE = 60, SHOWN = { names: false, legend: false };
 
 export class Gallery {
-  constructor(host, store, open) {
-    Object.assign(this, { host, store, open, page: 0, order: [...store.index.scenes.keys()] });
+  constructor(host, store) {
+    Object.assign(this, { host, store, page: 0, order: [...store.index.scenes.keys()] });
     this.cards = element("div", { class: "cards" });
     this.pages = element("nav", { class: "pages", "aria-label": "pages of the gallery" });
     host.append(this.cards, this.pages);
@@ -76,9 +76,7 @@ export class Gallery {
     const words = own.sentences.map((text) => element("p", { text }));
     const facts = [own.kind === "scene" ? "" : own.kind, own.command, own.speed === null ? "" : `${own.speed.toFixed(1)} m/s`, own.city, own.outcome].filter(Boolean);
     const foot = element("p", { class: "muted", text: `${facts.join(", ")} · ` }, element("a", { href: link, text: own.token }));
-    const article = element("article", { id: `s-${own.token}`, "data-number": number, "data-token": own.token }, title, place, ...words, foot);
-    place.addEventListener("click", (event) => { event.preventDefault(); this.open(number); });
-    return article;
+    return element("article", { id: `s-${own.token}`, "data-number": number, "data-token": own.token }, title, place, ...words, foot);
   }
 
   async paint(article) {

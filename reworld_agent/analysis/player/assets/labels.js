@@ -1,6 +1,6 @@
 // Texts on a canvas that cover neither one another nor the frame's edge.
 
-const DISTANCES = [0, 9, 18, 30, 44, 62];
+const DISTANCES = [0, 9, 18, 30, 44, 62], FAR = [90, 130];
 const DIRECTIONS = [0, 30, -30, 60, -60, 90, -90, 120, -120, 150, -150, 180]
   .map((degrees) => degrees * Math.PI / 180);
 
@@ -27,15 +27,16 @@ export class Labels {
     if (!text || !(within || must)) return false;
     this.context.font = `${bold ? "bold " : ""}${size}px system-ui, sans-serif`;
     const half = [this.context.measureText(text).width / 2 + 2, size / 2 + 2];
-    const found = this.free(x, y, half, clear, this.points) || this.free(x, y, half, clear, [])
-      || (must && this.anywhere(half));
+    const found = this.free(x, y, half, clear, this.points)
+      || (must && this.free(x, y, half, clear, this.points, FAR))
+      || this.free(x, y, half, clear, []) || (must && this.anywhere(half));
     if (!found) return false;
     this.write(text, found, [x, y], half, colour || this.colours.ink);
     return true;
   }
 
-  free(x, y, half, clear, points) {
-    for (const distance of DISTANCES) {
+  free(x, y, half, clear, points, distances = DISTANCES) {
+    for (const distance of distances) {
       for (const angle of DIRECTIONS) {
         const reach = clear + distance;
         const at = [

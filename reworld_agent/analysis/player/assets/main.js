@@ -15,12 +15,15 @@ class Page {
     this.store = new Store();
     this.order = [...this.store.index.scenes.keys()];
     this.dialog = byId("player");
+    this.alone = Boolean(byId("gallery")?.hidden); // without a gallery the one scene is open, and stays so
     byId("player-close").addEventListener("click", () => this.close());
     byId("player-before").addEventListener("click", () => this.neighbour(-1));
     byId("player-after").addEventListener("click", () => this.neighbour(1));
-    if (byId("gallery-cards")) this.gallery = new Gallery(byId("gallery-cards"), this.store, (number) => this.open(number));
+    if (byId("gallery-cards") && !this.alone) this.gallery = new Gallery(byId("gallery-cards"), this.store);
     this.listen();
+    for (const name of ["close", "before", "after"]) byId(`player-${name}`).hidden = this.alone;
     this.follow();
+    if (this.alone && this.number === undefined) this.open(0);
   }
 
   listen() {
@@ -34,6 +37,7 @@ class Page {
       }));
     }
     window.addEventListener("hashchange", () => this.follow());
+    document.addEventListener("click", (event) => this.click(event));
     document.addEventListener("keydown", (event) => this.key(event));
     const recolour = (paper) => { printing(paper); this.gallery?.repaint(); this.player?.repaint(); };
     window.addEventListener("beforeprint", () => recolour(true));
@@ -48,9 +52,17 @@ class Page {
     byId("shown").textContent = `${order.length} of ${this.store.length} scenes${listed}`;
   }
 
-  /** Open the scene that the address names: #s-TOKEN or #s-TOKEN@SECONDS. */
-  follow() {
-    const match = location.hash.match(/^#s-(.*?)(?:@([\d.]+))?$/);
+  /** Links to scenes open them here: in a notebook's frame they would lead to the notebook's page. */
+  click(event) {
+    const link = event.target.closest?.('a[href^="#s-"]');
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    this.follow(link.getAttribute("href"));
+  }
+
+  /** Open the scene that an address names: #s-TOKEN or #s-TOKEN@SECONDS. */
+  follow(hash = location.hash) {
+    const match = hash.match(/^#s-(.*?)(?:@([\d.]+))?$/);
     if (!match) return;
     const number = this.store.find(decode(match[1]));
     if (number >= 0) this.open(number, match[2] === undefined ? undefined : Number(match[2]));
@@ -75,13 +87,13 @@ class Page {
       pictureOf: (image) => this.store.picture(number, image),
       moved: (time) => this.mark(own.token, time),
     });
-    this.dialog.scrollIntoView({ block: "start" });
+    if (!this.alone) this.dialog.scrollIntoView({ block: "start" });
   }
 
   mark(token, seconds) {
     const hash = `#s-${encodeURIComponent(token)}@${seconds.toFixed(1)}`;
     clearTimeout(this.marking);
-    this.marking = setTimeout(() => history.replaceState(null, "", hash), 120); // browsers bound how often
+    this.marking = setTimeout(() => address(hash), 120); // browsers bound how often
   }
 
   close() {
@@ -90,7 +102,7 @@ class Page {
     this.player = null;
     this.number = undefined;
     this.dialog.hidden = true;
-    history.replaceState(null, "", location.pathname + location.search);
+    address(location.pathname + location.search);
   }
 
   neighbour(by) {
@@ -104,7 +116,7 @@ class Page {
     const typing = event.target.matches?.(FIELDS) && event.target.type !== "range" && event.target.type !== "checkbox";
     if (typing) return;
     const acts = { n: () => this.neighbour(1), p: () => this.neighbour(-1), ArrowDown: () => this.neighbour(1), ArrowUp: () => this.neighbour(-1), Escape: () => this.close() };
-    const act = acts[event.key];
+    const act = !this.alone && acts[event.key];
     if (act) act();
     if (act || (!this.pressed(event) && this.player.key(event))) event.preventDefault();
   }
@@ -113,6 +125,11 @@ class Page {
   pressed(event) {
     return event.key === " " && event.target.matches?.("button, input[type=checkbox], a");
   }
+}
+
+/** Show an address; a frame of a notebook has none of its own. */
+function address(url) {
+  if (location.protocol !== "about:") history.replaceState(null, "", url);
 }
 
 function decode(text) {
