@@ -34,7 +34,7 @@ def load_image(
     Raises:
         DataError: the file is missing, cut short, no image, or far too large for one of a camera.
     """
-    from PIL import Image, ImageOps  # noqa: PLC0415 - the base installation reads no images
+    from PIL import Image, ImageOps, UnidentifiedImageError  # noqa: PLC0415 - the base installation reads no images
 
     try:
         size = path.stat().st_size if data is None else len(data)
@@ -58,6 +58,8 @@ def load_image(
         raise DataError(f"{path}: {what} is missing", missing) from error
     except DataError:
         raise
+    except UnidentifiedImageError as error:  # its own words name an address in memory
+        raise DataError(f"{path}: {what} is damaged (no kind of image)", damaged) from error
     except Exception as error:  # damaged bytes make PIL raise nearly anything
         raise DataError(f"{path}: {what} is damaged ({error})", damaged) from error
 

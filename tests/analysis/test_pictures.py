@@ -133,6 +133,19 @@ def test_two_agents_in_one_picture(
         assert (tmp_path / f"two.{kind}").stat().st_size > 10_000
 
 
+def test_names_are_no_mathematics(opened: Run, rows: pd.DataFrame, tmp_path: Path) -> None:
+    names = ["a$_{ \\frac{x$", "<b>$y$&lt;"]
+    one, two = (replace(opened, table=replace(opened.table, label=name)) for name in names)
+    token = str(rows["token"].iloc[0])
+    figure = picture.compose(picture.open_view(one, token, other=two))
+    assert faults(figure) == []
+    assert {*names} <= {text.get_text() for text in figure.axes[0].texts}
+    assert faults(charts.page(one.table, rows)) == []
+    for kind in ("svg", "gif"):
+        path = picture.write_picture(one, token, tmp_path / f"x.{kind}", other=two)
+        assert path.stat().st_size > 10_000
+
+
 def test_the_other_agents_failure_is_marked_where_the_first_passes() -> None:
     cache, fast = scene({"a": ("vehicle", 30.0, 0.0, 0.0, 0.0)}), straight(8.0)[0]
     lost = tuple(explain_scene(cache, fast))

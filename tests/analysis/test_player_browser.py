@@ -151,10 +151,9 @@ def test_in_the_frame_of_a_notebook(browser: Any, html: Path, tmp_path: Path) ->
     assert faults == []
 
 
-def test_long_names_break_between_their_words(
-    browser: Any, html: Path, tokens: list[str]
-) -> None:
-    page, faults = opened(browser, html, width=390)
+@pytest.mark.parametrize("width", [390, 1280])
+def test_long_names_break_between_their_words(browser: Any, html: Path, width: int) -> None:
+    page, faults = opened(browser, html, width=width)
     page.wait_for_function("window.reworld")
     names = ["ego_status_mlp_town6", "reworld-epdms_v2/wide.run"]
     rename = "n => reworld.store.scene(0).then(s => s.drives.forEach((d, i) => { d.label = n[i] }))"
@@ -169,7 +168,7 @@ def test_long_names_break_between_their_words(
         "return new Set([...r.getClientRects()].map(b => b.top)).size }))"
     )
     assert len(lines) > 8 and set(lines) == {1}
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.locator(".scroll").first.evaluate("s => s.scrollWidth <= s.clientWidth")
     assert faults == []
 

@@ -83,3 +83,9 @@ def test_garbage_behind_an_image_is_left_to_pil(monkeypatch: pytest.MonkeyPatch)
     expected = load(data)
     monkeypatch.undo()
     np.testing.assert_array_equal(load(data + b"\0\0garbage"), expected)
+
+
+def test_no_image_at_all_is_said_in_words_that_do_not_change() -> None:
+    with pytest.raises(DataError) as found:
+        load(b"<html>404</html>")
+    assert found.value.message == "a.jpg: the image is damaged (no kind of image)"

@@ -36,6 +36,7 @@ FOOT, FOOT_OF_TWO = 0.055, 0.075  # of the legend, a share of the height
 _PAUSE_STEPS = 8  # the instant of failure is held
 
 
+@style.plain_text()
 def write(
     path: str | Path,
     cache: SceneCache,

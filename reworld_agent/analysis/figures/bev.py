@@ -392,6 +392,7 @@ def label_classes(axes: Axes, cache: SceneCache, step: int) -> list[Legend]:
     return [legend]
 
 
+@style.plain_text()
 def save_scene(
     cache: SceneCache,
     poses: Array,

@@ -118,6 +118,7 @@ def breakdown(axes: Axes, rows: pd.DataFrame, by: str = "class") -> None:
     _plain(axes, "", f"failed scenes by {by}")
 
 
+@style.plain_text()
 def page(table: ScoreTable, rows: pd.DataFrame) -> Figure:
     """All charts of a run on one page."""
     with style.paper():

@@ -138,6 +138,7 @@ def _front(caches: SceneCaches, token: str) -> camera.FrontView:
     return camera.load_front(caches.data_root, caches.data_split, token)
 
 
+@style.plain_text()
 def compose(view: SceneView) -> Figure:
     """Bird's eye left, camera right, the sentence above; 10 × 4.1 inches."""
     figure = Figure(figsize=(10, 4.1), dpi=110, facecolor="white")
@@ -188,6 +189,7 @@ def _scores(scores: Mapping[str, float]) -> str:
     return "   ".join(f"{name} {value:.3g}" for name, value in scores.items())
 
 
+@style.plain_text()
 def write_picture(
     run: Run,
     token: str,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import matplotlib.patheffects as effects
@@ -29,6 +30,17 @@ PAPER = "reworld_agent.analysis.figures.paper"  # as matplotlib names a style of
 def halo(width: float = 2.5) -> list[effects.AbstractPathEffect]:
     """White rim that keeps a text or line readable on anything."""
     return [effects.withStroke(linewidth=width, foreground="white")]
+
+
+@contextmanager
+def plain_text() -> Iterator[None]:
+    """Inside, texts are written as they are; a context, and a decorator.
+
+    Else matplotlib reads what stands between two $ as mathematics, and names of runs, scenes and
+    objects may hold anything.
+    """
+    with matplotlib.rc_context({"text.parse_math": False}):
+        yield
 
 
 def paper() -> AbstractContextManager[None]:

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from reworld_agent.analysis.figures import animation
+from reworld_agent.analysis.figures import animation, style
 from reworld_agent.analysis.picture_kinds import MOVING, kind_of, require_kind
 from reworld_agent.analysis.player import future_pictures, rollout_pictures
 from reworld_agent.analysis.player.contract import FUTURE, MovingScene
@@ -20,6 +20,7 @@ _EVERY, _HELD = 2, 6  # steps of a rollout between two pictures; pictures of its
 _DPI, _STILL_DPI = 100, 150
 
 
+@style.plain_text()
 def write(path: Path, scene: MovingScene) -> None:
     """Write a recording of `recordings.read` as a picture or a film, as the file's ending says.
 
@@ -43,6 +44,7 @@ def write(path: Path, scene: MovingScene) -> None:
     animation.save(path, pictures, 1.0 / (packed["dt"] * _EVERY), number)
 
 
+@style.plain_text()
 def still(scene: MovingScene) -> Figure:
     """A drive at its first failure, or in its middle; a future's films at several times."""
     if scene.packed["kind"] == FUTURE:
