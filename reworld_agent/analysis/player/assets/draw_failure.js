@@ -3,7 +3,7 @@
 import { polygon } from "./draw_actors.js";
 import { boxCorners, egoCorners, poseAt, trackAt } from "./motion.js";
 
-const HELD = 10; // steps for which an instant is shown
+const HELD = 6; // steps for which an instant is shown
 
 const held = (failed, step) => step >= failed.step - 1e-6 && step <= failed.step + HELD;
 
@@ -83,7 +83,7 @@ export function nameFailures(labels, view, scene, drive, step, colours) {
     const who = scene.drives.length > 1 ? `${drive.name}: ` : "";
     const text = failed.text ? `${short}: ${failed.text}` : `${short} lost`;
     const place = view.pixel(...failurePlace(scene, drive, failed, step));
-    const look = { size: 13, bold: true, clear: 12, colour: colours.mark, must: true };
+    const look = { size: 13, bold: true, clear: 12, colour: colours.mark, must: true, far: true };
     if (!labels.place(who + text, place, look)) labels.place(text, place, look); // too wide for a phone
   }
 }

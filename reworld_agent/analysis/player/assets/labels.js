@@ -22,13 +22,13 @@ export class Labels {
   }
 
   /** Write a text at a free place near a pixel; false where there is none. */
-  place(text, [x, y], { colour, size = 12, clear = 6, bold = false, must = false } = {}) {
+  place(text, [x, y], { colour, size = 12, clear = 6, bold = false, must = false, far = false } = {}) {
     const within = x > -40 && y > -40 && x < this.width + 40 && y < this.height + 40;
     if (!text || !(within || must)) return false;
     this.context.font = `${bold ? "bold " : ""}${size}px system-ui, sans-serif`;
     const half = [this.context.measureText(text).width / 2 + 2, size / 2 + 2];
     const found = this.free(x, y, half, clear, this.points)
-      || (must && this.free(x, y, half, clear, this.points, FAR))
+      || (far && this.free(x, y, half, clear, this.points, FAR))
       || this.free(x, y, half, clear, []) || (must && this.anywhere(half));
     if (!found) return false;
     this.write(text, found, [x, y], half, colour || this.colours.ink);
