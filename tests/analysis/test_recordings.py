@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -260,6 +261,7 @@ def test_recordings_that_are_not_there(tmp_path: Path, capsys: pytest.CaptureFix
 
 def test_both_play_in_a_browser(tmp_path: Path) -> None:
     recorded(tmp_path / "drives" / "drive")
+    shutil.copytree(tmp_path / "drives" / "drive", tmp_path / "drives" / "another")
     futures(tmp_path / "futures")
     for folder, token in (("drives", "drive"), ("futures", "two")):
         html = tmp_path / f"{folder}.html"
