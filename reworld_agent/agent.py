@@ -45,7 +45,7 @@ from reworld_agent.training.reinforcement.rewards import (
     held_out_reward,
     split_caches,
 )
-from reworld_agent.training.stages import TrainingStage, load_stage
+from reworld_agent.training.stages import TrainingStage, check_scene_rate, load_stage
 
 logger = logging.getLogger(__name__)
 
@@ -151,6 +151,7 @@ class ReWorldAgent(AbstractAgent):
     ) -> None:
         changes = read_model(model_overrides)
         self.config = load_model_config(model, recipe, changes)
+        check_scene_rate(self.config)
         planner = self.config.planner
         self.sampling = TrajectorySampling(
             num_poses=planner.horizon, interval_length=planner.interval

@@ -34,6 +34,7 @@ RECIPES = ("paper", "release")
 ENCODINGS = ("per_frame", "continued", "clip")
 # (latent channels, pixels, frames per latent) of codecs whose released weights leave no choice
 GEOMETRY = {"ltx_vae": (128, 32, 8)}
+_OF_PATCHES = ("patch_pca", "conv")  # codecs that begin with principal components of patches
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,12 @@ class CodecConfig:
             found == wanted,
             f"codec.kind={self.kind} with (channels, spatial, temporal) = {found}",
             f"it has {channels} channels, {pixels} pixels and {frames} frames per latent",
+        )
+        values = 3 * self.spatial_ratio**2 * self.temporal_ratio
+        require(
+            self.kind not in _OF_PATCHES or self.latent_channels <= values,
+            f"codec.latent_channels = {self.latent_channels} of patches of {values} values",
+            f"use at most {values}: they are principal components",
         )
         choice("codec.posterior", self.posterior, ("mode", "sample"))
         require(
@@ -243,6 +250,11 @@ class VideoConfig:
             self.prior == "none" or self.backbone == "ltx",
             f"video.prior = {self.prior} with video.backbone={self.backbone}",
             "only ltx has one: leave video.prior out",
+        )
+        require(
+            self.width % 2 == 0 or self.backbone not in ("ltx", WORLD_ACTION),
+            f"video width {self.width} is odd",
+            "num_heads * head_dim must be even (rotary pairs)",
         )
         choice("video.prior", self.prior, ("none", "last_latent"))
         choice("video.mid_head", self.mid_head, ("table", "ig"))

@@ -26,6 +26,7 @@ from reworld_agent.config import (
 from reworld_agent.config.fields import merged
 from reworld_agent.core.errors import ConfigError, UsageError
 from reworld_agent.objectives.terms import TERMS, plan_terms, video_terms
+from reworld_agent.scenes.scene import NAVSIM_INTERVAL_LENGTH
 from reworld_agent.training.phases import ClipPhase, check_phases
 from reworld_agent.training.policy_settings import POST_TRAINING, PolicySettings, method_table
 
@@ -412,8 +413,21 @@ def on_clips(stage: TrainingStage, config: ModelConfig) -> TrainingStage:
     return dataclasses.replace(stage, phases=(whole,))
 
 
+def check_scene_rate(config: ModelConfig) -> None:
+    """Raise UsageError where the planner's clips are of another rate than NAVSIM's scenes."""
+    rate = 1 / NAVSIM_INTERVAL_LENGTH
+    if config.clip.fps != rate:
+        message = f"clip.fps={config.clip.fps:g}, and scenes have {rate:g} frames a second"
+        raise UsageError(message, "leave clip.fps out; world_clip.fps may be another")
+
+
 def check_scene_phases(stage: TrainingStage, config: ModelConfig) -> None:
-    """Raise UsageError where a phase of the curriculum needs longer clips than scenes give."""
+    """See that scenes give what a stage needs.
+
+    Raises:
+        UsageError: clips of another rate, or longer ones for a phase of the curriculum.
+    """
+    check_scene_rate(config)
     scene = config.clip
     for number, phase in enumerate(stage.phases, 1):
         clip = phase.apply(scene)

@@ -45,6 +45,17 @@ OWN: dict[str, tuple[dict[str, Any], str, str]] = {
         "head_dim = 5",
         "three rotary",
     ),
+    "a width that has no rotary pairs": (
+        {"video": {"num_heads": 3, "head_dim": 7}},
+        "21 is odd",
+        "",
+    ),
+    "more components than a patch has values": (
+        {"codec": {"latent_channels": 4000}},
+        "latent_channels = 4000 of patches of 3072 values",
+        "at most 3072",
+    ),
+    "a rate that scenes do not have": ({"clip": {"fps": 3}}, "clip.fps=3", "leave clip.fps out"),
     "a backbone that is not there": ({"video": {"backbone": "wann"}}, "wann", "wan"),
 }
 
