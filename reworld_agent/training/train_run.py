@@ -114,11 +114,24 @@ class TrainRun(TrainingSettings):
 
     @cached_property
     def text(self) -> TextSource:
-        """Where the sentences of Stage 1 are from; under the paper's recipe by default."""
+        """Where the sentences of Stage 1 are from.
+
+        Under the paper's recipe by default, and for a model that is told to have them.
+        """
         chosen = "text" in self.agent.model_overrides.get("video", {})
-        wanted = self.stage == "1" and self.recipe == PAPER and not self.of_table2 and not chosen
-        channels = self._named_config.video.caption_channels
-        return text_source(self.clips, channels, automatic=wanted)
+        video = self._named_config.video
+        wanted = video.text == "prompt" or (self.recipe == PAPER and not chosen)
+        wanted &= self.stage == "1" and not self.of_table2
+        found = text_source(self.clips, video.caption_channels, automatic=wanted)
+        if wanted and video.text == "prompt" and found.prompts is None:
+            hint = (
+                "name one with t5=DIR, or its embeddings with prompts=DIR; or set video.text=none"
+            )
+            message = (
+                f"video.text=prompt, and no T5 of {video.caption_channels} channels is at hand"
+            )
+            raise UsageError(message, hint)
+        return found
 
     @cached_property
     def config(self) -> ModelConfig:

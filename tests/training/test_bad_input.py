@@ -91,6 +91,11 @@ def test_a_model_file(
         (["stage=1", "model=docs/models"], "model=docs/models is no file that ends with"),
         (["stage=3"], "reworld mine agent.checkpoint_path=WEIGHTS"),
         (["stage=1", "prompts=nowhere", "t5=nowhere"], "nowhere"),
+        (["stage=1", "agent.model_overrides.video.text=prompt"], "no T5 of 32 channels is at hand"),
+        (
+            ["stage=1", "memory_gb=0.0001", "lora.rank=2"],
+            "the smallest that fits is memory_gb=",
+        ),
         (["stage=2", "+agent.overrides.align_blocks=[9]"], "block"),
         (["stage=1", "agent.model_overrides.video.layers=2"], "video.layers"),
     ],

@@ -204,6 +204,20 @@ def test_a_step_on_fake_tensors_keeps_what_a_real_one_keeps() -> None:
     assert found.total > found.weights + found.saved > found.weights
 
 
+@pytest.mark.parametrize(("precision", "size"), [("32-true", 4), ("bf16-true", 2)])
+def test_a_step_of_adapters_is_counted(precision: str, size: int) -> None:
+    pytest.importorskip("peft")
+    plan = StepPlan(micro_config(), load_stage("3"), precision=precision)
+    plan = plan.replaced(lora=LoraSettings(rank=2))
+    module = prepared("3", lora=plan.lora)
+    kept = sum(p.numel() * size for p in module.parameters())
+    learned = sum(p.numel() * 3 * size for p in module.parameters() if p.requires_grad)
+    found = run_counted(plan)
+    assert found.weights == pytest.approx(kept + learned, rel=0.1)
+    shared = run_counted(plan.replaced(strategy="fsdp2", processes=2))
+    assert shared.weights < 0.8 * found.weights  # the codec is whole
+
+
 def test_the_smallest_memory_that_fits_is_said_and_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     def counted(plan: StepPlan) -> StepMemory:
         kept = {"none": 40e9, "2": 25e9, "all": 10e9}[plan.fit.gradient_checkpointing]

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from lightning.fabric.plugins.environments import ClusterEnvironment
 from lightning.pytorch import Callback
+from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 from torch.testing._internal.distributed.fake_pg import FakeStore
 from torch.utils._pytree import tree_leaves
@@ -98,7 +99,8 @@ def run_counted(plan: StepPlan, fake: bool = True) -> StepMemory:
     sharded = plan.strategy == FSDP2
     tracker, mode = MemoryTracker(), FakeTensorMode() if fake else contextlib.nullcontext()
     with _silent(), _processes(plan.processes if sharded else 0), mode, tracker:
-        module = step_module(plan)
+        with _plain_moves():
+            module = step_module(plan)
         module.finite.lag = _NEVER  # numbers that there are not
         module.fused = True  # as on CUDA
         module.optimizer_zero_grad = _keep_gradients  # type: ignore[method-assign,assignment]
@@ -211,6 +213,34 @@ def _processes(count: int) -> Iterator[None]:
         yield
     finally:
         torch.distributed.destroy_process_group()
+
+
+@contextlib.contextmanager
+def _plain_moves() -> Iterator[None]:
+    """Let `Module.to` put new parameters in the place of old ones; peft moves its adapters so.
+
+    torch exchanges what is inside of fake ones, and fails where anything has a weak reference to
+    them, as its own cache of fake operations has at times.
+    """
+    usual = nn.Module._apply
+
+    def replaced(module: nn.Module, function: Any, recurse: bool = True) -> nn.Module:
+        for child in module.children() if recurse else ():
+            child._apply(function)
+        for name, parameter in module._parameters.items():
+            if parameter is not None:
+                moved = function(parameter.detach())
+                module._parameters[name] = nn.Parameter(moved, parameter.requires_grad)
+        for name, buffer in module._buffers.items():
+            if buffer is not None:
+                module._buffers[name] = function(buffer)
+        return module
+
+    nn.Module._apply = replaced  # type: ignore[method-assign,assignment]
+    try:
+        yield
+    finally:
+        nn.Module._apply = usual  # type: ignore[method-assign]
 
 
 @contextlib.contextmanager
