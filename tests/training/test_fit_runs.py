@@ -125,9 +125,10 @@ def test_every_stage_goes_on_after_a_kill(
     done = launch(root, f"{name}_straight", *words)
     assert done.returncode == 0, done.stderr
     for stage in CHAIN:
-        assert launch(root, f"{name}_killed", *words).returncode != 0
+        done = launch(root, f"{name}_killed", *words)
+        assert done.returncode != 0
         killed = root / f"{strategy}_killed_{recipe}_{stage}"
-        assert (killed / "checkpoints" / "last.ckpt").is_file()
+        assert (killed / "checkpoints" / "last.ckpt").is_file(), done.stderr
         assert not (killed / "weights").exists()
     done = launch(root, f"{name}_killed", *words)
     assert done.returncode == 0, done.stderr

@@ -195,6 +195,7 @@ def train(
     fit(trainer, module, ckpt_path=session.checkpoint, **data)
     if trainer.is_global_zero:
         finish(output, session.weights)
+    trainer.strategy.barrier()  # the weights are there for whichever process goes on with them
     return Trained(session.title, output / session.weights, False, trainer.is_global_zero)
 
 
