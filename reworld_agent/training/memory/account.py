@@ -236,7 +236,7 @@ def _plain_moves() -> Iterator[None]:
                 module._buffers[name] = function(buffer)
         return module
 
-    nn.Module._apply = replaced  # type: ignore[method-assign,assignment]
+    nn.Module._apply = replaced  # type: ignore[method-assign]
     try:
         yield
     finally:
