@@ -15,6 +15,7 @@ from reworld_agent.core.guards.bounds import MAX_IMAGE_BYTES, check_bytes, check
 from reworld_agent.core.paths import require_plain
 
 _END_OF_JPEG = b"\xff\xd9"
+_MOST_16_BIT = 65535
 _ORIENTATION = 0x0112  # tag of EXIF; 1 = upright
 
 
@@ -51,6 +52,7 @@ def load_image(
             image.load()
             with suppress(Exception):  # EXIF may hold anything; the pixels are whole
                 image = ImageOps.exif_transpose(image)
+            _check_range(path, image, damaged)
             if image.mode.startswith("I"):  # 16-bit grey: PIL itself would clip it to white
                 image = Image.fromarray((np.asarray(image) // 257).clip(0, 255).astype(np.uint8))
             return np.array(image if image.mode == "RGB" else image.convert("RGB"))
@@ -62,6 +64,13 @@ def load_image(
         raise DataError(f"{path}: {what} is damaged (no kind of image)", damaged) from error
     except Exception as error:  # damaged bytes make PIL raise nearly anything
         raise DataError(f"{path}: {what} is damaged ({error})", damaged) from error
+
+
+def _check_range(path: Path, image: Any, hint: str) -> None:
+    """Refuse numbers of which nothing says how bright they are; PIL itself would clip them."""
+    deep = image.mode.startswith("I") and np.asarray(image).max(initial=0) > _MOST_16_BIT
+    if image.mode == "F" or deep:
+        raise DataError(f"{path}: a picture of {'float' if image.mode == 'F' else 'int'}32", hint)
 
 
 def _plain_jpeg(image: Any, data: bytes) -> NDArray[np.uint8] | None:

@@ -27,6 +27,16 @@ DATA_VARIABLE, MAPS_VARIABLE = "OPENSCENE_DATA_ROOT", "NUPLAN_MAPS_ROOT"
 # `test` and `val` as whole words (town_test, private_test_hard), NAVSIM's navtest, navhard, ...;
 # `trainval`, the split of navtrain, is for training.
 HELD_OUT = re.compile(r"(^|[_-])(test|val|evidence)([_-]|$)|^nav(test|hard)|warmup")
+# Splits of the devkit whose logs lie in a folder of another name (its train_test_split/*.yaml).
+_LOGS_OF = {
+    **dict.fromkeys(
+        ("navtest", "navtest_two_stage", "navhard_two_stage", "navsafe_two_stage"), "test"
+    ),
+    **dict.fromkeys(("warmup_two_stage", "warmup_navsafe_two_stage_extended"), "test"),
+    "navtrain": "trainval",
+    "navmini": "mini",
+    "private_test_hard_two_stage": "private_test_hard",
+}
 _SHOWN = 8
 
 
@@ -86,13 +96,18 @@ def require_logs(data_root: Path, data_split: str, source: str) -> None:
     logs = data_root / LOGS
     if (logs / data_split).is_dir():
         return
-    elsewhere = where_it_lies(data_root, data_split, source)
-    if elsewhere is not None:
-        raise elsewhere
+    folder = _LOGS_OF.get(data_split)
+    for name in (data_split, folder) if folder is not None else (data_split,):
+        elsewhere = where_it_lies(data_root, name, source)
+        if elsewhere is not None and not (logs / name).is_dir():
+            raise elsewhere
     require_data_root(data_root, data_split, source)
     present = sorted(path.name for path in logs.iterdir()) if logs.is_dir() else []
     known = ", ".join(present[:_SHOWN]) + (" ..." if len(present) > _SHOWN else "")
+    hint = "name one of them as data_split, or download the split"
+    hint = did_you_mean(data_split, present, hint)
+    if folder is not None:
+        hint = f"it is a filter of NAVSIM's devkit over {LOGS}/{folder}: export NAVSIM_DEVKIT_ROOT"
     raise UsageError(
-        f"{source} has no {LOGS}/{shown(data_split)}; present: {known or 'none'}",
-        did_you_mean(data_split, present, "name one of them as data_split, or download the split"),
+        f"{source} has no {LOGS}/{shown(data_split)}; present: {known or 'none'}", hint
     )

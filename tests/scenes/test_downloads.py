@@ -63,6 +63,23 @@ def test_what_a_script_left_is_found_and_the_command_helps(root: Path, layout: s
     assert find_download(root, "navsim_logs", "nowhere") is None
 
 
+@pytest.mark.parametrize(
+    ("split", "folder"),
+    [("navtest", "test"), ("navtrain", "trainval"), ("warmup_two_stage", "test")],
+)
+def test_a_split_of_the_devkit_is_known_by_the_folder_of_its_logs(
+    root: Path, split: str, folder: str
+) -> None:
+    hint = f"over navsim_logs/{folder}: export NAVSIM_DEVKIT_ROOT"
+    with pytest.raises(UsageError, match=f"has no navsim_logs/{split}") as caught:
+        own_roots(split)
+    assert caught.value.hint is not None and hint in caught.value.hint
+    _move(root, "navsim_logs", f"{folder}_navsim_logs/{folder}")
+    with pytest.raises(UsageError, match=f"has no navsim_logs/{folder}; the logs lie in") as caught:
+        own_roots(split)
+    assert caught.value.hint is not None and caught.value.hint.startswith("mkdir -p ")
+
+
 def test_images_alone_that_lie_elsewhere(root: Path) -> None:
     _move(root, "sensor_blobs", "small_sensor_blobs/small")
     report = preflight(resolve_split(SPLIT).loader(SceneFilter(), FRONT), FRONT)

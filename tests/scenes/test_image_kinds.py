@@ -102,3 +102,11 @@ def test_damaged_images_are_one_error(tmp_path: Path) -> None:
                 assert read_image(tmp_path / name).ndim == 3
             except DataError as error:
                 assert error.hint
+
+
+@pytest.mark.parametrize("values", [GREY.astype(np.float32), GREY.astype(np.int32) * 70_000])
+def test_numbers_without_a_range_are_refused(tmp_path: Path, values: np.ndarray) -> None:
+    """PIL itself clips them to white."""
+    path = _saved(tmp_path / "deep.tiff", Image.fromarray(values))
+    with pytest.raises(DataError, match=r"a picture of (float|int)32"):
+        read_image(path, "t")
