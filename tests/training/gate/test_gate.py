@@ -232,3 +232,11 @@ def test_shipped_weights_are_judged_on_the_town(tmp_path: Path) -> None:
     settings = run.GateSettings(clips=8, fit_clips=8, output=tmp_path / "gate")
     table = run.judge(settings).table.set_index(["quantity", "of"])["value"]
     assert 0 <= table["pdms", "other"] <= 1 and table["slope", "1"] < 0.95
+
+
+def test_a_card_of_other_bytes_keeps_what_can_be_read(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_bytes(b"# A card\xff\nGate: of before\n")
+    (tmp_path / "checksums.json").write_text("{}")
+    write_verdict(tmp_path, "passed", "town_val", 9, "0")
+    lines = (tmp_path / "README.md").read_text(encoding="utf-8").splitlines()
+    assert lines == ["# A card\N{REPLACEMENT CHARACTER}", "Gate: passed (town_val, 9 scenes)"]
