@@ -121,6 +121,22 @@ def test_a_shard_cut_short_is_named(cache: LatentCache) -> None:
     assert not later.absent() and torch.equal(later.read(2), again(cache).read(2))
 
 
+@pytest.mark.parametrize("kind", ["folder", "link"])
+def test_what_is_no_file_in_a_shards_place_is_named(cache: LatentCache, kind: str) -> None:
+    cache.fill(progress=False)
+    shard = path_of(cache, 2)
+    shard.unlink()
+    if kind == "folder":
+        shard.mkdir()
+    else:
+        shard.symlink_to(shard.with_name("nowhere"))
+    with pytest.raises(DataError, match=rf"{shard.name}: .*\(it is no file: delete it\)"):
+        again(cache).absent()
+    if kind == "folder":
+        shard.rmdir()
+    assert again(cache).fill(progress=False) == 2 and not again(cache).missing()
+
+
 def test_one_damaged_clip_of_a_shard_is_made_anew(cache: LatentCache) -> None:
     """It lies in a shard of its own then, also where a copy of the folder has lost its times."""
     cache.fill(progress=False)

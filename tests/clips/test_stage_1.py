@@ -200,6 +200,9 @@ def test_latents_that_are_missing_damaged_or_others(
     write_record(manifest, {**read_record(manifest, dict, ""), "height": 32})
     with pytest.raises(ConfigError, match=r"another height .*\n.*split=train.*size=64x112"):
         run(config(table, tmp_path / "other", f"latents={copy}"))
+    faster = "+agent.model_overrides.world_clip.fps=8"
+    with pytest.raises(ConfigError, match=r"have 2 fps, the model's 8\n.*make the index"):
+        run(config(table, tmp_path / "faster", f"latents={latents}", faster))
     with pytest.raises(ConfigError, match="latents= without clips="):
         run(config("", tmp_path, f"latents={latents}"))
 

@@ -13,7 +13,7 @@ from reworld_agent.core.text import shown
 from reworld_agent.model import ReWorldModel
 from reworld_agent.model.shipped import shipped_folder
 from reworld_agent.model.weights_folder import read_config
-from reworld_agent.training.datasets.clip_samples import ego_state
+from reworld_agent.training.datasets.clip_samples import check_rate, ego_state
 from reworld_agent.training.datasets.latents import MANIFEST, LatentCache
 from reworld_agent.training.datasets.scene_arrays import Sample
 
@@ -57,10 +57,12 @@ def open_latents(
 
     Raises:
         DataError: there are no latents, or clips are missing (names the first).
-        ConfigError: the latents are of another codec, size or number of frames.
+        ConfigError: the latents are of another codec, size or number of frames, or the clips of
+            another rate.
     """
     if not (folder / MANIFEST).is_file():
         raise DataError(f"{shown(folder)} holds no latents", f"make them: {command}")
+    check_rate(index, clip)  # no folder of latents would help
     try:
         cache = LatentCache(folder, model, clip, index, command, check=False)
     except ConfigError as error:

@@ -130,9 +130,11 @@ class Catalogue:
     @classmethod
     def open(cls, folder: Path) -> Catalogue:
         """The catalogue of the shards that lie there now; only new ones are opened for it."""
-        present = {path.name: file_state(path) for path in sorted(folder.glob("*.safetensors"))}
+        paths = sorted(folder.glob("*.safetensors"))
+        present = {path.name: file_state(path) for path in paths if path.is_file()}
         known = _Parts.of(_saved(folder))
         parts = _Parts()
+        parts.short = {p.name: "it is no file: delete it" for p in paths if p.name not in present}
         changed = False
         for name, stamp in present.items():
             if known.stamps.get(name) == stamp:
@@ -141,7 +143,7 @@ class Catalogue:
             changed = True
             try:
                 parts.add(name, stamp, _header_keys(folder / name))
-            except ValueError as error:
+            except (OSError, ValueError) as error:
                 parts.short[name] = str(error)
         found = parts.catalogue(folder)
         if changed or known.stamps.keys() - present.keys():
