@@ -281,15 +281,19 @@ def test_both_play_in_a_browser(tmp_path: Path) -> None:
             assert faults == []
 
 
-def test_a_recording_of_rerun(run: Path, caches: SceneCaches, tmp_path: Path) -> None:
+def test_a_recording_of_rerun(
+    run: Path, caches: SceneCaches, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     pytest.importorskip("rerun")
     out = tmp_path / "look.rrd"
-    words = ["look", str(run), "view=rerun", "show=2", f"output={out}", *runs.where(caches)]
-    assert main(words) == 0
+    words = ["look", str(run), f"beside={run}", "view=rerun", "show=2", f"output={out}"]
+    assert main([*words, *runs.where(caches)]) == 0
+    assert "WARN" not in capfd.readouterr().err  # labels hold spaces and brackets
     asked = [sys.executable, "-m", "rerun", "rrd", "stats", str(out)]
     said = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
-    for entity in ("boxes/agent", "boxes/objects", "cameras/cam_f0", "metrics/NC", "plans/human"):
+    for entity in ("boxes/agent", "boxes/objects", "cameras/cam_f0", "plans/human"):
         assert entity in said
+    assert r"metrics/NC/straight\ \(second\)" in said
 
 
 def test_recordings_for_rerun(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Scenes as a recording of Rerun's viewer: cameras, boxes, plans and metrics on a time line.
 
 The bird's eye is in 2-D, x forward and y left of the ego frame of t0 (m); y points down in Rerun's
-2-D views, so what is drawn is (x, −y).
+2-D views, so what is drawn is (x, −y). Entities are named by lists of parts, which Rerun escapes: names
+of agents and scenes may hold anything.
 """
 
 from __future__ import annotations
@@ -41,8 +42,9 @@ def write(path: Path, title: str, scenes: Sequence[MovingScene]) -> None:
     require_installed("rerun")
     import rerun  # noqa: PLC0415 - an extra; pages need none of it
 
-    stream = rerun.RecordingStream(f"reworld: {title}")
+    stream = rerun.RecordingStream("reworld")
     memory = stream.memory_recording()
+    stream.send_recording_name(title)
     for number, scene in enumerate(scenes):
         _log(rerun, stream, f"scene_{number:03d}_{scene.token}", scene)
     content = memory.drain_as_bytes()
@@ -52,23 +54,23 @@ def write(path: Path, title: str, scenes: Sequence[MovingScene]) -> None:
 def _log(rerun: Any, stream: Any, name: str, scene: MovingScene) -> None:
     packed = scene.packed
     said = "\n\n".join([*scene.summary.get("sentences", ()), *scene.notes])
-    stream.log(f"{name}/why", rerun.TextDocument(said), static=True)
+    stream.log([name, "why"], rerun.TextDocument(said), static=True)
     for layer in ("road", "lane", "crosswalk"):
         lines = [_closed(unpack_path(ring) * (1, -1)) for ring in packed["ground"].get(layer, ())]
         if lines:
             look = {"colors": (150, 150, 150), "radii": 0.05}
-            stream.log(f"{name}/map/{layer}", rerun.LineStrips2D(lines, **look), static=True)
+            stream.log([name, "map", layer], rerun.LineStrips2D(lines, **look), static=True)
     drivers = _drivers(packed)
     for who, poses in drivers.items():
         look = {"colors": _COLOURS[who], "radii": 0.08}
         line = rerun.LineStrips2D([poses[:, :2] * (1, -1)], **look)
-        stream.log(f"{name}/plans/{who}", line, static=True)
+        stream.log([name, "plans", who], line, static=True)
     for step in range(packed["steps"]):
         stream.set_time(TIME, duration=step * packed["dt"])
         for who, poses in drivers.items():
             pose = poses[min(step, len(poses) - 1)]  # of two drives, one may end before the other
             box = [_closed(ego_corners(pose) * (1, -1))]
-            stream.log(f"{name}/boxes/{who}", rerun.LineStrips2D(box, colors=_COLOURS[who]))
+            stream.log([name, "boxes", who], rerun.LineStrips2D(box, colors=_COLOURS[who]))
         _log_tracks(rerun, stream, name, packed, step)
         _log_metrics(rerun, stream, name, packed, step)
     _log_cameras(rerun, stream, name, scene)
@@ -87,7 +89,7 @@ def _log_tracks(rerun: Any, stream: Any, name: str, packed: dict[str, Any], step
     if not packed["tracks"]:
         return
     drawn = rerun.LineStrips2D(boxes, labels=labels, colors=colours, show_labels=False)
-    stream.log(f"{name}/boxes/objects", drawn)
+    stream.log([name, "boxes", "objects"], drawn)
 
 
 def _log_metrics(rerun: Any, stream: Any, name: str, packed: dict[str, Any], step: int) -> None:
@@ -96,11 +98,11 @@ def _log_metrics(rerun: Any, stream: Any, name: str, packed: dict[str, Any], ste
             values = own["trace"]["values"] if own["trace"] else []
             value = values[step] if step < len(values) else None
             if value is not None:
-                place = f"{name}/metrics/{own['short']}/{drive['label']}"
+                place = [name, "metrics", own["short"], drive["label"]]
                 stream.log(place, rerun.Scalars(value))
             if own["failed"] and own["failed"]["step"] == step:
                 text = f"{drive['label']}: {own['failed']['sentence']}"
-                stream.log(f"{name}/failures", rerun.TextLog(text, level="WARN"))
+                stream.log([name, "failures"], rerun.TextLog(text, level="WARN"))
 
 
 def _log_cameras(rerun: Any, stream: Any, name: str, scene: MovingScene) -> None:
@@ -108,7 +110,7 @@ def _log_cameras(rerun: Any, stream: Any, name: str, scene: MovingScene) -> None
         for number, image in camera["frames"]:
             stream.set_time(TIME, duration=number * _FRAME_S)
             picture = pixels(scene.images[image])
-            stream.log(f"{name}/cameras/{camera['name']}", rerun.Image(picture).compress())
+            stream.log([name, "cameras", camera["name"]], rerun.Image(picture).compress())
 
 
 def _log_films(rerun: Any, stream: Any, name: str, scene: MovingScene) -> None:
@@ -119,9 +121,9 @@ def _log_films(rerun: Any, stream: Any, name: str, scene: MovingScene) -> None:
         for count, (step, image) in enumerate(film["frames"]):
             stream.set_time(TIME, duration=step * scene.packed["dt"])
             picture = rerun.Image(pixels(scene.images[image])).compress()
-            stream.log(f"{name}/films/{place}", picture)
+            stream.log([name, "films", place], picture)
             if count < len(numbers):
-                stream.log(f"{name}/psnr/{place}", rerun.Scalars(numbers[count]))
+                stream.log([name, "psnr", place], rerun.Scalars(numbers[count]))
 
 
 def _drivers(packed: dict[str, Any]) -> dict[str, Array]:
