@@ -1,8 +1,8 @@
 """Scenes as a recording of Rerun's viewer: cameras, boxes, plans and metrics on a time line.
 
 The bird's eye is in 2-D, x forward and y left of the ego frame of t0 (m); y points down in Rerun's
-2-D views, so what is drawn is (x, −y). Entities are named by lists of parts, which Rerun escapes: names
-of agents and scenes may hold anything.
+2-D views, so what is drawn is (x, −y). Entities are named by lists of parts, which Rerun escapes:
+names of agents and scenes may hold anything.
 """
 
 from __future__ import annotations
