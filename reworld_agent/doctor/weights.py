@@ -31,8 +31,8 @@ def check_weights(folder: Path | None = None) -> Iterator[Finding]:
     from reworld_agent.model.weights_folder import (
         PART_FILE,
         TRAIN_HINT,
-        read_config,
         read_training,
+        trusted_config,
         verify,
     )
 
@@ -42,7 +42,7 @@ def check_weights(folder: Path | None = None) -> Iterator[Finding]:
         raise WeightsError(
             f"{folder} is a file", "name a folder with config.json, such as OUTPUT_DIR/weights"
         )
-    config = read_config(folder)
+    config = trusted_config(folder)
     with torch.device("meta"):
         model = ReWorldModel(config)
     faults, files = [], []

@@ -12,7 +12,7 @@ from reworld_agent.generation.futures import resized
 from reworld_agent.generation.settings import ModelSettings
 from reworld_agent.model import ReWorldModel
 from reworld_agent.model.shipped import shipped_folder
-from reworld_agent.model.weights_folder import read_config
+from reworld_agent.model.weights_folder import trusted_config
 
 
 def weights_folder_of(settings: ModelSettings) -> Path:
@@ -22,7 +22,7 @@ def weights_folder_of(settings: ModelSettings) -> Path:
 
 def config_of(settings: ModelSettings) -> ModelConfig:
     """The configuration of the weights, before they are read; raises WeightsError."""
-    return read_config(weights_folder_of(settings))
+    return trusted_config(weights_folder_of(settings))
 
 
 def load_model(settings: ModelSettings, config: ModelConfig | None = None) -> ReWorldModel:

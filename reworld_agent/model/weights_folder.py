@@ -169,6 +169,18 @@ def read_config(folder: Path) -> ModelConfig:
         raise WeightsError(message, TRAIN_HINT) from error
 
 
+def trusted_config(folder: Path) -> ModelConfig:
+    """The configuration of a saved folder, for whoever builds something from it.
+
+    Raises:
+        WeightsError: as `read_config`; or it names code from outside the package
+            (`package.module:name`) that the user does not trust: weights choose none by themselves.
+    """
+    config = read_config(folder)
+    _check_code(folder, config, None)
+    return config
+
+
 def load(build: Callable[[ModelConfig], Model], folder: Path, config: ModelConfig | None) -> Model:
     """Build the model of the folder's config without memory, then fill it from the files.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from reworld_agent.cli.main import main
 from reworld_agent.config import load_model_config
 from reworld_agent.core.errors import UsageError, WeightsError
 from reworld_agent.model import ReWorldModel
@@ -109,7 +111,10 @@ def test_planner_head_with_a_sampling_and_a_loss_of_its_own(
 
 
 def test_weights_choose_no_code(
-    tmp_path: Path, scenes: list[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    scenes: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     with outside("backbone", tmp_path, monkeypatch) as page:
         assert page.run(page.lines[0], *scenes) == 0
@@ -117,6 +122,15 @@ def test_weights_choose_no_code(
             ReWorldModel.from_pretrained("outputs/fit/weights")
         with pytest.raises(WeightsError, match="export REWORLD_PLUGINS=my_backbone"):
             ReWorldModel.from_pretrained("outputs/fit/weights", load_model_config("tiny"))
+        for command in (
+            ["doctor", "weights"],
+            ["video", "gate", "split=town_val", "planner=false"],
+            ["video", "generate", "token=0", "output_dir=futures"],
+        ):
+            sys.modules.pop("my_backbone", None)
+            assert main([*command, "checkpoint_path=outputs/fit/weights"]) == 1
+            assert "my_backbone" not in sys.modules
+            assert "name code from outside the package" in "".join(capsys.readouterr())
         monkeypatch.setenv("REWORLD_PLUGINS", "other, my_backbone")
         assert ReWorldModel.from_pretrained("outputs/fit/weights").config.name == "my_model"
 

@@ -18,7 +18,7 @@ from reworld_agent.core.text import shown
 from reworld_agent.generation.model_choice import device_of
 from reworld_agent.model import ReWorldModel, shipped_folder
 from reworld_agent.model.gate_record import write_verdict
-from reworld_agent.model.weights_folder import read_config, read_training
+from reworld_agent.model.weights_folder import read_training, trusted_config
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.splits import resolve_split
 from reworld_agent.training.datasets.held_out import spread_scenes
@@ -48,7 +48,7 @@ def judge(settings: GateSettings) -> Gate:
     if settings.planner:
         for place in folders.values():
             _require_planner(place)
-    config = read_config(folder)
+    config = trusted_config(folder)
     held = _scenes(settings, config, settings.split, settings.clips)
     fitted = _scenes(settings, config, settings.fit_split, settings.fit_clips)
     rows: list[dict[str, Any]] = []
