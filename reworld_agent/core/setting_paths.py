@@ -44,8 +44,14 @@ def require_storable(name: str, path: str | Path) -> None:
 def require(name: str, path: Path, kind: str) -> None:
     """Raise UsageError where no file, folder or any of both lies at a setting's path."""
     noun, there = _KINDS[kind]
-    if not there(path):
-        raise UsageError(f"{name}={shown(path)}: no such {noun}", f"check the path of {name}=")
+    if there(path):
+        return
+    fault, hint = f": no such {noun}", f"check the path of {name}="
+    if path.is_dir():
+        fault, hint = f" is a folder, not a {noun}", f"name a {noun} in it"
+    elif path.exists():
+        fault, hint = f" is not a {noun}", f"name the {noun} that is meant"
+    raise UsageError(f"{name}={shown(path)}{fault}", hint)
 
 
 def check_output(

@@ -14,7 +14,7 @@ from reworld_agent.cli import tree
 from reworld_agent.cli.command import Command
 from reworld_agent.cli.hydra_command import HydraCommand
 from reworld_agent.core.errors import UsageError
-from reworld_agent.core.setting_paths import why_not_writable
+from reworld_agent.core.setting_paths import require, why_not_writable
 from tests.cli.commands import NAMES
 
 PLAIN = [name for name in NAMES if not isinstance(tree.load(name), HydraCommand)]
@@ -151,5 +151,7 @@ def test_settings_in_python_are_refused_alike(tmp_path: Path) -> None:
     settings: Any = command.settings
     with pytest.raises(UsageError, match=r"a=.*nowhere: no such file or folder"):
         settings(a=tmp_path / "nowhere", b=tmp_path)
+    with pytest.raises(UsageError, match=r"a=.* is a folder, not a file"):
+        require("a", tmp_path, "file")
     with pytest.raises(UsageError, match="resamples=0 must be an integer of at least 1"):
         settings(a=tmp_path, b=tmp_path, resamples=0)

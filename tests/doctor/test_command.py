@@ -54,6 +54,7 @@ def test_settings_of_a_run_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> Non
         (["data", "agnet=human"], "did you mean agent=?"),
         (["data", "stage=5"], "one of 1, planner, 2, 3, 4"),
         (["weights", "path=absent"], "checkpoint_path=absent: no such folder"),
+        (["weights", f"path={__file__}"], "test_command.py is not a folder"),
     ],
 )
 def test_unknown_words_are_wrong_usage(
