@@ -93,6 +93,11 @@ def test_slider_keys_and_link(browser: Any, html: Path, tokens: list[str]) -> No
     page.wait_for_function(f"window.reworld.player && window.reworld.number === {before}")
     page.keyboard.press("Escape")
     assert not page.locator("#player").is_visible()
+    said = page.get_by_role("status").filter(has_text="Scene <b>nobody is not on this page.")
+    page.evaluate("location.hash = '#s-<b>nobody@1.0'")
+    said.wait_for()
+    page.evaluate(f"location.hash = '#s-{tokens[0]}'")
+    said.wait_for(state="hidden")
     assert faults == []
 
 

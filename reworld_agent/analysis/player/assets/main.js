@@ -1,6 +1,7 @@
 // The page: gallery, filters, the open scene, its link, the keyboard.
 
 import { printing } from "./colours.js";
+import { element } from "./elements.js";
 import { Filters } from "./filters.js";
 import { Gallery } from "./gallery.js";
 import { Player } from "./player.js";
@@ -64,8 +65,20 @@ class Page {
   follow(hash = location.hash) {
     const match = hash.match(/^#s-(.*?)(?:@([\d.]+))?$/);
     if (!match) return;
-    const number = this.store.find(decode(match[1]));
+    const token = decode(match[1]);
+    const number = this.store.find(token);
+    this.tell(number >= 0 ? "" : `Scene ${token} is not on this page.`);
     if (number >= 0) this.open(number, match[2] === undefined ? undefined : Number(match[2]));
+  }
+
+  /** Say a sentence above the scene; "" takes it away. */
+  tell(text) {
+    if (!this.note) {
+      this.note = element("p", { role: "status", class: "facts" });
+      this.dialog.before(this.note);
+    }
+    this.note.textContent = text;
+    this.note.hidden = !text;
   }
 
   async open(number, seconds) {
