@@ -225,6 +225,7 @@ def _plain_moves() -> Iterator[None]:
     usual = nn.Module._apply
 
     def replaced(module: nn.Module, function: Any, recurse: bool = True) -> nn.Module:
+        """`Module._apply`, with new parameters."""
         for child in module.children() if recurse else ():
             child._apply(function)
         for name, parameter in module._parameters.items():
