@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sys
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -54,6 +56,33 @@ def _clear_write_errors(path: Path) -> Iterator[None]:
             if full
             else "choose another output_dir; the same command goes on where it stopped",
         ) from error
+
+
+@contextmanager
+def whole_folder(folder: Path, mark: str) -> Iterator[Path]:
+    """A draft beside a folder, which is moved to its place once all in it is written.
+
+    Args:
+        folder: its place; its parent is there.
+        mark: a file that the folder has where it is whole. Where another process (no locks on
+            this disk) has made it meanwhile, that one's stays; one without the file goes.
+
+    Raises:
+        OSError: it cannot be moved; the draft is gone then, as after any other error.
+    """
+    draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix="draft_"))
+    try:
+        yield draft
+        draft.chmod(0o755)  # of a temporary folder it is 0o700
+        if not (folder / mark).is_file():
+            shutil.rmtree(folder, ignore_errors=True)
+        try:
+            draft.rename(folder)
+        except OSError:
+            if not (folder / mark).is_file():
+                raise
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 @contextmanager

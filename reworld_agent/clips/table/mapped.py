@@ -7,8 +7,6 @@ ask for them at once, one makes them and the others wait.
 from __future__ import annotations
 
 import hashlib
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from reworld_agent.clips.table.store import SCHEMAS, ClipStore
-from reworld_agent.core.atomic import only_process
+from reworld_agent.core.atomic import only_process, whole_folder
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.paths import cache_home
 from reworld_agent.core.records.file_hashes import file_hashes
@@ -24,6 +22,7 @@ from reworld_agent.core.text import shown
 
 Pieces = Iterator[tuple[str, pa.Table]]
 _HINT = "set REWORLD_HOME to a folder on another disk"
+_MARK = f"{next(iter(SCHEMAS))}.arrow"
 
 
 def index_cache(path: Path) -> Path:
@@ -61,20 +60,15 @@ def _map(file: Path) -> pa.Table:
 
 def _write(folder: Path, pieces: Callable[[], Pieces]) -> None:
     """Write all tables beside the folder, then move them into place at once."""
-    draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix="draft_"))
     try:
-        with ExitStack() as files:
+        with whole_folder(folder, _MARK) as draft, ExitStack() as files:
             writers = {
                 name: files.enter_context(pa.ipc.new_file(str(draft / f"{name}.arrow"), schema))
                 for name, schema in SCHEMAS.items()
             }
             for name, table in pieces():
                 writers[name].write_table(table)
-        draft.chmod(0o755)
-        draft.rename(folder)
     except OSError as error:
         if not folder.is_dir():  # another process (no locks on this disk) may have been faster
             message = f"the tables of the index cannot be written to {shown(folder)}: {error}"
             raise DataError(message, _HINT) from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)

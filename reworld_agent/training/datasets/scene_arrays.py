@@ -13,7 +13,6 @@ import hashlib
 import json
 import logging
 import shutil
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from reworld_agent.config import ModelConfig
-from reworld_agent.core.atomic import only_process
+from reworld_agent.core.atomic import only_process, whole_folder
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.paths import cache_home
 from reworld_agent.core.records import read_record, write_record
@@ -233,43 +232,28 @@ def _write(folder: Path, loader: SceneLoader, config: ModelConfig, future_images
     logger.info(message, len(loader), len(slots), kept, folder)
     if raw:
         check_space(folder.parent, size, "the training arrays", "set cache_path= to another disk")
-    draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix="draft_"))
     try:
-        logs = _write_scenes(draft, loader, config)  # it checks every frame of every window
-        paths = _image_paths(slots, loader, config)
-        images: dict[str, str] = {}
-        if raw:
-            blobs = loader.sensor_blobs_path
-            known = list(dict.fromkeys(paths))
-            hashes = file_hashes(blobs, [blobs / name for name in known])
-            images = dict(zip(known, hashes, strict=True))  # before they are decoded
-            frames = np.lib.format.open_memmap(draft / _RAW, "w+", np.uint8, shape)
-            _decode(frames, slots, loader, config)
-            frames.flush()
-        else:
-            write_frame_files(draft / _FILES, paths, loader.sensor_blobs_path, config.clip)
-        np.save(draft / "frame_index.npy", index)
-        names = sorted(path.name for path in draft.iterdir())
-        arrays = {name: file_sha256(draft / name) for name in names}
-        write_record(draft / _RECORD, _Record(loader.tokens, logs, arrays, images))
-        draft.chmod(0o755)
-        _settle(draft, folder)
+        with whole_folder(folder, _RECORD) as draft:
+            logs = _write_scenes(draft, loader, config)  # it checks every frame of every window
+            paths = _image_paths(slots, loader, config)
+            images: dict[str, str] = {}
+            if raw:
+                blobs = loader.sensor_blobs_path
+                known = list(dict.fromkeys(paths))
+                hashes = file_hashes(blobs, [blobs / name for name in known])
+                images = dict(zip(known, hashes, strict=True))  # before they are decoded
+                frames = np.lib.format.open_memmap(draft / _RAW, "w+", np.uint8, shape)
+                _decode(frames, slots, loader, config)
+                frames.flush()
+            else:
+                write_frame_files(draft / _FILES, paths, loader.sensor_blobs_path, config.clip)
+            np.save(draft / "frame_index.npy", index)
+            names = sorted(path.name for path in draft.iterdir())
+            arrays = {name: file_sha256(draft / name) for name in names}
+            write_record(draft / _RECORD, _Record(loader.tokens, logs, arrays, images))
     except OSError as error:
         message = f"the training arrays could not be written to {folder}: {error}"
         raise DataError(message, "free disk space, or set cache_path=") from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-
-
-def _settle(draft: Path, folder: Path) -> None:
-    """Move whole arrays to their place, unless another process (no locks on this disk) has."""
-    if not _is_there(folder):
-        shutil.rmtree(folder, ignore_errors=True)
-    try:
-        draft.rename(folder)
-    except OSError:
-        if not _is_there(folder):
-            raise
 
 
 def check_space(folder: Path, size: int, what: str, hint: str) -> None:

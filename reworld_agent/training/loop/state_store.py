@@ -12,8 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,7 +22,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from reworld_agent.core.atomic import only_process
+from reworld_agent.core.atomic import only_process, whole_folder
 from reworld_agent.core.errors import DataError
 from reworld_agent.core.provenance import code_hash, weights_hash
 from reworld_agent.core.records import read_record, write_record
@@ -89,17 +87,11 @@ def _write(folder: Path, dataset: Samples, model: ReWorldModel) -> None:
     shape = states_shape(dataset, model)
     try:
         check_space(folder.parent, 2 * int(np.prod(shape)), "the video states", _HINT)
-        draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix="draft_"))
-        try:
+        with whole_folder(folder, _RECORD) as draft:
             states = np.lib.format.open_memmap(draft / _STATES, "w+", np.float16, shape)
             fill_states(torch.from_numpy(states), dataset, model)
             states.flush()
             write_record(draft / _RECORD, _Record(file_sha256(draft / _STATES)))
-            draft.chmod(0o755)
-            shutil.rmtree(folder, ignore_errors=True)
-            draft.rename(folder)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
     except OSError as error:
         raise DataError(
             f"the video states could not be written to {folder}: {error}", _HINT
