@@ -113,8 +113,8 @@ def _train(settings: TrainRun, drawn: Path | None) -> Trained:
     watched = 0 if held_out is None else len(held_out)
     logger.info(message, title, len(learned), plan.done, plan.steps, watched)
     if stage.cache_states or (stage.cache_latents and settings.clips.index is None):
-        learned = _kept(stage, learned, model)
-        held_out = None if held_out is None else _kept(stage, held_out, model)
+        learned = _kept(settings, stage, learned, model)
+        held_out = None if held_out is None else _kept(settings, stage, held_out, model)
     phases = () if settings.clips.index is None else stage.phases
     load, count = loading(settings.dataloader, settings.trainer), settings.validation.samples
     data = StageData(learned, plan, settings.seed, load, phases, held_out, count)
@@ -130,12 +130,15 @@ def _train(settings: TrainRun, drawn: Path | None) -> Trained:
     return engine.train(session, settings, module, callbacks, datamodule=data)
 
 
-def _kept(stage: TrainingStage, samples: Samples, model: ReWorldModel) -> Samples:
+def _kept(
+    settings: TrainRun, stage: TrainingStage, samples: Samples, model: ReWorldModel
+) -> Samples:
     """Samples with what a frozen part makes of them in their images' place."""
     if not stage.cache_states:
         return CachedLatents(samples, model)
-    made = stored_states if stage.store_states else compute_states
-    return CachedStates(samples, made(samples, model))
+    if stage.store_states:
+        return CachedStates(samples, stored_states(samples, model, settings.cache_path))
+    return CachedStates(samples, compute_states(samples, model))
 
 
 def _drawn_weights(settings: TrainRun) -> Path | None:

@@ -253,6 +253,9 @@ def test_stored_states_are_made_once_for_all_runs(
             parameter.mul_(1.1)
     assert not torch.equal(stored_states(scenes, model), again)
     assert len(list(tmp_path.glob("training/states_*/states.npy"))) == 3
+    other = tmp_path / "elsewhere"
+    stored_states(scenes, model, other)
+    assert len(list(other.glob("states_*/states.npy"))) == 1
     model.load_state_dict(known)
     file.write_bytes(file.read_bytes()[:-1] + b"x")
     with pytest.raises(DataError, match=r"states\.npy is not as it was made"):

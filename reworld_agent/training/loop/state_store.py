@@ -1,10 +1,10 @@
 """Video states on disk: what a frozen Video DiT makes of scenes, computed once for many runs.
 
 Arms and seeds of a comparison, a resumed run and the ranks of one all plan from the same states.
-`$REWORLD_HOME/training/states_*` holds `states.npy` float16 [S, blocks, N, D] and `states.json`,
-the SHA-256 of it. The folder's name is a hash of all that the states depend on: the bytes of the
-weights before the planner and of every scene's features, the model's configuration, the code, torch
-and the kind of device.
+`cache_path=` (`$REWORLD_HOME/training`) holds folders `states_*` of `states.npy` float16
+[S, blocks, N, D] and `states.json`, the SHA-256 of it. A folder's name is a hash of all that the
+states depend on: the bytes of the weights before the planner and of every scene's features, the
+model's configuration, the code, torch and the kind of device.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from reworld_agent.training.loop.state_cache import BATCH, fill_states, states_s
 logger = logging.getLogger(__name__)
 
 _STATES, _RECORD = "states.npy", "states.json"
-_HINT = "set +agent.overrides.store_states=false, or REWORLD_HOME= to another disk"
+_HINT = "set +agent.overrides.store_states=false, or cache_path= to another disk"
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,20 @@ class _Record:
     sha256: str
 
 
-def stored_states(dataset: Samples, model: ReWorldModel) -> Tensor:
+def stored_states(dataset: Samples, model: ReWorldModel, cache: Path | None = None) -> Tensor:
     """States float16 [S, blocks, N, D] of all scenes, memory-mapped; made where they are not there.
 
     Of several processes that ask for them at once, one makes them and the others wait.
 
+    Args:
+        dataset: whose scenes they are of.
+        model: its codec and Video DiT make them.
+        cache: folder of the folders of states; None = `$REWORLD_HOME/training`.
+
     Raises:
         DataError: no space for them, or their bytes have changed.
     """
-    folder = default_cache() / f"states_{_key(dataset, model)[:16]}"
+    folder = (cache or default_cache()) / f"states_{_key(dataset, model)[:16]}"
     with only_process(folder.with_suffix(".lock"), _HINT):
         if not (folder / _RECORD).is_file():
             _write(folder, dataset, model)
