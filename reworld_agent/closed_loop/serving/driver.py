@@ -35,6 +35,7 @@ from carla_driver_interface.protocol import (
 from reworld_agent import __version__
 from reworld_agent.closed_loop.serving.lens import Lens, read_lens
 from reworld_agent.closed_loop.serving.motion import EgoState
+from reworld_agent.closed_loop.serving.planning import Planning
 from reworld_agent.closed_loop.serving.plans import Plan, implausible, sampled, stop_plan
 from reworld_agent.closed_loop.serving.poses import placed, write_pose
 from reworld_agent.closed_loop.serving.server import detail
@@ -64,12 +65,21 @@ class DriverService(EgodriverServiceServicer):
         name: of the agent.
         wishes: what it wants of a session.
         rate_hz: poses a second of a plan that is sent.
+        longest_s: how long a plan may take; then the drive is answered by one that stops.
     """
 
-    def __init__(self, agent: Any, name: str, wishes: Wishes, rate_hz: float = 10.0) -> None:
-        self._agent, self._name, self._wishes, self._rate_hz = agent, name, wishes, rate_hz
+    def __init__(
+        self,
+        agent: Any,
+        name: str,
+        wishes: Wishes,
+        rate_hz: float = 10.0,
+        longest_s: float = 30.0,
+    ) -> None:
+        self._planning, self._name = Planning(agent, longest_s), name
+        self._wishes, self._rate_hz = wishes, rate_hz
         self._sessions: OrderedDict[str, DriveSession] = OrderedDict()
-        self._sessions_lock, self._agent_lock = threading.Lock(), threading.Lock()
+        self._sessions_lock = threading.Lock()
 
     # --- sessions -------------------------------------------------------------------------------
 
@@ -200,12 +210,7 @@ class DriverService(EgodriverServiceServicer):
         Raises:
             SessionFault: the session lacks something, or the plan is none.
         """
-        agent_input = session.agent_input(now_us)
-        with self._agent_lock:
-            trajectory = self._agent.compute_trajectory(agent_input)
-            reasons = getattr(self._agent, "fallback_reasons", None)
-        if reasons and reasons[0]:
-            raise SessionFault(f"the agent has no plan: {reasons[0]}")
+        trajectory = self._planning.plan(session.agent_input(now_us))
         try:
             flat, interval_s = plan_of(trajectory)
         except DataError as error:

@@ -60,7 +60,9 @@ def prepared(settings: ServeDriverRun) -> tuple[Any, Wishes]:
 @contextmanager
 def answering(agent: Any, wishes: Wishes, settings: ServeDriverRun) -> Iterator[Address]:
     """The same with an agent that is `prepared`."""
-    service = DriverService(agent, settings.agent.name, wishes, settings.rate_hz)
+    service = DriverService(
+        agent, settings.agent.name, wishes, settings.rate_hz, settings.plan_timeout_s
+    )
 
     def register(server: Any) -> None:
         add_EgodriverServiceServicer_to_server(service, server)

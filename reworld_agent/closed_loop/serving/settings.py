@@ -61,6 +61,13 @@ class ServeDriverRun(Settings):
         least=0.5,
         most=100,
     )
+    plan_timeout_s: float = setting(
+        "how long a plan may take; then the drive is answered by a stop, and so is every other, "
+        "at once, until the plan is there",
+        30.0,
+        above=0,
+        most=3600,
+    )
     cameras: Mapping[str, str] | None = setting(
         "which camera of the simulator is cam_f0 ...: cameras.cam_f0=LOGICAL_ID; without it the "
         "one of that name, or that looks there",
