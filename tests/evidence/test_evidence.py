@@ -249,6 +249,51 @@ def test_other_settings_in_the_same_folder_are_refused(place: Path) -> None:
         tabled(place)
 
 
+def test_a_table_stands_for_runs_that_are_gone(place: Path) -> None:
+    run_evidence(settings(place), Machine())
+    first = tabled(place)
+    kept = (place / "table.parquet").rename(place / "kept.parquet")
+    (place / "evidence" / "gain").rename(place / "elsewhere")
+    assert set(tabled(place).table["verdict"]) == {"not run"}
+    again = tabled(place, kept=(kept,), page=place / "page.md")
+    pd.testing.assert_frame_equal(again.table, first.table)
+    assert again.claims == first.claims
+    assert "Processor time" in (place / "page.md").read_text()
+    run_evidence(settings(place, "faster"), Machine())
+    both = tabled(place, kept=(kept,)).table
+    assert set(both[both["verdict"] == "not run"]["design"]) == {"later"}
+    pd.testing.assert_frame_equal(
+        both[both["design"] == "gain"], first.table.query("design == 'gain'")
+    )
+
+
+def test_kept_tables_of_something_else_are_refused(place: Path) -> None:
+    run_evidence(settings(place), Machine())
+    first = tabled(place).table
+    kept = (place / "table.parquet").rename(place / "kept.parquet")
+    (place / "evidence" / "gain").rename(place / "elsewhere")
+    with pytest.raises(ConfigError, match="intervals is drives within towns, not towns"):
+        tabled(place, kept=(kept,), over_towns=True)
+    with pytest.raises(ConfigError, match="both have design gain"):
+        tabled(place, kept=(kept, kept))
+    with pytest.raises(DataError, match="is no table of"):
+        tabled(place, kept=(place / "elsewhere" / "with_seed_1" / "score" / "inference.parquet",))
+    whole = kept.read_bytes()
+    for damaged in of_bytes(whole, 60):
+        kept.write_bytes(damaged)
+        try:
+            read = tabled(place, kept=(kept,)).table
+        except ReWorldError:
+            continue
+        pd.testing.assert_frame_equal(read, first)  # bytes that mean nothing
+    kept.write_bytes(whole)
+    changed = nano()
+    changed["designs"]["gain"]["contrasts"]["better"]["supported"] = {"low_above": 0.0}
+    (place / "designs.yaml").write_text(yaml.safe_dump(changed, sort_keys=False))
+    with pytest.raises(ConfigError, match="effects of another design gain"):
+        tabled(place, kept=(kept,))
+
+
 def test_another_version_of_the_town_is_refused(place: Path) -> None:
     run_evidence(settings(place), Machine())
     changed = nano()

@@ -83,6 +83,12 @@ class EvidenceTable(Settings):
         exists="file",
         metavar="FILE",
     )
+    kept: tuple[Path, ...] = setting(
+        "earlier tables, for the designs that OUTPUT_DIR has no runs of",
+        (),
+        exists="file",
+        metavar="[FILE.parquet,...]",
+    )
     output: Path = setting(
         "written: FILE.parquet, .csv and .png, a row for each effect",
         Path("outputs/evidence/evidence"),

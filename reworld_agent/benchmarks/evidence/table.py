@@ -13,6 +13,7 @@ import pandas as pd
 from reworld_agent.analysis import hierarchical_interval
 from reworld_agent.benchmarks.evidence.designs import Contrast, Design, Designs, World, read_designs
 from reworld_agent.benchmarks.evidence.figure import write_figure
+from reworld_agent.benchmarks.evidence.kept import Row, kept_rows, origin_of
 from reworld_agent.benchmarks.evidence.measured import (
     Values,
     arm_curves,
@@ -79,21 +80,18 @@ def table_evidence(settings: EvidenceTable) -> Evidence:
     """Read all runs, write the table, its figure and, where asked, the page.
 
     Raises:
-        ConfigError: runs are of another design or of another version of the town.
+        ConfigError: runs or kept rows are of another design or of another version of the town.
         DataError: what a run has left behind is damaged.
     """
     found = read_designs(settings.designs)
-    rows = [row for name in found.designs for row in _rows(name, found, settings)]
+    kept = kept_rows(settings.kept, found, settings.over_towns, COLUMNS)
+    rows = [row for name in found.designs for row in _rows(name, found, settings, kept.get(name))]
     table = pd.DataFrame(rows, columns=COLUMNS)
     claims = {name: _claim(table[table["design"] == name]) for name in found.designs}
     origin = {
-        "protocol": "evidence_1",
+        **origin_of(found, rows, settings.over_towns),
         "code_version": code_version(),
-        "world": found.world.version,
-        "split": found.world.test,
-        "intervals": "towns" if settings.over_towns else "drives within towns",
         "resamples": settings.resamples,
-        "gate": {row["design"]: row["gate"] for row in rows},
     }
     parquet, csv, png = (with_ending(settings.output, end) for end in (".parquet", ".csv", ".png"))
     write_with_twin(parquet, table, origin)
@@ -105,14 +103,17 @@ def table_evidence(settings: EvidenceTable) -> Evidence:
     return Evidence(table, claims, tuple(files))
 
 
-def _rows(name: str, found: Designs, settings: EvidenceTable) -> list[dict[str, Any]]:
+def _rows(name: str, found: Designs, settings: EvidenceTable, kept: list[Row] | None) -> list[Row]:
+    """A row for each contrast of a design: of its runs, or else as an earlier table has it."""
     design, home = found.designs[name], settings.output_dir / name
     record = _record(design, found, home)
+    if record is None and kept is not None:
+        return kept
     gate = "" if record is None else record.gate
     gate = gate_of_runs(design, home) if gate == IN_THE_RUNS else gate
     rows = []
     for key, contrast in design.contrasts.items():
-        row: dict[str, Any] = dict.fromkeys(COLUMNS, "") | {
+        row: Row = dict.fromkeys(COLUMNS, "") | {
             "design": name,
             "contrast": key,
             "measure": contrast.measure,
