@@ -16,8 +16,9 @@ _HEAD = """# Evidence
 
 Each claim of the paper that can be tested at small size, by a design that was written down before
 any run (`reworld_agent/benchmarks/evidence/designs.yaml`). This page is written by
-`reworld evidence table page=docs/evidence.md`; nothing in it is written by hand. Intervals are of
-95 %, over training seeds and over drives within the towns named (`analysis.hierarchical_interval`).
+`reworld evidence table page=docs/evidence.md`, from runs and from the tables that were kept of
+earlier ones (`kept=`); nothing in it is written by hand. Intervals are of 95 %, over training seeds
+and over drives within the towns named (`analysis.hierarchical_interval`).
 Nothing here is about real roads or the paper's size.
 
 Town version {version}; learned on `{train}`, chosen on `{validation}`, judged on `{test}`.
