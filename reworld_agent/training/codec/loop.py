@@ -17,6 +17,7 @@ from tqdm import tqdm
 from reworld_agent.core.atomic import write_atomically
 from reworld_agent.core.errors import WeightsError
 from reworld_agent.model.tensor_files import check_body
+from reworld_agent.training.codec.adversary import Adversary
 from reworld_agent.training.codec.encoders import Alignment
 from reworld_agent.training.codec.frames import Frames, drawn
 from reworld_agent.training.codec.settings import CodecTrainSettings
@@ -38,6 +39,7 @@ class CodecRun:
         average: a copy that follows it.
         optimizer: its own.
         align: what the latents are aligned with, and the projection that learns it; None = nothing.
+        adversary: what judges restored frames, and learns beside; None = there is none.
         step: optimiser steps behind it.
     """
 
@@ -45,6 +47,7 @@ class CodecRun:
     average: Codec
     optimizer: torch.optim.Optimizer
     align: Alignment | None = None
+    adversary: Adversary | None = None
     step: int = 0
 
     def save(self, file: Path) -> None:
@@ -57,6 +60,8 @@ class CodecRun:
         }
         if self.align is not None:
             state["project"] = self.align.project.state_dict()
+        if self.adversary is not None:
+            state["adversary"] = self.adversary.state_dict()
         write_atomically(file, lambda partial: torch.save(state, partial))
 
     def load(self, file: Path) -> None:
@@ -69,6 +74,8 @@ class CodecRun:
             self.optimizer.load_state_dict(state["optimizer"])
             if self.align is not None:
                 self.align.project.load_state_dict(state["project"])
+            if self.adversary is not None:
+                self.adversary.load_state_dict(state["adversary"])
             self.step = int(state["step"])
         except Exception as error:  # a file cut short makes torch raise nearly anything
             message = f"{file} is no readable checkpoint: {error}"
@@ -82,10 +89,12 @@ def codec_loss(
     generator: torch.Generator,
     lpips: Lpips | None = None,
     align: Alignment | None = None,
-) -> Tensor:
-    """The loss of clips [B, 3, T, H, W] in [-1, 1].
+    adversary: Adversary | None = None,
+) -> tuple[Tensor, Tensor]:
+    """The loss of clips [B, 3, T, H, W] in [-1, 1], and the clips as they are restored, float32.
 
-    mse · MSE + l1 · L1 + lpips · LPIPS + kl · KL + align · L_align (see `Alignment`).
+    mse · MSE + l1 · L1 + lpips · LPIPS + kl · KL + align · L_align (see `Alignment`)
+    + adversarial · L_gan (see `Adversary`).
 
     Latents are decoded with noise of standard deviation `spread`, as samples of a posterior of that
     spread: its divergence from N(0, 1) is ½ (z² + spread² - 1 - log spread²), of which z² learns.
@@ -95,16 +104,19 @@ def codec_loss(
         latents = codec.encode(pixels).latent_dist.mode()
         noise = torch.randn(latents.shape, generator=generator).to(latents)
         found = codec.decode(latents + settings.spread * noise).sample
-    error = found.float() - pixels
+    found = found.float()
+    error = found - pixels
     loss = settings.mse * error.square().mean() + settings.l1 * error.abs().mean()
     loss = loss + settings.kl * 0.5 * latents.float().square().mean()
     if lpips is not None and settings.lpips > 0:
-        pair = [x.transpose(1, 2).flatten(0, 1) for x in (found.float(), pixels)]
+        pair = [x.transpose(1, 2).flatten(0, 1) for x in (found, pixels)]
         distance = lpips.distance(*(lpips.features(x) for x in pair)).mean()
         loss = loss + settings.lpips * distance
     if align is not None:
         loss = loss + settings.align * align(latents.float(), pixels)
-    return loss
+    if adversary is not None:
+        loss = loss + settings.adversarial * adversary.generator_loss(found)
+    return loss, found
 
 
 def train(
@@ -123,27 +135,41 @@ def train(
     """
     device = next(iter(run.codec.parameters())).device
     ratio = run.codec.temporal_ratio
-    learned = [p for group in run.optimizer.param_groups for p in group["params"]]
     bar = tqdm(total=settings.steps, initial=run.step, desc="training the codec", unit="step")
     with bar:
         while run.step < settings.steps:
             clips = drawn(frames, settings, ratio, cell, run.step).to(device)
-            generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + run.step)
-            pixels = clips.float() / 127.5 - 1
-            for group in run.optimizer.param_groups:
-                group["lr"] = rate(settings, run.step)
-            loss = codec_loss(run.codec, pixels, settings, generator, lpips, run.align)
-            require_finite(loss, f"at step {run.step}")
-            run.optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(learned, 1.0)
-            run.optimizer.step()
-            run.step += 1
-            _follow(run, settings.ema_decay)
+            losses = _stepped(run, clips.float() / 127.5 - 1, settings, lpips)
             bar.update()
-            bar.set_postfix(loss=f"{loss.item():.4f}", refresh=False)
+            shown = {name: f"{loss.item():.4f}" for name, loss in losses.items()}
+            bar.set_postfix(shown, refresh=False)
             if run.step % settings.checkpoint_steps == 0 and run.step < settings.steps:
                 run.save(checkpoint)
+
+
+def _stepped(
+    run: CodecRun, pixels: Tensor, settings: CodecTrainSettings, lpips: Lpips | None
+) -> dict[str, Tensor]:
+    """One step of all that learns, on clips [B, 3, T, H, W] in [-1, 1]; its losses by name."""
+    generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + run.step)
+    adversary = run.adversary if run.step >= settings.adversary_begins else None
+    now = rate(settings, run.step)
+    for group in run.optimizer.param_groups:
+        group["lr"] = now
+    loss, found = codec_loss(run.codec, pixels, settings, generator, lpips, run.align, adversary)
+    require_finite(loss, f"at step {run.step}")
+    run.optimizer.zero_grad()
+    loss.backward()
+    learned = [p for group in run.optimizer.param_groups for p in group["params"]]
+    nn.utils.clip_grad_norm_(learned, 1.0)
+    run.optimizer.step()
+    losses = {"loss": loss.detach()}
+    if adversary is not None:
+        losses["discriminator"] = adversary.learn(pixels, found.detach(), now)
+        require_finite(losses["discriminator"], f"of the discriminator at step {run.step}")
+    run.step += 1
+    _follow(run, settings.ema_decay)
+    return losses
 
 
 def rate(settings: CodecTrainSettings, step: int) -> float:

@@ -25,6 +25,7 @@ from reworld_agent.core.result_tables import (
 )
 from reworld_agent.generation.model_choice import device_of
 from reworld_agent.model import ReWorldModel
+from reworld_agent.training.codec.adversary import Adversary
 from reworld_agent.training.codec.encoders import ENCODERS, Alignment
 from reworld_agent.training.codec.frames import Frames, open_frames, some
 from reworld_agent.training.codec.loop import CHECKPOINT, CodecRun, train
@@ -119,6 +120,7 @@ def _keep(settings: CodecTrainSettings, start: str) -> None:
         for name in (RECORD, TABLE, CHECKPOINT):
             (folder / name).unlink(missing_ok=True)
     about = {k: v for k, v in settings.as_dict().items() if k not in _FREE}
+    about["adversarial"] = settings.adversarial or None  # as of runs from before there was one
     keep_settings(folder / RECORD, {**about, "checkpoint_path": start})
 
 
@@ -127,7 +129,7 @@ def _device(settings: CodecTrainSettings) -> torch.device:
 
 
 def _begin(codec: Codec, settings: CodecTrainSettings) -> CodecRun:
-    """What learns: that of the codec, and the projection of its alignment."""
+    """What learns: that of the codec, the projection of its alignment, and its discriminator."""
     torch.manual_seed(settings.seed)
     codec.requires_grad_(False)
     learned = codec.learned()
@@ -144,7 +146,8 @@ def _begin(codec: Codec, settings: CodecTrainSettings) -> CodecRun:
     optimizer = torch.optim.AdamW(
         learned, settings.learning_rate, betas=(0.9, 0.99), weight_decay=0.0
     )
-    return CodecRun(codec, average, optimizer, align)
+    adversary = Adversary(settings.seed, _device(settings)) if settings.adversarial > 0 else None
+    return CodecRun(codec, average, optimizer, align, adversary)
 
 
 @torch.no_grad()

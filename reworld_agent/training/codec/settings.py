@@ -20,7 +20,8 @@ class CodecTrainSettings(Settings):
 
     Raises:
         UsageError: a split or an index is not there, nothing is held out, an index is named
-            together with a split of scenes, or an encoder for alignment is none or not used.
+            together with a split of scenes, an encoder for alignment is none or not used, or an
+            adversarial loss never begins.
     """
 
     checkpoint_path: Path = setting(
@@ -115,6 +116,15 @@ class CodecTrainSettings(Settings):
         metavar="DIR",
         group=_LOSS,
     )
+    adversarial: float = setting(
+        "weight of the adversarial loss; 0.1 in RepWAM's paper", 0.0, least=0, group=_LOSS
+    )
+    adversarial_start: int | None = setting(
+        "steps before it and its discriminator begin (half of the steps)",
+        None,
+        least=0,
+        group=_LOSS,
+    )
     judge_lpips: bool = setting("judge LPIPS beside PSNR", False, group=_LOSS)
 
     @property
@@ -127,11 +137,17 @@ class CodecTrainSettings(Settings):
         """Split that is judged on."""
         return self.held_out or ("val" if self.clips else "town_val")
 
+    @property
+    def adversary_begins(self) -> int:
+        """The step (from 0) from which there is an adversarial loss, where it has a weight."""
+        return self.steps // 2 if self.adversarial_start is None else self.adversarial_start
+
     def check(self) -> None:
         """See the class."""
         if self.clips is not None and self.data_split is not None:
             raise UsageError("clips= and data_split= are both given", "name one of them")
         self._check_alignment()
+        self._check_adversary()
         if self.learned == self.validated:
             message = f"held_out={self.validated}: it is learned from, nothing is held out"
             raise UsageError(message, "name another split")
@@ -150,3 +166,12 @@ class CodecTrainSettings(Settings):
         if self.align > 0 and not needed and self.align_folder is not None:
             message = f"align_folder={self.align_folder}: alexnet takes LPIPS's weights file"
             raise UsageError(message, "leave align_folder out, or name another align_encoder")
+
+    def _check_adversary(self) -> None:
+        start = self.adversarial_start
+        if self.adversarial == 0 and start is not None:
+            message = f"adversarial_start={start} with adversarial=0: it would not be used"
+            raise UsageError(message, "set adversarial=0.1, or leave adversarial_start out")
+        if self.adversarial > 0 and self.adversary_begins >= self.steps:
+            message = f"adversarial_start={start} with steps={self.steps}: it would never begin"
+            raise UsageError(message, "use fewer than steps, or leave adversarial_start out")

@@ -160,7 +160,7 @@ def test_bf16_computes_in_bf16_and_loses_in_float32(weights: Path) -> None:
             pixels,
             settings(weights, precision=precision),
             torch.Generator().manual_seed(0),
-        )
+        )[0]
         for precision in ("32-true", "bf16-mixed")
     ]
     assert losses[1].dtype == torch.float32

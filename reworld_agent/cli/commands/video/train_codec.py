@@ -15,9 +15,11 @@ COMMAND = Command(
     about="""
 A codec of kind `conv` starts as the patch PCA that `reworld fit-statistics` has fitted, and learns
 what convolutions add to it; one of kind `repwam` starts from nothing. align=1 holds its latents,
-averaged over time, to a frozen image encoder's features (RepWAM). The average of its weights is
-judged on held-out frames (PSNR, and with judge_lpips=true LPIPS, beside patch PCA's of equal sizes)
-and written with the rest of the model. The statistics of its latents are those of training scenes.
+averaged over time, to a frozen image encoder's features (RepWAM). adversarial=0.1 adds the loss of
+a discriminator of frames, which learns beside the codec and is not written with it. The average of
+the codec's weights is judged on held-out frames (PSNR, and with judge_lpips=true LPIPS, beside
+patch PCA's of equal sizes) and written with the rest of the model. The statistics of its latents
+are those of training scenes.
 A run that was stopped goes on, to the same weights.
 """,
     examples=(
