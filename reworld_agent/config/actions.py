@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from reworld_agent.config.fields import choice, positive, require
 
@@ -36,6 +38,28 @@ class ActionsConfig:
         require(self.layers >= 2, f"actions.layers = {self.layers}", "use at least 2")
         choice("actions.transport", self.transport, ("softmax", "free"))
         choice("actions.tokens", self.tokens, (LATENT, REAL, JOINT))
+
+
+def check_window(options: Mapping[str, Any]) -> None:
+    """Raise UsageError where the backbone's window is of no chunks, or shows nothing of the past.
+
+    Args:
+        options: of the backbone.
+    """
+    window, chunk = options.get("window"), options.get("chunk")
+    if window is None:
+        return
+    message = f"video.options.window = {window}"
+    require(
+        chunk is not None,
+        f"{message} without chunk: all tokens see all",
+        "name the latents of a chunk too, such as chunk: 4",
+    )
+    require(
+        chunk is not None and window > chunk,
+        f"{message} with chunk = {chunk}: nothing of the past would be seen",
+        "a window holds a chunk and latents before it: use more; 32 in RepWAM's paper",
+    )
 
 
 def check_actions(

@@ -10,7 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reworld_agent.config.actions import LATENT, WORLD_ACTION, ActionsConfig, check_actions
+from reworld_agent.config.actions import (
+    LATENT,
+    WORLD_ACTION,
+    ActionsConfig,
+    check_actions,
+    check_window,
+)
 from reworld_agent.config.cameras import FRONT, camera_names
 from reworld_agent.config.fields import (
     blocks_within,
@@ -25,7 +31,10 @@ from reworld_agent.config.sampling import PromptConfig, SamplingConfig
 from reworld_agent.config.sigmas import SCHEDULES
 
 MOST_LAYERS = 1000  # of a Video DiT: more is a slip, and takes hours to build
-OPTIONS = {"wan": ("ff_dim",), WORLD_ACTION: ("action_ff", "chunk")}  # of built-in backbones
+OPTIONS = {
+    "wan": ("ff_dim",),
+    WORLD_ACTION: ("action_ff", "chunk", "window"),
+}  # of built-in backbones
 CODEC_OPTIONS = {  # of built-in codecs
     "conv": ("width", "blocks", "whitening"),
     "repwam": ("width", "layers", "heads", "mlp"),
@@ -207,8 +216,9 @@ class VideoConfig:
         options: settings of a backbone's own: `ff_dim` of `wan` (hidden width of its
             feed-forward); of `world_action`, `action_ff` (that of its action tokens' own; the
             width of a token where it is not said) and `chunk` (future latents of a chunk, where a
-            token sees its own chunk and earlier ones; without it all see all); and whatever one
-            from outside reads.
+            token sees its own chunk and earlier ones; without it all see all) and `window` (of
+            those, only what is among so many latents up to its chunk's end); and whatever one from
+            outside reads.
         views: cameras whose tokens it tells apart; follows from the model's `cameras`.
         action_numbers: of an action token, 0 for none; `action_tokens`: what it carries. Both
             follow from the model's `actions`.
@@ -236,6 +246,8 @@ class VideoConfig:
         """Check every field."""
         own = OPTIONS.get(self.backbone, ())
         implementation("backbone", "video.backbone", self.backbone, self.options, own)
+        if self.backbone == WORLD_ACTION:
+            check_window(self.options)
         positive(
             "video",
             num_layers=self.num_layers,
@@ -260,6 +272,11 @@ class VideoConfig:
         choice("video.mid_head", self.mid_head, ("table", "ig"))
         choice("video.text", self.text, ("none", "prompt"))
         blocks_within("video.mid_blocks", self.mid_blocks, self.num_layers)
+
+    @property
+    def of_chunks(self) -> bool:
+        """Whether its attention is block-causal."""
+        return self.backbone == WORLD_ACTION and "chunk" in self.options
 
     @property
     def width(self) -> int:

@@ -42,9 +42,9 @@ class ShardedRng:
         times = draw_times(whole, distribution, self.generator, like, tokens)
         return times[self.rank :: self.world]
 
-    def common(self, like: Tensor) -> Tensor:
+    def common(self, like: Tensor) -> float:
         """One number from 0 to 1, the same for all processes."""
-        return torch.rand((), generator=self.generator, device=like.device)
+        return float(torch.rand((), generator=self.generator, device=like.device))
 
     def token_times(
         self, batch: int, frames: int, cells: int, mode: str, distribution: str, like: Tensor

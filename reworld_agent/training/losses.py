@@ -27,7 +27,7 @@ from reworld_agent.objectives.terms import PlanState, VideoState, plan_terms, vi
 from reworld_agent.planner.heads import ActionOutput, Learned, Memory, OwnLoss, Readout
 from reworld_agent.training.datasets.curriculum import fit_clip
 from reworld_agent.training.stages import LEAST_SCENES, NOISE, TrainingStage
-from reworld_agent.training.world_actions import drawn_chunk, noised_actions
+from reworld_agent.training.world_actions import clean_past, drawn_chunk, noised_actions
 from reworld_agent.video.backbones import run_backbone
 from reworld_agent.video.conditioning import Grid, pack
 from reworld_agent.video.encoding import encode_clip
@@ -168,13 +168,15 @@ def _video_terms(
     acted = None  # without its loss an action is never known
     if stage.weights.world_action > 0:
         acted = noised_actions(model, latents, targets, rng, layout)
+    chunks = drawn_chunk(model, rng, clean)
+    chunks |= clean_past(stage.teacher_forcing, clean, acted, rng, grid)
     output = run_backbone(
         *(model.video_dit, interpolate(clean, noise, times), runs, layout),
         model.context(batch, features),
         round_times=model.config.video.round_times,
         run_heads=stage.weights.intermediate > 0,
         actions=None if acted is None else acted.tokens,
-        **drawn_chunk(model, rng, clean),
+        **chunks,
     )
     target, future = velocity_target(clean, noise), grid.future_tokens(clean.device)
     terms = {"generation": generation_loss(output.velocity, target, future)}

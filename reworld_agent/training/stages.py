@@ -100,6 +100,9 @@ class TrainingStage:
         video_times: one time for each `token`, latent `frame` or `sample`.
         noise_share: of the samples of video training whose time is 1 throughout: the joint pure
             noise that planning reads.
+        teacher_forcing: of the batches of video training, of a model of chunks: noised chunks see
+            earlier ones clean (RepWAM: 1). In the others they see them noised, as planning does,
+            which reads states of one forward.
         video_distribution, action_distribution: of the times, see `objectives.flow.draw_times`.
         video_label: the time that the Video DiT is told of the noise in the future's place where
             the stage plans: `noise`, which is 1, or drawn from a distribution (DriveLaW).
@@ -140,6 +143,7 @@ class TrainingStage:
     gradient_clip: float = 1.0
     video_times: str = "token"
     noise_share: float = 0.0
+    teacher_forcing: float = 0.0
     video_distribution: str = "uniform"
     action_distribution: str = "uniform"
     video_label: str = NOISE
@@ -195,6 +199,7 @@ class TrainingStage:
             "state_drop": (0.0, 1.0),
             "caption_drop": (0.0, 1.0),
             "noise_share": (0.0, 1.0),
+            "teacher_forcing": (0.0, 1.0),
             "ema_start": (0, _MOST_STEPS),
         }
         for key, (low, high) in limits.items():
@@ -316,6 +321,10 @@ class TrainingStage:
         if config.actions is not None and self.phases and self.needs_future_images:
             message = f"stage {self.name}: phases of other clips, but the model has actions"
             raise ConfigError(message, "latent actions are of one size: use phases: []")
+        if self.teacher_forcing > 0 and not config.video.of_chunks:
+            message = f"stage {self.name}: teacher_forcing={self.teacher_forcing:g} without chunks"
+            hint = "use video.backbone=world_action with its option chunk, or teacher_forcing: 0"
+            raise ConfigError(message, hint)
         depth = config.video.num_layers
         wrong = [block for block in self.align_blocks if not 1 <= block <= depth]
         if wrong:
@@ -447,6 +456,8 @@ def stage_table(stage: TrainingStage) -> dict[str, Any]:
     table = dataclasses.asdict(stage)
     if stage.weights.world_action == 1:  # as before there were action tokens
         del table["weights"]["world_action"]
+    if stage.teacher_forcing == 0:  # as before there was any
+        del table["teacher_forcing"]
     if stage.policy is None:
         del table["policy"], table["weights"]["policy"]
     return table

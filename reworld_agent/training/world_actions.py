@@ -22,7 +22,8 @@ from reworld_agent.objectives.flow import interpolate, velocity_target
 from reworld_agent.objectives.sharded_rng import ShardedRng
 from reworld_agent.video.backbones import VideoOutput
 from reworld_agent.video.backbones.action_tokens import ActionTokens
-from reworld_agent.video.conditioning import Layout
+from reworld_agent.video.backbones.causal import CleanFuture
+from reworld_agent.video.conditioning import Grid, Layout
 from reworld_agent.video.encoding import denormalise
 from reworld_agent.video.latent_actions import LatentActions, latent_tokens, plan_motion
 
@@ -31,10 +32,17 @@ KNOWN, UNKNOWN = 1 / 3, 1 / 3  # shares of samples whose actions are clean, and 
 
 @dataclass(frozen=True)
 class NoisedActions:
-    """Action tokens of a batch, and the velocity [B, A, n] that they should have."""
+    """Action tokens of a batch, and the velocity [B, A, n] that they should have.
+
+    Attributes:
+        tokens, target: see above.
+        past: the same actions as chunks that are past carry them: clean, or noise in samples where
+            nothing is known of an action.
+    """
 
     tokens: ActionTokens
     target: Tensor
+    past: ActionTokens
 
     def loss(self, output: VideoOutput) -> Tensor:
         """Mean squared error over tokens that are noised; 0 where none is."""
@@ -75,7 +83,10 @@ def noised_actions(
     times = torch.where(share > 1 - UNKNOWN, torch.ones_like(times), times)
     noise = rng.normal(clean.shape, clean)
     tokens = ActionTokens.of(interpolate(clean, noise, times), times, layout)
-    return NoisedActions(tokens, velocity_target(clean, noise))
+    unknown = (share > 1 - UNKNOWN).expand_as(times)
+    past = torch.where(unknown[..., None], noise, clean)
+    behind = ActionTokens.of(past, unknown.to(times), layout)
+    return NoisedActions(tokens, velocity_target(clean, noise), behind)
 
 
 def _clean(
@@ -109,5 +120,23 @@ def drawn_chunk(model: ReWorldModel, rng: ShardedRng, like: Tensor) -> dict[str,
     most = model.config.video.options.get("chunk")
     if model.config.video.backbone != WORLD_ACTION or not most:
         return {}
-    share = float(rng.common(like))
+    share = rng.common(like)
     return {"chunk": 1 + min(int(share * most), most - 1)}
+
+
+def clean_past(
+    share: float, clean: Tensor, acted: NoisedActions | None, rng: ShardedRng, grid: Grid
+) -> dict[str, Any]:
+    """In a share of batches, the clean future that noised chunks see of the past; else empty.
+
+    Args:
+        share: of batches, the same for all processes.
+        clean: latents [B, N, C] of history and future.
+        acted: actions of the batch; None = nothing is known of them.
+        rng: of one number a batch, where the share is not 0.
+        grid: of the clip.
+    """
+    if share == 0 or rng.common(clean) >= share:
+        return {}
+    future = clean[:, grid.history * grid.cells :]
+    return {"clean": CleanFuture(future, None if acted is None else acted.past)}

@@ -2,6 +2,7 @@
 
 Attention is block-causal (see `backbones.world_action`): what a clean past chunk makes of itself
 does not change with what follows, and is computed once. That is what a whole forward would give.
+What has left the window of all chunks to come is dropped.
 Shapes: B batch, N tokens, C latent channels.
 """
 
@@ -117,7 +118,12 @@ class ChunkSampler:
             actions = ActionTokens.unknown(latents, numbers, self.layout)
         if actions is not None:
             actions = actions.part(max(first - grid.history, 0), max(last - grid.history, 0))
+        if self.dit.window:
+            past.forget(last - self.dit.window)
         past.keep = keep
+        if keep:
+            past.frames += [frame for frame in range(first, last) for _ in range(grid.cells)]
+            past.frames += range(max(first, grid.history), last) if actions is not None else []
         return run_backbone(
             *(self.dit, latents[:, tokens], latents.new_full((1, 1), level)),
             Layout(grid, self.layout.coords[:, :, tokens]),

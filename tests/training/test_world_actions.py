@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from reworld_agent.core.provenance import weights_hash
 from reworld_agent.model import ReWorldModel
 from reworld_agent.objectives.sharded_rng import ShardedRng
 from reworld_agent.training.losses import stage_loss
+from reworld_agent.training.memory.account import run_counted
+from reworld_agent.training.memory.step import StepPlan
 from reworld_agent.training.prepare import finish_stage, prepare_stage, set_trainable, start_model
 from reworld_agent.training.stages import TrainingStage, load_stage, stage_table
-from reworld_agent.training.world_actions import drawn_chunk, noised_actions
+from reworld_agent.training.world_actions import clean_past, drawn_chunk, noised_actions
 from reworld_agent.video.backbones import VideoOutput
 from reworld_agent.video.conditioning import pack
 from reworld_agent.video.encoding import encode_clip
@@ -27,6 +30,10 @@ from tests.model.world_action import world_action_config, world_action_model
 
 REAL: dict[str, Any] = {"actions": {"numbers": 4, "hidden": 16, "layers": 2, "tokens": "real"}}
 JOINT: dict[str, Any] = {"actions": {**REAL["actions"], "tokens": "joint"}}
+CHUNKS: dict[str, Any] = {
+    "video": {"backbone": "world_action", "options": {"chunk": 2}},
+    "actions": {"numbers": 4},
+}
 
 
 def ready(**changes: Any) -> tuple[ReWorldModel, TrainingStage]:
@@ -158,6 +165,71 @@ def test_chunk_lengths_are_drawn_and_share_weights() -> None:
     assert drawn_chunk(micro_model(), seeded(), like) == {}
 
 
+def forced(share: float, **changes: Any) -> tuple[ReWorldModel, TrainingStage]:
+    model = world_action_model(trained=True, **changes)
+    stage = load_stage("1", model_overrides=CHUNKS, overrides={"teacher_forcing": share})
+    set_trainable(model, stage)
+    return model, stage
+
+
+def test_past_chunks_are_clean_in_a_share_of_batches() -> None:
+    model, stage = forced(0.5)
+    layout, (latents, targets) = model.layout(), latents_of(model)
+    tokens, rng = pack(latents), seeded()
+    assert rng.generator is not None
+    before = rng.generator.get_state()
+    assert clean_past(0.0, tokens, None, rng, layout.grid) == {}
+    assert torch.equal(rng.generator.get_state(), before)  # other losses are what they were
+    found = [clean_past(0.5, tokens, None, seeded(n), layout.grid) for n in range(40)]
+    assert 10 < sum("clean" in one for one in found) < 30
+    acted = noised_actions(model, latents, targets, seeded(), layout)
+    clean = clean_past(1.0, tokens, acted, seeded(), layout.grid)["clean"]
+    assert acted is not None and clean.actions is acted.past
+    assert torch.equal(clean.latents, tokens[:, 4 * layout.grid.cells :])
+    assert stage_table(stage)["teacher_forcing"] == 0.5
+    assert "teacher_forcing" not in stage_table(load_stage("1"))
+
+
+def test_actions_of_past_chunks_are_clean_or_unknown_as_when_imagining() -> None:
+    model, _ = ready()
+    latents, targets = latents_of(model)
+    for number in range(6):
+        acted = noised_actions(model, latents, targets, seeded(number), model.layout())
+        assert acted is not None
+        unknown = (acted.tokens.times == 1).all(dim=1)
+        assert torch.equal(acted.past.times, unknown[:, None].float().expand(-1, 8))
+        clean = acted.tokens.values - acted.tokens.times[..., None] * acted.target
+        wanted = torch.where(unknown[:, None, None], acted.tokens.values, clean)
+        torch.testing.assert_close(acted.past.values, wanted, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("changes", [{}, JOINT, REAL], ids=["latent", "joint", "real"])
+def test_teacher_forcing_teaches_all_that_is_used(changes: dict[str, Any]) -> None:
+    model, stage = forced(1.0, **changes)
+    features, targets = batch(8)
+    loss, logs = stage_loss(model, stage, features, targets, seeded())
+    loss.backward()
+    for name, parameter in model.named_parameters():
+        assert (parameter.grad is not None) == parameter.requires_grad, name
+    assert loss_of(*ready(**changes))["generation"] != pytest.approx(float(logs["generation"]))
+
+
+def test_memory_is_counted_with_the_clean_past() -> None:
+    """On fake tensors, which no number can be read from."""
+    config, stage = world_action_config(), load_stage("1")
+    plan = StepPlan(config, stage, scenes=2)
+    plain = run_counted(plan)
+    forced = run_counted(plan.replaced(stage=replace(stage, teacher_forcing=0.5)))
+    assert forced.weights == plain.weights and forced.saved > 1.3 * plain.saved
+
+
+def test_a_model_without_chunks_is_not_forced() -> None:
+    with pytest.raises(ConfigError, match="teacher_forcing=1 without chunks"):
+        load_stage("1", overrides={"teacher_forcing": 1.0})
+    with pytest.raises(ConfigError, match="teacher_forcing must be from 0 to 1"):
+        load_stage("1", model_overrides=CHUNKS, overrides={"teacher_forcing": 1.5})
+
+
 def test_a_few_steps_lower_both_losses() -> None:
     model, stage = ready()
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], 3e-3)
@@ -244,7 +316,9 @@ def test_models_that_cannot_have_actions_are_refused() -> None:
         ({"actions": {"transport": "hard"}}, "transport=hard"),
         ({"actions": {"tokens": "planned"}}, "tokens=planned"),
         ({"video": {"options": {"chunk": 0}}}, "options.chunk = 0"),
-        ({"video": {"options": {"window": 2}}}, "window"),
+        ({"video": {"options": {"window": 2}}}, "options.window = 2 without chunk"),
+        ({"video": {"options": {"chunk": 4, "window": 4}}}, "nothing of the past would be seen"),
+        ({"video": {"options": {"chunk": 4, "window": 0}}}, "options.window = 0"),
         ({"video": {"action_numbers": 0}, "actions": {"numbers": 13, "tokens": "joint"}}, "12 ch"),
     ]
     for parts, message in cases:

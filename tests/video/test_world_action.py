@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -12,7 +13,8 @@ from torch import Tensor
 from reworld_agent.config import ClipConfig, CodecConfig, VideoConfig
 from reworld_agent.core.errors import ConfigError, ReWorldError
 from reworld_agent.video.backbones import build_backbone, condition_of, run_backbone
-from reworld_agent.video.backbones.action_tokens import ActionTokens, action_coords, chunk_mask
+from reworld_agent.video.backbones.action_tokens import ActionTokens, action_coords
+from reworld_agent.video.backbones.causal import CleanFuture, chunk_mask
 from reworld_agent.video.backbones.output import VideoOutput
 from reworld_agent.video.backbones.world_action import PastKeys, WorldActionDiT
 from reworld_agent.video.chunks import ChunkSampler
@@ -26,15 +28,19 @@ CELLS, HISTORY = 6, 2
 EXPERT, JOINT = "latent", "joint"
 
 
-def dit(kind: str, numbers: int = 4, chunk: int | None = 2) -> WorldActionDiT:
+def dit(
+    kind: str, numbers: int = 4, chunk: int | None = 2, window: int | None = None
+) -> WorldActionDiT:
     """A float64 one, all of whose layers say something."""
     torch.manual_seed(0)
     sizes: dict[str, Any] = {"num_layers": 3, "num_heads": 2, "head_dim": 12, "mid_blocks": (1,)}
+    lengths = {"chunk": chunk, "window": window}
+    options = {name: length for name, length in lengths.items() if length is not None}
     config = VideoConfig(
         **sizes,
         caption_channels=8,
         backbone="world_action",
-        options={"action_ff": 20, **({} if chunk is None else {"chunk": chunk})},
+        options={"action_ff": 20, **options},
         action_numbers=numbers,
         action_tokens=kind,
     )
@@ -137,13 +143,55 @@ def test_the_mask_is_of_the_history_and_chunks() -> None:
     assert coords[0, 0].tolist() == [2, 3, 4, 5, 6] and set(coords[0, 1].tolist()) == {8.0}
 
 
+def by_hand(window: int, beside: bool) -> list[list[bool]]:
+    """The mask of chunks of 2 latents, token by token."""
+    number, ends = [0, 0, 1, 1, 2, 2, 3], [2, 4, 6, 7]
+    video = [(frame, not beside or frame < HISTORY) for frame in range(7) for _ in range(CELLS)]
+    future = [(frame, True) for frame in range(HISTORY, 7)]
+    acted = [(frame, not beside) for frame, _ in future]
+    clean = [one for one in future for _ in range(CELLS)] if beside else []
+    tokens = [*video, *clean, *acted, *(future if beside else [])]
+
+    def sees(row: tuple[int, bool], column: tuple[int, bool]) -> bool:
+        own, other = number[row[0]], number[column[0]]
+        if own == other:
+            return row[1] == column[1]
+        return own > other and column[1] and column[0] >= ends[own] - window
+
+    return [[sees(row, column) for column in tokens] for row in tokens]
+
+
+@pytest.mark.parametrize("beside", [False, True])
+@pytest.mark.parametrize("window", [3, 5, 7])
+def test_a_window_hides_all_that_is_further_back(window: int, beside: bool) -> None:
+    mask = chunk_mask(LAYOUT, 2, 5, window, beside)
+    assert mask.tolist() == by_hand(window, beside)
+    assert mask.diagonal().all()
+    if window == 7:
+        assert torch.equal(mask, chunk_mask(LAYOUT, 2, 5, None, beside))
+
+
+@pytest.mark.parametrize("window", [None, 5])
 @pytest.mark.parametrize("kind", [JOINT, EXPERT])
 @pytest.mark.parametrize("chunk", [1, 2, 4])
-def test_keys_that_are_kept_give_what_a_whole_forward_gives(kind: str, chunk: int) -> None:
-    """Every chunk's velocity behind kept keys, against all tokens at once, float64."""
-    model = dit(kind, chunk=chunk)
+def test_keys_that_are_kept_give_what_a_whole_forward_gives(
+    kind: str, chunk: int, window: int | None
+) -> None:
+    """Every chunk's velocity behind kept keys, against all tokens at once, float64.
+
+    Beside a clean future all noised chunks of one forward give the same (teacher forcing).
+    """
+    model = dit(kind, chunk=chunk, window=window)
     sampler, grid = ChunkSampler(model, text(), LAYOUT, actions=told()), LAYOUT.grid
     latents, past = noisy(), PastKeys()
+    noised = noisy(7)
+    exact: dict[str, Any] = {"rtol": 0.0, "atol": 1e-12}
+    noised[:, : HISTORY * CELLS] = latents[:, : HISTORY * CELLS]
+    future = CleanFuture(latents[:, HISTORY * CELLS :], told())
+    levels = grid.token_times(torch.full((2,), 0.7, dtype=torch.float64))
+    forced = run_backbone(
+        *(model, noised, levels, LAYOUT, text()), actions=told(9, 0.7), clean=future
+    )
     sampler.run(latents, 0.0, (0, HISTORY), past, keep=True)
     for first in range(HISTORY, grid.frames, chunk):
         last = min(first + chunk, grid.frames)
@@ -152,16 +200,26 @@ def test_keys_that_are_kept_give_what_a_whole_forward_gives(kind: str, chunk: in
         times[:, tokens] = 0.7
         whole = run_backbone(model, latents, times, LAYOUT, text(), actions=told())
         found = sampler.run(latents, 0.7, (first, last), past, heads=True)
-        exact: dict[str, Any] = {"rtol": 0.0, "atol": 1e-12}
+        assert min(past.frames) == max(0, last - window if window else 0)
         torch.testing.assert_close(found.velocity, whole.velocity[:, tokens], **exact)
         torch.testing.assert_close(found.mid[1], whole.mid[1][:, tokens], **exact)
+        acting = replace(sampler, actions=told(9, 0.7))
+        alone = acting.run(noised, 0.7, (first, last), past, heads=True)
+        torch.testing.assert_close(forced.velocity[:, tokens], alone.velocity, **exact)
+        torch.testing.assert_close(forced.mid[1][:, tokens], alone.mid[1], **exact)
+        assert forced.actions is not None and alone.actions is not None
+        between = slice(first - HISTORY, last - HISTORY)
+        torch.testing.assert_close(forced.actions[:, between], alone.actions, **exact)
         sampler.run(latents, 0.0, (first, last), past, keep=True)
-    assert past.kept[1][0].shape[2] == grid.tokens + grid.future
+    assert past.kept[1][0].shape[2] == len(past.frames)
+    assert window or len(past.frames) == grid.tokens + grid.future
+    assert forced.velocity.shape == (2, grid.tokens, 12)
 
 
-def test_chunks_are_imagined_as_by_whole_forwards() -> None:
+@pytest.mark.parametrize("window", [None, 4])
+def test_chunks_are_imagined_as_by_whole_forwards(window: int | None) -> None:
     """The sampler against one without kept keys, which gives all of the past at every step."""
-    model, grid = dit(EXPERT), LAYOUT.grid
+    model, grid = dit(EXPERT, window=window), LAYOUT.grid
     condition, noise, guidance = noisy(), noisy(5), Guidance(1.4)
     sampler = ChunkSampler(model, text(), LAYOUT, guidance, actions=told())
     found = sampler.sample(condition, noise, 3, "uniform")
@@ -178,6 +236,24 @@ def test_chunks_are_imagined_as_by_whole_forwards() -> None:
                 latents[:, tokens] += (following - level) * (mid + 1.4 * (final - mid))
     torch.testing.assert_close(found, latents, rtol=0, atol=1e-10)
     torch.testing.assert_close(found[:, : HISTORY * CELLS], condition[:, : HISTORY * CELLS])
+
+
+def test_a_clean_future_is_seen_by_later_chunks_alone() -> None:
+    """Finite differences: neither its own chunk nor an earlier one; without actions it is noise."""
+    model, tokens, clean = dit(EXPERT), noisy(), noisy(7)[:, HISTORY * CELLS :]
+    with torch.no_grad():
+        plain = run(model, tokens, clean=CleanFuture(clean))
+        for frame in range(5):
+            moved = clean.clone()
+            moved[:, frame * CELLS] += 1
+            found = run(model, tokens, clean=CleanFuture(moved))
+            change = (found.velocity - plain.velocity).abs().amax(dim=(0, 2))
+            by_frame = change.view(-1, CELLS).amax(dim=1)
+            after = HISTORY + (frame // 2 + 1) * 2
+            assert (by_frame[:after] == 0).all() and (by_frame[after:] > 0).all()
+        unknown = ActionTokens.unknown(tokens, 4, LAYOUT)
+        same = run(model, tokens, actions=unknown, clean=CleanFuture(clean, unknown))
+        assert torch.equal(same.velocity, plain.velocity)
 
 
 def test_real_actions_have_fresh_layers_and_all_else_is_equal() -> None:
@@ -210,3 +286,5 @@ def test_what_it_cannot_do_is_refused() -> None:
         ChunkSampler(plain, text(), LAYOUT)
     with pytest.raises(ReWorldError, match="by keywords"):
         plain(noisy())
+    with pytest.raises(ReWorldError, match="not of chunks"):
+        run(plain, noisy(), clean=CleanFuture(noisy()[:, HISTORY * CELLS :]))

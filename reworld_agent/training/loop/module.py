@@ -56,6 +56,7 @@ class StageModule(LightningModule):
             this in the place of the rest.
     """
 
+    numbers: type[ShardedRng] = ShardedRng  # of training
     strict_loading = False  # of checkpoints: what is frozen is not in them
 
     def __init__(
@@ -85,7 +86,7 @@ class StageModule(LightningModule):
         generator = torch.Generator(self.device)
         generator.manual_seed(batch_seed(self.seed, batch_idx))
         world = self._trainer.world_size if self._trainer else 1
-        rng = ShardedRng(generator, self.global_rank, world)
+        rng = self.numbers(generator, self.global_rank, world)
         stage, config = self.stage, self.model.config
         clip = phase_clip(stage.phases, config.clip, self.global_step, stage.steps)
         with fused_attention(self.device):

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from reworld_agent.config import ClipConfig, ModelConfig
 from reworld_agent.model import ReWorldModel
+from reworld_agent.objectives.sharded_rng import ShardedRng
 from reworld_agent.training.fit_settings import FitSettings, LoraSettings
 from reworld_agent.training.loop.engine import lightning_trainer
 from reworld_agent.training.loop.fitted import stage_module
@@ -109,8 +110,21 @@ class Repeated:
         return iter([self.batch] * self.count)
 
 
+class FirstNumbers(ShardedRng):
+    """Numbers of a run, but what decides the shape of a batch is not drawn: fake tensors have none.
+
+    At 0 a batch is the largest that it can be: past chunks stand beside noised ones.
+    """
+
+    def common(self, like: Tensor) -> float:
+        """0."""
+        return 0.0
+
+
 class QuietModule(StageModule):
     """The module of a run, whose numbers are not written down."""
+
+    numbers = FirstNumbers
 
     def log(self, *args: Any, **kwargs: Any) -> None:
         """Nothing."""

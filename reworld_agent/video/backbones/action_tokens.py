@@ -39,6 +39,16 @@ class ActionTokens:
         values = like.new_zeros(like.size(0), count, numbers)
         return cls.of(values, like.new_ones(1, count), layout)
 
+    def followed_by(self, others: ActionTokens) -> ActionTokens:
+        """These tokens, then others, of as many samples."""
+        batch = self.values.size(0)
+        times = [one.times.expand(batch, -1) for one in (self, others)]
+        return ActionTokens(
+            torch.cat([self.values, others.values.to(self.values)], dim=1),
+            torch.cat(times, dim=1),
+            torch.cat([self.coords, others.coords], dim=2),
+        )
+
     def part(self, first: int, last: int) -> ActionTokens:
         """Those that lead to future latents `first` to `last` - 1."""
         return replace(
@@ -53,18 +63,3 @@ def action_coords(layout: Layout) -> Tensor:
     """Positions [1, 3, A]: the time of each future latent, the mean of its rows and columns."""
     grid = layout.grid
     return layout.coords.unflatten(2, (grid.frames, -1)).mean(dim=3)[:, :, grid.history :]
-
-
-def chunk_mask(layout: Layout, chunk: int, actions: int) -> Tensor:
-    """Boolean [N + A, N + A], True where the row's token sees the column's.
-
-    The history is the first chunk, each `chunk` future latents are another, with the actions that
-    lead to them; a token sees its own chunk and earlier ones.
-    """
-    grid, device = layout.grid, layout.coords.device
-    later = torch.arange(grid.future, device=device) // chunk + 1
-    frames = torch.cat([later.new_zeros(grid.history), later])
-    numbers = frames.repeat_interleave(grid.cells)
-    if actions:
-        numbers = torch.cat([numbers, later])
-    return numbers[:, None] >= numbers[None, :]

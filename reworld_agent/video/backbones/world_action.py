@@ -27,7 +27,8 @@ from torch.nn import functional
 from reworld_agent.config import VideoConfig
 from reworld_agent.config.actions import JOINT, LATENT, REAL
 from reworld_agent.core.errors import ReWorldError
-from reworld_agent.video.backbones.action_tokens import ActionTokens, chunk_mask
+from reworld_agent.video.backbones.action_tokens import ActionTokens
+from reworld_agent.video.backbones.causal import CleanFuture, chunk_mask
 from reworld_agent.video.backbones.ltx import VideoBlock, VideoDiT, attention_bias
 from reworld_agent.video.backbones.output import VideoOutput
 from reworld_agent.video.backbones.walk import walk
@@ -44,10 +45,12 @@ class PastKeys:
 
     Attributes:
         kept: see above.
+        frames: the latent frame of each token; that of an action is where it leads to.
         keep: a forward adds its own tokens'.
     """
 
     kept: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    frames: list[int] = field(default_factory=list)
     keep: bool = False
 
     def joined(self, block: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
@@ -58,6 +61,15 @@ class PastKeys:
         if self.keep:
             self.kept[block] = key, value
         return key, value
+
+    def forget(self, before: int) -> None:
+        """Drop tokens of latent frames before this one, which have left the window."""
+        still = [place for place, frame in enumerate(self.frames) if frame >= before]
+        if len(still) == len(self.frames):
+            return
+        self.frames = [self.frames[place] for place in still]
+        for block, (key, value) in self.kept.items():
+            self.kept[block] = key[:, :, still], value[:, :, still]
 
 
 @dataclass(frozen=True)
@@ -141,6 +153,7 @@ class WorldActionDiT(VideoDiT):
         action_tokens: what they carry and by which layers: `latent`, `real` or `joint`.
         action_ff: hidden width of their own feed-forward; None = D.
         chunk: future latents of a chunk; None = all tokens see all.
+        window: latents that a chunk sees up to its end, itself among them; None = all.
     """
 
     @register_to_config
@@ -159,6 +172,7 @@ class WorldActionDiT(VideoDiT):
         action_tokens: str = LATENT,
         action_ff: int | None = None,
         chunk: int | None = None,
+        window: int | None = None,
     ) -> None:
         width = num_attention_heads * attention_head_dim
         super().__init__(
@@ -173,7 +187,7 @@ class WorldActionDiT(VideoDiT):
             mid_head=mid_head,
             context_tokens=context_tokens,
         )
-        self.chunk, self.kind = chunk, action_tokens
+        self.chunk, self.window, self.kind = chunk, window, action_tokens
         real = action_numbers > 0 and action_tokens == REAL
         self.action_numbers = REAL_NUMBERS if real else action_numbers
         hidden = (action_ff or width) if action_numbers else None
@@ -204,6 +218,7 @@ class WorldActionDiT(VideoDiT):
             action_tokens=config.action_tokens,
             action_ff=options.get("action_ff"),
             chunk=options.get("chunk"),
+            window=options.get("window"),
         )
 
     @property
@@ -230,8 +245,9 @@ class WorldActionDiT(VideoDiT):
             stock: none.
             more: keywords of `VideoDiT.forward`, of which text, times, `video_coords` and `grid`
                 must be given; `actions`, an `ActionTokens` (None: nothing is known of them);
-                `chunk`, another number of latents than the model's own; and `past`, a `PastKeys`:
-                the tokens are then of one chunk, and their actions are given.
+                `chunk`, another number of latents than the model's own; `clean`, a
+                `CleanFuture` that is seen beside, of a model with chunks; and `past`, a
+                `PastKeys`: the tokens are then of one chunk, and their actions are given.
         """
         if stock or more.get("video_coords") is None or more.get("grid") is None:
             message = "the world_action backbone takes tokens with their places, by keywords"
@@ -252,15 +268,24 @@ class WorldActionDiT(VideoDiT):
         ego: Tensor | None = None,
         actions: ActionTokens | None = None,
         chunk: int | None = None,
+        clean: CleanFuture | None = None,
         past: PastKeys | None = None,
     ) -> VideoOutput:
         if self.context_embed is not None:
             encoder_hidden_states, encoder_attention_mask = self.context_embed.append(
                 encoder_hidden_states, encoder_attention_mask, ego
             )
-        layout, videos = Layout(grid, video_coords), hidden_states.size(1)
+        layout, own = Layout(grid, video_coords), hidden_states.size(1)
         if self.action_numbers and actions is None:
             actions = ActionTokens.unknown(hidden_states, self.action_numbers, layout)
+        known = 0 if actions is None else actions.values.size(1)
+        if clean is not None:
+            if actions is not None:
+                unknown = ActionTokens.unknown(hidden_states, self.action_numbers, layout)
+                actions = actions.followed_by(clean.actions or unknown)
+            timestep = timestep.view(timestep.size(0), -1)
+            hidden_states, timestep, video_coords = clean.behind(hidden_states, timestep, layout)
+        videos = hidden_states.size(1)
         x = self.proj_in(hidden_states)
         if actions is not None:
             x = torch.cat([x, self._entered(actions.values)], dim=1)
@@ -273,24 +298,28 @@ class WorldActionDiT(VideoDiT):
         embedded = embedded.view(times, -1, embedded.size(-1))
         text = self.caption_projection(encoder_hidden_states).view(batch, -1, x.size(-1))
         bias = attention_bias(encoder_attention_mask, x.dtype)
-        mask = self._mask(layout, x.size(1) - videos, chunk, past)
+        mask = None if past is not None else self._mask(layout, known, chunk, clean is not None)
         walked = Walked(videos, self.kind == JOINT, mask, past)
         inputs = (text, temb, rope, bias, walked)
         last, output = walk(self, x, inputs, embedded, tap, stop_after, run_heads)
-        output.mid = {block: velocity[:, :videos] for block, velocity in output.mid.items()}
-        output.states = [state[:, :videos] for state in output.states]
+        output.mid = {block: velocity[:, :own] for block, velocity in output.mid.items()}
+        output.states = [state[:, :own] for state in output.states]
         if last is not None:
             shift, scale = (self.scale_shift_table[None, None] + embedded[:, :, None]).unbind(dim=2)
             final = modulated(self.norm_out(last), shift, scale)
-            output.sample = self.proj_out(final[:, :videos])
-            output.actions = None if actions is None else self._left(final[:, videos:])
+            output.sample = self.proj_out(final[:, :own])
+            acted = final[:, videos : videos + known]
+            output.actions = None if actions is None else self._left(acted)
         return output
 
-    def _mask(
-        self, layout: Layout, actions: int, chunk: int | None, past: PastKeys | None
-    ) -> Tensor | None:
+    def _mask(self, layout: Layout, actions: int, chunk: int | None, beside: bool) -> Tensor | None:
         length = chunk or self.chunk
-        return None if past is not None or not length else chunk_mask(layout, length, actions)
+        if length:
+            return chunk_mask(layout, length, actions, self.window, beside)
+        if beside:
+            message = "a clean future beside the noised one, but the model is not of chunks"
+            raise ReWorldError(message, "give the backbone its option chunk")
+        return None
 
     def _entered(self, values: Tensor) -> Tensor:
         """Action tokens [B, A, n] at the width of the blocks."""
