@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import resource
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 
 from reworld_agent.core.errors import DataError
+from reworld_agent.core.guards.process_memory import peak_memory
 from reworld_agent.core.unpickle import Record, load_pickle
 
 _MEGABYTES = 400  # the largest of these files may use, of what 8 GB are asked for
@@ -101,10 +101,10 @@ HOSTILE: dict[str, bytes] = {
 @pytest.fixture(scope="module", autouse=True)
 def little_memory() -> Iterator[None]:
     """The largest memory of the process grows little over all of them."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_memory()
     yield
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    assert grown < _MEGABYTES * 1024
+    grown = peak_memory() - before
+    assert grown < _MEGABYTES * 2**20
 
 
 @pytest.mark.parametrize("kind", HOSTILE)

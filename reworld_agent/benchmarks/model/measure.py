@@ -7,7 +7,6 @@ far, so that of a row that follows a larger one is that one's.
 from __future__ import annotations
 
 import dataclasses
-import resource
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +22,7 @@ from reworld_agent.benchmarks.model.settings import PARTS
 from reworld_agent.benchmarks.model.steps import step_seconds
 from reworld_agent.config import ModelConfig
 from reworld_agent.core.errors import ConfigError
+from reworld_agent.core.guards.process_memory import peak_memory
 from reworld_agent.model import ReWorldModel
 from reworld_agent.planner.actions import ActionNormaliser
 from reworld_agent.planner.heads import PlannerHead, build_head
@@ -79,7 +79,7 @@ class Bench:
         """Bytes at the highest so far."""
         if self.device == "cuda":
             return torch.cuda.max_memory_allocated()
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        return peak_memory()
 
     def timed(self, work: Callable[[], object]) -> float:
         """Seconds of one run."""

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from reworld_agent.benchmarks.model.settings import ModelBenchmarkSettings
 from reworld_agent.config import RECIPES, ModelConfig, load_model_config
 from reworld_agent.core.errors import ConfigError
+from reworld_agent.core.guards.process_memory import peak_memory
 from reworld_agent.training.memory.account import GB, run_counted
 from reworld_agent.training.memory.choose import NotFitting, fit_step
 from reworld_agent.training.memory.step import StepPlan, phases_of
@@ -132,7 +133,7 @@ def _measure(plan: StepPlan, sending: Any) -> None:
     run_counted(plan.replaced(config=small, scenes=1), fake=False)
     start = _resident()
     run_counted(plan, fake=False)
-    sending.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - start)
+    sending.send(peak_memory() - start)
 
 
 def _resident() -> int:

@@ -7,7 +7,6 @@ optimiser counted too, the ratios would be nearer to 1.
 from __future__ import annotations
 
 import dataclasses
-import resource
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from reworld_agent.config import ModelConfig
+from reworld_agent.core.guards.process_memory import peak_memory
 from reworld_agent.model import ReWorldModel
 from reworld_agent.objectives.alignment import alignment_loss
 from reworld_agent.planner.heads import build_head
@@ -198,11 +198,11 @@ def paired_ratio(with_term: ArrayLike, without_term: ArrayLike) -> Ratio:
     return Ratio(float(np.median(ratios)), float(low), float(high))
 
 
-def peak_memory(device: torch.device) -> float:
+def device_peak(device: torch.device) -> float:
     """Of the device's tensors, or on the CPU of the process, so far [GiB]."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / GIB
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GIB
+    return peak_memory() / GIB
 
 
 def without(stage: TrainingStage, term: str) -> TrainingStage:

@@ -11,8 +11,8 @@ import torch
 from reworld_agent.benchmarks.stages.measure import (
     Ratio,
     action_operations,
+    device_peak,
     paired_ratio,
-    peak_memory,
     step_operations,
     time_steps,
     video_operations,
@@ -101,7 +101,7 @@ def step_table(model: str, device: str, batch_size: int, steps: int) -> pd.DataF
                 {"stage": name, "term": f"L_{term}", "clock": clock, "steps": steps}
                 | {"with_term_s": median(series[0]), "without_term_s": median(series[1])}
                 | _verdict(paired_ratio(*series), TARGETS[term])
-                | {"expected": counts[0] / counts[1], "peak_gib": peak_memory(built.device)}
+                | {"expected": counts[0] / counts[1], "peak_gib": device_peak(built.device)}
             )
         del built
     return pd.DataFrame(rows)

@@ -8,7 +8,6 @@ sessions at once, 16 GiB of GPU memory, no network, a disk that is read-only but
 from __future__ import annotations
 
 import os
-import resource
 import sys
 import tempfile
 import threading
@@ -26,6 +25,7 @@ from reworld_agent.closed_loop.serving.settings import ServeDriverRun
 from reworld_agent.closed_loop.serving.trial_drives import Trial, trial_drives
 from reworld_agent.core.configs import plain
 from reworld_agent.core.findings import FAIL, OK, WARN, Finding, run_checks
+from reworld_agent.core.guards.process_memory import peak_memory
 from reworld_agent.doctor.checks import overrides_of
 from reworld_agent.doctor.settings import DoctorSettings
 from reworld_agent.evaluation.agent_choice import AgentChoice
@@ -123,7 +123,7 @@ def _at_once(address: Address, cameras: tuple[str, ...]) -> Finding:
 
 def _memory() -> Finding:
     """The most that this process, and its GPU, have held."""
-    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    held = peak_memory() / 2**30
     what = f"{held:.1f} GiB of the machine"
     if torch.cuda.is_available():
         held = torch.cuda.max_memory_reserved() / 2**30
