@@ -66,22 +66,17 @@ def test_no_help_imports_anything_heavy(words: str) -> None:
     assert done.stdout.startswith("reworld") and not done.stderr
 
 
-def test_help_takes_little_time() -> None:
-    """Processor time, which other programs do not lengthen."""
-    code = "import resource, subprocess, sys\n" + (
-        "subprocess.run([sys.executable, '-m', 'reworld_agent.cli.main', *sys.argv[1:], '--help'],"
-        " stdout=subprocess.DEVNULL, check=True)\n"
-        "used = resource.getrusage(resource.RUSAGE_CHILDREN)\n"
-        "print(used.ru_utime + used.ru_stime)"
+@pytest.mark.parametrize("words", ["", "video generate", "score", "convert"])
+def test_help_imports_little(words: str) -> None:
+    """Modules are counted: they are what its time goes by, and the same on a busy machine."""
+    code = (
+        "import sys\nfrom reworld_agent.cli.main import main\n"
+        "main([*sys.argv[1:], '--help'])\nsys.stderr.write(str(len(sys.modules)))"
     )
-    for words in ((), ("video", "generate"), ("score",), ("convert",)):
-        times = []
-        for _ in range(2):
-            done = subprocess.run(
-                [sys.executable, "-c", code, *words], capture_output=True, text=True, check=True
-            )
-            times.append(float(done.stdout))
-        assert min(times) <= 0.5, (words, times)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words.split()], capture_output=True, text=True, check=True
+    )
+    assert int(done.stderr) <= 750, words  # half a second of a usual core
 
 
 @pytest.mark.parametrize("name", NAMES)
