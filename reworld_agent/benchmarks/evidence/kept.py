@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from reworld_agent.benchmarks.evidence.designs import Design, Designs
 from reworld_agent.core.errors import ConfigError, DataError
 from reworld_agent.core.result_tables import read_frame, read_provenance
@@ -45,7 +47,7 @@ def kept_rows(
 
     Raises:
         DataError: a table is damaged, or was changed.
-        ConfigError: it is of another design of that name, world or kind of interval, or two have
+        ConfigError: it is of another design of that name, world, splits or intervals, or two have
             the same design.
     """
     kept: dict[str, list[Row]] = {}
@@ -63,7 +65,7 @@ def kept_rows(
         for row in table.to_dict("records"):
             of_file.setdefault(str(row["design"]), []).append({str(k): v for k, v in row.items()})
         for name, rows in of_file.items():
-            if not any(row["effect"] == row["effect"] for row in rows):
+            if all(pd.isna(row["effect"]) for row in rows):
                 continue  # not run there
             _check(file, name, rows, found.designs.get(name), origin)
             if name in kept:

@@ -22,7 +22,7 @@ from reworld_agent.core.text import shown
 
 Pieces = Iterator[tuple[str, pa.Table]]
 _HINT = "set REWORLD_HOME to a folder on another disk"
-_MARK = f"{next(iter(SCHEMAS))}.arrow"
+_MARK = f"{next(iter(SCHEMAS))}.arrow"  # any table will do: a folder comes with all of them
 
 
 def index_cache(path: Path) -> Path:

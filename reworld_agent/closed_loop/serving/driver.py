@@ -65,7 +65,7 @@ class DriverService(EgodriverServiceServicer):
         name: of the agent.
         wishes: what it wants of a session.
         rate_hz: poses a second of a plan that is sent.
-        longest_s: how long a plan may take; then the drive is answered by one that stops.
+        plan_timeout_s: how long a plan may take; then the drive is answered by one that stops.
     """
 
     def __init__(
@@ -74,9 +74,9 @@ class DriverService(EgodriverServiceServicer):
         name: str,
         wishes: Wishes,
         rate_hz: float = 10.0,
-        longest_s: float = 30.0,
+        plan_timeout_s: float = 30.0,
     ) -> None:
-        self._planning, self._name = Planning(agent, longest_s), name
+        self._planning, self._name = Planning(agent, plan_timeout_s), name
         self._wishes, self._rate_hz = wishes, rate_hz
         self._sessions: OrderedDict[str, DriveSession] = OrderedDict()
         self._sessions_lock = threading.Lock()

@@ -23,11 +23,11 @@ class Planning:
 
     Args:
         agent: initialised; one of `compute_trajectory(agent_input)`.
-        longest_s: how long a plan is waited for.
+        plan_timeout_s: how long a plan is waited for.
     """
 
-    def __init__(self, agent: Any, longest_s: float) -> None:
-        self._agent, self._longest_s = agent, longest_s
+    def __init__(self, agent: Any, plan_timeout_s: float) -> None:
+        self._agent, self._timeout_s = agent, plan_timeout_s
         self._since: float | None = None  # when the plan that is being made was begun
         self._asked: SimpleQueue[Asked] = SimpleQueue()
         threading.Thread(target=self._run, name="plans", daemon=True).start()
@@ -41,18 +41,18 @@ class Planning:
             Exception: whatever it raises.
         """
         since = self._since
-        if since is not None and time.monotonic() - since > self._longest_s:
+        if since is not None and time.monotonic() - since > self._timeout_s:
             age = time.monotonic() - since
             raise SessionFault(f"the agent is still making a plan that it began {age:.1f} s ago")
         future: Future[Any] = Future()
         self._asked.put((future, agent_input))
         try:
-            return future.result(self._longest_s)
+            return future.result(self._timeout_s)
         except TimeoutError:
             if future.done() and not future.cancelled():  # the agent's own
                 raise
             future.cancel()  # one that waits for another is not made any more
-            message = f"the agent has made no plan within {self._longest_s:g} s"
+            message = f"the agent has made no plan within {self._timeout_s:g} s"
             raise SessionFault(message) from None
 
     def _run(self) -> None:

@@ -166,9 +166,9 @@ class Simulator:
 @contextmanager
 def served(agent: Any, address: str = "127.0.0.1", **more: Any) -> Iterator[grpc.Channel]:
     """A channel to a driver of this agent."""
-    longest_s = more.pop("longest_s", 30.0)
+    plan_timeout_s = more.pop("plan_timeout_s", 30.0)
     wishes = wishes_of(agent, "watched", named=more.pop("named", {}), **more)
-    service = DriverService(agent, "watched", wishes, longest_s=longest_s)
+    service = DriverService(agent, "watched", wishes, plan_timeout_s=plan_timeout_s)
     add = add_EgodriverServiceServicer_to_server
     with (
         listening(lambda server: add(service, server), Address(address), 4) as bound,

@@ -33,7 +33,7 @@ class _Slow(WatchedAgent):
 
 def test_drives_of_all_sessions_are_answered_while_a_plan_hangs() -> None:
     agent = _Slow()
-    with served(agent, longest_s=0.5) as channel:
+    with served(agent, plan_timeout_s=0.5) as channel:
         first, second = Simulator(channel, "one"), Simulator(channel, "two")
         for simulator in (first, second):
             simulator.start(camera())
