@@ -175,7 +175,7 @@ def _check_names(rows: list[dict[str, Any]], seen: set[str]) -> None:
     if twice:
         raise DataError(
             f"{len(twice)} clips have the name of another: {listing(twice)}",
-            "two recordings have one name: take one with part=, or rename it",
+            "two recordings have one name: take one with data_split=, or rename it",
         )
     seen.update(names)
 

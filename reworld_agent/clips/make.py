@@ -16,7 +16,6 @@ from reworld_agent.clips.windows import ClipShape
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.guards.writers import one_writer
 from reworld_agent.core.result_tables import write_csv
-from reworld_agent.scenes import synthetic
 
 _SERVED = {"data_split": "part", "images": "images", "licence": "licence"}
 
@@ -62,7 +61,7 @@ def make_index(settings: IndexSettings) -> MadeIndex:
         fps=shape.fps,
         fps_declared=settings.fps is not None,
     )
-    root = settings.root or synthetic.default_root()
+    root = settings.root or settings.town_root
     findings = Findings()
     arguments = (settings.source, root, shape, rule, options, settings.content)
     rows = recorded_rows(*arguments, findings)

@@ -8,7 +8,8 @@ from pathlib import Path
 from reworld_agent.clips.sources import CLIP_SOURCES
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.setting_paths import require
-from reworld_agent.core.settings import Settings, setting
+from reworld_agent.core.settings import Settings, did_you_mean, setting
+from reworld_agent.scenes import synthetic
 
 TOWN = "town"
 _SOME = "of some sources alone"
@@ -62,10 +63,21 @@ class IndexSettings(Settings):
     )
     licence: str | None = setting("of a folder of one's own, kept in every row", None, group=_SOME)
 
+    @property
+    def town_root(self) -> Path:
+        """Where the town lies if root= is not given: that of the version that the split is of."""
+        if self.data_split is None:
+            return synthetic.default_root()
+        return synthetic.default_root(synthetic.SPLITS[self.data_split].version)
+
     def check(self) -> None:
-        """The source is known and has a folder; a table of splits is there."""
+        """The source is known and has a folder; a split of the town, a table of splits is there."""
         CLIP_SOURCES.require(self.source, "source")
         if self.root is None and self.source != TOWN:
             raise UsageError("root= is missing", "add root=DIR, the folder of the data")
+        part, known = self.data_split, list(synthetic.SPLITS)
+        if self.root is None and part is not None and part not in known:
+            hint = did_you_mean(part, known, f"one of {', '.join(known)}", "data_split={}")
+            raise UsageError(f"data_split={part} is no split of the town", hint)
         if self.split is not None and self.split.endswith((".csv", ".json")):
             require("split", Path(self.split).expanduser(), "file")

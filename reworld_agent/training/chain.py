@@ -232,7 +232,7 @@ def run_chain(chain: Sequence[Command], output: Path, run: Callable[[Command], i
     Raises:
         ReWorldError: a command failed.
     """
-    done = _read_record(output)
+    done = read_times(output)
     same = [timing.command == str(step) for timing, step in zip(done, chain, strict=False)]
     kept = done[: same.index(False) if False in same else len(same)]
     for command in chain[len(kept) :]:
@@ -245,7 +245,7 @@ def run_chain(chain: Sequence[Command], output: Path, run: Callable[[Command], i
         wall, cpu = time.monotonic() - wall, _processor_time() - cpu
         kept.append(Timing(str(command), round(wall, 1), round(cpu, 1)))
         logger.info("%s: %.0f s, %.0f s of processor time", command.name, wall, cpu)
-        _write_record(output, kept)
+        write_times(output, kept)
 
 
 def _anew(command: Command) -> Command:
@@ -295,12 +295,14 @@ def _processor_time() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
-def _read_record(output: Path) -> list[Timing]:
+def read_times(output: Path) -> list[Timing]:
+    """What the commands took that were done, in order; raises DataError where it is damaged."""
     file = output / RECORD
     if not file.is_file():
         return []
     return read_record(file, list[Timing], "delete it to start over")
 
 
-def _write_record(output: Path, timings: Sequence[Timing]) -> None:
+def write_times(output: Path, timings: Sequence[Timing]) -> None:
+    """Write what `read_times` reads."""
     write_record(output / RECORD, [asdict(timing) for timing in timings])

@@ -302,6 +302,7 @@ def test_command_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         (["index", "source=folder", "output=x"], "root= is missing"),
         (["index", "source=waymo", "root=.", "output=x"], "source=waymo does not exist"),
         (["index", "source=towm", "output=x"], "did you mean source=town?"),
+        (["index", "source=town", "output=x", "data_split=town6_tset"], "mean data_split=town6_"),
         (["index", "source=folder", "root=.", "output=x", "part=mini"], "has no meaning"),
         (["index", "source=folder", "root=.", "output=x", "split=1/2"], "is not a split"),
         (["index", "source=folder", "root=.", "output=x", "split=no.csv"], "no such file"),

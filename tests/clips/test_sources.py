@@ -12,11 +12,14 @@ import pytest
 
 from reworld_agent.clips.build import Findings, build_index
 from reworld_agent.clips.index import ClipIndex
+from reworld_agent.clips.make import make_index
+from reworld_agent.clips.settings import IndexSettings
 from reworld_agent.clips.sources import Options, open_source
 from reworld_agent.clips.splits import split_rule
 from reworld_agent.clips.walk import folders_below
 from reworld_agent.clips.windows import ClipShape
 from reworld_agent.core.errors import ConfigError, DataError
+from reworld_agent.scenes.synthetic import SPLITS, default_root
 from tests.clips.media import frame, write_images, write_video
 from tests.clips.tables import (
     SPEED,
@@ -203,16 +206,19 @@ def test_folder_bad(tmp_path: Path) -> None:
         index_of("folder", tmp_path)
 
 
-def test_town_folder(tmp_path: Path) -> None:
-    folder = write_images(
-        tmp_path / "clips" / "town_val" / "drive-1", [frame(k) for k in range(20)]
-    )
+def make_town(root: Path, split: str) -> None:
+    """A drive of 20 frames at 8 Hz on the tests' circle, in a split of the town."""
+    folder = write_images(root / "clips" / split / "drive-1", [frame(k) for k in range(20)])
     poses = [pose_at(k / 8) for k in range(20)]
     table = pd.DataFrame(poses, columns=["x", "y", "heading"])
     table["file"] = [f"{k}.jpg" for k in range(20)]
     table["timestamp"] = START + np.arange(20) * 125_000
     table["speed"], table["command"] = SPEED, "right"
     table.sample(frac=1, random_state=0).to_parquet(folder / "index.parquet", index=False)
+
+
+def test_town_folder(tmp_path: Path) -> None:
+    make_town(tmp_path, "town_val")
     index, found = index_of("town", tmp_path)
     row = index.row(0)
     check_circle(row, 1e-2)
@@ -221,6 +227,25 @@ def test_town_folder(tmp_path: Path) -> None:
     assert "out of order, frames sorted by time" in " ".join(found.notes)
     with pytest.raises(DataError, match="holds no clips of the town"):
         index_of("town", tmp_path / "clips")
+
+
+def test_each_version_of_the_town_has_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without root=, a split is looked for where `reworld synth` puts it."""
+    monkeypatch.setenv("REWORLD_HOME", str(tmp_path))
+    made = []
+    for split in ("town_val", "town6_val"):
+        make_town(default_root(SPLITS[split].version), split)
+        output = tmp_path / f"{split}.parquet"
+        asked = IndexSettings(source="town", data_split=split, frames=17, output=output)
+        made.append(make_index(asked).index.row(0))
+    assert [row["split"] for row in made] == ["val", "val"]
+    asked = IndexSettings(source="town", data_split="town6_test", output=tmp_path / "x.parquet")
+    with pytest.raises(
+        DataError, match=r"(?s)town/v6: holds no clips.*data_split=town6_test clips"
+    ):
+        make_index(asked)
 
 
 def test_linked_drives_are_indexed_and_loops_end(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from contextvars import Context
 from pathlib import Path
 from typing import Any
 
@@ -206,8 +208,8 @@ def test_a_design_runs_every_arm_with_every_seed_and_is_told(place: Path) -> Non
 def test_shared_commands_run_once_a_seed_and_words_are_filled_in(place: Path) -> None:
     design = read_designs(place / "designs.yaml").designs["gain"]
     world = read_designs(place / "designs.yaml").world
-    chain = commands(design, world, settings(place))
-    assert [c.command for c in chain] == 3 * ["prepare", *3 * ["train", "score"]]
+    chain = commands(design, world, settings(place), 1)
+    assert [c.command for c in chain] == ["prepare", *3 * ["train", "score"]]
     first = chain[1]
     home = place / "evidence" / "gain" / "with_seed_1"
     assert first.arguments == ("seed=1", f"output_dir={home}/train", "gain=0.05")
@@ -222,6 +224,45 @@ def test_a_killed_run_goes_on_where_it_stopped(place: Path) -> None:
     run_evidence(settings(place), second)
     whole = [str(c) for c in run_evidence(settings(place), Machine(stop_after=0))]
     assert [*first.done, *second.done] == whole
+
+
+def test_seeds_can_be_run_apart_and_at_the_same_time(place: Path) -> None:
+    """Together they leave what one run of all leaves, and a seed has one writer."""
+    apart = [*settings(place, seeds=(3,)).outputs(), *settings(place, seeds=(1, 2)).outputs()]
+    assert len(set(apart)) == 3 and set(apart) == set(settings(place).outputs())
+    other = Machine()
+
+    def beside(command: Command) -> int:
+        if not other.done:
+            Context().run(run_evidence, settings(place, seeds=(3,)), other)
+            with pytest.raises(ConfigError, match="seed_2 is being written by another process"):
+                Context().run(run_evidence, settings(place, seeds=(2,)), Machine())
+        return one(command)
+
+    one = Machine()
+    run_evidence(settings(place, seeds=(1, 2)), beside)
+    assert (len(one.done), len(other.done)) == (14, 7)
+    run_evidence(settings(place), Machine(stop_after=0))  # nothing is left to do
+    assert tabled(place).claims["gain"] == "supported"
+    with pytest.raises(UsageError, match="seeds=4: design=gain has no such seed"):
+        settings(place, seeds=(1, 4))
+
+
+def test_a_run_of_version_0_2_goes_on(place: Path) -> None:
+    """It kept the times of all seeds in one record."""
+    with pytest.raises(KeyboardInterrupt):
+        run_evidence(settings(place), Machine(stop_after=10))
+    home = place / "evidence" / "gain"
+    records = sorted(home.glob("seed_*/chain.json"))
+    times = [timing for file in records for timing in json.loads(file.read_text())]
+    for file in records:
+        file.unlink()
+    (home / "chain.json").write_text(json.dumps(times))
+    hours = tabled(place).table.query("design == 'gain'")["hours"].iloc[0]
+    assert hours == pytest.approx(sum(one["cpu_s"] for one in times) / 3600)
+    rest = Machine()
+    run_evidence(settings(place), rest)
+    assert len(times) + len(rest.done) == 21 and len(times) == 10
 
 
 def test_missing_runs_are_named_and_nothing_is_decided(
@@ -385,7 +426,7 @@ def test_designs_that_name_what_is_not_there_are_refused(
         read_designs(place / "designs.yaml")
 
 
-@pytest.mark.parametrize("name", ["evidence.json", "chain.json"])
+@pytest.mark.parametrize("name", ["evidence.json", "seed_1/chain.json"])
 def test_damaged_records_of_runs_are_one_error(place: Path, name: str) -> None:
     run_evidence(settings(place), Machine())
     file = place / "evidence" / "gain" / name

@@ -212,7 +212,7 @@ def test_a_finished_training_that_the_record_lacks_is_repeated(tmp_path: Path) -
 
     run_chain(steps, tmp_path, noted)
     assert given == [steps[0], replace(steps[1], arguments=(*steps[1].arguments, "resume=false"))]
-    assert chain._read_record(tmp_path)[1].command == str(steps[1])
+    assert chain.read_times(tmp_path)[1].command == str(steps[1])
 
 
 def test_table_over_seeds(tmp_path: Path) -> None:

@@ -17,7 +17,13 @@ from reworld_agent.core.result_tables import keep_settings
 from reworld_agent.core.text import shown
 from reworld_agent.model.gate_record import FAILED, NOT_JUDGED, checksums_hash, read_verdict
 from reworld_agent.scenes.synthetic.drive import SPLITS
-from reworld_agent.training.chain import Command, in_a_process, run_chain
+from reworld_agent.training.chain import (
+    Command,
+    in_a_process,
+    read_times,
+    run_chain,
+    write_times,
+)
 
 logger = logging.getLogger(__name__)
 RECORD = "evidence.json"
@@ -51,21 +57,21 @@ def run_home(home: Path, arm: str, seed: int) -> Path:
     return home / f"{arm}_seed_{seed}"
 
 
-def commands(design: Design, world: World, settings: EvidenceRun) -> list[Command]:
-    """All commands of a design, a seed after the other: first what its arms share."""
+def commands(design: Design, world: World, settings: EvidenceRun, seed: int) -> list[Command]:
+    """All commands of a seed of a design: first what its arms share, then those of each arm."""
     home = settings.home.absolute()
-    given = {**asdict(world), "model": settings.model}
-    given |= {name: str(getattr(settings, name)) for name in design.needs}
-    chain = []
-    for seed in design.seeds:
-        shared = {**given, "seed": str(seed), "seed_home": str(home / f"seed_{seed}")}
-        for number, words in enumerate(design.before):
-            chain.append(_command(f"seed_{seed}.{number}", words, shared, {}))
-        for arm, slots in design.arms.items():
-            place = run_home(home, arm, seed)
-            filled = {**shared, "home": str(place)}
-            for number, words in enumerate(design.commands):
-                chain.append(_command(f"{place.name}.{number}", words, filled, slots))
+    shared = {**asdict(world), "model": settings.model, "seed": str(seed)}
+    shared |= {"seed_home": str(home / f"seed_{seed}")}
+    shared |= {name: str(getattr(settings, name)) for name in design.needs}
+    chain = [
+        _command(f"seed_{seed}.{number}", words, shared, {})
+        for number, words in enumerate(design.before)
+    ]
+    for arm, slots in design.arms.items():
+        place = run_home(home, arm, seed)
+        filled = {**shared, "home": str(place)}
+        for number, words in enumerate(design.commands):
+            chain.append(_command(f"{place.name}.{number}", words, filled, slots))
     return chain
 
 
@@ -92,7 +98,10 @@ def _command(
 def run_evidence(
     settings: EvidenceRun, run: Callable[[Command], int] = in_a_process
 ) -> list[Command]:
-    """Run a design, or what is left of it; its commands.
+    """Run a design, or what is left of it, a seed after the other; the commands of these seeds.
+
+    Each seed keeps a record of its own, in `seed_N/chain.json`: seeds can be run at the same time,
+    in processes and on machines of their own.
 
     Args:
         settings: see there.
@@ -114,9 +123,20 @@ def run_evidence(
     about = asdict(begun)
     notes = {"code_version": about.pop("code_version")}
     keep_settings(settings.home / RECORD, about, notes)
-    chain = commands(design, found.world, settings)
-    run_chain(chain, settings.home, run if settings.gate else _past_the_gate(run))
-    return chain
+    chains = {seed: commands(design, found.world, settings, seed) for seed in settings.seed_homes}
+    for seed, chain in chains.items():
+        place = settings.seed_homes[seed]
+        _take_over(settings.home, place, chain)
+        run_chain(chain, place, run if settings.gate else _past_the_gate(run))
+    return [command for chain in chains.values() for command in chain]
+
+
+def _take_over(home: Path, place: Path, chain: list[Command]) -> None:
+    """Copy a seed's part of the record of all seeds, which version 0.2 kept in `home`."""
+    words = {str(command) for command in chain}
+    done = [timing for timing in read_times(home) if timing.command in words]
+    if done and not read_times(place):
+        write_times(place, done)
 
 
 def check_town(world: World) -> None:

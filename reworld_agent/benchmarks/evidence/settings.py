@@ -34,6 +34,12 @@ class EvidenceRun(Settings):
         "hard negatives of `reworld mine`", None, exists="any", metavar="FILE"
     )
     model: str = setting("configuration: tiny, small, paper or FILE.yaml", "tiny")
+    seeds: tuple[int, ...] = setting(
+        "of the design's seeds, those to run here; others may be run elsewhere meanwhile, into "
+        "the same folder (all)",
+        (),
+        metavar="[1,2,...]",
+    )
     gate: bool = setting(
         "refuse weights that `reworld video gate` has not passed; false = run, and mark the table",
         True,
@@ -55,6 +61,16 @@ class EvidenceRun(Settings):
         """Folder of its runs."""
         return self.output_dir / self.design
 
+    @property
+    def seed_homes(self) -> dict[int, Path]:
+        """Folder of what the arms of a seed share, for each seed to run."""
+        seeds = self.seeds or self.chosen.seeds
+        return {seed: self.home / f"seed_{seed}" for seed in seeds}
+
+    def outputs(self) -> list[tuple[Path, str]]:
+        """One process at a time runs a seed."""
+        return [(folder, "") for folder in self.seed_homes.values()]
+
     def check(self) -> None:
         """See the class."""
         found = read_designs(self.designs)
@@ -66,6 +82,10 @@ class EvidenceRun(Settings):
         if design.lacks:
             message = f"design={self.design} cannot be run yet: it lacks {design.lacks}"
             raise UsageError(message, "run another design; the table names what was not run")
+        other = [str(seed) for seed in self.seeds if seed not in design.seeds]
+        if other:
+            message = f"seeds={other[0]}: design={self.design} has no such seed"
+            raise UsageError(message, f"some of {', '.join(map(str, design.seeds))}")
         for name in design.needs:
             if getattr(self, name) is None:
                 message = f"{name}= is missing, which design={self.design} starts from"

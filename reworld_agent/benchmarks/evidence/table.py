@@ -30,8 +30,7 @@ from reworld_agent.core.provenance import code_version
 from reworld_agent.core.records import read_record
 from reworld_agent.core.result_tables import write_with_twin
 from reworld_agent.core.setting_paths import with_ending
-from reworld_agent.training.chain import RECORD as TIMES
-from reworld_agent.training.chain import Timing
+from reworld_agent.training.chain import read_times
 
 SUPPORTED, REFUTED, UNDECIDED = "supported", "refuted", "undecided"
 INCOMPLETE, NOT_RUN = "incomplete", "not run"
@@ -152,10 +151,9 @@ def _record(design: Design, found: Designs, home: Path) -> Begun | None:
 
 def _hours(home: Path) -> float:
     """Processor time of all commands, hours."""
-    file = home / TIMES
-    if not file.is_file():
-        return math.nan
-    return sum(one.cpu_s for one in read_record(file, list[Timing], "delete it")) / 3600
+    places = (home, *sorted(home.glob("seed_*")))  # version 0.2 kept the times of all seeds in home
+    times = {one.command: one.cpu_s for place in places for one in read_times(place)}
+    return sum(times.values()) / 3600 if times else math.nan
 
 
 def _effect(

@@ -69,7 +69,7 @@ def _tables(root: Path, part: str | None) -> Path:
         known = ", ".join(path.name for path in found) or "none"
         raise DataError(
             f"{root}: needs one folder of tables such as v1.0-trainval, has: {known}",
-            "name it with part=",
+            "name it with data_split=",
         )
     return found[0]
 
