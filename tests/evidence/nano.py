@@ -110,7 +110,8 @@ class Machine:
             raise KeyboardInterrupt
         self.done.append(str(command))
         if command.command == "train":
-            place = Path(command.arguments[-1 if len(command.arguments) == 1 else 1][11:])
+            (output,) = (w for w in command.arguments if w.startswith("output_dir="))
+            place = Path(output.partition("=")[2])
             place.mkdir(parents=True, exist_ok=True)
             (place / "words").write_text(" ".join(command.arguments))
             fast = 2.0 if "fast_seed" in str(place) else 1.0
@@ -124,7 +125,7 @@ class Machine:
 
     def _score(self, train: Path, seed: int) -> None:
         words = (train / "words").read_text()
-        gain = float(words.partition("gain=")[2])
+        gain = float(words.partition("gain=")[2].split()[0])
         rng = np.random.default_rng(seed)
         scores = 0.7 + gain + rng.normal(0, 0.01) + np.random.default_rng(9).normal(0, 0.05, 24)
         tokens = [f"t{k}" for k in range(24)]

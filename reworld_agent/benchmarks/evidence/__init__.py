@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from reworld_agent.benchmarks.evidence.designs import Design, Designs, read_designs
     from reworld_agent.benchmarks.evidence.oracle import OraclePlans, train_oracle
     from reworld_agent.benchmarks.evidence.oracle_settings import OracleRun
+    from reworld_agent.benchmarks.evidence.rehearsal import rehearse_evidence
     from reworld_agent.benchmarks.evidence.run import run_evidence
     from reworld_agent.benchmarks.evidence.settings import EvidenceRun, EvidenceTable
     from reworld_agent.benchmarks.evidence.table import Evidence, table_evidence
@@ -21,6 +22,7 @@ __all__ = [
     "OraclePlans",
     "OracleRun",
     "read_designs",
+    "rehearse_evidence",
     "run_evidence",
     "table_evidence",
     "train_oracle",
@@ -32,6 +34,7 @@ __getattr__, __dir__ = lazy_face(
         "designs": ["Design", "Designs", "read_designs"],
         "oracle": ["OraclePlans", "train_oracle"],
         "oracle_settings": ["OracleRun"],
+        "rehearsal": ["rehearse_evidence"],
         "run": ["run_evidence"],
         "settings": ["EvidenceRun", "EvidenceTable"],
         "table": ["Evidence", "table_evidence"],

@@ -113,6 +113,21 @@ def run_evidence(
             design, of other weights or of another version of the town.
         ReWorldError: a command failed; finished ones are kept.
     """
+    design, world = begin(settings)
+    chains = {seed: commands(design, world, settings, seed) for seed in settings.seed_homes}
+    for seed, chain in chains.items():
+        place = settings.seed_homes[seed]
+        _take_over(settings.home, place, chain)
+        run_chain(chain, place, run if settings.gate else past_the_gate(run))
+    return [command for chain in chains.values() for command in chain]
+
+
+def begin(settings: EvidenceRun) -> tuple[Design, World]:
+    """The design and its world, once the folder of its runs says that it is theirs.
+
+    Raises:
+        UsageError, ConfigError: see `run_evidence`.
+    """
     found = read_designs(settings.designs)
     check_town(found.world)
     design = found.designs[settings.design]
@@ -123,12 +138,7 @@ def run_evidence(
     about = asdict(begun)
     notes = {"code_version": about.pop("code_version")}
     keep_settings(settings.home / RECORD, about, notes)
-    chains = {seed: commands(design, found.world, settings, seed) for seed in settings.seed_homes}
-    for seed, chain in chains.items():
-        place = settings.seed_homes[seed]
-        _take_over(settings.home, place, chain)
-        run_chain(chain, place, run if settings.gate else _past_the_gate(run))
-    return [command for chain in chains.values() for command in chain]
+    return design, found.world
 
 
 def _take_over(home: Path, place: Path, chain: list[Command]) -> None:
@@ -151,7 +161,7 @@ def check_town(world: World) -> None:
             )
 
 
-def _past_the_gate(run: Callable[[Command], int]) -> Callable[[Command], int]:
+def past_the_gate(run: Callable[[Command], int]) -> Callable[[Command], int]:
     """Commands of which a gate that is not passed ends none: the verdict lies with the weights."""
 
     def past(command: Command) -> int:

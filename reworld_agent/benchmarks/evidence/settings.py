@@ -10,6 +10,7 @@ from reworld_agent.core.errors import UsageError
 from reworld_agent.core.settings import Settings, did_you_mean, setting
 
 _RUN = Path("outputs/evidence")
+_REHEARSAL = "rehearsal"  # a folder beside those of the designs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,11 @@ class EvidenceRun(Settings):
         "refuse weights that `reworld video gate` has not passed; false = run, and mark the table",
         True,
     )
+    rehearse: bool = setting(
+        "each command of the first seed on a few scenes for a few steps, in "
+        "OUTPUT_DIR/rehearsal/DESIGN: whether the design runs to its end, before the hours",
+        False,
+    )
     output_dir: Path = setting(
         "OUTPUT_DIR/DESIGN holds the runs; one that was stopped goes on there",
         _RUN,
@@ -59,12 +65,13 @@ class EvidenceRun(Settings):
     @property
     def home(self) -> Path:
         """Folder of its runs."""
-        return self.output_dir / self.design
+        return self.output_dir / (_REHEARSAL if self.rehearse else "") / self.design
 
     @property
     def seed_homes(self) -> dict[int, Path]:
         """Folder of what the arms of a seed share, for each seed to run."""
         seeds = self.seeds or self.chosen.seeds
+        seeds = seeds[:1] if self.rehearse else seeds
         return {seed: self.home / f"seed_{seed}" for seed in seeds}
 
     def outputs(self) -> list[tuple[Path, str]]:

@@ -272,7 +272,7 @@ class LatentCache:
             raise DataError(
                 f"{self.folder}: the latents need {needed:,} bytes more, the disk has "
                 f"{found.free:,} left",
-                "free space, name another output=, or take fewer clips",
+                "free space, name another output_dir=, or take fewer clips",
             )
 
     def _keep_manifest(self) -> None:

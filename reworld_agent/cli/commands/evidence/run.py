@@ -21,6 +21,7 @@ video gate` are refused; gate=false runs them and marks the table.
 """,
     examples=(
         "reworld evidence run design=C start=outputs/1/weights",
+        "reworld evidence run design=C start=outputs/1/weights rehearse=true",
         "reworld evidence run design=D start=outputs/2/weights pool=outputs/pool/pool.parquet",
     ),
     next="reworld evidence table page=docs/evidence.md",
@@ -31,6 +32,10 @@ video gate` are refused; gate=false runs them and marks the table.
 
 def run(settings: EvidenceRun) -> int:
     """Run what is left, and say how many commands the design has."""
+    if settings.rehearse:
+        chain = evidence.rehearse_evidence(settings)
+        print(f"design {settings.design}: its {len(chain)} commands of a seed run to their end")
+        return OK
     chain = evidence.run_evidence(settings)
     print(f"design {settings.design}: {len(chain)} commands done in {shown(settings.home)}")
     return OK
