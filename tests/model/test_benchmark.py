@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from reworld_agent.benchmarks.model import measure as model_benchmark
+from reworld_agent.benchmarks.model import precision
 from reworld_agent.cli.main import main
 from reworld_agent.config import load_model_config
 from reworld_agent.core.errors import ConfigError
@@ -72,3 +73,30 @@ def test_wrong_words(
     if not torch.cuda.is_available():
         with pytest.raises(ConfigError, match="no GPU can be used"):
             model_benchmark.Bench(load_model_config("tiny"), device="cuda")
+
+
+@pytest.mark.parametrize("computes", [True, False])
+def test_bfloat16_is_timed_where_the_device_computes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, computes: bool
+) -> None:
+    """Where it would be emulated, its steps are counted alone, and the others are in float32."""
+    monkeypatch.setattr(precision, "computes_bfloat16", lambda device: computes)
+    words = ["model=tiny", "parts=measures", "size=32x64", "repeats=1", "warm_up=false"]
+    output = tmp_path / "measures"
+    assert main(["benchmark", "model", *words, f"output={output}"]) == 0
+    table = pd.read_parquet(f"{output}.parquet").set_index("measure")
+    usual = "bf16-mixed" if computes else "float32"
+    assert table.loc[usual, "share"] == 1
+    assert {f"{usual}, gradient_checkpointing=all", "float32", "bf16-true"} <= set(table.index)
+    untimed = set(table.index[table["seconds"].isna()])
+    assert untimed == (set() if computes else {"bf16-mixed", "bf16-true"})
+    steps = table[~table.index.str.startswith("data")]
+    assert (steps["total_gb"] > 0).all()
+    assert steps.loc["bf16-true", "weights_gb"] < steps.loc["float32", "weights_gb"]
+
+
+def test_a_type_that_is_asked_for_is_taken() -> None:
+    assert precision.chosen_dtype("bfloat16", "cpu") == torch.bfloat16
+    assert precision.chosen_dtype("float32", "cuda") == torch.float32
+    usual = torch.bfloat16 if precision.computes_bfloat16("cpu") else torch.float32
+    assert precision.chosen_dtype(None, "cpu") == usual

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
+import math
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
+from reworld_agent.benchmarks.model.precision import chosen_dtype
 from reworld_agent.benchmarks.model.settings import ModelBenchmarkSettings
 from reworld_agent.benchmarks.model.steps import step_seconds
 from reworld_agent.config import ModelConfig, load_model_config
@@ -27,6 +30,7 @@ from reworld_agent.training.stages import load_stage
 from reworld_agent.video.codecs import build_codec
 from reworld_agent.video.encoding import encode_history
 
+logger = logging.getLogger(__name__)
 SIZE = (192, 320)  # height, width of the images where none is asked for
 CAMERA = (1080, 1920)  # of nuPlan's pictures
 
@@ -34,43 +38,53 @@ CAMERA = (1080, 1920)  # of nuPlan's pictures
 def measures_table(settings: ModelBenchmarkSettings) -> pd.DataFrame:
     """One row for each measure, then what the data of a scene take.
 
+    Each way to save memory is taken in bf16-mixed where the device computes bfloat16, else in
+    float32; the steps in bfloat16 are then counted and not timed (see `computes_bfloat16`).
+
     Columns: measure, seconds (of a step, or of the data of its scenes), weights_gb, saved_gb,
-    total_gb (accounting; none of data), share (of the seconds of the step with bf16-mixed).
+    total_gb (accounting; none of data), share (of the seconds of the step without them).
     """
     config = load_model_config(settings.config_name, settings.recipe or "paper")
     height, width = settings.size or SIZE
     clip = dataclasses.replace(config.clip, height=height, width=width)
     config = dataclasses.replace(config, clip=clip)
     rows = []
-    for name, plan in tqdm(list(_plans(config, settings.batch_size)), desc="measures"):
+    half = chosen_dtype(settings.dtype, settings.device) == torch.bfloat16
+    usual = "bf16-mixed" if half else "float32"
+    if not half:
+        logger.info("steps in bfloat16 are counted, not timed: the device does not compute it")
+    for name, plan in tqdm(list(_plans(config, settings.batch_size, usual)), desc="measures"):
         memory = run_counted(plan)
-        row: dict[str, Any] = {"measure": name}
-        row["seconds"] = step_seconds(plan, settings.device, settings.repeats, settings.warm_up)
+        row: dict[str, Any] = {"measure": name, "seconds": math.nan}
+        if half or plan.precision == "32-true":
+            row["seconds"] = step_seconds(plan, settings.device, settings.repeats, settings.warm_up)
         row |= {"weights_gb": memory.weights / GB, "saved_gb": memory.saved / GB}
         rows.append({**row, "total_gb": memory.total / GB})
     rows += _data_rows(config, settings)
     table = pd.DataFrame(rows)
-    step = table.loc[table["measure"] == "bf16-mixed", "seconds"].item()
+    step = table.loc[table["measure"] == usual, "seconds"].item()
     table["share"] = table["seconds"] / step
     return table.round(3)
 
 
-def _plans(config: ModelConfig, scenes: int) -> Iterator[tuple[str, StepPlan]]:
+def _plans(config: ModelConfig, scenes: int, usual: str) -> Iterator[tuple[str, StepPlan]]:
+    """Name and step of every measure; all but the precisions are taken in the usual one."""
     stage = load_stage("planner", config.recipe, config.name)
     plain = shallow(StepPlan(config, stage, precision="32-true", scenes=scenes), 2)
     mixed = plain.replaced(precision="bf16-mixed")
-    yield "none of them (float32)", plain
+    yield "float32", plain
     yield "bf16-mixed", mixed
     yield "bf16-true", plain.replaced(precision="bf16-true")
+    base = plain if usual == "float32" else mixed
     for level in ("2", "all"):
         fit = FitSettings(gradient_checkpointing=level)
-        yield f"bf16-mixed, gradient_checkpointing={level}", mixed.replaced(fit=fit)
+        yield f"{usual}, gradient_checkpointing={level}", base.replaced(fit=fit)
     if is_installed("peft"):
-        yield "bf16-mixed, lora.rank=16", mixed.replaced(lora=LoraSettings(rank=16))
+        yield f"{usual}, lora.rank=16", base.replaced(lora=LoraSettings(rank=16))
     video = load_stage("1", "release", config.name)
     for mode, said in (("token", "a time for each token"), ("sample", "one time for all tokens")):
         timed = dataclasses.replace(video, video_times=mode)
-        yield f"stage 1, bf16-mixed, {said}", mixed.replaced(stage=timed)
+        yield f"stage 1, {usual}, {said}", base.replaced(stage=timed)
 
 
 def _data_rows(config: ModelConfig, settings: ModelBenchmarkSettings) -> list[dict[str, Any]]:

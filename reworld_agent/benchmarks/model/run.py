@@ -8,6 +8,7 @@ import torch
 from reworld_agent.benchmarks.model.measure import Bench, measure, with_size
 from reworld_agent.benchmarks.model.measures import measures_table
 from reworld_agent.benchmarks.model.memory import memory_table, rss_table
+from reworld_agent.benchmarks.model.precision import chosen_dtype
 from reworld_agent.benchmarks.model.settings import ModelBenchmarkSettings
 from reworld_agent.config import load_model_config
 from reworld_agent.core.guards.writers import one_writer
@@ -20,8 +21,9 @@ def _timed(settings: ModelBenchmarkSettings) -> pd.DataFrame:
     config = load_model_config(settings.config_name, settings.recipe or "paper")
     if settings.size is not None:
         config = with_size(config, *settings.size)
+    dtype = chosen_dtype(settings.dtype, settings.device)
     bench = Bench(
-        *(config, settings.device, getattr(torch, settings.dtype), settings.batch_size),
+        *(config, settings.device, dtype, settings.batch_size),
         *(settings.repeats, settings.warm_up, settings.gradient_checkpointing),
     )
     return measure(bench, settings.parts)

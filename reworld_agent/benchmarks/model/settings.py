@@ -42,7 +42,9 @@ class ModelBenchmarkSettings(Settings):
         choices=(*PARTS, *TABLES),
     )
     device: str = setting("where the model is", "cpu", choices=DEVICES)
-    dtype: Literal["bfloat16", "float32"] = setting("of the model", "bfloat16")
+    dtype: Literal["bfloat16", "float32"] | None = setting(
+        "of the model; null = bfloat16 where the device has instructions for it, else float32", None
+    )
     size: tuple[int, int] | None = setting(
         "of the images (of the configuration)", None, read=read_size, metavar="HxW"
     )
