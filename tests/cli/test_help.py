@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -96,6 +95,5 @@ def test_examples_name_settings_that_there_are(name: str) -> None:
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
-    start = time.perf_counter()
-    assert cli.main(["--version"]) == 0 and time.perf_counter() - start < 1.0
+    assert cli.main(["--version"]) == 0
     assert capsys.readouterr().out.strip()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
@@ -13,11 +12,9 @@ from reworld_agent.core.errors import ReWorldError
 from reworld_agent.video_metrics import estimate, frechet, golden, pairs
 
 
-def test_it_passes_and_is_quick() -> None:
+def test_it_passes() -> None:
     golden.require_golden.cache_clear()
-    start = time.process_time()
     golden.require_golden()
-    assert time.process_time() - start < 0.5
 
 
 @pytest.mark.parametrize(

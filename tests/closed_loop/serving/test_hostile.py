@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -145,9 +144,8 @@ def test_a_useless_message_costs_one_plan_and_no_more(name: str) -> None:
     with served(WatchedAgent()) as channel:
         simulator = Simulator(channel)
         _ready(simulator)
-        started = time.process_time()
         send(simulator)
-        assert said in _answered(channel, simulator) and time.process_time() - started < 10.0
+        assert said in _answered(channel, simulator)
         later = NOW + 100_000
         simulator.image(later, png(picture(1)))
         simulator.motion(later, planar_pose(8.0, 0, 0))
