@@ -7,6 +7,8 @@ PYTHON ?= $(shell $(find_python))
 VENV := .venv
 PY := $(VENV)/bin/python
 WORKERS ?= 2
+# Many images set it: each process of the tests would compile torch and diffusers anew, 20 s.
+export PYTHONDONTWRITEBYTECODE :=
 # --no-compile: of all that is installed little is ever imported, and Python compiles that itself
 PIP := $(PY) -m pip install --quiet --no-compile --disable-pip-version-check \
        --constraint constraints.txt

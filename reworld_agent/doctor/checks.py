@@ -16,6 +16,7 @@ from reworld_agent.doctor.gpu import check_gpu
 from reworld_agent.doctor.host import check_navsim
 from reworld_agent.doctor.numerics import check_linear_algebra
 from reworld_agent.doctor.settings import DoctorSettings
+from reworld_agent.doctor.start_up import check_start_up
 from reworld_agent.doctor.versions import check_extras, check_libraries
 from reworld_agent.doctor.weights import check_weights
 from reworld_agent.pdm.golden.finding import check_golden
@@ -32,7 +33,8 @@ def choose(settings: DoctorSettings) -> Iterator[Check]:
     """The checks of a subject."""
     subject, weights = settings.subject, settings.checkpoint_path
     if subject in ("environment", "all"):
-        yield from (check_libraries, check_extras, check_linear_algebra, check_golden, check_disk)
+        yield from (check_libraries, check_extras, check_start_up)
+        yield from (check_linear_algebra, check_golden, check_disk)
         if is_installed("torch"):  # without it agents do not run, and what they need says nothing
             yield from (check_navsim, check_gpu)
             if weights is None:
