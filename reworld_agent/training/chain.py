@@ -28,7 +28,6 @@ from reworld_agent.core.guards.parents import ending_with_us
 from reworld_agent.core.records import read_record, write_record
 from reworld_agent.core.result_tables import write_csv
 from reworld_agent.evaluation.tables import average_of
-from reworld_agent.training.datasets.held_out import COMPANIONS
 from reworld_agent.training.demo_settings import TrainDemoSettings
 from reworld_agent.training.loop.records import is_finished
 from reworld_agent.video.codecs import TrainableCodec, build_codec
@@ -115,7 +114,7 @@ def commands(output: Path, settings: TrainDemoSettings) -> list[Command]:
     every = settings.frame_interval
     learned = (*data, *([_every(every)] if every > 1 else []))
     sparse = (*data, _every(max(every, SPARSE)))
-    judged = _unless("train_test_split", settings.test_split, SCORED_ON)
+    judged = _unless("train_test_split", settings.tested, SCORED_ON)
     model = _unless("agent.model", settings.model, "tiny")
 
     def place(name: str) -> str:
@@ -200,7 +199,6 @@ def _actions(output: Path, before: str, settings: TrainDemoSettings) -> list[Com
 
 def _frozen(output: Path, before: str, name: str, settings: TrainDemoSettings) -> list[str]:
     """What commands take that train what is frozen later."""
-    held_out = COMPANIONS.get(settings.data_split)
     return [
         setting("checkpoint_path", output / before / "weights"),
         setting("output_dir", output / name),
@@ -208,7 +206,6 @@ def _frozen(output: Path, before: str, name: str, settings: TrainDemoSettings) -
         f"seed={settings.seed}",
         *([f"scenes={settings.max_scenes}"] if settings.max_scenes else []),
         *([f"steps={settings.max_steps}"] if settings.max_steps else []),
-        *([f"held_out={held_out}"] if held_out else []),
     ]
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reworld_agent.core.settings import Settings, setting
+from reworld_agent.scenes.companions import beside
 from reworld_agent.scenes.roots import refuse_held_out, require_split
 from reworld_agent.training.stages import STAGES, load_stage
 
@@ -52,7 +53,9 @@ class TrainDemoSettings(Settings):
         least=1,
         most=100,
     )
-    test_split: str = setting("folder of logs that it is scored on", "town_test")
+    test_split: str | None = setting(
+        "folder of logs that it is scored on (town_test, town6_test: beside data_split=)", None
+    )
     table: tuple[Path, ...] = setting(
         "only the mean and spread of finished chains: their folders",
         (),
@@ -60,6 +63,11 @@ class TrainDemoSettings(Settings):
         metavar="[DIR,...]",
         old_names=("--table",),
     )
+
+    @property
+    def tested(self) -> str:
+        """Split that it is scored on."""
+        return beside(self.test_split, self.data_split, "test", "test_split")
 
     def check(self) -> None:
         """Refuse what a later command of the chain would.
@@ -71,7 +79,7 @@ class TrainDemoSettings(Settings):
         for stage in STAGES:
             load_stage(stage, model=self.model)
         refuse_held_out(self.data_split)
-        for split in (self.data_split, self.test_split):
+        for split in (self.data_split, self.tested):
             require_split(split)
 
     def outputs(self) -> list[tuple[Path, str]]:

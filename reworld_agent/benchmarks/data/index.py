@@ -5,11 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
+from tqdm import tqdm
 
 from reworld_agent.clips.index import read_index, write_rows
 from reworld_agent.clips.kinematics import make_track, motion_at
@@ -17,6 +20,7 @@ from reworld_agent.clips.table.mapped import index_cache
 from reworld_agent.clips.table.rows import ROWS
 
 Row = dict[str, Any]
+Array = NDArray[Any]
 STRIDE = 12  # frames from clip to clip
 _FPS = 8.0
 _CLIPS = 1000  # of a drive
@@ -45,11 +49,17 @@ def _row(what: str, unit: str, value: float) -> Row:
 
 def made_up_rows(clips: int, frames: int) -> Iterator[pa.Table]:
     """Tables with the schema ROWS: drives of a thousand clips each, images at 8 Hz."""
-    for drive, first in enumerate(range(0, clips, _CLIPS)):
+    drives = tqdm(range(0, clips, _CLIPS), desc="index of made-up clips", unit="drive")
+    for drive, first in enumerate(drives):
         yield _drive(f"2021.07.01.08.00.00_veh-{drive:05d}", min(_CLIPS, clips - first), frames)
 
 
-def _drive(name: str, clips: int, frames: int) -> pa.Table:
+@lru_cache(maxsize=2)
+def _motion(clips: int, frames: int) -> tuple[Array, Array, dict[str, pa.Array]]:
+    """Of any drive: frames [R, T] of its clips, the time of each, and how the ego moves in them.
+
+    All drives are driven alike: a clip's own motion would take ten times what is measured.
+    """
     count = (clips - 1) * STRIDE + frames
     seconds = np.arange(count) / _FPS
     stamps = (seconds * 1e6).astype(np.int64)
@@ -59,8 +69,13 @@ def _drive(name: str, clips: int, frames: int) -> pa.Table:
     track = make_track(stamps, poses)
     assert track is not None
     places = np.arange(clips)[:, None] * STRIDE + np.arange(frames)
-    files = np.array([f"sensor_blobs/{name}/CAM_F0/{k:08x}.jpg" for k in range(count)])
     motions = [motion_at(track, stamps[row]) for row in places]
+    return places, stamps, {n: _lists(np.stack([one[n] for one in motions])) for n in motions[0]}
+
+
+def _drive(name: str, clips: int, frames: int) -> pa.Table:
+    places, stamps, motions = _motion(clips, frames)
+    files = np.array([f"sensor_blobs/{name}/CAM_F0/{k:08x}.jpg" for k in range(len(stamps))])
     columns: dict[str, Any] = {
         **dict.fromkeys(("kind",), ["images"] * clips),
         **{n: [value] * clips for n, value in (("source", "made up"), ("camera", "CAM_F0"))},
@@ -73,8 +88,8 @@ def _drive(name: str, clips: int, frames: int) -> pa.Table:
         "indices": _lists(places),
         "timestamps": _lists(stamps[places]),
         "checksum": [f"sizes:{k:016x}" for k in range(clips)],
+        **motions,
     }
-    columns |= {n: _lists(np.stack([one[n] for one in motions])) for n in motions[0]}
     return pa.table({n: columns[n] for n in ROWS.names}).cast(ROWS)
 
 

@@ -83,7 +83,7 @@ def train_oracle(settings: OracleRun) -> OraclePlans:
     folder = settings.output_dir
     about = {k: v for k, v in settings.as_dict().items() if k != "output_dir"}
     keep_settings(folder / RECORD, about, {"code_version": code_version()})
-    judged = oracle_scenes(settings.test_split, _window(settings, 1), config)
+    judged = oracle_scenes(settings.tested, _window(settings, 1), config)
     if (folder / PLANS).is_file():
         known = np.stack(read_frame(folder / PLANS)["poses"].to_list())
         return OraclePlans(folder / PLANS, len(known), _ade(known, judged), earlier=True)

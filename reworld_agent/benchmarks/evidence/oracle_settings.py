@@ -8,6 +8,7 @@ from typing import Literal
 
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.settings import Settings, setting
+from reworld_agent.scenes.companions import beside
 from reworld_agent.scenes.roots import require_split
 
 
@@ -28,7 +29,9 @@ class OracleRun(Settings):
         "configuration whose planner it is: tiny, small, paper or FILE.yaml", "tiny"
     )
     data_split: str = setting("folder of logs to learn from", "town6_train")
-    test_split: str = setting("folder of logs to plan on", "town6_test")
+    test_split: str | None = setting(
+        "folder of logs to plan on (town_test, town6_test: beside data_split=)", None
+    )
     frame_interval: int = setting("frames between the starts of two training scenes", 2, least=1)
     scenes: int | None = setting("scenes of either split, at most (all)", None, least=1)
     steps: int = setting("optimiser steps", 1500, least=1)
@@ -40,10 +43,15 @@ class OracleRun(Settings):
         metavar="DIR",
     )
 
+    @property
+    def tested(self) -> str:
+        """Split that is planned on."""
+        return beside(self.test_split, self.data_split, "test", "test_split")
+
     def check(self) -> None:
         """See the class."""
-        if self.data_split == self.test_split:
-            message = f"test_split={self.test_split}: it is learned from"
+        if self.data_split == self.tested:
+            message = f"test_split={self.tested}: it is learned from"
             raise UsageError(message, "name another split")
-        for split in (self.data_split, self.test_split):
+        for split in (self.data_split, self.tested):
             require_split(split)

@@ -9,6 +9,7 @@ from typing import Literal
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.settings import Settings, setting
 from reworld_agent.core.vocabulary import DEVICES
+from reworld_agent.scenes.companions import beside
 from reworld_agent.scenes.roots import require_split
 
 _DATA, _LOSS, _RUN = "frames", "the loss", "the run"
@@ -39,7 +40,8 @@ class CodecTrainSettings(Settings):
         "folder of logs whose 2 Hz frames it learns from (town_train)", None, group=_DATA
     )
     held_out: str | None = setting(
-        "folder of logs that it is judged on (town_val); with clips= a split of the index (val)",
+        "folder of logs that it is judged on (town_val, town6_val: beside data_split=); with "
+        "clips= a split of the index (val)",
         None,
         group=_DATA,
     )
@@ -135,7 +137,9 @@ class CodecTrainSettings(Settings):
     @property
     def validated(self) -> str:
         """Split that is judged on."""
-        return self.held_out or ("val" if self.clips else "town_val")
+        if self.clips:
+            return self.held_out or "val"
+        return beside(self.held_out, self.learned, "val", "held_out")
 
     @property
     def adversary_begins(self) -> int:

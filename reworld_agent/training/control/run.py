@@ -105,7 +105,7 @@ def _scenes(settings: ControlSettings, model: ReWorldModel) -> tuple[SceneArrays
     window = SceneFilter(frame_interval=1, max_scenes=settings.scenes)
     loaders = (
         resolve_split(settings.data_split).loader(window),
-        spread_scenes(settings.held_out, settings.judged, window),
+        spread_scenes(settings.validated, settings.judged, window),
     )
     learned, judged = (
         scene_arrays(loader, model.config, True, settings.cache_path) for loader in loaders
@@ -165,7 +165,7 @@ def _origin(
         "actions_sha256": weights_hash(actions),
         "stages": model.history,
         "train": settings.data_split,
-        "split": settings.held_out,
+        "split": settings.validated,
         "by": settings.by,
         "steps": settings.steps or model.config.sampling.steps,
         "gamma": settings.gamma,

@@ -9,6 +9,7 @@ from typing import Literal
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.settings import Settings, setting
 from reworld_agent.core.vocabulary import DEVICES
+from reworld_agent.scenes.companions import beside
 from reworld_agent.scenes.roots import require_split
 
 _DATA, _HOW = "scenes", "how plans are imagined"
@@ -34,8 +35,11 @@ class ControlSettings(Settings):
     data_split: str = setting(
         "folder of logs that the reader of motion learns from", "town_train", group=_DATA
     )
-    held_out: str = setting(
-        "folder of logs in whose scenes plans are imagined", "town_val", group=_DATA
+    held_out: str | None = setting(
+        "folder of logs in whose scenes plans are imagined (town_val, town6_val: beside "
+        "data_split=)",
+        None,
+        group=_DATA,
     )
     scenes: int | None = setting(
         "scenes that the reader learns from, at most (all)", None, least=2, group=_DATA
@@ -60,10 +64,15 @@ class ControlSettings(Settings):
         "where it runs (cuda where there is one)", None, choices=DEVICES, group=_HOW
     )
 
+    @property
+    def validated(self) -> str:
+        """Split that is held out."""
+        return beside(self.held_out, self.data_split, "val", "held_out")
+
     def check(self) -> None:
         """See the class."""
-        if self.data_split == self.held_out:
-            message = f"held_out={self.held_out}: the reader learns from it, nothing is held out"
+        if self.data_split == self.validated:
+            message = f"held_out={self.validated}: the reader learns from it, nothing is held out"
             raise UsageError(message, "name another split")
-        for split in (self.data_split, self.held_out):
+        for split in (self.data_split, self.validated):
             require_split(split)

@@ -16,6 +16,7 @@ from torch.utils.data import Sampler
 from reworld_agent.config import FRONT
 from reworld_agent.core.errors import ConfigError
 from reworld_agent.scenes.camera_names import in_logs
+from reworld_agent.scenes.companions import beside, companion
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.loader import SceneLoader
 from reworld_agent.scenes.sensors import SensorConfig, cameras_of
@@ -23,9 +24,6 @@ from reworld_agent.scenes.splits import resolve_split
 from reworld_agent.training.settings import ValidationSettings
 
 logger = logging.getLogger(__name__)
-
-# what the embedded town is validated on
-COMPANIONS = {"town_train": "town_val", "town6_train": "town6_val"}
 
 
 class HeldOutSampler(Sampler[int]):
@@ -108,7 +106,7 @@ def validation_split(settings: ValidationSettings, trained: str) -> str:
         trained: data split that is learned from.
     """
     own = trained if settings.hold_out else None
-    return own or settings.split or COMPANIONS[trained]
+    return own or beside(settings.split, trained, "val", "validation.split")
 
 
 def held_out_scenes(
@@ -127,7 +125,7 @@ def held_out_scenes(
         sensors: that the loader reads; None = none.
         cameras: that are read beside the loader.
     """
-    name = settings.split or COMPANIONS.get(trained)
+    name = settings.split or companion(trained, "val")
     if not settings.every or settings.hold_out:
         return None
     if name is None:

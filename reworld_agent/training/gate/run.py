@@ -49,8 +49,8 @@ def judge(settings: GateSettings) -> Gate:
         for place in folders.values():
             _require_planner(place)
     config = trusted_config(folder)
-    held = _scenes(settings, config, settings.split, settings.clips)
-    fitted = _scenes(settings, config, settings.fit_split, settings.fit_clips)
+    held = _scenes(settings, config, settings.judged, settings.clips)
+    fitted = _scenes(settings, config, settings.fitted, settings.fit_clips)
     rows: list[dict[str, Any]] = []
     verdicts, hashes = {}, {}
     for name, place in folders.items():
@@ -63,8 +63,8 @@ def judge(settings: GateSettings) -> Gate:
         "code_version": code_version(),
         "weights": shown(folder),
         "weights_sha256": hashes[RAW],
-        "split": settings.split,
-        "fit_split": settings.fit_split,
+        "split": settings.judged,
+        "fit_split": settings.fitted,
         "tokens": len(held),
         "fit_tokens": len(fitted),
         "seed": settings.seed,
@@ -76,7 +76,7 @@ def judge(settings: GateSettings) -> Gate:
     write_csv(csv, table)
     if settings.record and settings.checkpoint_path is not None:
         for name, place in folders.items():
-            _keep(place, verdicts[name], settings.split, len(held))
+            _keep(place, verdicts[name], settings.judged, len(held))
     return Gate(table, verdicts, origin, (parquet, csv))
 
 
@@ -119,7 +119,7 @@ def _judge_one(
     plans = None
     if settings.planner:
         mean = mean_states(model, fitted)
-        plans = judge_planner(model, held, mean, resolve_split(settings.split), settings.seed)
+        plans = judge_planner(model, held, mean, resolve_split(settings.judged), settings.seed)
     return rows_of(name, velocity, plans)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.settings import Settings, setting
 from reworld_agent.core.vocabulary import DEVICES
+from reworld_agent.scenes.companions import beside
 from reworld_agent.scenes.roots import require_split
 
 _MODEL, _DATA = "the weights that are judged", "scenes"
@@ -42,9 +43,15 @@ class GateSettings(Settings):
     device: str | None = setting(
         "where the model runs (cuda where there is one)", None, choices=DEVICES, group=_MODEL
     )
-    split: str = setting("data split that is judged on, held out", "town_val", group=_DATA)
-    fit_split: str = setting(
-        "training split that the closed forms and the mean state are of", "town_train", group=_DATA
+    split: str | None = setting(
+        "data split that is judged on, held out (town_val, or the one beside fit_split=)",
+        None,
+        group=_DATA,
+    )
+    fit_split: str | None = setting(
+        "training split that the closed forms and the mean state are of (the one beside split=)",
+        None,
+        group=_DATA,
     )
     clips: int = setting("scenes of split= at most, spread evenly", 200, least=2, group=_DATA)
     fit_clips: int = setting(
@@ -61,10 +68,22 @@ class GateSettings(Settings):
         metavar="FILE",
     )
 
+    @property
+    def judged(self) -> str:
+        """Split that is judged on."""
+        if self.split is None and self.fit_split is None:
+            return "town_val"
+        return beside(self.split, self.fit_split or "", "val", "split")
+
+    @property
+    def fitted(self) -> str:
+        """Split that the closed forms are fitted to."""
+        return beside(self.fit_split, self.judged, "train", "fit_split")
+
     def check(self) -> None:
         """See the class."""
-        if self.split == self.fit_split:
-            message = f"split=fit_split={self.split}: nothing is held out"
+        if self.judged == self.fitted:
+            message = f"split=fit_split={self.judged}: nothing is held out"
             raise UsageError(message, "name two splits")
-        for split in (self.fit_split, self.split):
+        for split in (self.fitted, self.judged):
             require_split(split)

@@ -61,7 +61,7 @@ def open_pairs(settings: ActionTrainSettings, model: ReWorldModel) -> tuple[Pair
     window = SceneFilter(frame_interval=1, max_scenes=settings.scenes)
     loaders = (
         resolve_split(settings.data_split).loader(window),
-        spread_scenes(settings.held_out, settings.judged, window),
+        spread_scenes(settings.validated, settings.judged, window),
     )
     learned, judged = (
         scene_pairs(model, scene_arrays(loader, config, True, settings.cache_path))

@@ -125,7 +125,7 @@ def train_actions(settings: ActionTrainSettings) -> TrainedActions:
         "codec_sha256": weights_hash(model.codec),
         "weights_sha256": weights_hash(found[0]),
         "train": settings.data_split,
-        "split": settings.held_out,
+        "split": settings.validated,
         "pairs": [len(learned), len(judged)],
         "steps": settings.steps,
         "transport": sizes.transport,

@@ -10,6 +10,7 @@ from reworld_agent.config import ActionsConfig
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.settings import Settings, setting
 from reworld_agent.core.vocabulary import DEVICES
+from reworld_agent.scenes.companions import beside
 from reworld_agent.scenes.roots import require_split
 
 _DATA, _MODEL, _RUN, _PROBE = "pairs of latents", "both dynamics", "the run", "probes"
@@ -36,7 +37,11 @@ class ActionTrainSettings(Settings):
     data_split: str = setting(
         "folder of logs whose scenes are learned from", "town_train", group=_DATA
     )
-    held_out: str = setting("folder of logs that is judged on", "town_val", group=_DATA)
+    held_out: str | None = setting(
+        "folder of logs that is judged on (town_val, town6_val: beside data_split=)",
+        None,
+        group=_DATA,
+    )
     scenes: int | None = setting("scenes to learn from, at most (all)", None, least=2, group=_DATA)
     judged: int = setting("scenes that are judged on, at most", 300, least=2, group=_DATA)
     cache_path: Path | None = setting(
@@ -90,10 +95,15 @@ class ActionTrainSettings(Settings):
             raise UsageError(message, "leave it out, or train another model")
         return found
 
+    @property
+    def validated(self) -> str:
+        """Split that is held out."""
+        return beside(self.held_out, self.data_split, "val", "held_out")
+
     def check(self) -> None:
         """See the class."""
-        if self.data_split == self.held_out:
-            message = f"held_out={self.held_out}: it is learned from, nothing is held out"
+        if self.data_split == self.validated:
+            message = f"held_out={self.validated}: it is learned from, nothing is held out"
             raise UsageError(message, "name another split")
-        for split in (self.data_split, self.held_out):
+        for split in (self.data_split, self.validated):
             require_split(split)

@@ -78,7 +78,7 @@ def fit_probe(settings: ProbeSettings) -> Probe:
         config = model.config
         model.video_dit = build_backbone(config.video, config.codec.latent_channels).eval()
     tag, records = weights_hash(model), Records(settings.cache_dir)
-    batch, names = settings.batch_size, (settings.train_data_split, settings.test_data_split)
+    batch, names = settings.batch_size, (settings.train_data_split, settings.tested)
     if settings.ucf is not None:
         names = ("ucf101 train01", "ucf101 test01")
         subsets = ("train", "test")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.settings import Settings, setting
+from reworld_agent.scenes.companions import beside
 from reworld_agent.scenes.roots import require_split
 
 
@@ -32,7 +33,11 @@ class ProbeSettings(Settings):
     )
     seed: int = setting("of the weights that are drawn anew", 1, least=0)
     train_data_split: str = setting("folder of logs to fit on", "town_train", old_names=("train",))
-    test_data_split: str = setting("folder of logs to score on", "town_test", old_names=("test",))
+    test_data_split: str | None = setting(
+        "folder of logs to score on (town_test, town6_test: beside train_data_split=)",
+        None,
+        old_names=("test",),
+    )
     scenes: int | None = setting("of the split that is fitted on, at most (all)", None, least=1)
     ucf: Path | None = setting(
         "UCF-101 instead, its first split: accuracy over 101 classes",
@@ -49,12 +54,17 @@ class ProbeSettings(Settings):
         metavar="DIR",
     )
 
+    @property
+    def tested(self) -> str:
+        """Split that is scored on."""
+        return beside(self.test_data_split, self.train_data_split, "test", "test_data_split")
+
     def check(self) -> None:
         """The splits are there, and two."""
         if self.ucf is not None:
             return
-        if self.train_data_split == self.test_data_split:
+        if self.train_data_split == self.tested:
             message = f"train_data_split=test_data_split={self.train_data_split}"
             raise UsageError(f"{message}: nothing is held out", "name two splits")
-        for split in (self.train_data_split, self.test_data_split):
+        for split in (self.train_data_split, self.tested):
             require_split(split)
