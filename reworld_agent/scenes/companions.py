@@ -16,12 +16,17 @@ def companion(split: str, part: Part) -> str | None:
 
     None where `split` is no split of the town, or is that part itself.
     """
+    found = _part(split, part)
+    return None if found == split else found
+
+
+def _part(split: str, part: Part) -> str | None:
     name = f"{split.partition('_')[0]}_{part}"
-    return name if split in SPLITS and name in SPLITS and name != split else None
+    return name if split in SPLITS and name in SPLITS else None
 
 
 def beside(named: str | None, split: str, part: Part, word: str) -> str:
-    """The split that is named, else the one beside `split`.
+    """The split that is named, else the one beside `split`; it may be `split` itself.
 
     Args:
         named: by the setting `word`; None = it is left out.
@@ -32,7 +37,7 @@ def beside(named: str | None, split: str, part: Part, word: str) -> str:
     Raises:
         UsageError: none is named, and of other data none is known; or there is no such `split`.
     """
-    found = named or companion(split, part)
+    found = named or _part(split, part)
     if found is None:
         require_split(split)  # a misspelt one has none beside it either
         raise UsageError(f"{word}= is missing: none is known beside {split}", f"add {word}=NAME")

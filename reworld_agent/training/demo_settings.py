@@ -56,6 +56,11 @@ class TrainDemoSettings(Settings):
     test_split: str | None = setting(
         "folder of logs that it is scored on (town_test, town6_test: beside data_split=)", None
     )
+    held_out: str | None = setting(
+        "folder of logs that a codec that learns and latent actions are judged on (town_val, "
+        "town6_val: beside data_split=)",
+        None,
+    )
     table: tuple[Path, ...] = setting(
         "only the mean and spread of finished chains: their folders",
         (),
