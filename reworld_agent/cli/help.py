@@ -67,7 +67,8 @@ def help_of(command: Described) -> str:
     """What `reworld COMMAND --help` prints."""
     stop = "" if command.summary.endswith("?") else "."
     blocks = [usage_of(command), command.summary[:1].upper() + command.summary[1:] + stop]
-    blocks += [_wrapped(paragraph) for paragraph in command.about.strip("\n").split("\n\n")]
+    said = command.about.strip("\n").split("\n\n") if command.about else []
+    blocks += [_wrapped(paragraph) for paragraph in said]
     groups: dict[str, list[str]] = {"": []}
     known = {field.word for field in command.fields()}
     for name, files in command.groups().items():

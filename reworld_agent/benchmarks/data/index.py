@@ -31,7 +31,8 @@ def index_rows(folder: Path, clips: int, frames: int) -> Iterator[Row]:
     """What an index of so many clips takes; it and its tables are written below `folder`."""
     path = folder / "index.parquet"
     start = time.perf_counter()
-    write_rows(path, made_up_rows(clips, frames), folder, lambda: {"source": "made up"})
+    drives = tqdm(made_up_rows(clips, frames), "writing clips", -(-clips // _CLIPS), unit="drive")
+    write_rows(path, drives, folder, lambda: {"source": "made up"})
     yield _row("written", "s", time.perf_counter() - start)
     yield _row("parquet file", "bytes a clip", path.stat().st_size / clips)
     for name in ("first opened", "opened again"):
@@ -49,8 +50,7 @@ def _row(what: str, unit: str, value: float) -> Row:
 
 def made_up_rows(clips: int, frames: int) -> Iterator[pa.Table]:
     """Tables with the schema ROWS: drives of a thousand clips each, images at 8 Hz."""
-    drives = tqdm(range(0, clips, _CLIPS), desc="index of made-up clips", unit="drive")
-    for drive, first in enumerate(drives):
+    for drive, first in enumerate(range(0, clips, _CLIPS)):
         yield _drive(f"2021.07.01.08.00.00_veh-{drive:05d}", min(_CLIPS, clips - first), frames)
 
 
