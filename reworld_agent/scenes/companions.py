@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from reworld_agent.core.errors import UsageError
+from reworld_agent.scenes import synthetic
 from reworld_agent.scenes.roots import require_split
-from reworld_agent.scenes.synthetic.drive import SPLITS
 
 Part = Literal["train", "val", "test"]
 
@@ -22,7 +22,7 @@ def companion(split: str, part: Part) -> str | None:
 
 def _part(split: str, part: Part) -> str | None:
     name = f"{split.partition('_')[0]}_{part}"
-    return name if split in SPLITS and name in SPLITS else None
+    return name if split in synthetic.SPLITS and name in synthetic.SPLITS else None
 
 
 def beside(named: str | None, split: str, part: Part, word: str) -> str:
