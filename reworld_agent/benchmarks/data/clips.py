@@ -15,6 +15,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from reworld_agent.benchmarks.data.index import made_up_rows
 from reworld_agent.benchmarks.model.measure import randomised
@@ -51,10 +52,10 @@ class Speeds:
 
 def _seconds(work: Callable[[int], object], times: int) -> float:
     """CPU seconds of this process for one of them, after one that is not timed."""
-    work(0)
-    start = time.process_time()
-    for number in range(1, times + 1):
+    start = 0.0
+    for number in tqdm(range(times + 1), "timing", delay=5):
         work(number)
+        start = time.process_time() if number == 0 else start
     return (time.process_time() - start) / times
 
 
