@@ -1,4 +1,4 @@
-"""Where a split's logs and maps are looked for: names and environment variables alone."""
+"""Where a split's logs and maps are looked for, and what stands beside it: by names alone."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import os
 import re
 from pathlib import Path
+from typing import Literal
 
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.settings import did_you_mean
@@ -38,6 +39,8 @@ _LOGS_OF = {
     "private_test_hard_two_stage": "private_test_hard",
 }
 _SHOWN = 8
+
+Part = Literal["train", "val", "test"]
 
 
 def own_roots(data_split: str) -> tuple[Path, Path] | None:
@@ -81,6 +84,39 @@ def require_split(data_split: str, data_root: Path | None = None) -> None:
         own_roots(data_split)
     else:
         require_logs(data_root, data_split, f"data_root={shown(data_root)}")
+
+
+def companion(split: str, part: Part) -> str | None:
+    """Another split of the same towns' version: town6_val beside town6_train.
+
+    None where `split` is no split of the town, or is that part itself.
+    """
+    found = _part(split, part)
+    return None if found == split else found
+
+
+def _part(split: str, part: Part) -> str | None:
+    name = f"{split.partition('_')[0]}_{part}"
+    return name if split in EMBEDDED_SPLITS and name in EMBEDDED_SPLITS else None
+
+
+def beside(named: str | None, split: str, part: Part, word: str) -> str:
+    """The split that is named, else the one beside `split`; it may be `split` itself.
+
+    Args:
+        named: by the setting `word`; None = it is left out.
+        split: what is learned from, or judged on.
+        part: that is looked for.
+        word: of the setting, for the message.
+
+    Raises:
+        UsageError: none is named, and of other data none is known; or there is no such `split`.
+    """
+    found = named or _part(split, part)
+    if found is None:
+        require_split(split)  # a misspelt one has none beside it either
+        raise UsageError(f"{word}= is missing: none is known beside {split}", f"add {word}=NAME")
+    return found
 
 
 def refuse_held_out(*names: str) -> None:

@@ -28,7 +28,7 @@ from reworld_agent.core.guards.parents import ending_with_us
 from reworld_agent.core.records import read_record, write_record
 from reworld_agent.core.result_tables import write_csv
 from reworld_agent.evaluation.tables import average_of
-from reworld_agent.scenes.companions import beside
+from reworld_agent.scenes.roots import beside
 from reworld_agent.training.demo_settings import TrainDemoSettings
 from reworld_agent.training.loop.records import is_finished
 from reworld_agent.video.codecs import TrainableCodec, build_codec

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reworld_agent.core.settings import Settings, setting
-from reworld_agent.scenes.companions import beside
-from reworld_agent.scenes.roots import refuse_held_out, require_split
+from reworld_agent.scenes.roots import beside, refuse_held_out, require_split
 from reworld_agent.training.stages import STAGES, load_stage
 
 

@@ -11,7 +11,7 @@ import pytest
 from reworld_agent.benchmarks.evidence import OracleRun
 from reworld_agent.cli.main import main
 from reworld_agent.core.errors import UsageError
-from reworld_agent.scenes.companions import beside, companion
+from reworld_agent.scenes.roots import beside, companion
 from reworld_agent.scenes.synthetic import SPLITS
 from reworld_agent.training.codec.settings import CodecTrainSettings
 from reworld_agent.training.control.settings import ControlSettings

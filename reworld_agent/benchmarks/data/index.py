@@ -58,7 +58,7 @@ def made_up_rows(clips: int, frames: int) -> Iterator[pa.Table]:
 def _motion(clips: int, frames: int) -> tuple[Array, Array, dict[str, pa.Array]]:
     """Of any drive: frames [R, T] of its clips, the time of each, and how the ego moves in them.
 
-    All drives are driven alike: a clip's own motion would take ten times what is measured.
+    All drives are driven alike: to make up each clip's own motion would take longer than the index.
     """
     count = (clips - 1) * STRIDE + frames
     seconds = np.arange(count) / _FPS

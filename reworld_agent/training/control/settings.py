@@ -9,8 +9,7 @@ from typing import Literal
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.settings import Settings, setting
 from reworld_agent.core.vocabulary import DEVICES
-from reworld_agent.scenes.companions import beside
-from reworld_agent.scenes.roots import require_split
+from reworld_agent.scenes.roots import beside, require_split
 
 _DATA, _HOW = "scenes", "how plans are imagined"
 

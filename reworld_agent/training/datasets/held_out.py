@@ -16,9 +16,9 @@ from torch.utils.data import Sampler
 from reworld_agent.config import FRONT
 from reworld_agent.core.errors import ConfigError
 from reworld_agent.scenes.camera_names import in_logs
-from reworld_agent.scenes.companions import beside, companion
 from reworld_agent.scenes.filter import SceneFilter
 from reworld_agent.scenes.loader import SceneLoader
+from reworld_agent.scenes.roots import beside, companion
 from reworld_agent.scenes.sensors import SensorConfig, cameras_of
 from reworld_agent.scenes.splits import resolve_split
 from reworld_agent.training.settings import ValidationSettings

@@ -8,8 +8,7 @@ from pathlib import Path
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.settings import Settings, setting
 from reworld_agent.core.vocabulary import DEVICES
-from reworld_agent.scenes.companions import beside
-from reworld_agent.scenes.roots import require_split
+from reworld_agent.scenes.roots import beside, require_split
 
 _MODEL, _DATA = "the weights that are judged", "scenes"
 

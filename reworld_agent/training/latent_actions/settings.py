@@ -10,8 +10,7 @@ from reworld_agent.config import ActionsConfig
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.settings import Settings, setting
 from reworld_agent.core.vocabulary import DEVICES
-from reworld_agent.scenes.companions import beside
-from reworld_agent.scenes.roots import require_split
+from reworld_agent.scenes.roots import beside, require_split
 
 _DATA, _MODEL, _RUN, _PROBE = "pairs of latents", "both dynamics", "the run", "probes"
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from reworld_agent.core.errors import UsageError
 from reworld_agent.core.settings import Settings, setting
-from reworld_agent.scenes.companions import beside
-from reworld_agent.scenes.roots import require_split
+from reworld_agent.scenes.roots import beside, require_split
 
 
 @dataclass(frozen=True, kw_only=True)
