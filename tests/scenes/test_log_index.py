@@ -129,5 +129,5 @@ def test_the_first_logs_may_be_enough(folder: Path, monkeypatch: pytest.MonkeyPa
     assert isinstance(next(entries), LogEntry)
     entries.close()  # type: ignore[attr-defined]
     for child in multiprocessing.active_children():
-        child.join(5)
+        child.join(60)  # a busy machine lets them end late
     assert not multiprocessing.active_children()
