@@ -16,7 +16,7 @@ def check_start_up() -> Finding:
     """Compiled files of the large packages are there, or can be written at their first import.
 
     Images often set PYTHONDONTWRITEBYTECODE and install without compiling: then each command
-    compiles some 2,700 modules anew, 15 to 25 s of a core (a training of two processes: twice).
+    compiles some 2,700 modules anew, some 20 s of a core (a training of two processes: twice).
     """
     packages = {name: folder for name in _IMPORTED if (folder := _folder(name)) is not None}
     bare = [name for name in packages if not _compiled(packages[name])]

@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from reworld_agent.benchmarks.evidence import (
-    measured,
-)
+from reworld_agent.benchmarks.evidence import measured
 from reworld_agent.model.gate_record import write_verdict
 from tests.evidence.nano import nano
 

@@ -8,7 +8,7 @@ import torch
 def computes_bfloat16(device: str) -> bool:
     """Whether a device has instructions for products of bfloat16.
 
-    Where it has none (AVX2 alone, GPUs before Ampere) they are emulated, tens of times slower than
+    Where it has none (AVX2 alone, GPUs before Ampere) they are emulated, many times slower than
     in float32: such a time says nothing of the model.
     """
     if device == "cuda":

@@ -20,8 +20,8 @@ starts from and of the town's version, and refuses others. Weights that have not
 video gate` are refused; gate=false runs them and marks the table.
 """,
     examples=(
-        "reworld evidence run design=C start=outputs/1/weights",
-        "reworld evidence run design=C start=outputs/1/weights rehearse=true",
+        "reworld evidence run design=C start=outputs/planner/weights",
+        "reworld evidence run design=C start=outputs/planner/weights rehearse=true",
         "reworld evidence run design=D start=outputs/2/weights pool=outputs/pool/pool.parquet",
     ),
     next="reworld evidence table page=docs/evidence.md",
